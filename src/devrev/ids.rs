@@ -1,0 +1,357 @@
+//! DevRev's object IDs: DONs (`don:core:dvrv-us-1:devo/XXXX:issue/123`) and display IDs (`ISS-123`).
+//!
+//! Requests take either form, and input files hold either, so two texts may name one object. What the two
+//! forms share is the object's type and the last part of the ID: [`Ref::key`] is made of those.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The types of object that this tool names by ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectType {
+    /// A work of type issue: `issue/123`, `ISS-123`.
+    Issue,
+    /// A work of type ticket: `ticket/9`, `TKT-9`.
+    Ticket,
+    /// A user of the organisation itself: `devu/7`, `DEVU-7`.
+    DevUser,
+    /// A contact: `revu/abc`, `REVU-abc`.
+    RevUser,
+    /// A service account: `svcacc/5`, `SVCACC-5`.
+    ServiceAccount,
+    /// A system user: `sysu/1`, `SYSU-1`.
+    SysUser,
+    /// A group of users: `group/4`, `GROUP-4`.
+    Group,
+}
+
+impl ObjectType {
+    const ALL: [Self; 7] = [
+        Self::DevUser,
+        Self::Issue,
+        Self::Group,
+        Self::RevUser,
+        Self::Ticket,
+        Self::ServiceAccount,
+        Self::SysUser,
+    ];
+
+    /// How the type is written in a DON's last part.
+    pub fn don_name(self) -> &'static str {
+        match self {
+            Self::Issue => "issue",
+            Self::Ticket => "ticket",
+            Self::DevUser => "devu",
+            Self::RevUser => "revu",
+            Self::ServiceAccount => "svcacc",
+            Self::SysUser => "sysu",
+            Self::Group => "group",
+        }
+    }
+
+    /// The prefix of the type's display IDs, without the hyphen.
+    pub fn display_prefix(self) -> &'static str {
+        match self {
+            Self::Issue => "ISS",
+            Self::Ticket => "TKT",
+            Self::DevUser => "DEVU",
+            Self::RevUser => "REVU",
+            Self::ServiceAccount => "SVCACC",
+            Self::SysUser => "SYSU",
+            Self::Group => "GROUP",
+        }
+    }
+
+    /// The type's name in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Issue => "an issue",
+            Self::Ticket => "a ticket",
+            Self::DevUser => "a dev user",
+            Self::RevUser => "a rev user",
+            Self::ServiceAccount => "a service account",
+            Self::SysUser => "a system user",
+            Self::Group => "a group",
+        }
+    }
+
+    /// Works are numbered; other objects' IDs may hold letters.
+    fn numbered(self) -> bool {
+        matches!(self, Self::Issue | Self::Ticket)
+    }
+}
+
+/// The types that may create an issue.
+pub const USER_TYPES: &[ObjectType] =
+    &[ObjectType::DevUser, ObjectType::RevUser, ObjectType::ServiceAccount, ObjectType::SysUser];
+
+/// Why a text is not an ID, or not the one that is wanted here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Neither a DON nor a display ID.
+    #[error("`{0}` is neither a DON (don:...) nor a display ID such as ISS-123")]
+    Shape(String),
+    /// An ID, but of another type of object.
+    #[error("`{text}` is the ID of {found}, where {wanted} is wanted")]
+    WrongType {
+        /// The text as it was given.
+        text: String,
+        /// The type it names.
+        found: &'static str,
+        /// The type that belongs here.
+        wanted: &'static str,
+    },
+}
+
+/// The longest text that is taken for an ID, in bytes.
+const MAX_ID_BYTES: usize = 256;
+
+/// An ID taken apart, borrowed from the text that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ref<'a> {
+    /// What type of object it names.
+    pub object: ObjectType,
+    /// The last part of the ID, which both forms share: `123` of `ISS-123`.
+    pub tail: &'a str,
+}
+
+/// What tells one object from another, whichever form of ID names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    object: ObjectType,
+    tail: Box<str>,
+}
+
+impl fmt::Display for Key {
+    /// Writes the display ID.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.object.display_prefix(), self.tail)
+    }
+}
+
+impl<'a> Ref<'a> {
+    /// Takes an ID of one of the `wanted` types apart. Allocates only for an error.
+    pub fn parse(text: &'a str, wanted: &[ObjectType]) -> Result<Self, IdError> {
+        let shape = || IdError::Shape(shortened(text));
+        if text.len() > MAX_ID_BYTES {
+            return Err(shape());
+        }
+        let found = if text.starts_with("don:") { Self::don(text) } else { Self::display(text) };
+        let found = found.ok_or_else(shape)?;
+        if wanted.contains(&found.object) {
+            Ok(found)
+        } else {
+            let wanted = wanted.first().map_or("another object", |object| object.noun());
+            Err(IdError::WrongType { text: shortened(text), found: found.object.noun(), wanted })
+        }
+    }
+
+    /// `don:<service>:<partition>:devo/<organisation>:<type>/<tail>`
+    fn don(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(':').skip(1);
+        let (service, partition, org, object) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let org = org.strip_prefix("devo/")?;
+        if parts.next().is_some() || !word(service) || !word(partition) || !word(org) {
+            return None;
+        }
+        let (name, tail) = object.split_once('/')?;
+        let object = ObjectType::ALL.into_iter().find(|object| object.don_name() == name)?;
+        Self::checked(object, tail)
+    }
+
+    /// `<PREFIX>-<tail>`, the prefix in either case.
+    fn display(text: &'a str) -> Option<Self> {
+        let (prefix, tail) = text.split_once('-')?;
+        let object =
+            ObjectType::ALL.into_iter().find(|object| object.display_prefix().eq_ignore_ascii_case(prefix))?;
+        Self::checked(object, tail)
+    }
+
+    fn checked(object: ObjectType, tail: &'a str) -> Option<Self> {
+        let fits = if object.numbered() {
+            // Leading zeros would make two texts of one number.
+            tail.len() <= 18 && tail.bytes().all(|byte| byte.is_ascii_digit()) && !tail.starts_with('0')
+        } else {
+            word(tail)
+        };
+        (fits && !tail.is_empty()).then_some(Self { object, tail })
+    }
+
+    /// The number of a numbered object (an issue, a ticket).
+    pub fn number(self) -> Option<u64> {
+        self.tail.parse().ok()
+    }
+
+    /// What this ID shares with every other text that names the same object.
+    pub fn key(self) -> Key {
+        Key { object: self.object, tail: self.tail.into() }
+    }
+}
+
+fn word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// A text short enough for a message.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 80;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain("...".chars()).collect()
+}
+
+/// Which types of object an [`Id`] may name.
+pub trait Names {
+    /// The types, the most usual first.
+    const TYPES: &'static [ObjectType];
+}
+
+/// Names issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Issue {}
+/// Names users of any sort: whoever may create an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum User {}
+/// Names groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Group {}
+
+impl Names for Issue {
+    const TYPES: &'static [ObjectType] = &[ObjectType::Issue];
+}
+impl Names for User {
+    const TYPES: &'static [ObjectType] = USER_TYPES;
+}
+impl Names for Group {
+    const TYPES: &'static [ObjectType] = &[ObjectType::Group];
+}
+
+/// An issue's ID.
+pub type IssueId = Id<Issue>;
+/// A user's ID.
+pub type UserId = Id<User>;
+/// A group's ID.
+pub type GroupId = Id<Group>;
+
+/// A checked ID, kept as it was written: DevRev takes either form.
+pub struct Id<T> {
+    text: Box<str>,
+    names: PhantomData<fn() -> T>,
+}
+
+impl<T: Names> Id<T> {
+    /// Checks that a text is the ID of the right type of object.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        Ref::parse(text, T::TYPES)?;
+        Ok(Self { text: text.into(), names: PhantomData })
+    }
+
+    /// The ID as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What this ID shares with every other text that names the same object.
+    pub fn key(&self) -> Key {
+        match Ref::parse(&self.text, T::TYPES) {
+            Ok(found) => found.key(),
+            // The constructor has checked the text.
+            Err(_) => unreachable!("an Id holds only text that was parsed"),
+        }
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), names: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.text)
+    }
+}
+
+impl<T> fmt::Display for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<T: Names> PartialEq for Id<T> {
+    /// Two IDs are equal when they name the same object, in whichever form.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text || self.key() == other.key()
+    }
+}
+
+impl<T: Names> Eq for Id<T> {}
+
+impl<T> serde::Serialize for Id<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de, T: Names> serde::Deserialize<'de> for Id<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DON: &str = "don:core:dvrv-us-1:devo/XXXX:issue/123";
+
+    #[test]
+    fn both_forms_name_one_object() {
+        let (don, display) = (IssueId::parse(DON).unwrap(), IssueId::parse("iss-123").unwrap());
+        assert_eq!(don, display);
+        assert_eq!(don.key().to_string(), "ISS-123");
+        assert_ne!(don, IssueId::parse("ISS-124").unwrap());
+    }
+
+    #[test]
+    fn the_case_of_a_contacts_tail_counts() {
+        assert_ne!(UserId::parse("REVU-abc").unwrap(), UserId::parse("REVU-aBc").unwrap());
+    }
+
+    #[test]
+    fn another_type_is_named() {
+        let error = IssueId::parse("TKT-9").unwrap_err().to_string();
+        assert_eq!(error, "`TKT-9` is the ID of a ticket, where an issue is wanted");
+        assert!(UserId::parse("SVCACC-5").is_ok());
+        assert!(GroupId::parse("don:identity:dvrv-us-1:devo/XXXX:group/4").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in [
+            "",
+            "123",
+            "ISS-",
+            "ISS-0123",
+            "ISS-12a",
+            "ISS 12",
+            "ISS-12 ",
+            "don:",
+            "don:core:dvrv-us-1:devo/XXXX",
+            "don:core:dvrv-us-1:devo/XXXX:issue",
+            "don:core:dvrv-us-1:devo/XXXX:issue/",
+            "don:core:dvrv-us-1:devo/XXXX:issue/1/2",
+            "don:core:dvrv-us-1:XXXX:issue/1",
+            "don:core::devo/XXXX:issue/1",
+            "don:core:dvrv-us-1:devo/XXXX:issue/1:2",
+            "don:core:dvrv-us-1:devo/../x:issue/1",
+            "ISS-\u{661}",
+        ] {
+            assert!(matches!(IssueId::parse(text), Err(IdError::Shape(_))), "{text}");
+        }
+        assert!(IssueId::parse(&format!("ISS-{}", "1".repeat(300))).is_err());
+    }
+}

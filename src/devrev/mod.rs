@@ -1,0 +1,2 @@
+//! The typed DevRev client.
+pub mod ids;

@@ -1,0 +1,66 @@
+//! How a command ends: the numbered outcomes that scripts rely on.
+
+use std::process::ExitCode;
+
+/// A command's outcome; its number is the process's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Exit {
+    /// All rows done, already right, or skipped for a reason that is no error.
+    Ok = 0,
+    /// Something that should not happen: a full disk, a file that vanished, a defect.
+    Unexpected = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// Finished, but some rows failed, or their state is unknown.
+    SomeFailed = 3,
+    /// DevRev or Snowflake refused the credentials.
+    Credentials = 4,
+    /// The input is invalid; nothing was sent.
+    InvalidInput = 5,
+    /// Resume or apply refused: the input or DevRev's state is not what it was.
+    Changed = 6,
+    /// Stopped by the circuit breaker, `--max-errors` or `--max-batch-failures`; `resume` goes on.
+    Stopped = 7,
+    /// Another process holds this run.
+    Locked = 11,
+    /// A backup could not be made or verified, so no merge was sent.
+    Backup = 12,
+    /// Confirmation is missing or was declined; nothing was written.
+    NotConfirmed = 14,
+    /// Interrupted by Ctrl-C (SIGINT); saved; `resume` goes on.
+    Interrupted = 130,
+    /// Interrupted by SIGTERM; saved; `resume` goes on.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error that ends a command: what to tell the operator, and the exit code that says its kind.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened and what to do next, in the operator's terms.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}

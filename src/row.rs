@@ -1,0 +1,52 @@
+//! One record of the operator's input, as every layer above [`crate::source`] knows it.
+
+use csv::ByteRecord;
+
+/// A record of the input, with its place in the file.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which data record it is, counted from 1 and without the header: the `_row` of the result files.
+    pub number: u64,
+    /// The line of the file on which the record begins, counted from 1.
+    pub line: u64,
+    /// The record's fields, byte for byte as they stand in the file.
+    pub fields: ByteRecord,
+}
+
+impl Row {
+    /// The text of a column, without surrounding white space; empty where the record is too short or the
+    /// column is absent. A reader hands on only rows whose fields are UTF-8.
+    pub fn text(&self, column: Option<usize>) -> &str {
+        let bytes = column.and_then(|column| self.fields.get(column)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default().trim()
+    }
+}
+
+/// A record that could not be read as a row. The reading goes on after it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("row {}, line {}: {problem}", row.number, row.line)]
+pub struct BadRow {
+    /// The record's place and whatever fields it has.
+    pub row: Row,
+    /// What is wrong with it.
+    pub problem: RowProblem,
+}
+
+/// Why a record is not a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowProblem {
+    /// The record has more or fewer fields than the header.
+    #[error("the record has {found} fields where the header has {expected}")]
+    Ragged {
+        /// Fields in the header.
+        expected: usize,
+        /// Fields in the record.
+        found: usize,
+    },
+    /// A field is not UTF-8.
+    #[error("column `{column}` is not UTF-8 text")]
+    NotUtf8 {
+        /// The column's name in the header.
+        column: String,
+    },
+}
