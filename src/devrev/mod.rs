@@ -1,2 +1,21 @@
-//! The typed DevRev client.
+//! The typed DevRev client: IDs, one file an object, and the one generic call.
+//!
+//! Read [`client`] first: every endpoint goes through its `call` (pace, send, classify, try again).
+//! [`read_only`] is the same client without a way to write: what a dry run holds.
+
+mod answer;
+pub mod breaker;
+pub mod client;
+pub mod dev_users;
+pub mod error;
+pub mod groups;
 pub mod ids;
+pub mod meter;
+pub mod pacer;
+pub mod pages;
+pub mod read_only;
+mod retry;
+pub mod users;
+pub mod works;
+
+pub use retry::RetryPolicy;

@@ -1,0 +1,171 @@
+//! Reading an answer: its body within bounds, its rate-limit headers, the API's own words in an error.
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use std::time::{Duration, SystemTime};
+
+/// The largest body that is read, in bytes. A page of 100 works is some 200 KB.
+pub(super) const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// The longest that a reset time is believed: windows are of about five minutes, and a little is for skew.
+const LONGEST_WINDOW: Duration = Duration::from_secs(330);
+
+/// An error's body: `{"type": ..., "message": ..., "detail": ...}`, every member optional.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct ApiMessage {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    field_name: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    retry_after: Option<u64>,
+}
+
+impl ApiMessage {
+    /// Reads an error's body. The status of a failed request is never lost because its body is not JSON:
+    /// then the beginning of the body stands for the message.
+    pub(super) fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body)
+            .unwrap_or_else(|_| Self { message: Some(beginning(body)), ..Self::default() })
+    }
+
+    /// What the API said, in one line.
+    pub(super) fn words(&self) -> String {
+        let parts: Vec<String> = [
+            self.kind.clone(),
+            self.message.clone(),
+            self.detail.clone(),
+            self.field_name.as_ref().map(|name| format!("field `{name}`")),
+            self.reason.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+        one_line(&parts.join(": "))
+    }
+}
+
+/// The first words of a body that is not what was expected.
+pub(super) fn beginning(body: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let text = one_line(&String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]));
+    text.chars().take(LONGEST).collect()
+}
+
+/// Text from outside, made safe for a terminal and a log: one line, no control characters.
+fn one_line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What an answer says of the rate limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct RateHeaders {
+    /// Calls left in this window (`X-Ratelimit-Remaining`).
+    pub remaining: Option<u64>,
+    /// Time until the window ends, from `X-Ratelimit-Reset` (seconds since the epoch) less the answer's
+    /// `Date`, so that this machine's clock does not matter.
+    pub resets_in: Option<Duration>,
+}
+
+impl RateHeaders {
+    /// Reads the headers of an answer.
+    pub(super) fn read(headers: &HeaderMap) -> Self {
+        let remaining = number(headers, "x-ratelimit-remaining");
+        let resets_in = number(headers, "x-ratelimit-reset").map(|reset| {
+            let now = server_time(headers).unwrap_or_else(SystemTime::now);
+            let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            Duration::from_secs(reset).saturating_sub(now).min(LONGEST_WINDOW)
+        });
+        Self { remaining, resets_in }
+    }
+}
+
+/// How long a 429 asks to keep away: `Retry-After` (seconds or a date), else `retry_after` in the body, else
+/// the end of the window.
+pub(super) fn retry_after(headers: &HeaderMap, message: &ApiMessage) -> Option<Duration> {
+    let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| {
+        let text = text.trim();
+        let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
+        seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).or_else(|| {
+            let until = httpdate::parse_http_date(text).ok()?;
+            let now = server_time(headers).unwrap_or_else(SystemTime::now);
+            Some(until.duration_since(now).unwrap_or_default())
+        })
+    });
+    header
+        .or_else(|| message.retry_after.map(Duration::from_secs))
+        .or_else(|| RateHeaders::read(headers).resets_in)
+}
+
+/// The `Location` header.
+pub(super) fn location(headers: &HeaderMap) -> Option<String> {
+    headers.get(LOCATION).map(|value| one_line(&String::from_utf8_lossy(value.as_bytes())))
+}
+
+fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
+fn number(headers: &HeaderMap, name: &'static str) -> Option<u64> {
+    headers.get(HeaderName::from_static(name))?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs.map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    const DATE_HEADER: (&str, &str) = ("date", "Sun, 22 Nov 2026 03:45:00 GMT");
+    const DATE_EPOCH: u64 = 1_795_319_100;
+
+    #[test]
+    fn the_reset_is_reckoned_by_the_servers_clock() {
+        let reset = (DATE_EPOCH + 42).to_string();
+        let read = RateHeaders::read(&headers(&[
+            DATE_HEADER,
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", &reset),
+        ]));
+        assert_eq!(read, RateHeaders { remaining: Some(7), resets_in: Some(Duration::from_secs(42)) });
+    }
+
+    #[test]
+    fn an_absurd_reset_is_clamped_and_a_past_one_is_now() {
+        for (reset, seconds) in [(u64::MAX / 2, 330), (3, 0)] {
+            let reset = reset.to_string();
+            let read = RateHeaders::read(&headers(&[DATE_HEADER, ("x-ratelimit-reset", &reset)]));
+            assert_eq!(read.resets_in, Some(Duration::from_secs(seconds)));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_a_date_or_in_the_body() {
+        let none = ApiMessage::default();
+        let body = ApiMessage { retry_after: Some(9), ..ApiMessage::default() };
+        let date = ("retry-after", "Sun, 22 Nov 2026 03:45:05 GMT");
+        assert_eq!(retry_after(&headers(&[("retry-after", "3")]), &body), Some(Duration::from_secs(3)));
+        assert_eq!(retry_after(&headers(&[DATE_HEADER, date]), &none), Some(Duration::from_secs(5)));
+        assert_eq!(retry_after(&headers(&[("retry-after", "-1")]), &body), Some(Duration::from_secs(9)));
+        assert_eq!(retry_after(&headers(&[("retry-after", "1e300")]), &none), None);
+    }
+
+    #[test]
+    fn an_error_that_is_not_json_keeps_its_beginning() {
+        let message = ApiMessage::read(b"<html>\x1b[31m\r\n  bad   gateway</html>");
+        assert_eq!(message.words(), "<html> [31m bad gateway</html>");
+        let message = ApiMessage::read(br#"{"type":"not_found","message":"no such work"}"#);
+        assert_eq!(message.words(), "not_found: no such work");
+    }
+}

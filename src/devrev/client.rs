@@ -1,0 +1,356 @@
+//! The client: one generic call that paces, sends, classifies and tries again.
+
+use super::answer::{self, ApiMessage, MAX_BODY, RateHeaders};
+use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
+use super::dev_users::DevUsersSelf;
+use super::error::{ApiError, Effect, ErrorKind};
+use super::meter::{CallTotals, Meter};
+use super::pacer::{Pacer, Rate};
+use super::retry::{Failed, RetryPolicy, retry};
+use crate::stop::Stop;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use url::Url;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two bytes of an answer; begins anew with each.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Of a whole request, whatever the bytes do.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
+/// The longest Retry-After that is waited for; more than a window means that something else is wrong.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
+/// 429s in a row that one call puts up with. Each is a wait, not a failed try.
+const MOST_THROTTLES: u32 = 20;
+
+/// Whether a request may be made again when it is not known what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// Changes nothing: made again whenever that may help.
+    Read,
+    /// Changes something: made again only when DevRev has certainly not acted on it. When that is not
+    /// known, somebody has to look first: [`Client::write`] asks its caller to.
+    Write,
+}
+
+/// One endpoint: a request's fields are those of the implementing type.
+pub trait Operation: Serialize + Sync {
+    /// The endpoint's name, such as `works.update`: the last part of its URL.
+    const ENDPOINT: &'static str;
+    /// Whether it may be repeated. The HTTP method says nothing: every endpoint is a POST.
+    const SAFETY: Safety;
+    /// The body of a successful answer.
+    type Answer: DeserializeOwned + Send;
+}
+
+/// What a look at DevRev found after a write whose fate was not known.
+#[derive(Debug)]
+pub enum Found<A> {
+    /// The answer that the write would have had: nothing is sent again.
+    Settled(A),
+    /// The write did not take: it is sent again.
+    NotDone,
+}
+
+/// Stands for the look that a call without one does not make.
+type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
+
+/// How to reach DevRev.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// The base URL, checked by [`crate::settings`]; may have a path.
+    pub base_url: Url,
+    /// The token. Never shown.
+    pub token: SecretString,
+    /// The allowed rate; `None` for no limit but DevRev's own answers.
+    pub rate: Option<Rate>,
+    /// Retries.
+    pub retry: RetryPolicy,
+    /// The circuit breaker.
+    pub breaker: BreakerSettings,
+}
+
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The token cannot be sent in a header.
+    #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
+    Token,
+    /// The HTTP library or the system's certificates.
+    #[error("could not set up HTTPS: {0}")]
+    Http(String),
+}
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    base: String,
+    pacer: Pacer,
+    breaker: Breaker,
+    meter: Meter,
+    retry: RetryPolicy,
+    stop: Stop,
+}
+
+/// The client that can write. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+impl Client {
+    /// Makes a client; sends nothing.
+    pub fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", settings.token.expose_secret()))
+            .map_err(|_| ClientError::Token)?;
+        bearer.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, bearer),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ]);
+        let base_url = &settings.base_url;
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            // By default a 301 would turn a POST into a GET without a body.
+            .redirect(reqwest::redirect::Policy::none())
+            // Resends are decided here alone, where it is known what may be repeated.
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .https_only(base_url.scheme() == "https")
+            .tcp_nodelay(true);
+        if base_url.scheme() == "http" {
+            // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| ClientError::Http(chain(&error)))?;
+        Ok(Self(Arc::new(Inner {
+            http,
+            base: format!("{}/", base_url.as_str().trim_end_matches('/')),
+            pacer: Pacer::new(settings.rate, stop.clone()),
+            breaker: Breaker::new(settings.breaker, stop.clone()),
+            meter: Meter::default(),
+            retry: settings.retry,
+            stop,
+        })))
+    }
+
+    /// Reads, or writes once. A read is made again when that may help; a write only when DevRev has
+    /// certainly not acted on it.
+    ///
+    /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
+    pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+        self.tries(operation, None::<NoLook<O::Answer>>).await
+    }
+
+    /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
+    pub async fn write<O, L>(&self, operation: &O, look: L) -> Result<O::Answer, ApiError>
+    where
+        O: Operation,
+        L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
+    {
+        self.tries(operation, Some(look)).await
+    }
+
+    async fn tries<O, L>(&self, operation: &O, look: Option<L>) -> Result<O::Answer, ApiError>
+    where
+        O: Operation,
+        L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
+    {
+        let body = serde_json::to_vec(operation).map_err(|error| {
+            ApiError::unanswered(O::ENDPOINT, ErrorKind::Refused, format!("request not sent: {error}"))
+        })?;
+        let body = bytes::Bytes::from(body);
+        let sent = AtomicU32::new(0);
+        // Set while it is not known whether the last try took, and nobody has looked.
+        let in_doubt = AtomicBool::new(false);
+        let attempt = || async {
+            if let Some(look) = &look
+                && in_doubt.swap(false, Ordering::Relaxed)
+            {
+                match look().await {
+                    Ok(Found::Settled(answer)) => return Ok(answer),
+                    Ok(Found::NotDone) => {}
+                    // The look has had retries of its own.
+                    Err(error) => return Err(Failed { error: still_in_doubt::<O>(error), again: false }),
+                }
+            }
+            let outcome = self.through_the_limit::<O>(&body, &sent).await;
+            outcome.map_err(|error| {
+                let unknown = O::SAFETY == Safety::Write && error.effect == Effect::Unknown;
+                in_doubt.store(unknown, Ordering::Relaxed);
+                Failed { again: error.transient() && (!unknown || look.is_some()), error }
+            })
+        };
+        let seen = |failed: Failed, delay: Duration| {
+            self.0.meter.retried();
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(endpoint = O::ENDPOINT, delay_ms, "{}; trying again", failed.error);
+        };
+        let outcome = retry(self.0.retry, &self.0.stop, seen, attempt).await;
+        let outcome = match (outcome, &look) {
+            // The last try's fate is worth one look too: it may well have taken.
+            (Err(error), Some(look)) if in_doubt.load(Ordering::Relaxed) => match look().await {
+                Ok(Found::Settled(answer)) => Ok(answer),
+                Ok(Found::NotDone) => Err(ApiError { effect: Effect::None, ..error }),
+                Err(_) => Err(error),
+            },
+            (outcome, _) => outcome,
+        };
+        outcome.map_err(|error| ApiError { attempts: sent.load(Ordering::Relaxed), ..error })
+    }
+
+    /// One try, after as many waits as DevRev asks for: a 429 is not a failed try.
+    async fn through_the_limit<O: Operation>(
+        &self,
+        body: &bytes::Bytes,
+        sent: &AtomicU32,
+    ) -> Result<O::Answer, ApiError> {
+        let mut throttles = 0;
+        loop {
+            let admitted = self.0.breaker.admit(|| self.probe()).await;
+            admitted.map_err(|denied| match denied {
+                Denied::Stopped => stopped(O::ENDPOINT),
+                Denied::GaveUp => {
+                    let text = "DevRev did not come back while the circuit breaker waited";
+                    ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
+                }
+            })?;
+            let error = match self.send::<O>(body.clone(), sent).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let ErrorKind::Throttled { retry_after } = error.kind else { return Err(error) };
+            throttles += 1;
+            if throttles >= MOST_THROTTLES || retry_after.is_some_and(|wait| wait > LONGEST_RETRY_AFTER) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The probing read of the half-open breaker.
+    async fn probe(&self) -> bool {
+        let outcome = self.send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), &AtomicU32::new(0)).await;
+        !outcome.is_err_and(|error| error.outage())
+    }
+
+    /// Sends one request and classifies what comes of it.
+    async fn send<O: Operation>(&self, body: bytes::Bytes, sent: &AtomicU32) -> Result<O::Answer, ApiError> {
+        let inner = &*self.0;
+        let permit = inner.pacer.permit().await.ok_or_else(|| stopped(O::ENDPOINT))?;
+        sent.fetch_add(1, Ordering::Relaxed);
+        let start = Instant::now();
+        let exchanged = self.exchange(O::ENDPOINT, body).await;
+        let took = start.elapsed();
+        let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
+        inner.meter.called(O::ENDPOINT, status, took);
+        let outcome = exchanged.and_then(|(status, headers, body)| {
+            inner.pacer.heed(RateHeaders::read(&headers));
+            judge::<O>(status, &headers, &body)
+        });
+        if let Err(ApiError { kind: ErrorKind::Throttled { retry_after }, .. }) = &outcome {
+            let wait = retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY_AFTER);
+            inner.pacer.close_for(wait.max(Duration::from_millis(100)));
+        }
+        inner.breaker.note(outcome.as_ref().is_err_and(ApiError::outage));
+        drop(permit);
+        tracing::debug!(
+            endpoint = O::ENDPOINT,
+            status = status.map(|status| status.as_u16()),
+            latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "call"
+        );
+        outcome
+    }
+
+    /// One HTTP exchange: the whole answer, or a failure of the transport.
+    async fn exchange(
+        &self,
+        endpoint: &'static str,
+        body: bytes::Bytes,
+    ) -> Result<(reqwest::StatusCode, HeaderMap, Vec<u8>), ApiError> {
+        let broken = |error: reqwest::Error| {
+            let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
+            let what = if error.is_timeout() { "timed out" } else { "no answer" };
+            ApiError::unanswered(endpoint, kind, format!("{what}: {}", chain(&error.without_url())))
+        };
+        let url = format!("{}{endpoint}", self.0.base);
+        let mut response = self.0.http.post(url).body(body).send().await.map_err(broken)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                let text = format!("the answer is over {} MiB", MAX_BODY >> 20);
+                return Err(ApiError::unanswered(endpoint, ErrorKind::Unreadable, text));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, headers, body))
+    }
+
+    /// What has been called so far.
+    pub fn totals(&self) -> CallTotals {
+        self.0.meter.totals()
+    }
+
+    /// What the breaker is doing.
+    pub fn breaker(&self) -> BreakerState {
+        self.0.breaker.state()
+    }
+
+    /// The pacer, for those who show how long calls have waited.
+    pub fn pacer(&self) -> &Pacer {
+        &self.0.pacer
+    }
+
+    /// The same client, without a way to write.
+    pub fn read_only(&self) -> super::read_only::ReadOnly {
+        super::read_only::ReadOnly::new(self.clone())
+    }
+}
+
+/// Makes an answer of a whole exchange, or the class of its failure.
+fn judge<O: Operation>(
+    status: reqwest::StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<O::Answer, ApiError> {
+    if !status.is_success() {
+        let message = ApiMessage::read(body);
+        let retry_after = answer::retry_after(headers, &message);
+        return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
+            String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
+        });
+        let begins = answer::beginning(body);
+        let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
+        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, ErrorKind::Unreadable, text) }
+    })
+}
+
+/// A write whose fate the look at it could not tell either.
+fn still_in_doubt<O: Operation>(look: ApiError) -> ApiError {
+    let text = format!("no answer, and the look at what became of it failed: {look}");
+    ApiError { endpoint: O::ENDPOINT, effect: Effect::Unknown, text, ..look }
+}
+
+fn stopped(endpoint: &'static str) -> ApiError {
+    ApiError::unanswered(endpoint, ErrorKind::Stopped, "not sent: the run is being stopped")
+}
+
+/// An error with all its causes, which hold the part that helps.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! What can go wrong with a call, classified once: here, where the answer or its absence is at hand.
+//!
+//! Policy reads the class and never the status: [`ApiError::transient`] says whether another try may help,
+//! `effect` whether DevRev may have carried out the request.
+
+use super::answer::ApiMessage;
+use reqwest::StatusCode;
+use std::time::Duration;
+
+/// What a failed request may have changed in DevRev.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: it was never sent, or DevRev refused it.
+    None,
+    /// Not known: it was sent, and the answer is missing, unreadable or a server's failure.
+    Unknown,
+}
+
+/// The class of a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// 401: the token is missing, wrong or expired.
+    Unauthorized,
+    /// 403: the token's user may not do this.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 409: the object is not in a state that allows this, or a unique value is taken.
+    Conflict,
+    /// 301 and its kin: the object's ID changed; `to` is the `Location` as it was given.
+    Moved {
+        /// The new place, where the answer names one.
+        to: Option<String>,
+    },
+    /// Any other 4xx: the request itself is wrong.
+    Refused,
+    /// 429: the rate limit; `retry_after` as the answer says.
+    Throttled {
+        /// How long to keep away.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx.
+    Server,
+    /// No connection: the request never left.
+    Connect,
+    /// The connection broke or a timeout passed after the request may have left.
+    Broken,
+    /// A 2xx whose body is not what the endpoint answers: HTML, cut JSON, a missing member.
+    Unreadable,
+    /// A list that hands out the same cursor again, or more pages than any list has.
+    Paging,
+    /// The circuit breaker is open and gave up.
+    BreakerOpen,
+    /// The run is being stopped; the request was not sent.
+    Stopped,
+}
+
+impl ErrorKind {
+    /// What a request that ended so may have changed.
+    fn effect(&self) -> Effect {
+        match self {
+            Self::Server | Self::Broken | Self::Unreadable => Effect::Unknown,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Conflict
+            | Self::Moved { .. }
+            | Self::Refused
+            | Self::Throttled { .. }
+            | Self::Connect
+            | Self::Paging
+            | Self::BreakerOpen
+            | Self::Stopped => Effect::None,
+        }
+    }
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{endpoint}: {text}")]
+pub struct ApiError {
+    /// The endpoint, such as `works.update`.
+    pub endpoint: &'static str,
+    /// The class.
+    pub kind: ErrorKind,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<StatusCode>,
+    /// What the request may have changed, were it a write.
+    pub effect: Effect,
+    /// How many times the request was sent.
+    pub attempts: u32,
+    /// What happened, in the API's own words where it has any.
+    pub text: String,
+}
+
+impl ApiError {
+    /// A failure without an answer.
+    pub(super) fn unanswered(endpoint: &'static str, kind: ErrorKind, text: impl Into<String>) -> Self {
+        let effect = kind.effect();
+        Self { endpoint, kind, status: None, effect, attempts: 0, text: text.into() }
+    }
+
+    /// Classifies an answer that is no success.
+    pub(super) fn refused(
+        endpoint: &'static str,
+        status: StatusCode,
+        message: &ApiMessage,
+        retry_after: Option<Duration>,
+        location: Option<String>,
+    ) -> Self {
+        let kind = match status.as_u16() {
+            401 => ErrorKind::Unauthorized,
+            403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            429 => ErrorKind::Throttled { retry_after },
+            300..=399 => ErrorKind::Moved { to: location.clone() },
+            500..=599 => ErrorKind::Server,
+            _ => ErrorKind::Refused,
+        };
+        let mut text = format!("{status}");
+        let words = message.words();
+        if !words.is_empty() {
+            text = format!("{text}: {words}");
+        }
+        if let Some(location) = location {
+            text = format!("{text} (now at {location})");
+        }
+        let effect = kind.effect();
+        Self { endpoint, kind, status: Some(status), effect, attempts: 0, text }
+    }
+
+    /// Whether the same request may succeed if it is made again later.
+    pub fn transient(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Throttled { .. }
+                | ErrorKind::Server
+                | ErrorKind::Connect
+                | ErrorKind::Broken
+                | ErrorKind::Unreadable
+        )
+    }
+
+    /// Whether the failure says that DevRev (or the way to it) is down: what the circuit breaker counts.
+    pub fn outage(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Server | ErrorKind::Connect | ErrorKind::Broken | ErrorKind::Unreadable
+        )
+    }
+
+    /// A short, stable name of the class, for counting failures by reason.
+    pub fn reason(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Unauthorized => "unauthorized",
+            ErrorKind::Forbidden => "forbidden",
+            ErrorKind::NotFound => "not-found",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::Moved { .. } => "moved",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Throttled { .. } => "throttled",
+            ErrorKind::Server => "server-error",
+            ErrorKind::Connect => "no-connection",
+            ErrorKind::Broken => "connection-broken",
+            ErrorKind::Unreadable => "unreadable-answer",
+            ErrorKind::Paging => "paging",
+            ErrorKind::BreakerOpen => "breaker-open",
+            ErrorKind::Stopped => "stopped",
+        }
+    }
+}

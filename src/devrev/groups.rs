@@ -1,0 +1,106 @@
+//! `groups.*`: the groups of an organisation and who is in each.
+
+use super::client::{Operation, Safety};
+use super::pages::{List, PAGE_LIMIT};
+use super::users::UserSummary;
+use serde::{Deserialize, Serialize};
+
+/// `groups.list`, all groups.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupsList {
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl Default for GroupsList {
+    fn default() -> Self {
+        Self { limit: PAGE_LIMIT, cursor: None }
+    }
+}
+
+/// A group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Group {
+    /// The group's DON.
+    pub id: String,
+    /// The group's display ID.
+    #[serde(default)]
+    pub display_id: Option<String>,
+    /// The group's name.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A page of groups.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupsListAnswer {
+    groups: Vec<Group>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Operation for GroupsList {
+    const ENDPOINT: &'static str = "groups.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = GroupsListAnswer;
+}
+
+impl List for GroupsList {
+    type Item = Group;
+
+    fn after(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
+    }
+
+    fn split(answer: GroupsListAnswer) -> (Vec<Group>, Option<String>) {
+        (answer.groups, answer.next_cursor)
+    }
+}
+
+/// `groups.members.list`: the direct members of one group.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupMembersList {
+    group: String,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl GroupMembersList {
+    /// The members of the group with this ID.
+    pub fn of(group: impl Into<String>) -> Self {
+        Self { group: group.into(), limit: PAGE_LIMIT, cursor: None }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Membership {
+    member: UserSummary,
+}
+
+/// A page of members.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupMembersListAnswer {
+    members: Vec<Membership>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Operation for GroupMembersList {
+    const ENDPOINT: &'static str = "groups.members.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = GroupMembersListAnswer;
+}
+
+impl List for GroupMembersList {
+    type Item = UserSummary;
+
+    fn after(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
+    }
+
+    fn split(answer: GroupMembersListAnswer) -> (Vec<UserSummary>, Option<String>) {
+        (answer.members.into_iter().map(|membership| membership.member).collect(), answer.next_cursor)
+    }
+}

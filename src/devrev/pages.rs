@@ -1,0 +1,59 @@
+//! Lists, page by page.
+
+use super::client::Operation;
+use super::error::{ApiError, ErrorKind};
+use super::read_only::ReadOnly;
+use std::collections::HashSet;
+
+/// The most that is asked of a page (DevRev's own bound unless a tenant has another).
+pub const PAGE_LIMIT: u32 = 100;
+
+/// Pages that a list may have before it is taken for endless: a million items.
+const MOST_PAGES: usize = 10_000;
+
+/// A list endpoint.
+pub trait List: Operation {
+    /// What is listed.
+    type Item;
+    /// Asks for the page after this cursor.
+    fn after(&mut self, cursor: String);
+    /// Takes an answer apart: its items and the next page's cursor.
+    fn split(answer: Self::Answer) -> (Vec<Self::Item>, Option<String>);
+}
+
+/// A list that is being read.
+#[derive(Debug)]
+pub struct Pages<O> {
+    /// The next request, unless the end was reached.
+    next: Option<O>,
+    seen: HashSet<String>,
+}
+
+impl<O: List> Pages<O> {
+    /// Begins at the first page.
+    pub fn new(first: O) -> Self {
+        Self { next: Some(first), seen: HashSet::new() }
+    }
+
+    /// Reads the next page; `None` after the last.
+    ///
+    /// A cursor that comes a second time is an error: such a list would never end.
+    pub async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
+        let Some(mut request) = self.next.take() else { return Ok(None) };
+        let (items, cursor) = O::split(client.call(&request).await?);
+        if let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) {
+            if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
+                let text = format!("the list does not end: cursor `{cursor}` came again or after too many pages");
+                return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
+            }
+            request.after(cursor);
+            self.next = Some(request);
+        }
+        Ok(Some(items))
+    }
+
+    /// Whether the last page was read.
+    pub fn ended(&self) -> bool {
+        self.next.is_none()
+    }
+}

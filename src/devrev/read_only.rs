@@ -1,0 +1,20 @@
+//! The client that a dry run holds: it has no way to write.
+
+use super::client::{Client, Operation, Safety};
+use super::error::ApiError;
+
+/// A client that reads. An attempt to write through it does not compile.
+#[derive(Debug, Clone)]
+pub struct ReadOnly(Client);
+
+impl ReadOnly {
+    pub(super) fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Reads; see [`Client::call`].
+    pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+        const { assert!(matches!(O::SAFETY, Safety::Read), "a read-only client sends no write") };
+        self.0.call(operation).await
+    }
+}

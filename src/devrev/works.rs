@@ -1,0 +1,201 @@
+//! `works.*`: issues, and the field that holds an issue's creator group.
+
+use super::client::{Operation, Safety};
+use super::ids::{Issue, Names, Ref};
+use super::pages::{List, PAGE_LIMIT};
+use super::users::UserSummary;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// A work as DevRev answers it (schema `work`): the members that are read by name, and the rest.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Work {
+    /// The work's DON.
+    pub id: String,
+    /// Its display ID.
+    #[serde(default)]
+    pub display_id: Option<String>,
+    /// Who created it.
+    #[serde(default)]
+    pub created_by: Option<UserSummary>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Work {
+    /// The number of an issue; `None` if this is no issue.
+    pub fn issue_number(&self) -> Option<u64> {
+        let number = |text: &str| Ref::parse(text, Issue::TYPES).ok().and_then(Ref::number);
+        number(&self.id).or_else(|| number(self.display_id.as_deref()?))
+    }
+}
+
+/// The field that holds an issue's creator group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupField {
+    /// A field of the customized object: `custom_fields: {"tnt__creator_group": <group>}`.
+    Custom(String),
+    /// A field of the object itself, as some gateways have it: `creator_group: {"id": <group>}`.
+    Native(String),
+}
+
+/// The prefixes of customized fields: of the tenant, of a subtype, of an app.
+const CUSTOM_PREFIXES: [&str; 3] = ["tnt__", "ctype__", "app_"];
+
+impl GroupField {
+    /// The field with this name; its prefix says where it stands.
+    pub fn named(name: &str) -> Self {
+        if CUSTOM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            Self::Custom(name.to_owned())
+        } else {
+            Self::Native(name.to_owned())
+        }
+    }
+
+    /// The group's ID that a work holds; `None` if it holds none. A group may be shown as its ID or as an
+    /// object with one.
+    pub fn read<'a>(&self, work: &'a Work) -> Option<&'a str> {
+        let value = match self {
+            Self::Custom(name) => work.rest.get("custom_fields")?.get(name)?,
+            Self::Native(name) => work.rest.get(name)?,
+        };
+        let id = if value.is_object() { value.get("id")? } else { value };
+        id.as_str().map(str::trim).filter(|id| !id.is_empty())
+    }
+}
+
+/// `works.get`.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorksGet {
+    /// The work's ID, in either form.
+    pub id: String,
+}
+
+/// The answer of `works.get` and `works.update`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WorkAnswer {
+    /// The work as it is now.
+    pub work: Work,
+}
+
+impl Operation for WorksGet {
+    const ENDPOINT: &'static str = "works.get";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = WorkAnswer;
+}
+
+/// `works.list`: issues by their creators.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorksList {
+    #[serde(rename = "type")]
+    kind: [&'static str; 1],
+    created_by: Vec<String>,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl WorksList {
+    /// The issues that any of these users created.
+    pub fn issues_created_by(users: Vec<String>) -> Self {
+        Self { kind: ["issue"], created_by: users, limit: PAGE_LIMIT, cursor: None }
+    }
+}
+
+/// A page of works.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WorksListAnswer {
+    works: Vec<Work>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Operation for WorksList {
+    const ENDPOINT: &'static str = "works.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = WorksListAnswer;
+}
+
+impl List for WorksList {
+    type Item = Work;
+
+    fn after(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
+    }
+
+    fn split(answer: WorksListAnswer) -> (Vec<Work>, Option<String>) {
+        (answer.works, answer.next_cursor)
+    }
+}
+
+/// `works.update` of one issue's creator group.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorksUpdate {
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl WorksUpdate {
+    /// Sets the group of the issue with this ID.
+    pub fn group_of_issue(id: impl Into<String>, field: &GroupField, group: &str) -> Self {
+        let fields = match field {
+            // Without the schema's name the API refuses a customized field.
+            GroupField::Custom(name) => [
+                ("custom_fields".to_owned(), json!({ name.as_str(): group })),
+                ("custom_schema_spec".to_owned(), json!({ "tenant_fragment": true })),
+            ]
+            .into_iter()
+            .collect(),
+            GroupField::Native(name) => [(name.clone(), json!({ "id": group }))].into_iter().collect(),
+        };
+        Self { id: id.into(), kind: "issue", fields }
+    }
+}
+
+impl Operation for WorksUpdate {
+    const ENDPOINT: &'static str = "works.update";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = WorkAnswer;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(json: &str) -> Work {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_group_is_read_as_an_id_or_as_an_object() {
+        let field = GroupField::named("tnt__creator_group");
+        let id = r#"{"id":"don:core:x:devo/1:issue/5","custom_fields":{"tnt__creator_group":"GROUP-1"}}"#;
+        let object = r#"{"id":"x","custom_fields":{"tnt__creator_group":{"id":"GROUP-1","name":"A"}}}"#;
+        let nulls = r#"{"id":"x","custom_fields":{"tnt__creator_group":null}}"#;
+        assert_eq!(field.read(&work(id)), Some("GROUP-1"));
+        assert_eq!(work(id).issue_number(), Some(5));
+        assert_eq!(field.read(&work(object)), Some("GROUP-1"));
+        assert_eq!(field.read(&work(nulls)), None);
+        assert_eq!(field.read(&work(r#"{"id":"x"}"#)), None);
+        let native = GroupField::named("creator_group");
+        assert_eq!(native.read(&work(r#"{"id":"x","creator_group":{"id":"GROUP-2"}}"#)), Some("GROUP-2"));
+    }
+
+    #[test]
+    fn an_update_of_a_customized_field_names_its_schema() {
+        let custom = WorksUpdate::group_of_issue("ISS-1", &GroupField::named("tnt__creator_group"), "GROUP-1");
+        assert_eq!(
+            serde_json::to_value(custom).unwrap(),
+            json!({"id": "ISS-1", "type": "issue", "custom_fields": {"tnt__creator_group": "GROUP-1"},
+                   "custom_schema_spec": {"tenant_fragment": true}})
+        );
+        let native = WorksUpdate::group_of_issue("ISS-1", &GroupField::named("creator_group"), "GROUP-1");
+        assert_eq!(
+            serde_json::to_value(native).unwrap(),
+            json!({"id": "ISS-1", "type": "issue", "creator_group": {"id": "GROUP-1"}})
+        );
+    }
+}
