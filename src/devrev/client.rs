@@ -56,6 +56,15 @@ pub enum Found<A> {
     NotDone,
 }
 
+/// A write that took, and what it cost.
+#[derive(Debug)]
+pub struct Written<A> {
+    /// DevRev's answer, or what a look at DevRev found in its place.
+    pub answer: A,
+    /// How many times the request was sent.
+    pub attempts: u32,
+}
+
 /// Stands for the look that a call without one does not make.
 type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
 
@@ -144,11 +153,11 @@ impl Client {
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        self.tries(operation, None::<NoLook<O::Answer>>).await
+        self.tries(operation, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
     /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
-    pub async fn write<O, L>(&self, operation: &O, look: L) -> Result<O::Answer, ApiError>
+    pub async fn write<O, L>(&self, operation: &O, look: L) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
         L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
@@ -156,7 +165,7 @@ impl Client {
         self.tries(operation, Some(look)).await
     }
 
-    async fn tries<O, L>(&self, operation: &O, look: Option<L>) -> Result<O::Answer, ApiError>
+    async fn tries<O, L>(&self, operation: &O, look: Option<L>) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
         L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
@@ -201,7 +210,8 @@ impl Client {
             },
             (outcome, _) => outcome,
         };
-        outcome.map_err(|error| ApiError { attempts: sent.load(Ordering::Relaxed), ..error })
+        let attempts = sent.load(Ordering::Relaxed);
+        outcome.map(|answer| Written { answer, attempts }).map_err(|error| ApiError { attempts, ..error })
     }
 
     /// One try, after as many waits as DevRev asks for: a 429 is not a failed try.

@@ -122,6 +122,13 @@ pub struct Key {
     tail: Box<str>,
 }
 
+impl Key {
+    /// The type of object that the key names.
+    pub fn object(&self) -> ObjectType {
+        self.object
+    }
+}
+
 impl fmt::Display for Key {
     /// Writes the display ID.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

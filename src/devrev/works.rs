@@ -6,6 +6,7 @@ use super::pages::{List, PAGE_LIMIT};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// A work as DevRev answers it (schema `work`): the members that are read by name, and the rest.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,14 +54,21 @@ impl GroupField {
     }
 
     /// The group's ID that a work holds; `None` if it holds none. A group may be shown as its ID or as an
-    /// object with one.
-    pub fn read<'a>(&self, work: &'a Work) -> Option<&'a str> {
+    /// object with one; a value of any other shape is given as its JSON: it is there, and not to be
+    /// overwritten unseen.
+    pub fn read<'a>(&self, work: &'a Work) -> Option<Cow<'a, str>> {
         let value = match self {
             Self::Custom(name) => work.rest.get("custom_fields")?.get(name)?,
             Self::Native(name) => work.rest.get(name)?,
         };
-        let id = if value.is_object() { value.get("id")? } else { value };
-        id.as_str().map(str::trim).filter(|id| !id.is_empty())
+        let id = value.get("id").unwrap_or(value);
+        match id {
+            Value::Null => None,
+            Value::String(id) => Some(Cow::Borrowed(id.trim())).filter(|id| !id.is_empty()),
+            Value::Array(items) if items.is_empty() => None,
+            Value::Object(members) if members.is_empty() => None,
+            other => Some(Cow::Owned(other.to_string())),
+        }
     }
 }
 
@@ -175,13 +183,16 @@ mod tests {
         let id = r#"{"id":"don:core:x:devo/1:issue/5","custom_fields":{"tnt__creator_group":"GROUP-1"}}"#;
         let object = r#"{"id":"x","custom_fields":{"tnt__creator_group":{"id":"GROUP-1","name":"A"}}}"#;
         let nulls = r#"{"id":"x","custom_fields":{"tnt__creator_group":null}}"#;
-        assert_eq!(field.read(&work(id)), Some("GROUP-1"));
+        assert_eq!(field.read(&work(id)).as_deref(), Some("GROUP-1"));
         assert_eq!(work(id).issue_number(), Some(5));
-        assert_eq!(field.read(&work(object)), Some("GROUP-1"));
+        assert_eq!(field.read(&work(object)).as_deref(), Some("GROUP-1"));
         assert_eq!(field.read(&work(nulls)), None);
         assert_eq!(field.read(&work(r#"{"id":"x"}"#)), None);
         let native = GroupField::named("creator_group");
-        assert_eq!(native.read(&work(r#"{"id":"x","creator_group":{"id":"GROUP-2"}}"#)), Some("GROUP-2"));
+        let object = work(r#"{"id":"x","creator_group":{"id":"GROUP-2"}}"#);
+        assert_eq!(native.read(&object).as_deref(), Some("GROUP-2"));
+        let strange = work(r#"{"id":"x","creator_group":["GROUP-2"]}"#);
+        assert!(native.read(&strange).is_some(), "a value that is not understood is still a value");
     }
 
     #[test]

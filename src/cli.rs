@@ -1,0 +1,215 @@
+//! The command line: exactly what was typed. What it means is decided in [`crate::settings`], where a flag
+//! meets the environment, the `.env` file and the default, so values of settings are text here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Bulk changes in DevRev that an operator can trust: planned, journalled, resumable.
+///
+/// Rehearse in the built-in sandbox (--sandbox), look at a dry run (--dry-run), then run. A run that was
+/// interrupted goes on with `resume`.
+#[derive(Debug, Parser)]
+#[command(name = "devrev-batch", version, max_term_width = 100)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Read settings from this file instead of `.env`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Log as much as this on standard error: error, warn, info, debug or trace [default: warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// How logs look on standard error
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// No progress; only warnings, errors and the result
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// One JSON object on standard output instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colours on standard error
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check an input; change nothing, and send nothing unless --online
+    Validate(Validate),
+    /// Fill in missing creator groups on issues
+    BackfillGroups(BackfillGroups),
+    /// Go on with a run that was interrupted or stopped
+    Resume(Resume),
+    /// Serve an in-memory DevRev to rehearse against
+    Sandbox(Sandbox),
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The CSV file; `-` reads standard input
+    #[arg(long, value_name = "PATH")]
+    pub csv: PathBuf,
+    /// What the rows are; found from the header if not given
+    #[arg(long)]
+    pub kind: Option<Kind>,
+    /// Check only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Also ask DevRev whether the groups and creators named exist (reads only)
+    #[arg(long)]
+    pub online: bool,
+    /// Ask a built-in sandbox instead of DevRev
+    #[arg(long, requires = "online")]
+    pub sandbox: bool,
+    /// How the client works.
+    #[command(flatten)]
+    pub client: ClientFlags,
+}
+
+/// Kinds of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Issues and their creators, for backfill-groups
+    Groups,
+    /// Contacts, for merge-contacts
+    Contacts,
+}
+
+/// `backfill-groups`.
+#[derive(Debug, Args)]
+pub struct BackfillGroups {
+    /// The CSV file: issue_id, creator_user_id, assigned_group and, if there, creator_group; `-` reads
+    /// standard input
+    #[arg(long, value_name = "PATH")]
+    pub csv: PathBuf,
+    /// Take only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// For a creator in several groups: skip, take the first, or take the row's assigned group
+    #[arg(long, value_name = "skip|first|assigned")]
+    pub on_ambiguous: Option<String>,
+    /// A CSV of user,group that goes before DevRev's memberships
+    #[arg(long, value_name = "FILE")]
+    pub group_map: Option<PathBuf>,
+    /// Also change issues that have a creator group
+    #[arg(long)]
+    pub overwrite: bool,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run's ID; not given: the one run with something left
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Take the newest of several runs with something left
+    #[arg(long, conflicts_with = "run")]
+    pub latest: bool,
+    /// Take the failed rows again too
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// What every command that runs a batch takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BatchFlags {
+    /// Do not ask before writing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Run against a built-in sandbox: needs no token, changes nothing real
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Where the folders of runs are [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub runs_dir: Option<String>,
+    /// Rows in a batch [default: 100]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<String>,
+    /// Changes in flight [default: 8]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<String>,
+    /// Stop when more rows than this have failed
+    #[arg(long, value_name = "N|P%")]
+    pub max_errors: Option<String>,
+    /// Stop after this many batches in a row that failed entirely [default: 5]
+    #[arg(long, value_name = "N")]
+    pub max_batch_failures: Option<String>,
+    /// How the client works.
+    #[command(flatten)]
+    pub client: ClientFlags,
+}
+
+/// How the client works.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClientFlags {
+    /// Calls in a period; 0 for no limit but DevRev's own [default: 50]
+    #[arg(long, value_name = "N")]
+    pub rate_limit_calls: Option<String>,
+    /// The period in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub rate_limit_period: Option<String>,
+    /// Tries after the first, for calls that may be repeated [default: 3]
+    #[arg(long, value_name = "N")]
+    pub max_retries: Option<String>,
+}
+
+/// `sandbox`.
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where to listen; port 0 takes any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    pub listen: std::net::SocketAddr,
+    /// The data to serve; the built-in demo data if not given
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Answer 429 beyond so many calls in so many seconds, such as 50/10
+    #[arg(long, value_name = "CALLS/SECONDS")]
+    pub rate_limit: Option<String>,
+    /// Break to order, such as `path=works.update,status=503,count=2`; may be given several times
+    #[arg(long, value_name = "RULE")]
+    pub fault: Vec<String>,
+    /// Milliseconds that each answer takes
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub delay: u64,
+}

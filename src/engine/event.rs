@@ -1,0 +1,94 @@
+//! What the engine tells its listeners.
+
+use crate::journal::record::{Outcome, State};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A row's result.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// A dry run's: this would be changed.
+    Planned,
+    /// The row's outcome.
+    Outcome(Outcome),
+}
+
+impl Settled {
+    /// The state's name in files and summaries.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Outcome(outcome) => outcome.state.name(),
+        }
+    }
+
+    /// Whether this counts as an error: failed, or its state is unknown.
+    pub fn is_error(&self) -> bool {
+        matches!(self, Self::Outcome(Outcome { state: State::Failed | State::Unknown, .. }))
+    }
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A batch's results are durable.
+    Batch {
+        /// Its number in this process, from 1.
+        number: u64,
+        /// The rows that it settled: row number, key, result.
+        rows: Vec<(u64, String, Settled)>,
+        /// From the first call for it to its last answer.
+        took: Duration,
+    },
+}
+
+/// Rows by state and reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    /// Rows by state.
+    pub states: BTreeMap<String, u64>,
+    /// Rows by state and reason, where there is one.
+    pub reasons: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl Tally {
+    /// Counts rows.
+    pub fn add(&mut self, state: &str, reason: Option<&str>, rows: u64) {
+        *entry(&mut self.states, state) += rows;
+        if let Some(reason) = reason {
+            *entry(entry(&mut self.reasons, state), reason) += rows;
+        }
+    }
+
+    /// Counts a row's result.
+    pub fn count(&mut self, settled: &Settled) {
+        let reason = match settled {
+            Settled::Planned => None,
+            Settled::Outcome(outcome) => outcome.reason.as_deref(),
+        };
+        self.add(settled.state(), reason, 1);
+    }
+
+    /// Rows in this state.
+    pub fn of(&self, state: &str) -> u64 {
+        self.states.get(state).copied().unwrap_or(0)
+    }
+
+    /// Rows in any state.
+    pub fn total(&self) -> u64 {
+        self.states.values().sum()
+    }
+
+    /// Rows that failed or whose state is unknown.
+    pub fn errors(&self) -> u64 {
+        self.of("failed") + self.of("unknown")
+    }
+}
+
+/// The value at a key, made on first use without allocating on later ones.
+fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, key: &str) -> &'a mut V {
+    if !map.contains_key(key) {
+        map.insert(key.to_owned(), V::default());
+    }
+    map.entry(key.to_owned()).or_default()
+}

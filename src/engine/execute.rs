@@ -1,0 +1,242 @@
+//! The second stage: changes are made, so many at once, batch after batch without a pause between them.
+
+use super::event::{Settled, Tally};
+use super::job::{Applied, Applier, Verdict};
+use super::limits::Watch;
+use super::prepare::{Entry, Prepared};
+use super::run::{Config, Halt, Mode};
+use crate::exit::{Exit, Failure};
+use crate::journal::record::{Outcome, State};
+use crate::stop::Stop;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+
+/// Batches that may be under way at once: a slow change of one does not hold up the next ones.
+const OPEN_BATCHES: usize = 4;
+
+/// How a row of a batch ended.
+#[derive(Debug)]
+pub(super) enum End<C> {
+    Settled(Outcome),
+    /// A dry run's.
+    Planned(C),
+    /// Its intent is in the journal, but nothing was sent: the row is open again.
+    Withdrawn,
+}
+
+/// A batch whose rows have all ended.
+#[derive(Debug)]
+pub(super) struct Finished<C> {
+    pub(super) number: u64,
+    pub(super) rows: Vec<(u64, String, End<C>)>,
+    pub(super) took: Duration,
+}
+
+/// A batch under way.
+#[derive(Debug)]
+struct Open<C> {
+    number: u64,
+    rows: Vec<(u64, String, Option<End<C>>)>,
+    left: usize,
+    since: Instant,
+}
+
+/// The stage.
+pub(super) struct Executor<A, C> {
+    config: Config,
+    mode: Mode<A>,
+    finished: mpsc::Sender<Finished<C>>,
+    watch: Watch,
+    halt: Halt,
+    stop: Stop,
+    open: HashMap<u64, Open<C>>,
+    /// Changes that wait for a place: batch, place in the batch, change.
+    waiting: VecDeque<(u64, usize, C)>,
+    in_flight: JoinSet<Applied>,
+    places: HashMap<Id, (u64, usize)>,
+}
+
+impl<A, C> Executor<A, C>
+where
+    A: Applier<C>,
+    C: Clone + Send + Sync + 'static,
+{
+    pub(super) fn new(
+        config: Config,
+        mode: Mode<A>,
+        finished: mpsc::Sender<Finished<C>>,
+        halt: Halt,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            config,
+            mode,
+            finished,
+            watch: Watch::new(config.limits),
+            halt,
+            stop,
+            open: HashMap::new(),
+            waiting: VecDeque::new(),
+            in_flight: JoinSet::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Carries out batches until there are no more, or until the run is being stopped: then nothing new is
+    /// begun, and what is in flight may end within the grace.
+    pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared<C>>) {
+        let mut more = true;
+        while !self.stop.is_set() && (more || !self.in_flight.is_empty() || !self.waiting.is_empty()) {
+            self.fill();
+            let room = self.waiting.is_empty() && self.open.len() < OPEN_BATCHES;
+            let stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                () = stop.wait() => break,
+                Some(ended) = self.in_flight.join_next_with_id() => self.ended(ended).await,
+                batch = prepared.recv(), if more && room => match batch {
+                    Some(batch) => self.begin(batch).await,
+                    None => more = false,
+                },
+            }
+        }
+        if self.stop.is_set() {
+            self.wind_up(prepared).await;
+        }
+    }
+
+    /// Starts changes until all places are taken.
+    fn fill(&mut self) {
+        let Mode::Apply(applier) = &self.mode else { return };
+        while self.in_flight.len() < self.config.concurrency {
+            let Some((batch, place, change)) = self.waiting.pop_front() else { return };
+            let applier = Arc::clone(applier);
+            let task = self.in_flight.spawn(async move { applier.apply(change).await });
+            self.places.insert(task.id(), (batch, place));
+        }
+    }
+
+    async fn begin(&mut self, batch: Prepared<C>) {
+        let plans = matches!(self.mode, Mode::Plan);
+        let mut open =
+            Open { number: batch.number, rows: Vec::new(), left: 0, since: batch.since };
+        for (place, Entry { row, key, verdict }) in batch.entries.into_iter().enumerate() {
+            let end = match verdict {
+                Verdict::Settled(outcome) => Some(End::Settled(outcome)),
+                Verdict::Change(change) if plans => Some(End::Planned(change)),
+                Verdict::Change(change) => {
+                    self.waiting.push_back((batch.number, place, change));
+                    None
+                }
+            };
+            if let Some(End::Settled(outcome)) = &end {
+                self.watch_outcome(outcome);
+            }
+            open.left += usize::from(end.is_none());
+            open.rows.push((row, key, end));
+        }
+        self.open.insert(batch.number, open);
+        self.finish_if_whole(batch.number).await;
+    }
+
+    async fn ended(&mut self, ended: Result<(Id, Applied), tokio::task::JoinError>) {
+        let (id, applied) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let text = format!("a defect: {error}");
+                let outcome = Outcome::of(State::Unknown, "defect", text.clone());
+                let halt = Some(Failure::new(Exit::Unexpected, text));
+                (error.id(), Applied { outcome: Some(outcome), halt })
+            }
+        };
+        if let Some(failure) = applied.halt {
+            self.halt.with(failure);
+        }
+        let Some((batch, place)) = self.places.remove(&id) else { return };
+        let end = match applied.outcome {
+            Some(outcome) => {
+                self.watch_outcome(&outcome);
+                End::Settled(outcome)
+            }
+            None => End::Withdrawn,
+        };
+        self.settle(batch, place, end);
+        self.finish_if_whole(batch).await;
+    }
+
+    fn settle(&mut self, batch: u64, place: usize, end: End<C>) {
+        let Some(open) = self.open.get_mut(&batch) else { return };
+        if let Some((_, _, slot @ None)) = open.rows.get_mut(place) {
+            *slot = Some(end);
+            open.left -= 1;
+        }
+    }
+
+    fn watch_outcome(&mut self, outcome: &Outcome) {
+        let is_error = matches!(outcome.state, State::Failed | State::Unknown);
+        if is_error && let Some(why) = self.watch.error() {
+            self.halt.with(Failure::new(Exit::Stopped, why));
+        }
+    }
+
+    async fn finish_if_whole(&mut self, number: u64) {
+        if self.open.get(&number).is_none_or(|open| open.left > 0) {
+            return;
+        }
+        let Some(open) = self.open.remove(&number) else { return };
+        let mut tally = Tally::default();
+        let rows: Vec<_> =
+            open.rows.into_iter().filter_map(|(row, key, end)| Some((row, key, end?))).collect();
+        for (_, _, end) in &rows {
+            match end {
+                End::Settled(outcome) => tally.count(&Settled::Outcome(outcome.clone())),
+                End::Planned(_) => tally.count(&Settled::Planned),
+                End::Withdrawn => {}
+            }
+        }
+        if let Some(why) = self.watch.batch(&tally) {
+            self.halt.with(Failure::new(Exit::Stopped, why));
+        }
+        let finished = Finished { number: open.number, rows, took: open.since.elapsed() };
+        // The recorder is gone only after a defect, which ends the run anyway.
+        let _ = self.finished.send(finished).await;
+    }
+
+    /// The end of a run that is being stopped: what has not begun is withdrawn, what is in flight may end
+    /// within the grace, and what does not is unknown.
+    async fn wind_up(&mut self, mut prepared: mpsc::Receiver<Prepared<C>>) {
+        prepared.close();
+        let waiting = std::mem::take(&mut self.waiting);
+        for (batch, place, _) in waiting {
+            self.settle(batch, place, End::Withdrawn);
+        }
+        let deadline = tokio::time::Instant::now() + self.config.grace;
+        while let Ok(Some(ended)) =
+            tokio::time::timeout_at(deadline, self.in_flight.join_next_with_id()).await
+        {
+            self.ended(ended).await;
+        }
+        self.in_flight.abort_all();
+        for (_, (batch, place)) in std::mem::take(&mut self.places) {
+            let text = format!("no answer within {} s of the stop", self.config.grace.as_secs());
+            self.settle(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text)));
+        }
+        // Batches that were prepared but not begun: their intents are in the journal.
+        while let Some(batch) = prepared.recv().await {
+            let withdrawn = |entry: Entry<C>| match entry.verdict {
+                Verdict::Settled(outcome) => (entry.row, entry.key, End::Settled(outcome)),
+                Verdict::Change(_) => (entry.row, entry.key, End::Withdrawn),
+            };
+            let rows = batch.entries.into_iter().map(withdrawn).collect();
+            let finished = Finished { number: batch.number, rows, took: Duration::ZERO };
+            let _ = self.finished.send(finished).await;
+        }
+        let left: Vec<u64> = self.open.keys().copied().collect();
+        for number in left {
+            self.finish_if_whole(number).await;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a job gives the engine: tasks, a planner that reads and decides, an applier that changes.
+
+use crate::exit::Failure;
+use crate::journal::record::Outcome;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::future::Future;
+
+/// One thing to be done, made of one row.
+#[derive(Debug)]
+pub struct Task<I> {
+    /// The row's number in the input.
+    pub row: u64,
+    /// The object's ID as people know it, such as `ISS-5`.
+    pub key: String,
+    /// What the row asks for, or the outcome that it has without any work: invalid, a duplicate.
+    pub item: Result<I, Outcome>,
+    /// The change that an earlier process meant to make for this row and of which nobody knows whether it
+    /// was made: to be settled by a read before anything is sent.
+    pub in_doubt: Option<Box<RawValue>>,
+}
+
+/// What the planner is asked to decide.
+#[derive(Debug)]
+pub struct Asked<I> {
+    /// What the row asks for.
+    pub item: I,
+    /// See [`Task::in_doubt`].
+    pub in_doubt: Option<Box<RawValue>>,
+}
+
+/// What a planner decides about an item.
+#[derive(Debug)]
+pub enum Verdict<C> {
+    /// This is to be changed.
+    Change(C),
+    /// Nothing is to be done, for this reason.
+    Settled(Outcome),
+}
+
+/// Reads what it needs to know about a batch, in as few calls as it can, and decides. It holds no way to
+/// write: a dry run is a planner without an applier.
+pub trait Planner: Send + 'static {
+    /// What one row asks for.
+    type Item: Send + 'static;
+    /// A change from one state to another; written to the journal before it is made.
+    type Change: Serialize + Clone + Send + Sync + 'static;
+
+    /// Decides about every item of a batch, in order.
+    ///
+    /// An error ends the run: the batch stays open and a later `resume` prepares it again.
+    fn prepare(
+        &mut self,
+        batch: Vec<Asked<Self::Item>>,
+    ) -> impl Future<Output = Result<Vec<Verdict<Self::Change>>, Failure>> + Send;
+}
+
+/// How an attempt to make a change ended.
+#[derive(Debug)]
+pub struct Applied {
+    /// The row's state; `None` when nothing was sent and the row is as open as before.
+    pub outcome: Option<Outcome>,
+    /// Set when the whole run has to end: refused credentials, an open circuit breaker.
+    pub halt: Option<Failure>,
+}
+
+impl From<Outcome> for Applied {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), halt: None }
+    }
+}
+
+/// Makes changes. Its intent is durable before it is called.
+pub trait Applier<C>: Send + Sync + 'static {
+    /// Makes one change and proves it.
+    fn apply(&self, change: C) -> impl Future<Output = Applied> + Send;
+}
+
+/// The applier of a run that has none: there is no such value.
+#[derive(Debug, Clone, Copy)]
+pub enum NoApplier {}
+
+impl<C: Send + 'static> Applier<C> for NoApplier {
+    async fn apply(&self, _change: C) -> Applied {
+        match *self {}
+    }
+}

@@ -1,0 +1,142 @@
+//! When a run stops itself: too many errors, or too many bad batches in a row.
+
+use super::event::Tally;
+use std::str::FromStr;
+
+/// How many errors a run puts up with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxErrors {
+    /// So many rows may fail; one more stops the run.
+    Rows(u64),
+    /// So much of the settled rows may fail; looked at after each batch, from [`PERCENT_FROM`] rows on.
+    Percent(f64),
+}
+
+/// A share of fewer rows than this says little.
+pub const PERCENT_FROM: u64 = 100;
+
+impl FromStr for MaxErrors {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SHAPE: &str = "is neither a number of rows (such as 25) nor a share of them (such as 10%)";
+        if let Some(percent) = text.strip_suffix('%') {
+            let percent: f64 = percent.trim().parse().map_err(|_| SHAPE)?;
+            if (0.0..=100.0).contains(&percent) { Ok(Self::Percent(percent)) } else { Err(SHAPE) }
+        } else {
+            text.parse().map(Self::Rows).map_err(|_| SHAPE)
+        }
+    }
+}
+
+/// The conditions that stop a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `--max-errors`; none by default.
+    pub max_errors: Option<MaxErrors>,
+    /// `--max-batch-failures`: bad batches in a row. A batch is bad when rows of it failed and none came
+    /// out right.
+    pub max_batch_failures: u32,
+}
+
+/// Watches a run against its limits. Counts this process's rows only: a resumed run begins anew.
+#[derive(Debug)]
+pub(super) struct Watch {
+    limits: Limits,
+    settled: u64,
+    errors: u64,
+    bad_batches: u32,
+}
+
+impl Watch {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, settled: 0, errors: 0, bad_batches: 0 }
+    }
+
+    /// Takes in one error as it happens; says why the run has to stop, if so.
+    pub(super) fn error(&mut self) -> Option<String> {
+        self.errors += 1;
+        match self.limits.max_errors {
+            Some(MaxErrors::Rows(most)) if self.errors > most => {
+                Some(format!("{} rows failed, and --max-errors allows {most}", self.errors))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in a whole batch, whose errors were taken in before; says why the run has to stop, if so.
+    pub(super) fn batch(&mut self, tally: &Tally) -> Option<String> {
+        self.settled += tally.total();
+        let (errors, right) = (tally.errors(), tally.total() - tally.errors());
+        if errors > 0 && right == 0 {
+            self.bad_batches += 1;
+        } else if right > 0 {
+            self.bad_batches = 0;
+        }
+        if self.bad_batches >= self.limits.max_batch_failures {
+            return Some(format!(
+                "{} batches in a row failed entirely (--max-batch-failures {})",
+                self.bad_batches, self.limits.max_batch_failures
+            ));
+        }
+        let Some(MaxErrors::Percent(most)) = self.limits.max_errors else { return None };
+        // Rows stay far below 2^52: a share of them is exact enough.
+        #[allow(clippy::cast_precision_loss)]
+        let share = 100.0 * self.errors as f64 / self.settled.max(1) as f64;
+        (self.settled >= PERCENT_FROM && share > most).then(|| {
+            format!("{share:.1} % of {} rows failed, and --max-errors allows {most} %", self.settled)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(done: u64, failed: u64) -> Tally {
+        let mut tally = Tally::default();
+        tally.add("done", None, done);
+        tally.add("failed", Some("not-found"), failed);
+        tally
+    }
+
+    fn watch(max_errors: Option<MaxErrors>) -> Watch {
+        Watch::new(Limits { max_errors, max_batch_failures: 2 })
+    }
+
+    #[test]
+    fn a_number_or_a_share() {
+        assert_eq!("25".parse(), Ok(MaxErrors::Rows(25)));
+        assert_eq!("2.5%".parse(), Ok(MaxErrors::Percent(2.5)));
+        for text in ["", "-1", "x", "%", "101%", "NaN%", "1 0"] {
+            assert!(text.parse::<MaxErrors>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_error_more_than_allowed_stops() {
+        let mut watch = watch(Some(MaxErrors::Rows(1)));
+        assert_eq!(watch.error(), None);
+        assert!(watch.error().unwrap().contains("2 rows failed"));
+    }
+
+    #[test]
+    fn a_share_counts_from_a_hundred_rows_on() {
+        let mut watch = watch(Some(MaxErrors::Percent(10.0)));
+        for _ in 0..20 {
+            assert_eq!(watch.error(), None);
+        }
+        assert_eq!(watch.batch(&tally(30, 20)), None);
+        assert!(watch.batch(&tally(50, 0)).unwrap().contains("20.0 %"));
+    }
+
+    #[test]
+    fn only_bad_batches_in_a_row_stop() {
+        let mut watch = watch(None);
+        assert_eq!(watch.batch(&tally(0, 5)), None);
+        assert_eq!(watch.batch(&tally(1, 5)), None);
+        assert_eq!(watch.batch(&tally(0, 5)), None);
+        assert_eq!(watch.batch(&tally(0, 0)), None, "an empty batch is neither");
+        assert!(watch.batch(&tally(0, 5)).is_some());
+    }
+}

@@ -1,0 +1,137 @@
+//! The first stage: tasks are read and gathered into batches, the job decides about each batch, and the
+//! intents become durable before anything is sent.
+
+use super::job::{Asked, Planner, Task, Verdict};
+use super::run::Halt;
+use crate::exit::{Exit, Failure};
+use crate::journal::record::Record;
+use crate::journal::writer::Journal;
+use crate::stop::Stop;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// A task with its verdict.
+#[derive(Debug)]
+pub(super) struct Entry<C> {
+    pub(super) row: u64,
+    pub(super) key: String,
+    pub(super) verdict: Verdict<C>,
+}
+
+/// A batch that is ready to be carried out.
+#[derive(Debug)]
+pub(super) struct Prepared<C> {
+    pub(super) number: u64,
+    pub(super) entries: Vec<Entry<C>>,
+    pub(super) since: Instant,
+}
+
+/// Reads tasks and sends them on in batches. Runs on a thread of its own: files block.
+pub(super) fn read<I>(
+    feed: impl Iterator<Item = Result<Task<I>, Failure>>,
+    batch_size: usize,
+    tasks: &mpsc::Sender<Vec<Task<I>>>,
+    halt: &Halt,
+    stop: &Stop,
+) {
+    let mut batch = Vec::with_capacity(batch_size.min(1024));
+    for task in feed {
+        match task {
+            Ok(task) => batch.push(task),
+            Err(failure) => return halt.with(failure),
+        }
+        if batch.len() >= batch_size {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(batch_size.min(1024)));
+            if stop.is_set() || tasks.blocking_send(full).is_err() {
+                return;
+            }
+        }
+    }
+    if !batch.is_empty() {
+        // The receiver is gone only when the run is ending.
+        let _ = tasks.blocking_send(batch);
+    }
+}
+
+/// Prepares batch after batch until there are no more or the run is being stopped.
+///
+/// With a journal, the intents of a batch are durable before it is sent on.
+pub(super) async fn prepare<P: Planner>(
+    mut planner: P,
+    mut tasks: mpsc::Receiver<Vec<Task<P::Item>>>,
+    prepared: mpsc::Sender<Prepared<P::Change>>,
+    journal: Option<Journal>,
+    halt: Halt,
+    stop: Stop,
+) {
+    let mut number = 0;
+    while let Some(Some(batch)) = stop.race(tasks.recv()).await {
+        number += 1;
+        let since = Instant::now();
+        let done = async {
+            let entries = decide(&mut planner, batch).await?;
+            if let Some(journal) = &journal {
+                journal.append(intents(&entries)?).await.map_err(Failure::from)?;
+            }
+            Ok(Prepared { number, entries, since })
+        };
+        match done.await {
+            Ok(batch) => {
+                if prepared.send(batch).await.is_err() {
+                    return;
+                }
+            }
+            Err(failure) => return halt.with(failure),
+        }
+    }
+}
+
+async fn decide<P: Planner>(
+    planner: &mut P,
+    batch: Vec<Task<P::Item>>,
+) -> Result<Vec<Entry<P::Change>>, Failure> {
+    let mut asked = Vec::with_capacity(batch.len());
+    let mut places = Vec::with_capacity(batch.len());
+    for task in batch {
+        let settled = match task.item {
+            Ok(item) => {
+                asked.push(Asked { item, in_doubt: task.in_doubt });
+                None
+            }
+            Err(outcome) => Some(outcome),
+        };
+        places.push((task.row, task.key, settled));
+    }
+    let expected = asked.len();
+    let verdicts = if asked.is_empty() { Vec::new() } else { planner.prepare(asked).await? };
+    if verdicts.len() != expected {
+        let text = format!("a defect: the job decided about {} of {expected} items", verdicts.len());
+        return Err(Failure::new(Exit::Unexpected, text));
+    }
+    let mut verdicts = verdicts.into_iter();
+    let entries = places.into_iter().filter_map(|(row, key, settled)| {
+        let verdict = settled.map(Verdict::Settled).or_else(|| verdicts.next())?;
+        Some(Entry { row, key, verdict })
+    });
+    Ok(entries.collect())
+}
+
+fn intents<C: Serialize>(entries: &[Entry<C>]) -> Result<Vec<Record>, Failure> {
+    let changes = entries.iter().filter_map(|entry| match &entry.verdict {
+        Verdict::Change(change) => Some((entry, change)),
+        Verdict::Settled(_) => None,
+    });
+    changes
+        .map(|(entry, change)| {
+            Ok(Record::Intent { row: entry.row, key: entry.key.clone(), change: raw(change)? })
+        })
+        .collect()
+}
+
+/// A change as it stands in the journal.
+pub(super) fn raw<C: Serialize>(change: &C) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(change)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: a change is not JSON: {error}")))
+}

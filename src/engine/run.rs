@@ -1,0 +1,118 @@
+//! One run: starts the stages, joins them, and says how it ended.
+
+use super::event::{Event, Tally};
+use super::execute::{Executor, Finished};
+use super::job::{Applier, Planner, Task};
+use super::limits::Limits;
+use super::prepare::{self, Prepared};
+use super::record::Recorder;
+use crate::exit::Failure;
+use crate::journal::writer::Journal;
+use crate::stop::{Cause, Stop};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How the engine works.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Tasks in a batch.
+    pub batch_size: usize,
+    /// Changes in flight.
+    pub concurrency: usize,
+    /// Stop conditions.
+    pub limits: Limits,
+    /// How long changes in flight may go on after the stop signal.
+    pub grace: Duration,
+}
+
+/// What a run does with what it has planned.
+#[derive(Debug)]
+pub enum Mode<A> {
+    /// A dry run: the plan is recorded, nothing is changed.
+    Plan,
+    /// The plan is carried out.
+    Apply(Arc<A>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub enum How {
+    /// Every task has its result.
+    Finished,
+    /// A signal ended it.
+    Interrupted(Cause),
+    /// It stopped itself.
+    Stopped(Failure),
+}
+
+/// The first failure that ends the run, shared by its stages.
+#[derive(Debug, Clone)]
+pub(super) struct Halt {
+    failure: Arc<Mutex<Option<Failure>>>,
+    stop: Stop,
+}
+
+impl Halt {
+    /// Ends the run with this failure, unless an earlier one has.
+    pub(super) fn with(&self, failure: Failure) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        self.stop.set(Cause::Run);
+    }
+}
+
+/// Runs all tasks of a feed. Events go to `events`; a listener that lags slows the run.
+///
+/// The journal's owner closes it. The tally counts what this process settled.
+pub async fn run<P, A>(
+    config: Config,
+    planner: P,
+    mode: Mode<A>,
+    feed: impl Iterator<Item = Result<Task<P::Item>, Failure>> + Send + 'static,
+    journal: Journal,
+    events: mpsc::Sender<Event>,
+    stop: Stop,
+) -> (How, Tally)
+where
+    P: Planner,
+    A: Applier<P::Change>,
+{
+    let halt = Halt { failure: Arc::default(), stop: stop.clone() };
+    // Short queues: one batch waits while another is worked on. That bounds the memory, and how old a value
+    // is when it is acted upon.
+    let (task_sender, tasks) = mpsc::channel::<Vec<Task<P::Item>>>(1);
+    let (prepared_sender, prepared) = mpsc::channel::<Prepared<P::Change>>(1);
+    let (finished_sender, finished) = mpsc::channel::<Finished<P::Change>>(2);
+
+    let reader = {
+        let (halt, stop) = (halt.clone(), stop.clone());
+        tokio::task::spawn_blocking(move || prepare::read(feed, config.batch_size, &task_sender, &halt, &stop))
+    };
+    let applies = matches!(mode, Mode::Apply(_));
+    let preparer = {
+        let (halt, journal) = (halt.clone(), applies.then(|| journal.clone()));
+        tokio::spawn(prepare::prepare(planner, tasks, prepared_sender, journal, halt, stop.clone()))
+    };
+    let recorder = tokio::spawn(Recorder::new(journal, events, halt.clone()).run(finished));
+    let executor = Executor::new(config, mode, finished_sender, halt.clone(), stop.clone());
+    executor.run(prepared).await;
+
+    let mut tally = Tally::default();
+    let ends = (reader.await, preparer.await, recorder.await);
+    match ends {
+        (Ok(()), Ok(()), Ok(counted)) => tally = counted,
+        (reader, preparer, recorder) => {
+            // A stage that panicked: a defect, and the journal says what is done.
+            let error = reader.err().or(preparer.err()).or(recorder.err());
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            halt.with(Failure::new(crate::exit::Exit::Unexpected, format!("a defect: {text}")));
+        }
+    }
+    let failure = halt.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let how = match (failure, stop.cause()) {
+        (Some(failure), _) => How::Stopped(failure),
+        (None, Some(cause)) => How::Interrupted(cause),
+        (None, None) => How::Finished,
+    };
+    (how, tally)
+}

@@ -1,0 +1,264 @@
+//! From a row, the issue's present state and the memberships to a change, or to the reason for none.
+
+use super::group_map::GroupMap;
+use super::lookup::{IssueState, Present};
+use super::membership::{GroupRef, Membership};
+use super::{Change, Item};
+use crate::devrev::ids::{GroupId, Key};
+use crate::engine::job::Verdict;
+use crate::jobs::failing;
+use crate::journal::record::{Outcome, State};
+use serde::Serialize;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What to do for a creator who is in several groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAmbiguous {
+    /// Nothing: a person decides.
+    Skip,
+    /// Take the first, in the order in which DevRev lists the groups.
+    First,
+    /// Take the row's assigned group, if it is one of them.
+    Assigned,
+}
+
+impl FromStr for OnAmbiguous {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "skip" => Ok(Self::Skip),
+            "first" => Ok(Self::First),
+            "assigned" => Ok(Self::Assigned),
+            _ => Err("is not skip, first or assigned"),
+        }
+    }
+}
+
+/// All that a decision rests on besides the row and the issue.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Who is in which groups.
+    pub membership: Arc<Membership>,
+    /// The operator's own word, which goes before the memberships.
+    pub group_map: GroupMap,
+    /// `--on-ambiguous`.
+    pub on_ambiguous: OnAmbiguous,
+    /// `--overwrite`: an issue that has a group may get another.
+    pub overwrite: bool,
+}
+
+/// A decision, or the one thing that is still to be asked.
+#[derive(Debug)]
+pub enum Decision {
+    /// Decided.
+    Verdict(Verdict<Change>),
+    /// The issue was created by somebody other than the row says: this is the outcome, unless the row's
+    /// creator does not exist at all.
+    OtherCreator(Outcome),
+}
+
+impl Rules {
+    /// Whether DevRev has to be asked about this row's issue.
+    pub fn needs_reading(&self, item: &Item, in_doubt: bool) -> bool {
+        item.creator_group.is_none() || self.overwrite || in_doubt
+    }
+
+    /// Decides about one row. `in_doubt` is a change that an earlier process meant to make and of which it
+    /// is not known whether it was made.
+    pub fn decide(&self, item: &Item, state: Option<IssueState>, in_doubt: Option<&Change>) -> Decision {
+        let settled = |state, reason, detail: String| {
+            Decision::Verdict(Verdict::Settled(Outcome::of(state, reason, detail)))
+        };
+        let present = match state {
+            None => {
+                let group = item.creator_group.as_ref().map_or("", GroupId::as_str);
+                return settled(State::Already, "set-in-row", format!("the row names creator group {group}"));
+            }
+            Some(IssueState::Missing(words)) => return settled(State::Failed, "not-found", words),
+            Some(IssueState::Unread(error)) => {
+                return Decision::Verdict(Verdict::Settled(failing::unread(&error)));
+            }
+            Some(IssueState::Present(present)) => present,
+        };
+        let group_now = present.group.as_deref();
+        if let Some(change) = in_doubt
+            && group_now.is_some_and(|now| same_group(now, &change.after))
+        {
+            return Decision::Verdict(Verdict::Settled(Outcome {
+                reason: Some("confirmed-by-reading".into()),
+                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
+                ..Outcome::done(1)
+            }));
+        }
+        if let Some(now) = group_now
+            && !self.overwrite
+        {
+            return settled(State::Already, "set-in-devrev", format!("creator group is {}", self.named(now)));
+        }
+        if let Some(creator) = &present.creator
+            && *creator != item.creator.key()
+        {
+            let text = format!("the row says {}, DevRev says {creator}", item.creator);
+            return Decision::OtherCreator(Outcome::of(State::Skipped, "creator-differs", text));
+        }
+        match self.group_of(item) {
+            Err(outcome) => Decision::Verdict(Verdict::Settled(outcome)),
+            Ok(group) if group_now.is_some_and(|now| same_group(now, &group.id)) => {
+                settled(State::Already, "set-in-devrev", format!("creator group is {}", group.named()))
+            }
+            Ok(group) => Decision::Verdict(Verdict::Change(change(present, &group))),
+        }
+    }
+
+    /// The group that the row's creator belongs to, or why there is not one.
+    fn group_of(&self, item: &Item) -> Result<GroupRef, Outcome> {
+        let creator = item.creator.key();
+        if let Some(group) = self.group_map.group_of(&creator) {
+            return Ok(group.clone());
+        }
+        let skipped = |reason, detail| Err(Outcome::of(State::Skipped, reason, detail));
+        match self.membership.groups_of(&creator).as_slice() {
+            [] => skipped("creator-in-no-group", format!("{creator} is in no group")),
+            [group] => Ok((*group).clone()),
+            several => {
+                let assigned = item.assigned_group.key();
+                let chosen = match self.on_ambiguous {
+                    OnAmbiguous::Skip => None,
+                    OnAmbiguous::First => several.first(),
+                    OnAmbiguous::Assigned => several.iter().find(|group| group.key().as_ref() == Some(&assigned)),
+                };
+                match chosen {
+                    Some(group) => Ok((*group).clone()),
+                    None => skipped("ambiguous-creator", candidates(&creator, several)),
+                }
+            }
+        }
+    }
+
+    fn named(&self, group: &str) -> String {
+        let known = GroupId::parse(group).ok().and_then(|id| self.membership.group(&id.key()));
+        known.map_or_else(|| group.to_owned(), GroupRef::named)
+    }
+}
+
+fn candidates(creator: &Key, groups: &[&GroupRef]) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<_> = groups.iter().take(SHOWN).map(|group| group.named()).collect();
+    let more = if groups.len() > SHOWN { ", ..." } else { "" };
+    format!("{creator} is in {} groups: {}{more}", groups.len(), names.join(", "))
+}
+
+fn change(present: Present, group: &GroupRef) -> Change {
+    Change {
+        issue: present.id,
+        before: present.group.map(|group| group.to_string()),
+        after: group.id.clone(),
+        after_name: group.name.clone(),
+        read_at: present.read_at,
+    }
+}
+
+/// Whether two texts name one group, in whichever form.
+pub(super) fn same_group(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((GroupId::parse(one), GroupId::parse(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devrev::ids::{IssueId, UserId};
+    use tokio::time::Instant;
+
+    fn rules(on_ambiguous: OnAmbiguous, overwrite: bool) -> Rules {
+        let group = |number: u32, name: &str, members: &[&str]| {
+            let group = GroupRef {
+                id: format!("don:identity:x:devo/1:group/{number}"),
+                display_id: Some(format!("GROUP-{number}")),
+                name: Some(name.to_owned()),
+            };
+            (group, members.iter().map(|user| UserId::parse(user).unwrap().key()).collect())
+        };
+        let membership = Membership::new(vec![
+            group(1, "Billing", &["DEVU-1", "DEVU-2"]),
+            group(2, "Search", &["DEVU-2"]),
+        ]);
+        Rules { membership: Arc::new(membership), group_map: GroupMap::default(), on_ambiguous, overwrite }
+    }
+
+    fn item(creator: &str, filled: Option<&str>) -> Item {
+        Item {
+            number: 5,
+            issue: IssueId::parse("ISS-5").unwrap(),
+            creator: UserId::parse(creator).unwrap(),
+            assigned_group: GroupId::parse("GROUP-2").unwrap(),
+            creator_group: filled.map(|group| GroupId::parse(group).unwrap()),
+        }
+    }
+
+    fn present(creator: &str, group: Option<&str>) -> Option<IssueState> {
+        Some(IssueState::Present(Present {
+            id: "don:core:x:devo/1:issue/5".to_owned(),
+            creator: Some(UserId::parse(creator).unwrap().key()),
+            group: group.map(Into::into),
+            read_at: Instant::now(),
+        }))
+    }
+
+    /// The decision in short: the change's group, or state and reason.
+    fn short(decision: Decision) -> String {
+        match decision {
+            Decision::Verdict(Verdict::Change(change)) => format!("to {}", change.after),
+            Decision::Verdict(Verdict::Settled(outcome)) | Decision::OtherCreator(outcome) => {
+                format!("{} {}", outcome.state.name(), outcome.reason.unwrap_or_default())
+            }
+        }
+    }
+
+    #[test]
+    fn each_situation_has_its_verdict() {
+        use OnAmbiguous::{Assigned, First, Skip};
+        let first = "to don:identity:x:devo/1:group/1";
+        let second = "to don:identity:x:devo/1:group/2";
+        let cases = [
+            (Skip, false, item("DEVU-1", None), present("DEVU-1", None), first),
+            (Skip, false, item("DEVU-2", None), present("DEVU-2", None), "skipped ambiguous-creator"),
+            (First, false, item("DEVU-2", None), present("DEVU-2", None), first),
+            (Assigned, false, item("DEVU-2", None), present("DEVU-2", None), second),
+            (Assigned, false, item("DEVU-1", None), present("DEVU-1", None), first),
+            (Skip, false, item("DEVU-3", None), present("DEVU-3", None), "skipped creator-in-no-group"),
+            (Skip, false, item("DEVU-1", None), present("DEVU-1", Some("GROUP-2")), "already set-in-devrev"),
+            (Skip, true, item("DEVU-1", None), present("DEVU-1", Some("GROUP-2")), first),
+            (Skip, true, item("DEVU-1", None), present("DEVU-1", Some("GROUP-1")), "already set-in-devrev"),
+            (Skip, false, item("DEVU-1", Some("GROUP-1")), None, "already set-in-row"),
+            (Skip, true, item("DEVU-1", Some("GROUP-1")), present("DEVU-1", None), first),
+            (Skip, false, item("DEVU-1", None), present("DEVU-2", None), "skipped creator-differs"),
+            (Skip, false, item("DEVU-1", None), Some(IssueState::Missing("404".into())), "failed not-found"),
+        ];
+        for (number, (on_ambiguous, overwrite, item, state, expected)) in cases.into_iter().enumerate() {
+            let decision = rules(on_ambiguous, overwrite).decide(&item, state, None);
+            assert_eq!(short(decision), expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_change_in_doubt_is_done_only_if_devrev_shows_it() {
+        let change = Change {
+            issue: "ISS-5".to_owned(),
+            before: None,
+            after: "GROUP-1".to_owned(),
+            after_name: None,
+            read_at: Instant::now(),
+        };
+        let decide = |group| {
+            let item = item("DEVU-1", None);
+            short(rules(OnAmbiguous::Skip, false).decide(&item, present("DEVU-1", group), Some(&change)))
+        };
+        assert_eq!(decide(Some("don:identity:x:devo/1:group/1")), "done confirmed-by-reading");
+        assert_eq!(decide(None), "to don:identity:x:devo/1:group/1");
+        assert_eq!(decide(Some("GROUP-2")), "already set-in-devrev");
+    }
+}

@@ -1,0 +1,136 @@
+//! Fills in creator groups: an issue gets the group that its creator belongs to.
+//!
+//! - [`membership`]: who is in which groups, read once and kept on disk
+//! - [`group_map`]: the operator's own word on a user's group
+//! - [`lookup`]: the present state of a batch's issues, in few calls
+//! - [`decide`]: from all that to a change, or a reason for none
+//! - [`apply`]: the change, and its proof
+
+pub mod apply;
+pub mod decide;
+pub mod group_map;
+pub mod lookup;
+pub mod membership;
+
+use crate::devrev::dev_users::DevUsersGet;
+use crate::devrev::error::ErrorKind;
+use crate::devrev::ids::{GroupId, IssueId, Key, ObjectType, UserId};
+use crate::devrev::read_only::ReadOnly;
+use crate::devrev::works::GroupField;
+use crate::engine::job::{Asked, Planner, Verdict};
+use crate::exit::Failure;
+use crate::jobs::failing;
+use crate::journal::record::{Outcome, State};
+use decide::{Decision, Rules};
+use lookup::{Lookup, Wanted};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tokio::time::Instant;
+
+/// What a row asks for.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The issue's number, the same for both forms of its ID.
+    pub number: u64,
+    /// The issue.
+    pub issue: IssueId,
+    /// Who created it, as the row says.
+    pub creator: UserId,
+    /// The group that it is assigned to, as the row says.
+    pub assigned_group: GroupId,
+    /// The creator group that the row already names.
+    pub creator_group: Option<GroupId>,
+}
+
+/// One issue's creator group, before and after: what the journal and the plan hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// The issue's ID as DevRev gave it.
+    pub issue: String,
+    /// The group that it held when it was read; `None` for none.
+    pub before: Option<String>,
+    /// The group that it gets.
+    pub after: String,
+    /// That group's name, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_name: Option<String>,
+    /// When `before` was read. Not written down: another process reads anew.
+    #[serde(skip, default = "Instant::now")]
+    pub read_at: Instant,
+}
+
+/// The job's reading and deciding half.
+#[derive(Debug)]
+pub struct BackfillGroups {
+    client: ReadOnly,
+    lookup: Lookup,
+    rules: Rules,
+    /// Creators of whom DevRev was asked whether they exist: what it said if not.
+    missing_users: HashMap<Key, Option<String>>,
+}
+
+/// Users whose existence is remembered; more are asked about again.
+const MOST_REMEMBERED_USERS: usize = 100_000;
+
+impl BackfillGroups {
+    /// The job with its rules, reading through this client.
+    pub fn new(client: ReadOnly, field: GroupField, rules: Rules) -> Self {
+        Self {
+            lookup: Lookup::new(client.clone(), field),
+            client,
+            rules,
+            missing_users: HashMap::new(),
+        }
+    }
+
+    /// What DevRev says of a user who does not exist; `None` for one who does.
+    async fn missing(&mut self, user: &UserId) -> Result<Option<String>, Failure> {
+        let key = user.key();
+        if self.rules.membership.knows(&key) || key.object() != ObjectType::DevUser {
+            return Ok(None);
+        }
+        if let Some(known) = self.missing_users.get(&key) {
+            return Ok(known.clone());
+        }
+        let missing = match self.client.call(&DevUsersGet { id: user.as_str().to_owned() }).await {
+            Ok(_) => None,
+            Err(error) if error.kind == ErrorKind::NotFound => Some(error.to_string()),
+            Err(error) => match failing::ends_run(&error) {
+                Some(failure) => return Err(failure),
+                // Whether the user exists stays open; the row is not written either way.
+                None => return Ok(None),
+            },
+        };
+        if self.missing_users.len() < MOST_REMEMBERED_USERS {
+            self.missing_users.insert(key, missing.clone());
+        }
+        Ok(missing)
+    }
+}
+
+impl Planner for BackfillGroups {
+    type Item = Item;
+    type Change = Change;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
+        let wanted = batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
+        let wanted: Vec<Wanted> = wanted.map(|asked| Wanted::from(&asked.item)).collect();
+        let states = self.lookup.states(wanted).await?;
+        let mut verdicts = Vec::with_capacity(batch.len());
+        for asked in &batch {
+            let in_doubt = asked.in_doubt.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let state = states.get(&asked.item.number).cloned();
+            let verdict = match self.rules.decide(&asked.item, state, in_doubt.as_ref()) {
+                Decision::Verdict(verdict) => verdict,
+                Decision::OtherCreator(outcome) => {
+                    Verdict::Settled(match self.missing(&asked.item.creator).await? {
+                        Some(words) => Outcome::of(State::Failed, "creator-not-found", words),
+                        None => outcome,
+                    })
+                }
+            };
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+}

@@ -1,0 +1,41 @@
+//! What a failed call means: for the row, and for the whole run.
+
+use crate::devrev::error::{ApiError, Effect, ErrorKind};
+use crate::engine::job::Applied;
+use crate::exit::{Exit, Failure};
+use crate::journal::record::{Outcome, State};
+
+/// The failure that ends the run, if this error is of that kind: no other row would fare better.
+pub fn ends_run(error: &ApiError) -> Option<Failure> {
+    let (exit, what) = match &error.kind {
+        ErrorKind::Unauthorized => {
+            (Exit::Credentials, "DevRev refuses the token: put a valid one into DEVREV_API_TOKEN, then resume")
+        }
+        ErrorKind::BreakerOpen => (Exit::Stopped, "DevRev is not answering: resume once it is back"),
+        ErrorKind::Throttled { .. } => {
+            (Exit::Stopped, "DevRev wants to be left alone for longer than this tool waits: resume later")
+        }
+        ErrorKind::Stopped => (Exit::Stopped, "the run is being stopped"),
+        _ => return None,
+    };
+    Some(Failure::new(exit, format!("{what} ({error})")))
+}
+
+/// A row whose reading failed: the row failed, nothing was changed.
+pub fn unread(error: &ApiError) -> Outcome {
+    Outcome::of(State::Failed, error.reason(), error.to_string())
+}
+
+/// A write that failed: whether the row is open, failed or unknown, and whether the run ends.
+pub fn unwritten(error: &ApiError) -> Applied {
+    // A stop is no failure of its own: whoever set it knows why.
+    let halt = ends_run(error).filter(|_| error.kind != ErrorKind::Stopped);
+    let state = match error.effect {
+        Effect::Unknown => Some(State::Unknown),
+        Effect::None if ends_run(error).is_some() => None,
+        Effect::None => Some(State::Failed),
+    };
+    let outcome =
+        state.map(|state| Outcome::of(state, error.reason(), error.to_string()).after(error.attempts));
+    Applied { outcome, halt }
+}

@@ -1,0 +1,15 @@
+//! What operators see: consumers of engine events and readers of a run's folder.
+//!
+//! - [`terminal`]: the one place that prints
+//! - [`logging`]: the log on standard error
+//! - [`progress`]: while a run goes on
+//! - [`results`]: the result files
+//! - [`summary`]: the end of a run
+//! - [`validation`]: what `validate` found
+
+pub mod logging;
+pub mod progress;
+pub mod results;
+pub mod summary;
+pub mod terminal;
+pub mod validation;

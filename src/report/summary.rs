@@ -1,0 +1,105 @@
+//! The end of a run: a short text for people, one JSON object for machines (`report.json`, `--json`).
+
+use super::progress::span;
+use super::terminal::printable;
+use crate::engine::event::Tally;
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The run's ID.
+    pub run: String,
+    /// The run's folder.
+    pub folder: String,
+    /// The command, such as `backfill-groups`.
+    pub command: String,
+    /// Whether it was a dry run.
+    pub dry_run: bool,
+    /// Where: the base URL, or `sandbox`.
+    pub target: String,
+    /// `ENVIRONMENT`.
+    pub environment: String,
+    /// How it ended: `finished`, `interrupted`, `stopped`.
+    pub state: String,
+    /// Why it was stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The exit code.
+    pub exit: u8,
+    /// Rows that the run takes.
+    pub rows: u64,
+    /// Rows without a result.
+    pub open: u64,
+    /// All rows of the run by state and reason, earlier processes' included.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// This process's calls, by endpoint and status.
+    pub calls: Value,
+    /// This process's calls altogether.
+    pub calls_total: u64,
+    /// Seconds that this process took.
+    pub seconds: f64,
+    /// Of these, seconds in which no call went out because of a rate limit.
+    pub seconds_waiting: f64,
+    /// What to do next, the most useful first: a sentence or a command.
+    pub next: Vec<String>,
+}
+
+/// The states, in the order in which people read them.
+const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "failed", "unknown"];
+
+impl Summary {
+    /// The summary as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let what = if self.dry_run { "dry run of " } else { "" };
+        let _ = writeln!(text, "{what}{} {} ({}, {})", self.command, self.state, self.target, self.environment);
+        if let Some(why) = &self.why {
+            let _ = writeln!(text, "  {why}");
+        }
+        let _ = writeln!(text);
+        for state in STATES {
+            let rows = self.tally.of(state);
+            if rows == 0 {
+                continue;
+            }
+            let _ = writeln!(text, "  {state:<8} {rows:>9}{}", meaning(state));
+            for (reason, rows) in self.tally.reasons.get(state).into_iter().flatten() {
+                let _ = writeln!(text, "           {rows:>9}  {reason}");
+            }
+        }
+        if self.open > 0 {
+            let _ = writeln!(text, "  {:<8} {:>9}  not looked at yet", "open", self.open);
+        }
+        let _ = writeln!(text, "  {:<8} {:>9}", "rows", self.rows);
+        let took = Duration::from_secs_f64(self.seconds.max(0.0));
+        let waited = Duration::from_secs_f64(self.seconds_waiting.max(0.0));
+        let _ = writeln!(
+            text,
+            "\n{} API calls in {}, of which {} waiting for the rate limit",
+            self.calls_total,
+            span(took),
+            span(waited)
+        );
+        let _ = write!(text, "run folder: {}", self.folder);
+        for next in &self.next {
+            let _ = write!(text, "\nnext: {next}");
+        }
+        printable(&text)
+    }
+}
+
+fn meaning(state: &str) -> &'static str {
+    match state {
+        "planned" => "  would be changed",
+        "done" => "  changed, and DevRev's answer shows it",
+        "already" => "  nothing to change",
+        "skipped" => "  left alone",
+        "unknown" => "  sent, and no answer: `resume` looks before it sends again",
+        _ => "",
+    }
+}

@@ -1,0 +1,79 @@
+//! The terminal: the one place that prints, and what it may print there.
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use std::io::{self, IsTerminal, Write};
+
+/// Standard error with the progress bars that are drawn on it: whatever else is written there appears above
+/// them.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    bars: MultiProgress,
+    /// Whether bars are drawn at all.
+    draws: bool,
+}
+
+impl Terminal {
+    /// Standard error; bars only on a terminal and unless `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let draws = !quiet && io::stderr().is_terminal();
+        let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), draws }
+    }
+
+    /// Whether progress is drawn as a bar.
+    pub fn draws(&self) -> bool {
+        self.draws
+    }
+
+    /// The bars.
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Writes a line to standard error.
+    pub fn say(&self, line: &str) {
+        self.bars.suspend(|| {
+            // Without a standard error there is nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "{}", printable(line));
+        });
+    }
+
+    /// Asks on standard error and reads a line from standard input; `None` at its end.
+    pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
+        self.bars.suspend(|| {
+            let mut stderr = io::stderr().lock();
+            write!(stderr, "{} ", printable(question))?;
+            stderr.flush()?;
+            let mut answer = String::new();
+            let read = io::stdin().read_line(&mut answer)?;
+            Ok((read > 0).then(|| answer.trim().to_owned()))
+        })
+    }
+}
+
+/// Writes the result to standard output. A reader that has gone is no error.
+pub fn result(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Text without control characters (but for line breaks): what comes from files and servers must not steer
+/// the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// For the log: each write is one whole record.
+impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| io::stderr().lock().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}

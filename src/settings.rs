@@ -1,0 +1,345 @@
+//! Settings: flags over the environment over the `.env` file over defaults, merged here and nowhere else.
+//!
+//! Every value is checked, and all that are wrong are told together, each with where it came from. The
+//! token is a secret type: it comes from the environment or the `.env` file only, and is never shown.
+
+use crate::cli::{BatchFlags, ClientFlags, Global};
+use crate::devrev::RetryPolicy;
+use crate::devrev::breaker::BreakerSettings;
+use crate::devrev::pacer::Rate;
+use crate::engine::limits::MaxErrors;
+use crate::exit::{Exit, Failure};
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+use url::{Host, Url};
+
+/// The API of DevRev itself.
+const DEFAULT_BASE_URL: &str = "https://api.devrev.ai";
+
+/// Resolved settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `ENVIRONMENT`: what the operator calls the place; shown in every prompt.
+    pub environment: String,
+    /// `DEVREV_API_TOKEN`.
+    pub token: Option<SecretString>,
+    /// `DEVREV_BASE_URL`: https, or http to this machine.
+    pub base_url: Url,
+    /// `--rate-limit-calls`, `--rate-limit-period`; `None` for no limit.
+    pub rate: Option<Rate>,
+    /// Whether the rate was given rather than the default: only then does it slow a sandbox.
+    pub rate_given: bool,
+    /// `--max-retries`, `RETRY_BACKOFF`.
+    pub retry: RetryPolicy,
+    /// `BREAKER_THRESHOLD`, `BREAKER_COOLDOWN`, `BREAKER_PROBES`.
+    pub breaker: BreakerSettings,
+    /// `--batch-size`: rows.
+    pub batch_size: usize,
+    /// `--concurrency`: changes in flight.
+    pub concurrency: usize,
+    /// `--max-errors`.
+    pub max_errors: Option<MaxErrors>,
+    /// `--max-batch-failures`.
+    pub max_batch_failures: u32,
+    /// `CACHE_TTL`: how long the group index is believed.
+    pub cache_ttl: Duration,
+    /// `CREATOR_GROUP_FIELD`.
+    pub creator_group_field: String,
+    /// `--runs-dir`.
+    pub runs_dir: PathBuf,
+    /// What was resolved, and from where, without secrets: for `run.json`.
+    pub record: Map<String, Value>,
+}
+
+impl Settings {
+    /// Resolves the settings. The error names every value that is wrong.
+    pub fn resolve(global: &Global, batch: &BatchFlags) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::from_sources(batch, environment, dotenv(global.env_file.as_deref())?)
+    }
+
+    /// Resolves the settings of a command that runs no batch.
+    pub fn for_client(global: &Global, client: &ClientFlags) -> Result<Self, Failure> {
+        Self::resolve(global, &BatchFlags { client: client.clone(), ..BatchFlags::default() })
+    }
+
+    fn from_sources(
+        batch: &BatchFlags,
+        environment: impl Fn(&str) -> Option<String>,
+        dotenv: DotEnv,
+    ) -> Result<Self, Failure> {
+        let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+        let client = &batch.client;
+        let token = from.secret("DEVREV_API_TOKEN");
+        let environment_name = from.text("ENVIRONMENT", None, "development");
+        let base_url = from.parsed("DEVREV_BASE_URL", None, DEFAULT_BASE_URL, base_url);
+        let calls = from.number("RATE_LIMIT_CALLS", flag("rate-limit-calls", &client.rate_limit_calls), 50, 0..=1_000_000);
+        let period = from.seconds("RATE_LIMIT_PERIOD", flag("rate-limit-period", &client.rate_limit_period), 10.0, 0.001..=3600.0);
+        let max_retries = from.number("MAX_RETRIES", flag("max-retries", &client.max_retries), 3, 0..=20);
+        let backoff = from.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
+        let threshold = from.number("BREAKER_THRESHOLD", None, 10, 1..=10_000);
+        let cooldown = from.seconds("BREAKER_COOLDOWN", None, 5.0, 0.001..=60.0);
+        let probes = from.number("BREAKER_PROBES", None, 6, 1..=1000);
+        let batch_size = from.number("BATCH_SIZE", flag("batch-size", &batch.batch_size), 100, 1..=10_000);
+        let concurrency = from.number("CONCURRENCY", flag("concurrency", &batch.concurrency), 8, 1..=256);
+        let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", &batch.max_errors), "", |text| {
+            if text.is_empty() { Ok(None) } else { MaxErrors::from_str(text).map(Some).map_err(str::to_owned) }
+        });
+        let max_batch_failures =
+            from.number("MAX_BATCH_FAILURES", flag("max-batch-failures", &batch.max_batch_failures), 5, 1..=1_000_000);
+        let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
+        let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
+        let runs_dir = from.text("RUNS_DIR", flag("runs-dir", &batch.runs_dir), "runs");
+        let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
+        let (record, problems) = (from.record, from.problems);
+        if !problems.is_empty() {
+            return Err(Failure::new(Exit::Usage, format!("settings that are wrong:\n  {}", problems.join("\n  "))));
+        }
+        // Every `None` below has left a problem above.
+        let incomplete = || Failure::new(Exit::Usage, "settings that are wrong");
+        let calls: u32 = calls.ok_or_else(incomplete)?;
+        let period = period.ok_or_else(incomplete)?;
+        Ok(Self {
+            environment: environment_name,
+            token,
+            base_url: base_url.ok_or_else(incomplete)?,
+            rate: NonZeroU32::new(calls).map(|calls| Rate { calls, period }),
+            rate_given,
+            retry: RetryPolicy {
+                max_retries: max_retries.ok_or_else(incomplete)?,
+                base: backoff.ok_or_else(incomplete)?,
+            },
+            breaker: BreakerSettings {
+                threshold: threshold.ok_or_else(incomplete)?,
+                cooldown: cooldown.ok_or_else(incomplete)?,
+                probes: probes.ok_or_else(incomplete)?,
+            },
+            batch_size: batch_size.ok_or_else(incomplete)?,
+            concurrency: concurrency.ok_or_else(incomplete)?,
+            max_errors: max_errors.ok_or_else(incomplete)?,
+            max_batch_failures: max_batch_failures.ok_or_else(incomplete)?,
+            cache_ttl: cache_ttl.ok_or_else(incomplete)?,
+            creator_group_field: field.ok_or_else(incomplete)?,
+            runs_dir: runs_dir.into(),
+            record,
+        })
+    }
+}
+
+/// A flag's name and what was typed.
+type Flag<'a> = Option<(&'static str, &'a str)>;
+
+fn flag<'a>(name: &'static str, typed: &'a Option<String>) -> Flag<'a> {
+    typed.as_deref().map(|typed| (name, typed))
+}
+
+/// The `.env` file.
+#[derive(Debug, Default)]
+struct DotEnv {
+    path: PathBuf,
+    values: HashMap<String, String>,
+}
+
+/// Reads the named file, or `.env` if there is one.
+fn dotenv(named: Option<&Path>) -> Result<DotEnv, Failure> {
+    let path = named.unwrap_or(Path::new(".env"));
+    let failure = |text: String| Failure::new(Exit::Usage, format!("{}: {text}", path.display()));
+    if named.is_none() && !path.exists() {
+        return Ok(DotEnv::default());
+    }
+    let lines = dotenvy::from_path_iter(path).map_err(|error| failure(format!("cannot be read: {error}")))?;
+    let mut values = HashMap::new();
+    for line in lines {
+        let (name, value) = line.map_err(|error| match error {
+            // The line itself is not shown: it may hold the token.
+            dotenvy::Error::LineParse(line, _) => {
+                let name = line.split('=').next().unwrap_or_default().trim();
+                let name: String = name.chars().take(40).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                failure(format!("the line that begins with `{name}` is not NAME=value (a value with spaces needs quotes)"))
+            }
+            other => failure(format!("cannot be read: {other}")),
+        })?;
+        // As in the environment, an earlier line does not overrule a later one.
+        values.insert(name, value);
+    }
+    Ok(DotEnv { path: path.to_owned(), values })
+}
+
+/// Where values come from, and what was found wrong with them.
+struct Sources<'a> {
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    dotenv: DotEnv,
+    record: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl Sources<'_> {
+    /// A value and where it came from; `None` for the default. An empty variable counts as not set.
+    fn find(&self, name: &str, flag: Flag<'_>) -> Option<(String, String)> {
+        if let Some((flag, typed)) = flag {
+            return Some((typed.to_owned(), format!("--{flag}")));
+        }
+        let set = |value: String| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        if let Some(value) = (self.environment)(name).and_then(set) {
+            return Some((value, format!("{name} in the environment")));
+        }
+        let value = self.dotenv.values.get(name).cloned().and_then(set)?;
+        Some((value, format!("{name} in {}", self.dotenv.path.display())))
+    }
+
+    fn given(&self, name: &str) -> bool {
+        self.record.get(name).is_some_and(|entry| entry["from"] != "default")
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        flag: Flag<'_>,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, from) = self.find(name, flag).unwrap_or_else(|| (default.to_owned(), "default".to_owned()));
+        let shown = without_user_info(&text);
+        self.record.insert(name.to_owned(), json!({ "value": shown, "from": from }));
+        parse(&text).map_err(|why| self.problems.push(format!("{from}: `{shown}` {why}"))).ok()
+    }
+
+    fn text(&mut self, name: &str, flag: Flag<'_>, default: &str) -> String {
+        self.parsed(name, flag, default, |text| Ok(text.to_owned())).unwrap_or_default()
+    }
+
+    fn number<T>(&mut self, name: &str, flag: Flag<'_>, default: T, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        self.parsed(name, flag, &default.to_string(), |text| match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => Err(format!("is not a whole number from {} to {}", range.start(), range.end())),
+        })
+    }
+
+    fn seconds(&mut self, name: &str, flag: Flag<'_>, default: f64, range: RangeInclusive<f64>) -> Option<Duration> {
+        self.parsed(name, flag, &default.to_string(), |text| match text.parse::<f64>() {
+            Ok(seconds) if range.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+            _ => Err(format!("is not a number of seconds from {} to {}", range.start(), range.end())),
+        })
+    }
+
+    /// A secret: never recorded, and its text is not in a problem either.
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.find(name, None).map(|(text, _)| SecretString::from(text))
+    }
+}
+
+/// A value as it may be shown: what stands before the `@` of a URL may be a secret.
+fn without_user_info(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    let loopback = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has user info in it: the token belongs into DEVREV_API_TOKEN".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment: a base URL ends with its path".to_owned());
+    }
+    match url.scheme() {
+        "https" if url.has_host() => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err("is neither https nor http to this machine (localhost): the token would be readable on its way".to_owned()),
+    }
+}
+
+fn field_name(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fits { Ok(text.to_owned()) } else { Err("is not the name of a field, such as tnt__creator_group".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &BatchFlags, env: &[(&str, &str)], file: &[(&str, &str)]) -> Result<Settings, Failure> {
+        let owned = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let env = owned(env);
+        let dotenv = DotEnv { path: ".env".into(), values: owned(file) };
+        Settings::from_sources(flags, |name| env.get(name).cloned(), dotenv)
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
+        let file = [("BATCH_SIZE", "7"), ("MAX_RETRIES", "1"), ("CACHE_TTL", "60")];
+        let env = [("BATCH_SIZE", "8"), ("MAX_RETRIES", "2"), ("CACHE_TTL", " ")];
+        let flags = BatchFlags { batch_size: Some("9".to_owned()), ..BatchFlags::default() };
+        let settings = resolve(&flags, &env, &file).unwrap();
+        assert_eq!(settings.batch_size, 9);
+        assert_eq!(settings.retry.max_retries, 2);
+        assert_eq!(settings.cache_ttl, Duration::from_secs(60), "an empty variable counts as not set");
+        assert_eq!(settings.concurrency, 8);
+        assert_eq!(settings.record["BATCH_SIZE"], json!({"value": "9", "from": "--batch-size"}));
+        assert_eq!(settings.record["MAX_RETRIES"]["from"], "MAX_RETRIES in the environment");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_with_where_it_came_from() {
+        let flags = BatchFlags { batch_size: Some("0".to_owned()), ..BatchFlags::default() };
+        let error = resolve(&flags, &[("MAX_ERRORS", "x")], &[("DEVREV_BASE_URL", "http://example.com")]).unwrap_err();
+        assert_eq!(error.exit, Exit::Usage);
+        for part in [
+            "--batch-size: `0` is not a whole number from 1 to 10000",
+            "MAX_ERRORS in the environment: `x` is neither",
+            "DEVREV_BASE_URL in .env: `http://example.com` is neither https",
+        ] {
+            assert!(error.message.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_in_no_debug_output_and_no_record() {
+        let settings = resolve(&BatchFlags::default(), &[("DEVREV_API_TOKEN", "s3cr3t")], &[]).unwrap();
+        assert!(!format!("{settings:?}").contains("s3cr3t"));
+        assert!(!Value::Object(settings.record).to_string().contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_password_in_the_base_url_is_not_shown() {
+        let error = resolve(&BatchFlags::default(), &[("DEVREV_BASE_URL", "https://u:s3cr3t@h")], &[]).unwrap_err();
+        assert!(error.message.contains("https://...@h") && !error.message.contains("s3cr3t"), "{error}");
+    }
+
+    #[test]
+    fn only_a_base_url_that_keeps_the_token_safe_is_taken() {
+        for good in ["https://api.devrev.ai", "https://app.devrev.ai/api/gateway/internal/", "http://127.8.8.8:1", "http://[::1]:80/x", "http://localhost"] {
+            assert!(base_url(good).is_ok(), "{good}");
+        }
+        for bad in ["", "api.devrev.ai", "http://api.devrev.ai", "https://u:p@api.devrev.ai", "ftp://localhost", "https://a/?x=1", "http://127.0.0.1.evil.com", "http://localhost.evil.com"] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_rate_is_no_limit_and_the_default_is_not_given() {
+        assert!(!resolve(&BatchFlags::default(), &[], &[]).unwrap().rate_given);
+        let settings = resolve(&BatchFlags::default(), &[("RATE_LIMIT_CALLS", "0")], &[]).unwrap();
+        assert!(settings.rate.is_none() && settings.rate_given);
+    }
+}
