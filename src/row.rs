@@ -43,6 +43,15 @@ pub enum RowProblem {
         /// Fields in the record.
         found: usize,
     },
+    /// Text stands after a closing quote: most likely a quote is missing or one too many, and what follows it
+    /// may be another row's.
+    #[error("text follows the quote that closes on line {closed} (opened on line {opened})")]
+    StrayQuote {
+        /// The line on which the quoted field begins.
+        opened: u64,
+        /// The line of its closing quote.
+        closed: u64,
+    },
     /// A field is not UTF-8.
     #[error("column `{column}` is not UTF-8 text")]
     NotUtf8 {
