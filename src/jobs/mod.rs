@@ -1,2 +1,3 @@
 //! jobs
 pub mod duplicates;
+pub mod rules;

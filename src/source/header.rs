@@ -9,7 +9,7 @@ use super::error::SourceError;
 /// How many found columns a message lists.
 const LISTED: usize = 20;
 /// How alike two names must be for one to be offered for the other, from 0 to 1.
-const ALIKE: f64 = 0.6;
+const ALIKE: f64 = 0.7;
 
 /// The header of an input.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Header {
             match self.optional(name)? {
                 Some(column) => found.push(column),
                 None => {
-                    missing.push(Missing { name: (*name).to_owned(), nearest: self.nearest(name, names) })
+                    missing.push(Missing { name: (*name).to_owned(), nearest: self.nearest(name, names) });
                 }
             }
         }

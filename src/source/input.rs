@@ -13,6 +13,8 @@ use super::fingerprint::{self, Fingerprint};
 pub struct Input {
     path: PathBuf,
     name: String,
+    /// Whether `path` holds a copy of standard input.
+    spooled: bool,
     /// Known already where the input was copied.
     fingerprint: Option<Fingerprint>,
 }
@@ -20,7 +22,7 @@ pub struct Input {
 impl Input {
     /// A file of the operator's. Nothing is read yet.
     pub fn file(path: &Path) -> Self {
-        Self { path: path.to_owned(), name: path.display().to_string(), fingerprint: None }
+        Self { path: path.to_owned(), name: path.display().to_string(), spooled: false, fingerprint: None }
     }
 
     /// Standard input, copied to the end to a new file at `spool`, which only the owner may read and which
@@ -50,12 +52,17 @@ impl Input {
 
     /// Standard input of an earlier run, from the spool file that it left.
     pub fn kept(spool: &Path, fingerprint: Option<Fingerprint>) -> Self {
-        Self { path: spool.to_owned(), name: "standard input".to_owned(), fingerprint }
+        Self { path: spool.to_owned(), name: "standard input".to_owned(), spooled: true, fingerprint }
     }
 
     /// What the operator calls the input.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What `--csv` calls the input: its path, or `-`.
+    pub fn argument(&self) -> &Path {
+        if self.spooled { Path::new("-") } else { &self.path }
     }
 
     /// The file that holds the rows.
