@@ -1,8 +1,10 @@
 //! skeleton
+pub mod commands;
 pub mod devrev;
 pub mod exit;
 pub mod jobs;
 pub mod journal;
+pub mod report;
 pub mod row;
 pub mod sandbox;
 pub mod source;

@@ -22,6 +22,34 @@ impl Row {
     }
 }
 
+/// Where a record stands, small enough to sort by: rows ascend with their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which data record it is, counted from 1; less than 2^36.
+    pub row: u64,
+    /// The line on which it begins; `None` where more lines than fit into a place are not the first of a
+    /// record: 2^27.
+    pub line: Option<u64>,
+}
+
+impl Place {
+    const EXCESS_BITS: u32 = 27;
+    const UNKNOWN: u64 = (1 << Self::EXCESS_BITS) - 1;
+
+    /// The place as one number, less than 2^63 and not 0.
+    pub fn pack(self) -> u64 {
+        // The line runs ahead of the row by the blank lines and the quoted line ends before it.
+        let excess = self.line.map_or(Self::UNKNOWN, |line| line.saturating_sub(self.row).min(Self::UNKNOWN));
+        self.row << Self::EXCESS_BITS | excess
+    }
+
+    /// The place that was packed.
+    pub fn unpack(packed: u64) -> Self {
+        let (row, excess) = (packed >> Self::EXCESS_BITS, packed & Self::UNKNOWN);
+        Self { row, line: (excess != Self::UNKNOWN).then_some(row + excess) }
+    }
+}
+
 /// A record that could not be read as a row. The reading goes on after it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("row {}, line {}: {problem}", row.number, row.line)]
@@ -43,10 +71,36 @@ pub enum RowProblem {
         /// Fields in the record.
         found: usize,
     },
+    /// Text stands after a closing quote: most likely a quote is missing or one too many, and what follows it
+    /// may be another row's.
+    #[error("text follows the quote that closes on line {closed} (opened on line {opened})")]
+    StrayQuote {
+        /// The line on which the quoted field begins.
+        opened: u64,
+        /// The line of its closing quote.
+        closed: u64,
+    },
     /// A field is not UTF-8.
     #[error("column `{column}` is not UTF-8 text")]
     NotUtf8 {
         /// The column's name in the header.
         column: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_packs_and_sorts() {
+        for place in [Place { row: 1, line: Some(2) }, Place { row: 1 << 35, line: Some((1 << 35) + 5_000) }]
+        {
+            assert_eq!(Place::unpack(place.pack()), place);
+            assert!(place.pack() < 1 << 63);
+        }
+        let far = Place { row: 7, line: Some(1 << 30) };
+        assert_eq!(Place::unpack(far.pack()), Place { row: 7, line: None });
+        assert!(far.pack() < Place { row: 8, line: Some(9) }.pack());
+    }
 }

@@ -1,1 +1,16 @@
-//! source
+//! Where rows come from: a stream of rows with their place in the input, never the whole of it at once.
+//!
+//! [`Input`] is what the command line named: a file, or standard input, which is copied to a spool file
+//! so that a later `resume` reads the same rows. [`csv::CsvFile`] makes rows of it.
+
+pub mod csv;
+mod error;
+mod fingerprint;
+pub mod header;
+mod input;
+mod quotes;
+mod tap;
+
+pub use error::SourceError;
+pub use fingerprint::{Fingerprint, Stamp, fingerprint};
+pub use input::Input;

@@ -1,0 +1,164 @@
+//! `validate`: checks an input from its first row to its last and touches nothing.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use ::csv::ByteRecord;
+
+use crate::exit::{Exit, Failure};
+use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
+use crate::jobs::rules::contacts::ContactColumns;
+use crate::jobs::rules::finding::{Finding, Rule};
+use crate::jobs::rules::issues::IssueColumns;
+use crate::jobs::rules::{Identity, Kind};
+use crate::report::validation::{Report, Validated};
+use crate::row::{Place, Row};
+use crate::source::csv::CsvFile;
+use crate::source::header::{ColumnError, Header};
+use crate::source::{Input, SourceError};
+
+/// Checks the first `limit` rows of an input, or all, and writes what is found to `out`: a summary, or every
+/// finding as JSON. Where no kind is given the header tells it.
+///
+/// The outcome is [`Exit::InvalidInput`] when anything is wrong with it. Fails when the input cannot be got at
+/// ([`Exit::Usage`]), when its header is not one to go by ([`Exit::InvalidInput`]), or when a temporary file
+/// or the report cannot be written ([`Exit::Unexpected`]).
+pub fn run(
+    input: &Input,
+    kind: Option<Kind>,
+    limit: Option<u64>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let mut file = input.open().map_err(|error| not_opened(&error))?;
+    let kind = match kind {
+        Some(kind) => kind,
+        None => {
+            Kind::of(file.header()).map_err(|error| invalid(&error, "; correct the header, or say --kind"))?
+        }
+    };
+    let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;
+
+    let mut report = Report::new(json, out);
+    let (rows, complete) = check(&mut file, &rules, limit, &mut report)?;
+    // What only DevRev can tell (`--online`) belongs here: it adds its findings to the same report.
+
+    let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
+    let validated = Validated { input: input.name(), argument: input.argument(), kind, rows, complete };
+    match report.finish(&validated) {
+        Ok(()) => Ok(exit),
+        // Whoever was reading has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        Err(error) => Err(Failure::new(Exit::Unexpected, format!("cannot write the report: {error}"))),
+    }
+}
+
+/// Checks rows against all that needs no network. Returns how many there were and whether those were all.
+fn check(
+    file: &mut CsvFile,
+    rules: &Rules,
+    limit: Option<u64>,
+    report: &mut Report<'_>,
+) -> Result<(u64, bool), Failure> {
+    let scratch = Scratch(std::env::temp_dir());
+    let mut duplicates = Duplicates::new(&scratch.0);
+    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+    let mut rows = 0;
+    let complete = loop {
+        if limit.is_some_and(|limit| rows >= limit) || report.is_broken() {
+            break false;
+        }
+        match file.read_into(&mut row) {
+            Ok(None) => break true,
+            Ok(Some(Ok(()))) => {
+                rows += 1;
+                if let Some(Identity { key, values }) = rules.judge(&row, &mut |finding| report.add(finding))
+                {
+                    let place = Place { row: row.number, line: Some(row.line) };
+                    duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
+                }
+            }
+            Ok(Some(Err(problem))) => {
+                rows += 1;
+                report.add(Finding::of_problem(&row, &problem));
+            }
+            Err(error) => {
+                report.add(Finding::of_error(&error, rows + 1));
+                break false;
+            }
+        }
+    };
+    for duplicate in duplicates.finish().map_err(|error| scratch.failed(&error))? {
+        report.add(rules.duplicate(duplicate.map_err(|error| scratch.failed(&error))?));
+    }
+    Ok((rows, complete))
+}
+
+/// The rules of a kind, with the columns that they look at.
+enum Rules {
+    Issues(IssueColumns),
+    Contacts(ContactColumns),
+}
+
+impl Rules {
+    fn find(kind: Kind, header: &Header) -> Result<Self, ColumnError> {
+        match kind {
+            Kind::Groups => IssueColumns::find(header).map(Self::Issues),
+            Kind::Contacts => ContactColumns::find(header).map(Self::Contacts),
+        }
+    }
+
+    fn judge(&self, row: &Row, found: &mut impl FnMut(Finding)) -> Option<Identity> {
+        match self {
+            Self::Issues(columns) => columns.judge(row, found).identity,
+            Self::Contacts(columns) => columns.judge(row, found).identity,
+        }
+    }
+
+    fn duplicate(&self, duplicate: Duplicate) -> Finding {
+        // An issue's key is its number; a contact's is a hash, which tells nobody anything.
+        let (noun, column, value) = match self {
+            Self::Issues(columns) => ("issue", columns.issue.name, format!("ISS-{}", duplicate.key)),
+            Self::Contacts(columns) => ("contact", columns.id.name, String::new()),
+        };
+        let (rule, other, relation) = match duplicate.verdict {
+            Verdict::SameAs(first) => (Rule::DuplicateSame, first, "the same values as"),
+            Verdict::ConflictsWith(other) => (Rule::DuplicateConflict, other, "other values than"),
+        };
+        let (Place { row, line }, other) = (Place::unpack(duplicate.row), Place::unpack(other));
+        let at = other.line.map_or(String::new(), |line| format!(" (line {line})"));
+        let advice = if rule == Rule::DuplicateSame { "counted once" } else { "keep one of them" };
+        let message = format!("the same {noun} with {relation} row {}{at}: {advice}", other.row);
+        Finding { row, line, column: Some(column.into()), rule, value, message }
+    }
+}
+
+/// Where temporary files go.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn failed(&self, error: &io::Error) -> Failure {
+        let folder: &Path = &self.0;
+        let message = format!(
+            "cannot use temporary files in {}: {error}; set TMPDIR to a folder with room and try again",
+            folder.display()
+        );
+        Failure::new(Exit::Unexpected, message)
+    }
+}
+
+fn not_opened(error: &SourceError) -> Failure {
+    if error.is_access() {
+        Failure::new(Exit::Usage, format!("{error}; check the path given with --csv"))
+    } else {
+        invalid(error, "; correct it and validate again")
+    }
+}
+
+fn invalid(error: &dyn std::error::Error, next: &str) -> Failure {
+    Failure::new(Exit::InvalidInput, format!("{error}{next}"))
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

@@ -1,0 +1,281 @@
+//! The rules of contacts of which duplicates are to be merged: the columns of the contact export.
+
+use std::hash::{Hash, Hasher};
+
+use super::dates::{self, Instant};
+use super::email;
+use super::finding::{Finding, Rule};
+use super::{Column, Identity, Judged, Values, is_missing};
+use crate::devrev::ids::{ObjectType, Ref};
+use crate::row::Row;
+use crate::source::header::{ColumnError, Header};
+
+/// The columns that there must be. A value must stand in `REV_USER_ID`, `EMAIL` and `TICKET_COUNT`; names,
+/// reference and dates may be empty, as they are for many a contact.
+pub const REQUIRED: &[&str] = &[
+    "REV_USER_ID",
+    "DISPLAY_NAME",
+    "EMAIL",
+    "EXTERNAL_REF",
+    "FULL_NAME",
+    "CREATED_AT",
+    "UPDATED_AT",
+    "TICKET_COUNT",
+];
+
+/// Where the columns of contacts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContactColumns {
+    /// `REV_USER_ID`
+    pub id: Column,
+    /// `DISPLAY_NAME`
+    pub display_name: Column,
+    /// `EMAIL`
+    pub email: Column,
+    /// `EXTERNAL_REF`
+    pub external_ref: Column,
+    /// `FULL_NAME`
+    pub full_name: Column,
+    /// `CREATED_AT`
+    pub created: Column,
+    /// `UPDATED_AT`
+    pub updated: Column,
+    /// `TICKET_COUNT`
+    pub tickets: Column,
+}
+
+/// What a row says of a contact, borrowed from the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContactRow<'r> {
+    /// The contact.
+    pub id: Ref<'r>,
+    /// Its e-mail address as it is written.
+    pub email: &'r str,
+    /// Its external reference; may be empty.
+    pub external_ref: &'r str,
+    /// Its display name; may be empty.
+    pub display_name: &'r str,
+    /// Its tickets.
+    pub tickets: u64,
+}
+
+impl ContactColumns {
+    /// Finds the columns. The error names all that are missing.
+    pub fn find(header: &Header) -> Result<Self, ColumnError> {
+        let found = header.require(REQUIRED)?;
+        let mut columns =
+            found.into_iter().zip(REQUIRED.iter().copied()).map(|(index, name)| Column { index, name });
+        let mut next = || columns.next().unwrap_or(Column { index: usize::MAX, name: "" });
+        Ok(Self {
+            id: next(),
+            display_name: next(),
+            email: next(),
+            external_ref: next(),
+            full_name: next(),
+            created: next(),
+            updated: next(),
+            tickets: next(),
+        })
+    }
+
+    /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
+    pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<ContactRow<'r>> {
+        let id = self.id.id(row, &[ObjectType::RevUser], found);
+        let email = self.checked_email(row, found);
+        let tickets = self.checked_tickets(row, found);
+        let created = checked_date(self.created, row, found);
+        let updated = checked_date(self.updated, row, found);
+        if let (Ok(Some(created)), Ok(Some(updated))) = (created, updated)
+            && updated < created
+        {
+            found(self.updated.finding(row, Rule::DateOrder, "earlier than CREATED_AT"));
+        }
+
+        let identity = id.map(|id| {
+            let mut key = Values::default();
+            key.id(Some(id), "");
+            Identity { key: key.finish(), values: self.values(row, tickets, [created, updated]) }
+        });
+        let item = match (id, email, tickets) {
+            (Some(id), Some(email), Some(tickets)) if created.is_ok() && updated.is_ok() => {
+                Some(ContactRow {
+                    id,
+                    email,
+                    external_ref: self.external_ref.text(row),
+                    display_name: self.display_name.text(row),
+                    tickets,
+                })
+            }
+            _ => None,
+        };
+        Judged { item, identity }
+    }
+
+    fn checked_email<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Option<&'r str> {
+        let text = self.email.text(row);
+        if is_missing(text) {
+            found(self.email.empty(row));
+            return None;
+        }
+        match email::problem(text) {
+            None => Some(text),
+            Some(problem) => {
+                found(self.email.finding(row, Rule::EmailShape, problem));
+                None
+            }
+        }
+    }
+
+    fn checked_tickets(&self, row: &Row, found: &mut impl FnMut(Finding)) -> Option<u64> {
+        let text = self.tickets.text(row);
+        if is_missing(text) {
+            found(self.tickets.empty(row));
+            return None;
+        }
+        // u64's own parser takes a leading plus.
+        let tickets = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+        if tickets.is_none() {
+            found(self.tickets.finding(row, Rule::TicketCount, "not a whole number, 0 or more"));
+        }
+        tickets
+    }
+
+    /// A hash of what the row says besides the ID. The case of an e-mail address does not count, nor how a
+    /// number or a date is written.
+    fn values(&self, row: &Row, tickets: Option<u64>, dates: [Result<Option<Instant>, ()>; 2]) -> u64 {
+        let mut values = Values::default();
+        for column in [self.display_name, self.external_ref, self.full_name] {
+            values.text(column.text(row));
+        }
+        let email = self.email.text(row);
+        let mut part = [0; 64];
+        for bytes in email.as_bytes().chunks(part.len()) {
+            let Some(lower) = part.get_mut(..bytes.len()) else { break };
+            lower.copy_from_slice(bytes);
+            lower.make_ascii_lowercase();
+            lower.hash(&mut values.0);
+        }
+        match tickets {
+            Some(tickets) => values.0.write_u64(tickets),
+            None => values.text(self.tickets.text(row)),
+        }
+        for (date, column) in dates.into_iter().zip([self.created, self.updated]) {
+            match date {
+                Ok(date) => date.hash(&mut values.0),
+                Err(()) => values.text(column.text(row)),
+            }
+        }
+        values.finish()
+    }
+}
+
+fn checked_date(column: Column, row: &Row, found: &mut impl FnMut(Finding)) -> Result<Option<Instant>, ()> {
+    let text = column.text(row);
+    if is_missing(text) {
+        return Ok(None);
+    }
+    let date = dates::parse(text);
+    if date.is_none() {
+        let wanted = "not a date such as 2024-05-01, 2024-05-01T12:34:56Z or 2024-05-01 12:34:56.123 +0000";
+        found(column.finding(row, Rule::Date, wanted));
+    }
+    date.map(Some).ok_or(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{header, row};
+    use super::*;
+
+    const GOOD: [&str; 8] = [
+        "REVU-a1",
+        "Ann",
+        "ann@example.com",
+        "user_7",
+        "Ann Lee",
+        "2024-05-01 12:34:56.123 +0000",
+        "2024-06-01",
+        "12",
+    ];
+
+    fn judge(fields: &[&str]) -> (bool, Option<Identity>, Vec<(Rule, String)>) {
+        let columns = ContactColumns::find(&header(REQUIRED)).unwrap();
+        let mut found = Vec::new();
+        let row = row(fields);
+        let judged = columns
+            .judge(&row, &mut |finding| found.push((finding.rule, finding.column.unwrap().into_owned())));
+        (judged.item.is_some(), judged.identity, found)
+    }
+
+    fn changed(column: usize, value: &'static str) -> [&'static str; 8] {
+        let mut fields = GOOD;
+        fields[column] = value;
+        fields
+    }
+
+    #[test]
+    fn a_good_row_is_typed() {
+        let columns = ContactColumns::find(&header(REQUIRED)).unwrap();
+        let row = row(&GOOD);
+        let contact = columns.judge(&row, &mut |finding| panic!("{finding:?}")).item.unwrap();
+        assert_eq!((contact.id.tail, contact.email, contact.tickets), ("a1", "ann@example.com", 12));
+        assert_eq!((contact.external_ref, contact.display_name), ("user_7", "Ann"));
+    }
+
+    #[test]
+    fn what_may_be_empty_and_what_may_not() {
+        for column in [1, 3, 4, 5, 6] {
+            assert_eq!(judge(&changed(column, "")).2, []);
+        }
+        for column in [0, 2, 7] {
+            assert_eq!(judge(&changed(column, "")).2, [(Rule::EmptyValue, REQUIRED[column].to_owned())]);
+        }
+    }
+
+    #[test]
+    fn each_rule() {
+        for (column, value, rule) in [
+            (0, "a1", Rule::IdShape),
+            (0, "DEVU-1", Rule::IdType),
+            (2, "ann", Rule::EmailShape),
+            (5, "01.05.2024", Rule::Date),
+            (6, "2024-13-01", Rule::Date),
+            (6, "2023-01-01", Rule::DateOrder),
+            (7, "1.5", Rule::TicketCount),
+            (7, "-1", Rule::TicketCount),
+            (7, "+1", Rule::TicketCount),
+            (7, "99999999999999999999", Rule::TicketCount),
+        ] {
+            let (good, _, found) = judge(&changed(column, value));
+            assert_eq!(found, [(rule, REQUIRED[column].to_owned())], "{value}");
+            assert_eq!(good, rule == Rule::DateOrder);
+        }
+    }
+
+    #[test]
+    fn rows_are_compared_by_what_they_say() {
+        let good = judge(&GOOD).1;
+        for (column, value) in [
+            (0, "don:identity:dvrv-us-1:devo/X:revu/a1"),
+            (2, "Ann@Example.COM"),
+            (5, "2024-05-01T14:34:56.123+02:00"),
+            (6, "2024-06-01 00:00:00"),
+            (7, "012"),
+        ] {
+            assert_eq!(judge(&changed(column, value)).1, good, "{value}");
+        }
+        for (column, value) in [
+            (0, "REVU-A1"),
+            (1, "ann"),
+            (2, "ann@example.org"),
+            (3, "user_8"),
+            (4, ""),
+            (5, ""),
+            (6, "2024-06-02"),
+            (7, "13"),
+        ] {
+            assert_ne!(judge(&changed(column, value)).1, good, "{value}");
+        }
+        assert_eq!(judge(&changed(0, "")).1, None);
+    }
+}

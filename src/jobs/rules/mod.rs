@@ -1,0 +1,231 @@
+//! What a row must be to be worked on: one judgement, used by `validate` and by the jobs themselves.
+
+pub mod contacts;
+mod dates;
+mod email;
+pub mod finding;
+pub mod issues;
+
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+
+use self::finding::{Finding, Rule, shown};
+use crate::devrev::ids::{IdError, ObjectType, Ref};
+use crate::row::Row;
+use crate::source::header::{ColumnError, Header};
+
+/// The kinds of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Issues whose creator group is to be filled in.
+    Groups,
+    /// Contacts of which duplicates are to be merged.
+    Contacts,
+}
+
+impl Kind {
+    /// The kind's name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Contacts => "contacts",
+        }
+    }
+
+    /// The columns that an input of this kind must have.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Groups => issues::REQUIRED,
+            Self::Contacts => contacts::REQUIRED,
+        }
+    }
+
+    /// What one row is about, in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Groups => "issue",
+            Self::Contacts => "contact",
+        }
+    }
+
+    /// The kind whose columns the header has. Where it has those of neither, the error is about the kind that
+    /// it comes nearer to.
+    pub fn of(header: &Header) -> Result<Self, UnknownKind> {
+        let present = |kind: Self| kind.columns().iter().filter(|name| header.column(name).is_some()).count();
+        let complete = |kind: Self| present(kind) == kind.columns().len();
+        match (complete(Self::Groups), complete(Self::Contacts)) {
+            (true, false) => return Ok(Self::Groups),
+            (false, true) => return Ok(Self::Contacts),
+            (true, true) => return Err(UnknownKind::Either),
+            (false, false) => {}
+        }
+        // The larger part of its columns, in whole numbers.
+        let [issues, contacts] =
+            [Self::Groups, Self::Contacts].map(|kind| (present(kind), kind.columns().len()));
+        let nearer =
+            if contacts.0 * issues.1 > issues.0 * contacts.1 { Self::Contacts } else { Self::Groups };
+        match header.require(nearer.columns()) {
+            Err(error) => Err(UnknownKind::Neither { nearer: nearer.name(), error }),
+            Ok(_) => Ok(nearer),
+        }
+    }
+}
+
+/// Why the header does not say of what kind the input is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownKind {
+    /// It fits both.
+    #[error("the columns fit both `--kind groups` and `--kind contacts`: say which")]
+    Either,
+    /// It fits neither.
+    #[error("for `--kind {nearer}`, {error}")]
+    Neither {
+        /// The kind that it comes nearer to.
+        nearer: &'static str,
+        /// What that kind needs.
+        error: ColumnError,
+    },
+}
+
+/// A judged row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged<T> {
+    /// What the row says, if nothing is wrong with it. Notes do not count as wrong.
+    pub item: Option<T>,
+    /// What the row is about, if that much is right.
+    pub identity: Option<Identity>,
+}
+
+/// What rows are compared by, to find those about the same thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Equal for rows about the same object, in whichever form its ID is written. For issues the number
+    /// itself, for contacts a hash.
+    pub key: u64,
+    /// A hash of what the row says of the object, however it is written.
+    pub values: u64,
+}
+
+/// Whether a field says that there is nothing: exports write NULL in several ways.
+fn is_missing(text: &str) -> bool {
+    text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none")
+}
+
+/// A column of the input and the name that it goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Where it is.
+    pub index: usize,
+    /// Its name as the documentation writes it.
+    pub name: &'static str,
+}
+
+impl Column {
+    /// The row's text in this column, without surrounding white space.
+    pub fn text(self, row: &Row) -> &str {
+        row.text(Some(self.index))
+    }
+
+    fn finding(self, row: &Row, rule: Rule, message: impl Into<String>) -> Finding {
+        Finding {
+            row: row.number,
+            line: Some(row.line),
+            column: Some(self.name.into()),
+            rule,
+            value: shown(self.text(row)),
+            message: message.into(),
+        }
+    }
+
+    fn empty(self, row: &Row) -> Finding {
+        self.finding(row, Rule::EmptyValue, "a value is needed here")
+    }
+
+    /// The row's ID in this column, or a finding.
+    fn id<'r>(self, row: &'r Row, wanted: &[ObjectType], found: &mut impl FnMut(Finding)) -> Option<Ref<'r>> {
+        let text = self.text(row);
+        if is_missing(text) {
+            found(self.empty(row));
+            return None;
+        }
+        let (rule, message) = match Ref::parse(text, wanted) {
+            Ok(id) => return Some(id),
+            Err(IdError::WrongType { found, wanted, .. }) => {
+                (Rule::IdType, format!("the ID of {found}, where {wanted} is wanted"))
+            }
+            Err(IdError::Shape(_)) => {
+                let prefix = wanted.first().map_or("", |object| object.display_prefix());
+                (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
+            }
+        };
+        found(self.finding(row, rule, message));
+        None
+    }
+}
+
+/// Hashes a row's values one after another.
+#[derive(Default)]
+struct Values(FxHasher);
+
+impl Values {
+    /// An ID in whichever form, or the text that is none.
+    fn id(&mut self, id: Option<Ref<'_>>, text: &str) {
+        match id {
+            Some(id) => {
+                id.object.hash(&mut self.0);
+                id.tail.hash(&mut self.0);
+            }
+            None => self.text(text),
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        // A mark that no object type has, so that a text is never taken for an ID.
+        self.0.write_u8(u8::MAX);
+        let text = if is_missing(text) { "" } else { text };
+        text.hash(&mut self.0);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::csv::ByteRecord;
+
+    use super::*;
+
+    pub(super) fn header(names: &[&str]) -> Header {
+        Header::new(ByteRecord::from(names.to_vec()), "in.csv").unwrap()
+    }
+
+    pub(super) fn row(fields: &[&str]) -> Row {
+        Row { number: 4, line: 5, fields: ByteRecord::from(fields.to_vec()) }
+    }
+
+    #[test]
+    fn the_kind_is_found_from_the_header() {
+        assert_eq!(Kind::of(&header(issues::REQUIRED)), Ok(Kind::Groups));
+        assert_eq!(Kind::of(&header(contacts::REQUIRED)), Ok(Kind::Contacts));
+        let both = [issues::REQUIRED, contacts::REQUIRED].concat();
+        assert_eq!(Kind::of(&header(&both)), Err(UnknownKind::Either));
+    }
+
+    #[test]
+    fn the_nearer_kind_is_named() {
+        let error = Kind::of(&header(&["REV_USER_ID", "EMAIL", "issue_id"])).unwrap_err().to_string();
+        assert!(
+            error.starts_with("for `--kind groups`, columns missing from in.csv: `creator_user_id`"),
+            "{error}"
+        );
+        let error = Kind::of(&header(&contacts::REQUIRED[1..])).unwrap_err().to_string();
+        assert!(
+            error.starts_with("for `--kind contacts`, columns missing from in.csv: `REV_USER_ID`;"),
+            "{error}"
+        );
+    }
+}

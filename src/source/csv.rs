@@ -1,0 +1,186 @@
+//! A CSV file as a stream of rows.
+//!
+//! What can be got over is a [`RowProblem`] of one record, and the reading goes on: too many or too few
+//! fields, text that is not UTF-8, text after a closing quote. What cannot is a [`SourceError`], and the
+//! reading ends: after an unclosed quote nothing tells rows from the text of a field.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
+
+use super::error::SourceError;
+use super::header::Header;
+use super::tap::{QuoteLines, Record, Tap};
+use crate::row::{BadRow, Row, RowProblem};
+
+/// The longest record that is read, in bytes as they stand in the file: a limit for garbage, far above any
+/// real row.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// How much is read from the file at once, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// An opened CSV file whose header has been read.
+pub struct CsvFile<R = File> {
+    records: Records<R>,
+    header: Header,
+    ended: bool,
+}
+
+impl CsvFile {
+    /// Opens a file and reads its header. The errors name the file by its path.
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        Self::open_as(path, &path.display().to_string())
+    }
+
+    /// Opens a file that the operator knows by another name: standard input's spool file.
+    pub fn open_as(path: &Path, name: &str) -> Result<Self, SourceError> {
+        let unreadable = |error| SourceError::Unreadable { name: name.to_owned(), error };
+        // Asked before opening: to open a named pipe would wait for a writer.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(SourceError::NotAFile { name: name.to_owned() });
+        }
+        Self::from_reader(File::open(path).map_err(unreadable)?, name)
+    }
+}
+
+impl<R: Read> CsvFile<R> {
+    /// Reads CSV from anything that can be read; `name` is for messages.
+    pub fn from_reader(input: R, name: &str) -> Result<Self, SourceError> {
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(Tap::new(input));
+        let mut records = Records { reader, name: name.to_owned(), number: 0 };
+        let mut names = ByteRecord::new();
+        if records.next(&mut names)?.is_none() {
+            return Err(SourceError::Empty { name: name.to_owned() });
+        }
+        let header = Header::new(names, name)?;
+        Ok(Self { records, header, ended: false })
+    }
+
+    /// The names of the columns.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Reads the next record into `row`, whose memory is used again. `None` at the end; after a problem
+    /// `row` holds the bad record, and the next call reads on.
+    pub fn read_into(&mut self, row: &mut Row) -> Result<Option<Result<(), RowProblem>>, SourceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.records.number += 1;
+        let read = self.records.next(&mut row.fields);
+        let Ok(Some(record)) = read else {
+            self.ended = true;
+            return read.map(|_| None);
+        };
+        row.number = self.records.number;
+        row.line = record.line;
+        Ok(Some(self.problem(&row.fields, record).map_or(Ok(()), Err)))
+    }
+
+    /// The rows that are left, each in memory of its own. Ends after the first `Err`.
+    pub fn rows(self) -> Rows<R> {
+        Rows { file: self }
+    }
+
+    fn problem(&self, fields: &ByteRecord, record: Record) -> Option<RowProblem> {
+        if let QuoteLines::Stray { opened, closed } = record.quotes {
+            return Some(RowProblem::StrayQuote { opened, closed });
+        }
+        let expected = self.header.names().len();
+        if fields.len() != expected {
+            return Some(RowProblem::Ragged { expected, found: fields.len() });
+        }
+        if fields.as_slice().is_ascii() {
+            return None;
+        }
+        let column = fields.iter().position(|field| std::str::from_utf8(field).is_err())?;
+        Some(RowProblem::NotUtf8 { column: self.header.name(column) })
+    }
+}
+
+/// The rows of a [`CsvFile`]: a row, a record that is none, or the error that ends the reading.
+pub struct Rows<R = File> {
+    file: CsvFile<R>,
+}
+
+impl<R> Rows<R> {
+    /// The names of the columns.
+    pub fn header(&self) -> &Header {
+        &self.file.header
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<Result<Row, BadRow>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+        let read = self.file.read_into(&mut row).transpose()?;
+        Some(read.map(|read| match read {
+            Ok(()) => Ok(row),
+            Err(problem) => Err(BadRow { row, problem }),
+        }))
+    }
+}
+
+/// Records, the header too, before anything is known of columns.
+struct Records<R> {
+    reader: Reader<Tap<R>>,
+    name: String,
+    /// The record in hand; 0 is the header.
+    number: u64,
+}
+
+impl<R: Read> Records<R> {
+    fn next(&mut self, fields: &mut ByteRecord) -> Result<Option<Record>, SourceError> {
+        let read = self.reader.read_byte_record(fields);
+        let end = self.reader.position().byte();
+        let tap = self.reader.get_mut();
+        match read {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let record = tap.finish(end);
+                match record.quotes {
+                    _ if record.bytes > MAX_RECORD_BYTES => Err(self.too_long(record)),
+                    QuoteLines::Unclosed { opened } => Err(SourceError::UnclosedQuote {
+                        name: self.name.clone(),
+                        row: self.number,
+                        line: record.line,
+                        quote_line: opened,
+                    }),
+                    _ => Ok(Some(record)),
+                }
+            }
+            Err(_) if tap.overflowed() => {
+                let record = tap.abandon();
+                Err(self.too_long(record))
+            }
+            Err(error) => Err(SourceError::Unreadable { name: self.name.clone(), error: error.into() }),
+        }
+    }
+
+    fn too_long(&self, record: Record) -> SourceError {
+        let quote_line = match record.quotes {
+            QuoteLines::Unclosed { opened } => Some(opened),
+            _ => None,
+        };
+        SourceError::RecordTooLong {
+            name: self.name.clone(),
+            row: self.number,
+            line: record.line,
+            quote_line,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "csv_tests.rs"]
+mod tests;

@@ -1,0 +1,152 @@
+//! What the command line named as the input.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::csv::CsvFile;
+use super::error::SourceError;
+use super::fingerprint::{self, Fingerprint};
+
+/// A file of rows, which can be read more than once.
+#[derive(Debug, Clone)]
+pub struct Input {
+    path: PathBuf,
+    name: String,
+    /// Whether `path` holds a copy of standard input.
+    spooled: bool,
+    /// Known already where the input was copied.
+    fingerprint: Option<Fingerprint>,
+}
+
+impl Input {
+    /// A file of the operator's. Nothing is read yet.
+    pub fn file(path: &Path) -> Self {
+        Self { path: path.to_owned(), name: path.display().to_string(), spooled: false, fingerprint: None }
+    }
+
+    /// Standard input, copied to the end to a new file at `spool`, which only the owner may read and which
+    /// is on the disk when this returns.
+    pub fn stdin(spool: &Path) -> Result<Self, SourceError> {
+        Self::spooled(&mut io::stdin().lock(), spool)
+    }
+
+    /// Copies rows that can be read only once to a new file at `spool`.
+    pub fn spooled(from: &mut impl Read, spool: &Path) -> Result<Self, SourceError> {
+        let failed = |error| SourceError::Spool { spool: spool.display().to_string(), error };
+        let mut file = create(spool).map_err(failed)?;
+        let kept = fingerprint::copy(from, &mut file).and_then(|found| {
+            file.sync_all()?;
+            sync_folder(spool)?;
+            Ok(found)
+        });
+        match kept {
+            Ok(found) => Ok(Self::kept(spool, Some(found))),
+            Err(error) => {
+                // Part of an input must not pass for one; if it cannot be removed, the error tells of it.
+                let _ = fs::remove_file(spool);
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Standard input of an earlier run, from the spool file that it left.
+    pub fn kept(spool: &Path, fingerprint: Option<Fingerprint>) -> Self {
+        Self { path: spool.to_owned(), name: "standard input".to_owned(), spooled: true, fingerprint }
+    }
+
+    /// What the operator calls the input.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What `--csv` calls the input: its path, or `-`.
+    pub fn argument(&self) -> &Path {
+        if self.spooled { Path::new("-") } else { &self.path }
+    }
+
+    /// The file that holds the rows.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The input's content; reads the whole file unless that was done when it was copied.
+    pub fn fingerprint(&self) -> Result<Fingerprint, SourceError> {
+        match &self.fingerprint {
+            Some(known) => Ok(known.clone()),
+            None => fingerprint::fingerprint(&self.path)
+                .map_err(|error| SourceError::Unreadable { name: self.name.clone(), error }),
+        }
+    }
+
+    /// Opens it as CSV.
+    pub fn open(&self) -> Result<CsvFile, SourceError> {
+        CsvFile::open_as(&self.path, &self.name)
+    }
+}
+
+/// Creates a file that must not exist yet, for its owner's eyes only.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes a new file's name durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => {
+            File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_once_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("input.csv");
+        let input = Input::spooled(&mut &b"a,b\n1,2\n"[..], &spool).unwrap();
+        assert_eq!(fs::read(&spool).unwrap(), b"a,b\n1,2\n");
+        assert_eq!(input.fingerprint().unwrap(), fingerprint::fingerprint(&spool).unwrap());
+        assert_eq!(input.open().unwrap().rows().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&spool).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        // A second run may not write over it.
+        assert!(matches!(Input::spooled(&mut &b""[..], &spool), Err(SourceError::Spool { .. })));
+        assert_eq!(fs::read(&spool).unwrap(), b"a,b\n1,2\n");
+    }
+
+    #[test]
+    fn half_an_input_is_not_kept() {
+        struct Breaks;
+        impl Read for Breaks {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("input.csv");
+        let error = Input::spooled(&mut (&b"a,b\n"[..]).chain(Breaks), &spool).unwrap_err();
+        assert!(error.is_access() && error.to_string().ends_with("gone"));
+        assert!(!spool.exists());
+    }
+
+    #[test]
+    fn errors_call_the_input_what_the_operator_calls_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Input::file(folder.path()).open().err().unwrap();
+        assert!(matches!(error, SourceError::NotAFile { .. }));
+        let missing = Input::kept(&folder.path().join("none"), None).open().err().unwrap().to_string();
+        assert!(missing.starts_with("cannot read standard input: "), "{missing}");
+    }
+}

@@ -1,0 +1,83 @@
+//! What the csv crate forgives in silence: a quote that is never closed, and text after a closing quote.
+//!
+//! Both are signs that a record has swallowed its neighbours, so neither may pass for a row.
+
+/// What is wrong with a record's quotes. Offsets are bytes from the record's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Nothing.
+    Sound,
+    /// Text stands between a closing quote and the end of its field.
+    Stray { opened: usize, closed: usize },
+    /// The record ends inside a quoted field: only the end of the input, or of the patience, does that.
+    Unclosed { opened: usize },
+}
+
+/// Judges the quotes of one whole record, as the csv crate delimits it.
+pub(super) fn judge(record: &[u8]) -> Quotes {
+    let mut verdict = Quotes::Sound;
+    let mut at = 0;
+    loop {
+        if record.get(at) == Some(&b'"') {
+            let opened = at;
+            let Some(after) = closing(record, opened + 1) else {
+                return Quotes::Unclosed { opened };
+            };
+            let rest = record.get(after..).unwrap_or_default();
+            let text = rest.iter().take_while(|byte| !matches!(byte, b',' | b'\r' | b'\n'));
+            if verdict == Quotes::Sound && text.clone().any(|byte| !matches!(byte, b' ' | b'\t')) {
+                verdict = Quotes::Stray { opened, closed: after - 1 };
+            }
+            at = after;
+        }
+        match find(record, at, b',') {
+            Some(comma) => at = comma + 1,
+            None => return verdict,
+        }
+    }
+}
+
+/// Where the field goes on after its closing quote; the search begins inside the quotes.
+fn closing(record: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = find(record, at, b'"')? + 1;
+        if record.get(at) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+fn find(record: &[u8], from: usize, wanted: u8) -> Option<usize> {
+    record.get(from..)?.iter().position(|byte| *byte == wanted).map(|found| from + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_quotes() {
+        for record in [
+            "",
+            "a,b\n",
+            "\"a\",\"b\"\r",
+            "\"a\nb\",c",
+            "\"a\"\"b\",\"\"\n",
+            "\"\",\"\"\"\"",
+            "a\"b,c\"\n",
+            "\"a\" ,b",
+        ] {
+            assert_eq!(judge(record.as_bytes()), Quotes::Sound, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn unsound_quotes() {
+        assert_eq!(judge(b"a,\"b,c\n"), Quotes::Unclosed { opened: 2 });
+        assert_eq!(judge(b"\""), Quotes::Unclosed { opened: 0 });
+        assert_eq!(judge(b"\"a\"\""), Quotes::Unclosed { opened: 0 });
+        assert_eq!(judge(b"a,\"b\nc,\"d\",e\n"), Quotes::Stray { opened: 2, closed: 7 });
+        assert_eq!(judge(b"\"a\"b,\"c"), Quotes::Unclosed { opened: 5 });
+    }
+}
