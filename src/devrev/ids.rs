@@ -162,8 +162,9 @@ impl<'a> Ref<'a> {
     /// `<PREFIX>-<tail>`, the prefix in either case.
     fn display(text: &'a str) -> Option<Self> {
         let (prefix, tail) = text.split_once('-')?;
-        let object =
-            ObjectType::ALL.into_iter().find(|object| object.display_prefix().eq_ignore_ascii_case(prefix))?;
+        let object = ObjectType::ALL
+            .into_iter()
+            .find(|object| object.display_prefix().eq_ignore_ascii_case(prefix))?;
         Self::checked(object, tail)
     }
 
@@ -189,7 +190,8 @@ impl<'a> Ref<'a> {
 }
 
 fn word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// A text short enough for a message.
