@@ -70,12 +70,8 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let mut parts = Parts::default();
-        let fault = text
-            .split(',')
-            .try_for_each(|part| parts.read(part.trim()))
-            .and_then(|()| parts.finish())
-            .map_err(|problem| FaultError { rule: text.to_owned(), problem })?;
-        Ok(fault)
+        let read = text.split(',').try_for_each(|part| parts.read(part.trim()));
+        read.and_then(|()| parts.finish()).map_err(|problem| FaultError { rule: text.to_owned(), problem })
     }
 }
 
@@ -153,25 +149,24 @@ impl Parts {
     }
 
     fn finish(self) -> Result<Fault, String> {
-        let mut action = self.action;
-        match &mut action {
-            Some(Action::Status { status, applied, retry_after, location }) => {
-                if self.location.is_some() && !matches!(*status, 301 | 302 | 307 | 308) {
+        let details = [
+            ("applied", self.applied),
+            ("retry_after", self.retry_after.is_some()),
+            ("location", self.location.is_some()),
+        ];
+        let action = match self.action {
+            Some(Action::Status { status, .. }) => {
+                if self.location.is_some() && !matches!(status, 301 | 302 | 307 | 308) {
                     return Err(format!("`location` does not go with status {status}"));
                 }
-                (*applied, *retry_after, *location) = (self.applied, self.retry_after, self.location);
+                let (retry_after, location) = (self.retry_after, self.location);
+                Some(Action::Status { status, applied: self.applied, retry_after, location })
             }
-            _ => {
-                let stray = [
-                    ("applied", self.applied),
-                    ("retry_after", self.retry_after.is_some()),
-                    ("location", self.location.is_some()),
-                ];
-                if let Some((key, _)) = stray.iter().find(|(_, given)| *given) {
-                    return Err(format!("`{key}` goes only with `status`"));
-                }
-            }
-        }
+            other => match details.iter().find(|(_, given)| *given) {
+                Some((key, _)) => return Err(format!("`{key}` goes only with `status`")),
+                None => other,
+            },
+        };
         if self.seed.is_some() && self.probability.is_none() {
             return Err("`seed` goes only with `p`".to_owned());
         }

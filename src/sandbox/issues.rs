@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 /// All issues, in the order of their numbers, which is the order of their creation too.
 pub(super) struct Issues {
-    issues: Vec<Issue>,
+    /// Sorted by number.
+    all: Vec<Issue>,
     /// For each user, where the issues that they created stand. Creators never change.
     by_creator: Vec<Vec<u32>>,
     /// Updates that requests made, all issues together.
@@ -115,21 +116,26 @@ impl Issues {
                 extra: None,
             });
         }
-        Ok(Self { issues, by_creator, writes: 0 })
+        Ok(Self { all: issues, by_creator, writes: 0 })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// The issue with a number.
     pub(super) fn get(&self, number: u32) -> Option<&Issue> {
-        self.position(number).map(|position| &self.issues[position])
+        self.position(number).map(|position| &self.all[position])
     }
 
     /// The issue with a number, to be changed.
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Issue> {
-        self.position(number).map(|position| &mut self.issues[position])
+        self.position(number).map(|position| &mut self.all[position])
     }
 
     fn position(&self, number: u32) -> Option<usize> {
-        self.issues.binary_search_by_key(&number, |issue| issue.number).ok()
+        self.all.binary_search_by_key(&number, |issue| issue.number).ok()
     }
 
     /// When an issue was created, in milliseconds since the epoch: the issues are spread evenly over 500
@@ -138,7 +144,7 @@ impl Issues {
         const BEGIN: u64 = 1_717_200_000_000;
         const SPAN: u64 = 500 * 86_400_000;
         let position = self.position(issue.number).unwrap_or_default() as u64;
-        BEGIN + SPAN / (self.issues.len() as u64 + 1) * (position + 1)
+        BEGIN + SPAN / (self.all.len() as u64 + 1) * (position + 1)
     }
 
     /// The first issues after a number that pass the filter, at most `most`.
@@ -146,11 +152,11 @@ impl Issues {
     /// With creators in the filter it costs no more than the page and the creators' number; without
     /// them, issues are tried one by one.
     pub(super) fn select(&self, filter: &Filter, after: u64, most: usize) -> Vec<&Issue> {
-        let begin = self.issues.partition_point(|issue| u64::from(issue.number) <= after);
+        let begin = self.all.partition_point(|issue| u64::from(issue.number) <= after);
         match &filter.creators {
-            None => self.issues[begin..].iter().filter(|issue| filter.passes(issue)).take(most).collect(),
+            None => self.all[begin..].iter().filter(|issue| filter.passes(issue)).take(most).collect(),
             Some(creators) => {
-                let issues = self.merged(creators, begin).map(|position| &self.issues[position as usize]);
+                let issues = self.merged(creators, begin).map(|position| &self.all[position as usize]);
                 issues.filter(|issue| filter.passes(issue)).take(most).collect()
             }
         }
@@ -177,8 +183,8 @@ impl Issues {
 
     /// A stretch of all issues, by position.
     pub(super) fn slice(&self, begin: usize, most: usize) -> &[Issue] {
-        let begin = begin.min(self.issues.len());
-        let end = begin.saturating_add(most).min(self.issues.len());
-        &self.issues[begin..end]
+        let begin = begin.min(self.all.len());
+        let end = begin.saturating_add(most).min(self.all.len());
+        &self.all[begin..end]
     }
 }

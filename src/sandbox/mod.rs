@@ -5,7 +5,7 @@
 //! Beside the API it has control endpoints for tests (see `control.rs`): `GET /_sandbox/stats`,
 //! `GET /_sandbox/issues` and `POST /_sandbox/issues/ISS-1`.
 //!
-//! A request's way: [`connection`](self) -> `server` (limit, token, fault) -> `check` against `schema` ->
+//! A request's way: `connection` -> `server` (limit, token, fault) -> `check` against `schema` ->
 //! `endpoints` -> `world`.
 
 mod check;

@@ -1,7 +1,6 @@
 //! The way of a request: count it, hold it against the limit and the token, break it or answer it.
 
 use super::check;
-use super::clock::epoch;
 use super::connection::Connection;
 use super::control;
 use super::endpoints::{self, Endpoint};
@@ -19,7 +18,7 @@ use axum::response::Response;
 use futures_util::stream;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 4 << 20;
@@ -159,7 +158,7 @@ fn authorized(headers: &HeaderMap) -> bool {
 }
 
 /// Breaks a call. `answer` carries it out.
-fn broken(action: &Action, answer: impl FnOnce() -> Reply) -> Reply {
+fn broken(action: &Action, answer: impl Fn() -> Reply) -> Reply {
     let without_answer = |when: When, ending: Ending| {
         if when == When::After {
             drop(answer());
@@ -176,9 +175,10 @@ fn broken(action: &Action, answer: impl FnOnce() -> Reply) -> Reply {
             if *applied {
                 drop(answer());
             }
-            let error = ApiError::of_status(*status);
-            let error =
-                retry_after.into_iter().fold(error, |error, seconds| error.with("retry_after", *seconds));
+            let mut error = ApiError::of_status(*status);
+            if let Some(seconds) = retry_after {
+                error = error.with("retry_after", *seconds);
+            }
             Reply { retry_after: *retry_after, location: location.clone(), ..Reply::error(&error) }
         }
     }
@@ -198,7 +198,7 @@ impl Reply {
     fn response(self, standing: Option<Standing>) -> Response {
         let length = self.body.len();
         let body = match self.ending {
-            Ending::Cut => cut(self.body.into()),
+            Ending::Cut => cut(&self.body.into()),
             _ => self.body.into(),
         };
         let mut response = Response::new(body);
@@ -207,7 +207,7 @@ impl Reply {
         headers.insert(header::CONTENT_TYPE, self.content_type);
         headers.insert(header::CONTENT_LENGTH, length.into());
         // Of the same moment as the reset beside it, and not from a cache.
-        if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + epoch())) {
+        if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
             headers.insert(header::DATE, date);
         }
         if let Some(seconds) = self.retry_after {
@@ -226,7 +226,7 @@ impl Reply {
 }
 
 /// The first half of a body, and then the end of the connection.
-fn cut(whole: Bytes) -> Body {
+fn cut(whole: &Bytes) -> Body {
     let half = whole.slice(..whole.len() / 2);
     Body::from_stream(stream::unfold(Some(half), |half| async {
         match half {

@@ -15,6 +15,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(super) struct World {
     /// The organisation's code, as it stands in DONs.
     pub(super) org: Box<str>,
+    /// The organisation's name.
+    pub(super) org_name: String,
     /// The user behind every token.
     pub(super) own: u32,
     pub(super) users: Vec<User>,
@@ -80,6 +82,7 @@ impl World {
         let issues = Issues::build(file.issues, users.len(), &user_index, &group_index)?;
         Ok(Self {
             org,
+            org_name: file.organisation.name,
             own,
             users,
             groups,
@@ -134,8 +137,8 @@ impl World {
 
     /// The member of a group, as `member-summary`.
     pub(super) fn member(&self, member: Member) -> Value {
-        let group = |id: GroupRef| Some(self.groups.get(*self.group_index.get(&id.0)? as usize)?);
-        let user = |id: UserRef| Some(self.users.get(*self.user_index.get(&id)? as usize)?);
+        let group = |id: GroupRef| self.groups.get(*self.group_index.get(&id.0)? as usize);
+        let user = |id: UserRef| self.users.get(*self.user_index.get(&id)? as usize);
         match member {
             Member::User(id) => user(id).map_or(Value::Null, |user| json!(user.summary)),
             Member::Group(id) => group(id).map_or(Value::Null, |group| {

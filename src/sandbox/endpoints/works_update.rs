@@ -18,10 +18,18 @@ struct Change<'a> {
     body: Option<&'a str>,
     owners: Option<Box<[u32]>>,
     reporters: Option<Box<[u32]>>,
-    /// `Some(None)` takes the creator group away.
-    group: Option<Option<u32>>,
+    group: GroupChange,
     /// Other custom fields; `None` takes the value away.
     fields: Vec<(&'a str, Option<String>)>,
+}
+
+/// What becomes of the creator group.
+#[derive(Default)]
+enum GroupChange {
+    #[default]
+    Keep,
+    /// `None` takes it away.
+    To(Option<u32>),
 }
 
 pub(super) fn run(world: &World, body: &Body) -> Answer {
@@ -62,9 +70,9 @@ fn change<'a>(world: &World, body: &'a Body) -> Result<Change<'a>, ApiError> {
         Some(Value::Object(group)) => {
             let id = text(group, "id");
             let none = || ApiError::invalid_id("creator_group.id", format!("there is no group `{id}`"));
-            change.group = Some(Some(world.group(id).ok_or_else(none)?));
+            change.group = GroupChange::To(Some(world.group(id).ok_or_else(none)?));
         }
-        Some(_) => change.group = Some(None),
+        Some(_) => change.group = GroupChange::To(None),
     }
     if let Some(fields) = body.get("custom_fields").and_then(Value::as_object) {
         let spec = body.get("custom_schema_spec").and_then(|spec| spec.get("tenant_fragment"));
@@ -125,7 +133,7 @@ fn custom_field<'a>(
         },
     };
     if name == world.creator_group_field {
-        change.group = Some(group);
+        change.group = GroupChange::To(group);
     } else {
         change.fields.push((name, shown));
     }
@@ -149,7 +157,7 @@ impl Change<'_> {
         if let Some(owners) = self.owners {
             issue.owners = owners;
         }
-        if let Some(group) = self.group {
+        if let GroupChange::To(group) = self.group {
             issue.group = group;
         }
         if let Some(body) = self.body {

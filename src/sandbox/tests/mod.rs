@@ -59,6 +59,27 @@ struct Rig {
     client: reqwest::Client,
 }
 
+/// A body: JSON, or text that should be.
+struct Text(String);
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&Value> for Text {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl From<Value> for Text {
+    fn from(value: Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
 /// What came back.
 struct Got {
     status: u16,
@@ -91,9 +112,9 @@ async fn with_fault(rule: &str) -> Rig {
 }
 
 impl Rig {
-    fn post(&self, path: &str, body: impl ToString) -> reqwest::RequestBuilder {
+    fn post(&self, path: &str, body: impl Into<Text>) -> reqwest::RequestBuilder {
         let url = format!("{}/{path}", self.sandbox.base_url());
-        self.client.post(url).header("content-type", "application/json").body(body.to_string())
+        self.client.post(url).header("content-type", "application/json").body(body.into().0)
     }
 
     async fn raw(&self, request: reqwest::RequestBuilder) -> Got {
@@ -103,12 +124,12 @@ impl Rig {
         Got { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
     }
 
-    async fn call(&self, path: &str, body: impl ToString) -> Got {
+    async fn call(&self, path: &str, body: impl Into<Text>) -> Got {
         self.raw(self.post(path, body).bearer_auth("secret")).await
     }
 
     /// A call that must succeed.
-    async fn good(&self, path: &str, body: impl ToString) -> Value {
+    async fn good(&self, path: &str, body: impl Into<Text>) -> Value {
         let got = self.call(path, body).await;
         assert_eq!(got.status, 200, "{path}: {}", got.body);
         got.body
