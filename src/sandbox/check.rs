@@ -1,0 +1,109 @@
+//! Holds a request's body against its endpoint's table, as strictly as DevRev does.
+
+use super::error::ApiError;
+use super::schema::{Field, Kind};
+use crate::devrev::ids::{IdError, Ref};
+use serde_json::{Map, Value};
+
+/// A request's body, parsed once.
+pub(super) type Body = Map<String, Value>;
+
+/// Parses and checks a body. `native` names the native fields that this tenant's gateway knows.
+pub(super) fn parse(bytes: &[u8], fields: &[Field], native: &[&str]) -> Result<Body, ApiError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        ApiError::new(400, "parse_error", "the body is not JSON").with("detail", error.to_string())
+    })?;
+    match value {
+        Value::Object(body) => {
+            Check { native }.record("", fields, &body)?;
+            Ok(body)
+        }
+        other => Err(ApiError::json_type("body", "object", &other)),
+    }
+}
+
+struct Check<'a> {
+    native: &'a [&'a str],
+}
+
+impl Check<'_> {
+    /// Checks an object's members; `within` is the path of the object itself, empty for the body.
+    fn record(&self, within: &str, fields: &[Field], object: &Body) -> Result<(), ApiError> {
+        for (name, value) in object {
+            let field = fields.iter().find(|field| field.name == name);
+            match field {
+                Some(field) if within.is_empty() => self.value(name, &field.kind, value)?,
+                Some(field) => self.value(&format!("{within}.{name}"), &field.kind, value)?,
+                None if within.is_empty() => return Err(ApiError::invalid_field(name)),
+                None => return Err(ApiError::invalid_field(&format!("{within}.{name}"))),
+            }
+        }
+        let missing = fields.iter().find(|field| field.required && !object.contains_key(field.name));
+        match missing {
+            Some(field) if within.is_empty() => Err(ApiError::missing_field(field.name)),
+            Some(field) => Err(ApiError::missing_field(&format!("{within}.{}", field.name))),
+            None => Ok(()),
+        }
+    }
+
+    fn value(&self, path: &str, kind: &Kind, value: &Value) -> Result<(), ApiError> {
+        match (kind, value) {
+            (Kind::NotSimulated, _) => Err(ApiError::not_simulated(path)),
+            (Kind::Native(_), _) if !self.native.contains(&path) => Err(ApiError::invalid_field(path)),
+            (Kind::Native(_), Value::Null)
+            | (Kind::Bool, Value::Bool(_))
+            | (Kind::Free, Value::Object(_)) => Ok(()),
+            (Kind::Text { min, max }, Value::String(text)) => length(path, *min, *max, text),
+            (Kind::Id(types), Value::String(text)) => match Ref::parse(text, types) {
+                Ok(_) => Ok(()),
+                Err(error @ IdError::Shape(_)) => Err(ApiError::invalid_id(path, error.to_string())),
+                Err(error @ IdError::WrongType { .. }) => Err(ApiError::id_type(path, error.to_string())),
+            },
+            (Kind::Enum(allowed), Value::String(text)) => {
+                let known = allowed.contains(&text.as_str());
+                if known { Ok(()) } else { Err(ApiError::enum_value(path, allowed, text)) }
+            }
+            (Kind::Int { min, max }, Value::Number(number)) => {
+                let fits = number.as_i64().is_some_and(|number| (*min..=*max).contains(&number));
+                let reason = || format!("{number} is not a whole number from {min} to {max}");
+                if fits { Ok(()) } else { Err(ApiError::not_permitted(path, reason())) }
+            }
+            (Kind::List(kind), Value::Array(items)) => {
+                items.iter().try_for_each(|item| self.value(path, kind, item))
+            }
+            (Kind::Record(fields) | Kind::Native(fields), Value::Object(object)) => {
+                self.record(path, fields, object)
+            }
+            (kind, value) => Err(ApiError::json_type(path, json_type_of(kind), value)),
+        }
+    }
+}
+
+fn length(path: &str, min: usize, max: usize, text: &str) -> Result<(), ApiError> {
+    let count = text.chars().count();
+    if (min..=max).contains(&count) {
+        Ok(())
+    } else {
+        Err(ApiError::not_permitted(path, format!("{count} characters, where {min} to {max} are allowed")))
+    }
+}
+
+fn json_type_of(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Text { .. } | Kind::Id(_) | Kind::Enum(_) => "string",
+        Kind::Int { .. } => "number",
+        Kind::Bool => "bool",
+        Kind::List(_) => "array",
+        Kind::Record(_) | Kind::Free | Kind::Native(_) | Kind::NotSimulated => "object",
+    }
+}
+
+/// A text of a checked body; empty where the field is absent.
+pub(super) fn text<'a>(body: &'a Body, field: &str) -> &'a str {
+    body.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The texts of a list in a checked body.
+pub(super) fn texts<'a>(body: &'a Body, field: &str) -> impl Iterator<Item = &'a str> {
+    body.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}

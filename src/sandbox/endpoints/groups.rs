@@ -1,0 +1,72 @@
+//! `groups.list`, `groups.get` and `groups.members.list`.
+
+use super::{Answer, Endpoint, json};
+use crate::sandbox::check::{Body, text, texts};
+use crate::sandbox::cursor::Page;
+use crate::sandbox::error::ApiError;
+use crate::sandbox::schema::{GROUP_MEMBERS_LIST, GROUPS_GET, GROUPS_LIST};
+use crate::sandbox::world::{Group, World};
+use serde_json::{Value, json};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint { name: "groups.list", fields: GROUPS_LIST, run: list },
+    Endpoint { name: "groups.get", fields: GROUPS_GET, run: get },
+    Endpoint { name: "groups.members.list", fields: GROUP_MEMBERS_LIST, run: members },
+];
+
+fn list(world: &World, body: &Body) -> Answer {
+    let page = Page::of("groups.list", body)?;
+    let passes = |field: &str, value: &str| {
+        let mut wanted = texts(body, field).peekable();
+        wanted.peek().is_none() || wanted.any(|wanted| wanted == value)
+    };
+    let groups = world.groups.iter().filter(|group| {
+        passes("name", &group.name)
+            && passes("member_type", json!(group.member_type).as_str().unwrap_or_default())
+    });
+    paged(&page, "groups", groups.map(show))
+}
+
+fn get(world: &World, body: &Body) -> Answer {
+    json(&json!({"group": show(group(world, text(body, "id"))?)}))
+}
+
+fn members(world: &World, body: &Body) -> Answer {
+    let group = group(world, text(body, "group"))?;
+    let page = Page::of("groups.members.list", body)?;
+    paged(&page, "members", group.members.iter().map(|member| json!({"member": world.member(*member)})))
+}
+
+fn group<'a>(world: &'a World, id: &str) -> Result<&'a Group, ApiError> {
+    let group = world.group(id).and_then(|group| world.groups.get(group as usize));
+    group.ok_or_else(|| ApiError::not_found(format!("group `{id}` not found")))
+}
+
+fn show(group: &Group) -> Value {
+    let mut shown = json!({
+        "id": group.don,
+        "display_id": group.id.to_string(),
+        "name": group.name,
+        "member_type": group.member_type,
+        "is_default": false,
+        "created_date": "2023-03-01T08:00:00.000Z",
+        "modified_date": "2025-04-17T14:20:00.000Z",
+    });
+    if let Some(description) = &group.description {
+        shown["description"] = json!(description);
+    }
+    shown
+}
+
+/// A page of a list that is small enough to count through; a cursor says how many came before.
+fn paged(page: &Page, name: &str, all: impl Iterator<Item = Value>) -> Answer {
+    let before = usize::try_from(page.after).unwrap_or(usize::MAX);
+    let mut rest = all.skip(before).peekable();
+    let shown: Vec<Value> = rest.by_ref().take(page.limit).collect();
+    let mut answer = json!({});
+    if rest.peek().is_some() {
+        answer["next_cursor"] = json!(page.next_cursor((before + shown.len()) as u64));
+    }
+    answer[name] = Value::Array(shown);
+    json(&answer)
+}

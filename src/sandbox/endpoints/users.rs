@@ -1,0 +1,39 @@
+//! `dev-users.self` and `dev-users.get`.
+
+use super::{Answer, Endpoint, json};
+use crate::sandbox::check::{Body, text};
+use crate::sandbox::error::ApiError;
+use crate::sandbox::schema::{DEV_USERS_GET, DEV_USERS_SELF};
+use crate::sandbox::world::{User, World, display_name, identity_don};
+use serde_json::json;
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint { name: "dev-users.self", fields: DEV_USERS_SELF, run: own },
+    Endpoint { name: "dev-users.get", fields: DEV_USERS_GET, run: get },
+];
+
+fn own(world: &World, _: &Body) -> Answer {
+    answer(world, world.users.get(world.own as usize), "self")
+}
+
+fn get(world: &World, body: &Body) -> Answer {
+    let id = text(body, "id");
+    let user = world.user(id).and_then(|user| world.users.get(user as usize));
+    answer(world, user, id)
+}
+
+fn answer(world: &World, user: Option<&User>, id: &str) -> Answer {
+    let user = user.ok_or_else(|| ApiError::not_found(format!("dev user `{id}` not found")))?;
+    let mut shown = json!({
+        "id": identity_don(&world.org, user.id.kind.object(), user.id.number),
+        "display_id": user.id.to_string(),
+        "display_name": display_name(&user.name),
+        "full_name": user.name,
+        "state": user.state,
+        "created_date": "2023-02-14T09:30:00.000Z",
+    });
+    if let Some(email) = &user.email {
+        shown["email"] = json!(email);
+    }
+    json(&json!({"dev_user": shown}))
+}

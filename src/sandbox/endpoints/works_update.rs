@@ -1,0 +1,176 @@
+//! `works.update`: every value is checked before the first one is changed.
+
+use super::works::{Work, WorkAnswer, not_found};
+use super::{Answer, json};
+use crate::devrev::ids::{IdError, ObjectType, Ref};
+use crate::sandbox::check::{Body, text};
+use crate::sandbox::clock::epoch_millis;
+use crate::sandbox::error::{ApiError, json_type};
+use crate::sandbox::format::{CustomField, IdTarget};
+use crate::sandbox::issues::Issue;
+use crate::sandbox::world::World;
+use serde_json::Value;
+
+/// What a request changes. `None` leaves a value as it is.
+#[derive(Default)]
+struct Change<'a> {
+    title: Option<&'a str>,
+    body: Option<&'a str>,
+    owners: Option<Box<[u32]>>,
+    reporters: Option<Box<[u32]>>,
+    group: GroupChange,
+    /// Other custom fields; `None` takes the value away.
+    fields: Vec<(&'a str, Option<String>)>,
+}
+
+/// What becomes of the creator group.
+#[derive(Default)]
+enum GroupChange {
+    #[default]
+    Keep,
+    /// `None` takes it away.
+    To(Option<u32>),
+}
+
+pub(super) fn run(world: &World, body: &Body) -> Answer {
+    let id = text(body, "id");
+    let number = {
+        let issues = world.issues();
+        let issue = world.issue_number(id).and_then(|number| issues.get(number));
+        issue.ok_or_else(|| not_found(id))?.number
+    };
+    if text(body, "type") != "issue" {
+        let reason = format!("`{id}` is an issue, not of type {}", text(body, "type"));
+        return Err(ApiError::not_permitted("type", reason).with("allowed_values", vec!["issue"]));
+    }
+    let change = change(world, body)?;
+    let mut issues = world.issues_mut();
+    issues.writes += 1;
+    if let Some(issue) = issues.get_mut(number) {
+        change.apply(issue);
+    }
+    // Still under the lock: the answer shows this update, and no later one.
+    let issue = issues.get(number).ok_or_else(|| not_found(id))?;
+    json(&WorkAnswer { work: Work::of(world, &issues, issue) })
+}
+
+fn change<'a>(world: &World, body: &'a Body) -> Result<Change<'a>, ApiError> {
+    let mut change = Change {
+        title: body.get("title").and_then(Value::as_str),
+        body: body.get("body").and_then(Value::as_str),
+        owners: user_set(world, body, "owned_by")?,
+        reporters: user_set(world, body, "reported_by")?,
+        ..Change::default()
+    };
+    if change.owners.as_ref().is_some_and(|owners| owners.is_empty()) {
+        return Err(ApiError::not_permitted("owned_by.set", "must not be empty"));
+    }
+    match body.get("creator_group") {
+        None => {}
+        Some(Value::Object(group)) => {
+            let id = text(group, "id");
+            let none = || ApiError::invalid_id("creator_group.id", format!("there is no group `{id}`"));
+            change.group = GroupChange::To(Some(world.group(id).ok_or_else(none)?));
+        }
+        Some(_) => change.group = GroupChange::To(None),
+    }
+    if let Some(fields) = body.get("custom_fields").and_then(Value::as_object) {
+        let spec = body.get("custom_schema_spec").and_then(|spec| spec.get("tenant_fragment"));
+        let tenant = spec == Some(&Value::Bool(true));
+        for (name, value) in fields {
+            custom_field(world, tenant, name, value, &mut change)?;
+        }
+    }
+    Ok(change)
+}
+
+/// The users of `{"set": [...]}`.
+fn user_set(world: &World, body: &Body, field: &str) -> Result<Option<Box<[u32]>>, ApiError> {
+    let Some(set) = body.get(field).and_then(|field| field.get("set")).and_then(Value::as_array) else {
+        return Ok(None);
+    };
+    let path = format!("{field}.set");
+    let users = set.iter().filter_map(Value::as_str).map(|id| world.existing_user(&path, id));
+    users.collect::<Result<_, _>>().map(Some)
+}
+
+/// Checks one custom field against the tenant's schema.
+fn custom_field<'a>(
+    world: &World,
+    tenant: bool,
+    name: &'a str,
+    value: &Value,
+    change: &mut Change<'a>,
+) -> Result<(), ApiError> {
+    let refuse = |subtype: &str, reason: String| Err(ApiError::customization(subtype, name, reason));
+    let field = match world.custom_fields.get(name) {
+        // Without the tenant's fragment no schema is asked for, and so no field is in it.
+        Some(_) if !tenant => {
+            let reason =
+                "the request names no schema with this field: set custom_schema_spec.tenant_fragment";
+            return refuse("field_not_in_schema", reason.to_owned());
+        }
+        None => return refuse("field_not_in_schema", "not a field of the tenant's schema".to_owned()),
+        Some(field) => field,
+    };
+    let text = match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.as_str()),
+        other => return refuse("wrong_type", format!("a string is wanted, not {}", json_type(other))),
+    };
+    let (shown, group) = match (field, text) {
+        (_, None) => (None, None),
+        (CustomField::Text {}, Some(text)) => (Some(text.to_owned()), None),
+        (CustomField::Id { allowed }, Some(id)) => match Ref::parse(id, &types(allowed)) {
+            Err(error @ IdError::Shape(_)) => return refuse("id_parse_error", error.to_string()),
+            Err(error @ IdError::WrongType { .. }) => {
+                return refuse("id_type_not_allowed", error.to_string());
+            }
+            Ok(_) => match world.group(id) {
+                None => return refuse("invalid_argument", format!("there is no group `{id}`")),
+                Some(group) => (world.groups.get(group as usize).map(|group| group.don.clone()), Some(group)),
+            },
+        },
+    };
+    if name == world.creator_group_field {
+        change.group = GroupChange::To(group);
+    } else {
+        change.fields.push((name, shown));
+    }
+    Ok(())
+}
+
+fn types(allowed: &[IdTarget]) -> Vec<ObjectType> {
+    let of = |target: &IdTarget| match target {
+        IdTarget::Group => ObjectType::Group,
+    };
+    allowed.iter().map(of).collect()
+}
+
+impl Change<'_> {
+    fn apply(self, issue: &mut Issue) {
+        issue.writes += 1;
+        issue.modified = epoch_millis();
+        if let Some(title) = self.title {
+            issue.title = title.into();
+        }
+        if let Some(owners) = self.owners {
+            issue.owners = owners;
+        }
+        if let GroupChange::To(group) = self.group {
+            issue.group = group;
+        }
+        if let Some(body) = self.body {
+            issue.extra_mut().body = Some(body.to_owned());
+        }
+        if let Some(reporters) = self.reporters {
+            issue.extra_mut().reporters = Some(reporters);
+        }
+        for (name, value) in self.fields {
+            match value {
+                Some(value) => drop(issue.extra_mut().fields.insert(name.to_owned(), value)),
+                None => drop(issue.extra_mut().fields.remove(name)),
+            }
+        }
+    }
+}
