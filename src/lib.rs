@@ -1,12 +1,73 @@
-//! skeleton
+//! devrev-batch: bulk changes in DevRev that an operator can trust.
+//!
+//! The way of a row, top to bottom; nothing runs backwards:
+//!
+//! - [`source`]: rows come from a CSV file, one by one ([`row`] is what everybody knows of them)
+//! - [`jobs`]: what a row means: a typed item, a planned change, an applied change
+//! - [`engine`]: batches, concurrency, stop conditions, interruption; events come out, nothing is printed
+//! - [`journal`]: a run's folder on disk: what resume believes
+//! - [`devrev`]: the typed client: pace, send, classify, try again; and the same without a way to write
+//! - [`report`]: what operators see: progress, summary, result files
+//! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
+//!
+//! [`commands`] wires them together, one file a subcommand; [`cli`] is what was typed, [`settings`] what it
+//! means, [`exit`] how it ends, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
+
+pub mod cli;
 pub mod commands;
 pub mod devrev;
+pub mod engine;
 pub mod exit;
 pub mod jobs;
 pub mod journal;
 pub mod report;
 pub mod row;
 pub mod sandbox;
+pub mod settings;
 pub mod source;
 pub mod spill;
 pub mod stop;
+
+use cli::{Cli, Command};
+use exit::{Exit, Failure};
+use report::terminal::{self, Terminal};
+use serde_json::json;
+
+/// Runs a command. Whatever goes wrong is told here, once: on standard error, and with `--json` as the one
+/// object on standard output too.
+pub fn run(cli: Cli) -> Exit {
+    let terminal = Terminal::new(cli.global.quiet);
+    let json = cli.global.json;
+    match dispatch(cli, &terminal) {
+        Ok(exit) => exit,
+        Err(Failure { exit, message }) => {
+            terminal.say(&format!("error: {message}"));
+            if json {
+                let error = json!({ "error": { "exit": exit.code(), "message": message } });
+                // There is no better place left to tell of it.
+                let _ = terminal::result(&error.to_string());
+            }
+            exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
+    report::logging::init(&cli.global, terminal)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start: {error}")))?;
+    let (global, terminal) = (cli.global, terminal.clone());
+    let outcome = match cli.command {
+        Command::Validate(args) => runtime.block_on(commands::online::validate(args, global)),
+        Command::BackfillGroups(args) => {
+            runtime.block_on(commands::backfill_groups::run(args, global, terminal))
+        }
+        Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
+        Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
+    };
+    // A thread that still waits for an answer on standard input must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}

@@ -61,7 +61,8 @@ pub struct Settings {
 impl Settings {
     /// Resolves the settings. The error names every value that is wrong.
     pub fn resolve(global: &Global, batch: &BatchFlags) -> Result<Self, Failure> {
-        let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let environment =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Self::from_sources(batch, environment, dotenv(global.env_file.as_deref())?)
     }
 
@@ -70,18 +71,36 @@ impl Settings {
         Self::resolve(global, &BatchFlags { client: client.clone(), ..BatchFlags::default() })
     }
 
+    /// What is said where a token is needed and there is none.
+    pub fn no_token() -> Failure {
+        let text = "no token: put one into DEVREV_API_TOKEN (in the environment or in .env; .env.sample shows how), \
+                    or rehearse with --sandbox";
+        Failure::new(Exit::Usage, text)
+    }
+
     fn from_sources(
         batch: &BatchFlags,
         environment: impl Fn(&str) -> Option<String>,
         dotenv: DotEnv,
     ) -> Result<Self, Failure> {
-        let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+        let mut from =
+            Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
         let client = &batch.client;
         let token = from.secret("DEVREV_API_TOKEN");
         let environment_name = from.text("ENVIRONMENT", None, "development");
         let base_url = from.parsed("DEVREV_BASE_URL", None, DEFAULT_BASE_URL, base_url);
-        let calls = from.number("RATE_LIMIT_CALLS", flag("rate-limit-calls", &client.rate_limit_calls), 50, 0..=1_000_000);
-        let period = from.seconds("RATE_LIMIT_PERIOD", flag("rate-limit-period", &client.rate_limit_period), 10.0, 0.001..=3600.0);
+        let calls = from.number(
+            "RATE_LIMIT_CALLS",
+            flag("rate-limit-calls", &client.rate_limit_calls),
+            50,
+            0..=1_000_000,
+        );
+        let period = from.seconds(
+            "RATE_LIMIT_PERIOD",
+            flag("rate-limit-period", &client.rate_limit_period),
+            10.0,
+            0.001..=3600.0,
+        );
         let max_retries = from.number("MAX_RETRIES", flag("max-retries", &client.max_retries), 3, 0..=20);
         let backoff = from.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
         let threshold = from.number("BREAKER_THRESHOLD", None, 10, 1..=10_000);
@@ -90,17 +109,28 @@ impl Settings {
         let batch_size = from.number("BATCH_SIZE", flag("batch-size", &batch.batch_size), 100, 1..=10_000);
         let concurrency = from.number("CONCURRENCY", flag("concurrency", &batch.concurrency), 8, 1..=256);
         let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", &batch.max_errors), "", |text| {
-            if text.is_empty() { Ok(None) } else { MaxErrors::from_str(text).map(Some).map_err(str::to_owned) }
+            if text.is_empty() {
+                Ok(None)
+            } else {
+                MaxErrors::from_str(text).map(Some).map_err(str::to_owned)
+            }
         });
-        let max_batch_failures =
-            from.number("MAX_BATCH_FAILURES", flag("max-batch-failures", &batch.max_batch_failures), 5, 1..=1_000_000);
+        let max_batch_failures = from.number(
+            "MAX_BATCH_FAILURES",
+            flag("max-batch-failures", &batch.max_batch_failures),
+            5,
+            1..=1_000_000,
+        );
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
         let runs_dir = from.text("RUNS_DIR", flag("runs-dir", &batch.runs_dir), "runs");
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {
-            return Err(Failure::new(Exit::Usage, format!("settings that are wrong:\n  {}", problems.join("\n  "))));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("settings that are wrong:\n  {}", problems.join("\n  ")),
+            ));
         }
         // Every `None` below has left a problem above.
         let incomplete = || Failure::new(Exit::Usage, "settings that are wrong");
@@ -161,8 +191,11 @@ fn dotenv(named: Option<&Path>) -> Result<DotEnv, Failure> {
             // The line itself is not shown: it may hold the token.
             dotenvy::Error::LineParse(line, _) => {
                 let name = line.split('=').next().unwrap_or_default().trim();
-                let name: String = name.chars().take(40).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                failure(format!("the line that begins with `{name}` is not NAME=value (a value with spaces needs quotes)"))
+                let name: String =
+                    name.chars().take(40).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                failure(format!(
+                    "the line that begins with `{name}` is not NAME=value (a value with spaces needs quotes)"
+                ))
             }
             other => failure(format!("cannot be read: {other}")),
         })?;
@@ -205,7 +238,8 @@ impl Sources<'_> {
         default: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let (text, from) = self.find(name, flag).unwrap_or_else(|| (default.to_owned(), "default".to_owned()));
+        let (text, from) =
+            self.find(name, flag).unwrap_or_else(|| (default.to_owned(), "default".to_owned()));
         let shown = without_user_info(&text);
         self.record.insert(name.to_owned(), json!({ "value": shown, "from": from }));
         parse(&text).map_err(|why| self.problems.push(format!("{from}: `{shown}` {why}"))).ok()
@@ -225,7 +259,13 @@ impl Sources<'_> {
         })
     }
 
-    fn seconds(&mut self, name: &str, flag: Flag<'_>, default: f64, range: RangeInclusive<f64>) -> Option<Duration> {
+    fn seconds(
+        &mut self,
+        name: &str,
+        flag: Flag<'_>,
+        default: f64,
+        range: RangeInclusive<f64>,
+    ) -> Option<Duration> {
         self.parsed(name, flag, &default.to_string(), |text| match text.parse::<f64>() {
             Ok(seconds) if range.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
             _ => Err(format!("is not a number of seconds from {} to {}", range.start(), range.end())),
@@ -263,13 +303,21 @@ fn base_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" if url.has_host() => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err("is neither https nor http to this machine (localhost): the token would be readable on its way".to_owned()),
+        _ => Err(
+            "is neither https nor http to this machine (localhost): the token would be readable on its way"
+                .to_owned(),
+        ),
     }
 }
 
 fn field_name(text: &str) -> Result<String, String> {
-    let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if fits { Ok(text.to_owned()) } else { Err("is not the name of a field, such as tnt__creator_group".to_owned()) }
+    let fits =
+        !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("is not the name of a field, such as tnt__creator_group".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -302,7 +350,8 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_with_where_it_came_from() {
         let flags = BatchFlags { batch_size: Some("0".to_owned()), ..BatchFlags::default() };
-        let error = resolve(&flags, &[("MAX_ERRORS", "x")], &[("DEVREV_BASE_URL", "http://example.com")]).unwrap_err();
+        let error = resolve(&flags, &[("MAX_ERRORS", "x")], &[("DEVREV_BASE_URL", "http://example.com")])
+            .unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
         for part in [
             "--batch-size: `0` is not a whole number from 1 to 10000",
@@ -322,16 +371,32 @@ mod tests {
 
     #[test]
     fn a_password_in_the_base_url_is_not_shown() {
-        let error = resolve(&BatchFlags::default(), &[("DEVREV_BASE_URL", "https://u:s3cr3t@h")], &[]).unwrap_err();
+        let error =
+            resolve(&BatchFlags::default(), &[("DEVREV_BASE_URL", "https://u:s3cr3t@h")], &[]).unwrap_err();
         assert!(error.message.contains("https://...@h") && !error.message.contains("s3cr3t"), "{error}");
     }
 
     #[test]
     fn only_a_base_url_that_keeps_the_token_safe_is_taken() {
-        for good in ["https://api.devrev.ai", "https://app.devrev.ai/api/gateway/internal/", "http://127.8.8.8:1", "http://[::1]:80/x", "http://localhost"] {
+        for good in [
+            "https://api.devrev.ai",
+            "https://app.devrev.ai/api/gateway/internal/",
+            "http://127.8.8.8:1",
+            "http://[::1]:80/x",
+            "http://localhost",
+        ] {
             assert!(base_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "api.devrev.ai", "http://api.devrev.ai", "https://u:p@api.devrev.ai", "ftp://localhost", "https://a/?x=1", "http://127.0.0.1.evil.com", "http://localhost.evil.com"] {
+        for bad in [
+            "",
+            "api.devrev.ai",
+            "http://api.devrev.ai",
+            "https://u:p@api.devrev.ai",
+            "ftp://localhost",
+            "https://a/?x=1",
+            "http://127.0.0.1.evil.com",
+            "http://localhost.evil.com",
+        ] {
             assert!(base_url(bad).is_err(), "{bad}");
         }
     }

@@ -12,6 +12,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -157,18 +158,20 @@ impl Client {
     }
 
     /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
-    pub async fn write<O, L>(&self, operation: &O, look: L) -> Result<Written<O::Answer>, ApiError>
+    pub async fn write<O, L, F>(&self, operation: &O, look: L) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
-        L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
+        L: Fn() -> F + Sync,
+        F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
         self.tries(operation, Some(look)).await
     }
 
-    async fn tries<O, L>(&self, operation: &O, look: Option<L>) -> Result<Written<O::Answer>, ApiError>
+    async fn tries<O, L, F>(&self, operation: &O, look: Option<L>) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
-        L: AsyncFn() -> Result<Found<O::Answer>, ApiError>,
+        L: Fn() -> F + Sync,
+        F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
         let body = serde_json::to_vec(operation).map_err(|error| {
             ApiError::unanswered(O::ENDPOINT, ErrorKind::Refused, format!("request not sent: {error}"))

@@ -43,7 +43,8 @@ impl<O: List> Pages<O> {
         let (items, cursor) = O::split(client.call(&request).await?);
         if let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) {
             if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
-                let text = format!("the list does not end: cursor `{cursor}` came again or after too many pages");
+                let text =
+                    format!("the list does not end: cursor `{cursor}` came again or after too many pages");
                 return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
             }
             request.after(cursor);

@@ -82,7 +82,11 @@ where
         let attempt = attempt();
         async {
             attempt.await.map_err(|failed| {
-                if failed.again { backoff::Error::transient(failed) } else { backoff::Error::permanent(failed) }
+                if failed.again {
+                    backoff::Error::transient(failed)
+                } else {
+                    backoff::Error::permanent(failed)
+                }
             })
         }
     };
@@ -128,10 +132,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_not_be_repeated_is_tried_once() {
         let tries = Cell::new(0);
-        let outcome: Result<(), _> = retry(POLICY, &Stop::default(), |_, _| (), || {
-            tries.set(tries.get() + 1);
-            async { Err(failed(false)) }
-        })
+        let outcome: Result<(), _> = retry(
+            POLICY,
+            &Stop::default(),
+            |_, _| (),
+            || {
+                tries.set(tries.get() + 1);
+                async { Err(failed(false)) }
+            },
+        )
         .await;
         assert!(outcome.is_err() && tries.get() == 1);
     }

@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn an_update_of_a_customized_field_names_its_schema() {
-        let custom = WorksUpdate::group_of_issue("ISS-1", &GroupField::named("tnt__creator_group"), "GROUP-1");
+        let custom =
+            WorksUpdate::group_of_issue("ISS-1", &GroupField::named("tnt__creator_group"), "GROUP-1");
         assert_eq!(
             serde_json::to_value(custom).unwrap(),
             json!({"id": "ISS-1", "type": "issue", "custom_fields": {"tnt__creator_group": "GROUP-1"},

@@ -121,8 +121,7 @@ where
 
     async fn begin(&mut self, batch: Prepared<C>) {
         let plans = matches!(self.mode, Mode::Plan);
-        let mut open =
-            Open { number: batch.number, rows: Vec::new(), left: 0, since: batch.since };
+        let mut open = Open { number: batch.number, rows: Vec::new(), left: 0, since: batch.since };
         for (place, Entry { row, key, verdict }) in batch.entries.into_iter().enumerate() {
             let end = match verdict {
                 Verdict::Settled(outcome) => Some(End::Settled(outcome)),

@@ -86,7 +86,9 @@ where
 
     let reader = {
         let (halt, stop) = (halt.clone(), stop.clone());
-        tokio::task::spawn_blocking(move || prepare::read(feed, config.batch_size, &task_sender, &halt, &stop))
+        tokio::task::spawn_blocking(move || {
+            prepare::read(feed, config.batch_size, &task_sender, &halt, &stop)
+        })
     };
     let applies = matches!(mode, Mode::Apply(_));
     let preparer = {

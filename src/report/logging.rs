@@ -18,10 +18,15 @@ pub fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
     let colors = match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        Color::Auto => {
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
     };
     let terminal = terminal.clone();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || terminal.clone()).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || terminal.clone())
+        .with_target(false);
     // A second start within one process (tests) keeps the first log.
     let _ = match global.log_format {
         LogFormat::Text => log.with_ansi(colors).try_init(),

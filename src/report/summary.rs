@@ -57,7 +57,8 @@ impl Summary {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let what = if self.dry_run { "dry run of " } else { "" };
-        let _ = writeln!(text, "{what}{} {} ({}, {})", self.command, self.state, self.target, self.environment);
+        let _ =
+            writeln!(text, "{what}{} {} ({}, {})", self.command, self.state, self.target, self.environment);
         if let Some(why) = &self.why {
             let _ = writeln!(text, "  {why}");
         }

@@ -57,7 +57,7 @@ impl Applier<Change> for GroupWriter {
             }
         }
         let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, &change.after);
-        let look = async || {
+        let look = || async {
             let found = self.read(&change).await?;
             let unchanged = same_value(self.field.read(&found.work).as_deref(), change.before.as_deref())
                 && !same_value(change.before.as_deref(), Some(&change.after));

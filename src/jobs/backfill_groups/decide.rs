@@ -8,12 +8,12 @@ use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
 
 /// What to do for a creator who is in several groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnAmbiguous {
     /// Nothing: a person decides.
@@ -128,7 +128,9 @@ impl Rules {
                 let chosen = match self.on_ambiguous {
                     OnAmbiguous::Skip => None,
                     OnAmbiguous::First => several.first(),
-                    OnAmbiguous::Assigned => several.iter().find(|group| group.key().as_ref() == Some(&assigned)),
+                    OnAmbiguous::Assigned => {
+                        several.iter().find(|group| group.key().as_ref() == Some(&assigned))
+                    }
                 };
                 match chosen {
                     Some(group) => Ok((*group).clone()),

@@ -18,7 +18,8 @@ impl GroupMap {
     /// Reads a CSV of user and group, with or without a header `user,group`. Each group has to be one that
     /// DevRev lists. All problems are told together.
     pub fn read(path: &Path, membership: &Membership) -> Result<Self, Failure> {
-        let failure = |text: String| Failure::new(Exit::Usage, format!("--group-map {}: {text}", path.display()));
+        let failure =
+            |text: String| Failure::new(Exit::Usage, format!("--group-map {}: {text}", path.display()));
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -96,7 +97,11 @@ mod tests {
     fn every_problem_is_told_with_its_line() {
         let error = read("user,group\nDEVU-7,GROUP-9\nISS-1,GROUP-4\nDEVU-1\n").unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
-        for part in ["line 2: DevRev lists no group GROUP-9", "line 3: `ISS-1` is the ID of an issue", "line 4: 1 fields"] {
+        for part in [
+            "line 2: DevRev lists no group GROUP-9",
+            "line 3: `ISS-1` is the ID of an issue",
+            "line 4: 1 fields",
+        ] {
             assert!(error.message.contains(part), "{part} in {error}");
         }
     }

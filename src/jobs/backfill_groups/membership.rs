@@ -163,7 +163,9 @@ impl Cache {
             members.iter().filter_map(|text| Ref::parse(text, types).ok().map(Ref::key)).collect()
         };
         tracing::info!(age_s = age.num_seconds(), groups = cached.groups.len(), "group index from the cache");
-        Some(Membership::new(cached.groups.into_iter().map(|(group, members)| (group, keys(members))).collect()))
+        Some(Membership::new(
+            cached.groups.into_iter().map(|(group, members)| (group, keys(members))).collect(),
+        ))
     }
 
     fn write(&self, index: &Membership) -> std::io::Result<()> {

@@ -75,12 +75,7 @@ const MOST_REMEMBERED_USERS: usize = 100_000;
 impl BackfillGroups {
     /// The job with its rules, reading through this client.
     pub fn new(client: ReadOnly, field: GroupField, rules: Rules) -> Self {
-        Self {
-            lookup: Lookup::new(client.clone(), field),
-            client,
-            rules,
-            missing_users: HashMap::new(),
-        }
+        Self { lookup: Lookup::new(client.clone(), field), client, rules, missing_users: HashMap::new() }
     }
 
     /// What DevRev says of a user who does not exist; `None` for one who does.
@@ -113,7 +108,8 @@ impl Planner for BackfillGroups {
     type Change = Change;
 
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
-        let wanted = batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
+        let wanted =
+            batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
         let wanted: Vec<Wanted> = wanted.map(|asked| Wanted::from(&asked.item)).collect();
         let states = self.lookup.states(wanted).await?;
         let mut verdicts = Vec::with_capacity(batch.len());

@@ -1,0 +1,80 @@
+//! What a run talks to: DevRev, or a sandbox in this process.
+
+use crate::devrev::client::{Client, ClientSettings};
+use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
+use crate::devrev::error::ErrorKind;
+use crate::exit::{Exit, Failure};
+use crate::jobs::failing;
+use crate::sandbox::{Data, Options, Sandbox};
+use crate::settings::Settings;
+use crate::stop::Stop;
+use secrecy::SecretString;
+use std::net::{Ipv4Addr, SocketAddr};
+use url::Url;
+
+/// How the target is called where there is no base URL to show.
+pub const SANDBOX: &str = "sandbox";
+
+/// A client, and the sandbox that it talks to if there is one: it serves as long as this lives.
+#[derive(Debug)]
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// The base URL, or `sandbox`.
+    pub target: String,
+    _sandbox: Option<Sandbox>,
+}
+
+impl Connection {
+    /// A client as the settings say; sends nothing.
+    pub async fn open(settings: &Settings, sandbox: bool, stop: &Stop) -> Result<Self, Failure> {
+        if sandbox {
+            return Self::to_sandbox(settings, stop).await;
+        }
+        let token = settings.token.clone().ok_or_else(Settings::no_token)?;
+        let client = client(settings, settings.base_url.clone(), token, settings.rate, stop)?;
+        Ok(Self { client, target: settings.base_url.to_string(), _sandbox: None })
+    }
+
+    async fn to_sandbox(settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
+        let failed =
+            |error: String| Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}"));
+        let options = Options {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data: Data::demo(),
+            rate_limit: None,
+            faults: Vec::new(),
+            delay: None,
+        };
+        let sandbox = Sandbox::start(options).await.map_err(|error| failed(error.to_string()))?;
+        let url = Url::parse(&sandbox.base_url()).map_err(|error| failed(error.to_string()))?;
+        let rate = settings.rate.filter(|_| settings.rate_given);
+        let client = client(settings, url, SecretString::from("sandbox"), rate, stop)?;
+        Ok(Self { client, target: SANDBOX.to_owned(), _sandbox: Some(sandbox) })
+    }
+
+    /// Asks who the token belongs to.
+    pub async fn identity(&self) -> Result<DevUserAnswer, Failure> {
+        self.client.read_only().call(&DevUsersSelf {}).await.map_err(|error| {
+            failing::ends_run(&error).unwrap_or_else(|| {
+                let exit = if error.kind == ErrorKind::Forbidden { Exit::Credentials } else { Exit::Stopped };
+                let text = format!(
+                    "cannot tell who the token belongs to: {error}; check DEVREV_BASE_URL ({})",
+                    self.target
+                );
+                Failure::new(exit, text)
+            })
+        })
+    }
+}
+
+fn client(
+    settings: &Settings,
+    base_url: Url,
+    token: SecretString,
+    rate: Option<crate::devrev::pacer::Rate>,
+    stop: &Stop,
+) -> Result<Client, Failure> {
+    let settings = ClientSettings { base_url, token, rate, retry: settings.retry, breaker: settings.breaker };
+    Client::new(&settings, stop.clone()).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}

@@ -1,0 +1,168 @@
+//! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
+
+use super::session::Session;
+use crate::devrev::client::Client;
+use crate::devrev::meter::CallTotals;
+use crate::engine::event::Tally;
+use crate::engine::run::How;
+use crate::exit::{Exit, Failure};
+use crate::journal::atomic;
+use crate::journal::manifest::RunState;
+use crate::journal::ordered::Words;
+use crate::journal::replay::Replay;
+use crate::report::results;
+use crate::report::summary::Summary;
+use crate::report::terminal::result;
+use crate::stop::Cause;
+use chrono::Utc;
+use std::time::Duration;
+
+/// What this process did, in numbers.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// How long it took.
+    pub took: Duration,
+    /// Calls.
+    pub calls: CallTotals,
+    /// Time in which the limit held everything up.
+    pub waited: Duration,
+}
+
+impl Figures {
+    /// Reads the client's counters.
+    pub fn read(&mut self, client: &Client) {
+        self.calls = client.totals();
+        self.waited = client.pacer().waited();
+    }
+}
+
+/// Ends a run. What cannot be written is said, and never hides how the run ended.
+pub async fn run(mut session: Session, how: How, total: u64, figures: Figures) -> Result<Exit, Failure> {
+    let how = match session.journal.clone().close().await {
+        Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
+        _ => how,
+    };
+    let mut troubles = Vec::new();
+    let tally = results(&session).await.unwrap_or_else(|trouble| {
+        troubles.push(trouble);
+        counted(&session)
+    });
+    let open = total.saturating_sub(tally.total());
+    let (state, exit, why) = ending(&how, &tally);
+    let summary = Summary {
+        run: session.run.id().to_owned(),
+        folder: session.run.path().display().to_string(),
+        command: session.manifest.command.clone(),
+        dry_run: session.manifest.dry_run,
+        target: session.manifest.base_url.clone(),
+        environment: session.settings.environment.clone(),
+        state: state_name(state).to_owned(),
+        why: why.clone(),
+        exit: exit.code(),
+        rows: total,
+        open,
+        next: next(&session, state, exit, &tally, open),
+        tally,
+        calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
+        calls_total: figures.calls.calls,
+        seconds: figures.took.as_secs_f64(),
+        seconds_waiting: figures.waited.as_secs_f64(),
+    };
+    let manifest = &mut session.manifest;
+    manifest.state = state;
+    manifest.exit_code = Some(exit.code());
+    manifest.why = why;
+    manifest.counts.clone_from(&summary.tally.states);
+    manifest.counts.insert("open".to_owned(), open);
+    manifest.updated_at = Utc::now();
+    manifest.ended_at = Some(manifest.updated_at);
+    if let Err(error) = manifest.write(&session.run) {
+        troubles.push(error.to_string());
+    }
+    let report = atomic::replace(&session.run.report(), |file| {
+        serde_json::to_writer_pretty(&mut *file, &summary)?;
+        file.write_all(b"\n")
+    });
+    if let Err(error) = report {
+        troubles.push(format!("cannot write {}: {error}", session.run.report().display()));
+    }
+    for trouble in &troubles {
+        session.terminal.say(&format!("warning: {trouble}"));
+    }
+    let text =
+        if session.json { serde_json::to_string(&summary).unwrap_or_default() } else { summary.text() };
+    result(&text)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot print the summary: {error}")))?;
+    Ok(exit)
+}
+
+/// Writes the result files; counts every row by its last word.
+async fn results(session: &Session) -> Result<Tally, String> {
+    let (run, input, dry_run) = (session.run.clone(), session.input.clone(), session.manifest.dry_run);
+    let write = move || {
+        let words = Words::read(&run).map_err(|error| error.to_string())?;
+        let rows = input.open().map_err(|error| error.to_string())?.rows();
+        results::write(&run, rows, words, dry_run)
+            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Err(format!("a defect: {error}")))
+}
+
+/// The rows by state as the journal alone has them.
+fn counted(session: &Session) -> Tally {
+    let mut tally = Tally::default();
+    if let Ok(replay) = Replay::read(&session.run) {
+        tally.states = replay.counts;
+        tally.reasons = replay.by_reason;
+    }
+    tally
+}
+
+fn ending(how: &How, tally: &Tally) -> (RunState, Exit, Option<String>) {
+    match how {
+        How::Finished if tally.errors() > 0 => (RunState::Finished, Exit::SomeFailed, None),
+        How::Finished => (RunState::Finished, Exit::Ok, None),
+        How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
+        How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
+        How::Stopped(failure) => (RunState::Stopped, failure.exit, Some(failure.message.clone())),
+    }
+}
+
+fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Interrupted => "interrupted",
+        RunState::Stopped => "stopped",
+        RunState::Finished => "finished",
+    }
+}
+
+/// What the operator can do now, as commands where there are such.
+fn next(session: &Session, state: RunState, exit: Exit, tally: &Tally, open: u64) -> Vec<String> {
+    let mut resume = format!("devrev-batch resume {}", session.run.id());
+    let runs_dir = session.settings.runs_dir.as_os_str();
+    if runs_dir != "runs" {
+        resume = format!("{resume} --runs-dir {}", quoted(&runs_dir.to_string_lossy()));
+    }
+    let mut next = Vec::new();
+    if open > 0 || state != RunState::Finished || tally.of("unknown") > 0 {
+        next.push(resume.clone());
+    }
+    if tally.of("failed") > 0 && exit == Exit::SomeFailed {
+        next.push(format!(
+            "look at {}, mend the cause, then {resume} --retry-failed",
+            session.run.failed().display()
+        ));
+    }
+    if session.manifest.dry_run && next.is_empty() {
+        next.push(format!("look at {}, then run the same without --dry-run", session.run.plan().display()));
+    }
+    next
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}

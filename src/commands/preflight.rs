@@ -1,0 +1,87 @@
+//! The look at an input before a run: its fingerprint, how many rows it has, which rows are about the same
+//! thing, and whether it can be read to its end at all. Nothing is sent before this is over.
+
+use crate::exit::{Exit, Failure};
+use crate::jobs::duplicates::{Duplicates, Verdicts};
+use crate::jobs::rules::issues::IssueColumns;
+use crate::row::{Place, Row};
+use crate::source::{Fingerprint, Input, SourceError, Stamp};
+use ::csv::ByteRecord;
+use std::io;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Preflight {
+    /// The input's content.
+    pub fingerprint: Fingerprint,
+    /// By which a change under the run is noticed.
+    pub stamp: Stamp,
+    /// Its data records, good and bad.
+    pub rows: u64,
+    /// The rows that are about the same issue as another one.
+    pub duplicates: Verdicts,
+}
+
+/// Looks at an input of issues. Blocks: two passes over the file, on two threads.
+///
+/// Fails with [`Exit::InvalidInput`] when the header or the format is such that rows cannot be told.
+pub fn look(input: &Input) -> Result<Preflight, Failure> {
+    let stamp = Stamp::of(input.path()).map_err(|error| unreadable(input, &error))?;
+    let (fingerprint, scanned) = std::thread::scope(|scope| {
+        let hashed = scope.spawn(|| input.fingerprint());
+        let scanned = scan(input);
+        (hashed.join(), scanned)
+    });
+    let (rows, duplicates) = scanned?;
+    let fingerprint = fingerprint
+        .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the input could not be hashed"))?
+        .map_err(|error| source_failure(&error))?;
+    Ok(Preflight { fingerprint, stamp, rows, duplicates })
+}
+
+fn scan(input: &Input) -> Result<(u64, Verdicts), Failure> {
+    let mut file = input.open().map_err(|error| source_failure(&error))?;
+    let columns = IssueColumns::find(file.header()).map_err(|error| {
+        Failure::new(Exit::InvalidInput, format!("{}: {error}; correct the header", input.name()))
+    })?;
+    let scratch = std::env::temp_dir();
+    let disk = |error: io::Error| {
+        Failure::new(
+            Exit::Unexpected,
+            format!("cannot keep temporary data in {}: {error}", scratch.display()),
+        )
+    };
+    let mut duplicates = Duplicates::new(&scratch);
+    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+    let mut rows = 0;
+    while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
+        rows += 1;
+        if read.is_err() {
+            continue;
+        }
+        if let Some(identity) = columns.judge(&row, &mut |_| ()).identity {
+            let place = Place { row: row.number, line: Some(row.line) };
+            duplicates.note(identity.key, identity.values, place.pack()).map_err(disk)?;
+        }
+    }
+    Ok((rows, duplicates.finish().map_err(disk)?))
+}
+
+fn unreadable(input: &Input, error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("cannot read {}: {error}; check the path given with --csv", input.name()),
+    )
+}
+
+/// What an input that cannot be read means for a command: a wrong path, or wrong content.
+pub fn source_failure(error: &SourceError) -> Failure {
+    if error.is_access() {
+        Failure::new(Exit::Usage, format!("{error}; check the path given with --csv"))
+    } else {
+        Failure::new(
+            Exit::InvalidInput,
+            format!("{error}; correct it; `devrev-batch validate` shows all that is wrong"),
+        )
+    }
+}

@@ -1,0 +1,202 @@
+//! `resume`: goes on with a run.
+
+use super::backfill_groups::COMMAND;
+use super::confirm::Confirmation;
+use super::options::BackfillOptions;
+use super::preflight::{self, Preflight};
+use super::session::Session;
+use super::signals;
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::journal::lock::RunLock;
+use crate::journal::manifest::{self, Manifest, RunState};
+use crate::journal::mend::mend;
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::journal::writer::Journal;
+use crate::report::terminal::Terminal;
+use crate::settings::Settings;
+use crate::source::{Fingerprint, Input};
+use crate::stop::Stop;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Goes on with a run until it ends.
+pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+    let settings = Settings::resolve(&global, &args.batch)?;
+    let run = match &args.run {
+        Some(id) => RunDir::open(&settings.runs_dir, id)?,
+        None => newest(&settings.runs_dir, args.latest, args.retry_failed)?,
+    };
+    // The lock comes first: nothing of a run that another process works on is to be believed.
+    let lock = RunLock::take(&run)?;
+    let manifest = Manifest::read(&run)?;
+    if manifest.command != COMMAND {
+        let text = format!("run {} is of `{}`, which this version cannot resume", run.id(), manifest.command);
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let options = options(&manifest, &run)?;
+    same_target(&manifest, &settings, &options, args.batch.sandbox)?;
+    let confirmation = Confirmation::needed(!manifest.dry_run, options.sandbox, args.batch.yes)?;
+    if !options.sandbox && settings.token.is_none() {
+        return Err(Settings::no_token());
+    }
+    let stop = Stop::default();
+    signals::listen(&stop, &terminal)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+
+    let known = manifest.input.clone().ok_or_else(|| {
+        Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
+    })?;
+    let (input, preflight, replay) = take_up(&run, known, &stop).await?;
+    if let Some(torn) = &replay.torn {
+        tracing::warn!(
+            "{} bytes at the end of the journal were torn by a crash; they are set aside",
+            torn.bytes
+        );
+    }
+    mend(&run, &replay)?;
+    let journal = Journal::resume(&run, &replay)?;
+    let session = Session {
+        settings,
+        options,
+        run,
+        lock,
+        manifest,
+        input,
+        preflight: Some(preflight),
+        replay,
+        journal,
+        retry_failed: args.retry_failed,
+        confirmation,
+        stop,
+        terminal,
+        quiet: global.quiet,
+        json: global.json,
+    };
+    session.run().await
+}
+
+/// Checks that the input is the one that the run began with, and reads the journal meanwhile.
+async fn take_up(
+    run: &RunDir,
+    known: manifest::Input,
+    stop: &Stop,
+) -> Result<(Input, Preflight, Replay), Failure> {
+    let run = run.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let path = Path::new(&known.path);
+        let input = if known.spooled { Input::kept(&run.input(), None) } else { Input::file(path) };
+        let (replay, looked) = std::thread::scope(|scope| {
+            let replay = scope.spawn(|| Replay::read(&run));
+            let looked = preflight::look(&input);
+            (replay.join(), looked)
+        });
+        let replay = replay
+            .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the journal could not be read"))??;
+        let preflight = looked.map_err(|failure| {
+            let text = format!("run {} cannot go on: its input is not what it was: {failure}", run.id());
+            Failure::new(Exit::Changed, text)
+        })?;
+        same_input(&known, &preflight.fingerprint, &input, run.id())?;
+        Ok((input, preflight, replay))
+    });
+    match stop.race(read).await {
+        Some(read) => read.map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("a defect while reading the run: {error}"))
+        })?,
+        None => Err(Failure::new(Exit::Interrupted, "interrupted before anything was sent")),
+    }
+}
+
+fn same_input(known: &manifest::Input, now: &Fingerprint, input: &Input, run: &str) -> Result<(), Failure> {
+    if known.sha256 == now.sha256 {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is not what it was when run {run} began, so its rows may not be the same:\n  \
+         then {} bytes, SHA-256 {}\n  now  {} bytes, SHA-256 {}\n\
+         put the file back as it was, or begin a new run with it (issues that are done are found so)",
+        input.name(),
+        known.bytes,
+        known.sha256,
+        now.bytes,
+        now.sha256
+    );
+    Err(Failure::new(Exit::Changed, text))
+}
+
+fn options(manifest: &Manifest, run: &RunDir) -> Result<BackfillOptions, Failure> {
+    let job = manifest.settings.get("job").cloned().unwrap_or_default();
+    serde_json::from_value(job).map_err(|error| {
+        let text = format!(
+            "{}: settings.job: {error}; begin a new run with the same input",
+            run.manifest().display()
+        );
+        Failure::new(Exit::Changed, text)
+    })
+}
+
+/// A run goes on where it began.
+fn same_target(
+    manifest: &Manifest,
+    settings: &Settings,
+    options: &BackfillOptions,
+    sandbox: bool,
+) -> Result<(), Failure> {
+    if sandbox && !options.sandbox {
+        let text =
+            format!("run {} is against {}: it cannot go on in a sandbox", manifest.id, manifest.base_url);
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let now = settings.base_url.to_string();
+    if !options.sandbox && now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/') {
+        let text = format!(
+            "run {} began at {}, and DEVREV_BASE_URL is {now}: set it back, or begin a new run",
+            manifest.id, manifest.base_url
+        );
+        return Err(Failure::new(Exit::Changed, text));
+    }
+    Ok(())
+}
+
+/// The run that is meant when none is named.
+fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<RunDir, Failure> {
+    let mut left = Vec::new();
+    for run in RunDir::list(runs_dir)? {
+        match Manifest::read(&run) {
+            Ok(manifest) if has_something_left(&manifest, retry_failed) => left.push((run, manifest)),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("passed over: {error}"),
+        }
+    }
+    if left.len() > 1 && !latest {
+        let mut text =
+            "several runs have something left; name one, or take the newest with --latest:".to_owned();
+        for (run, manifest) in left.iter().take(20) {
+            let state = match manifest.state {
+                RunState::Running if RunLock::is_held(run) => "running",
+                RunState::Running => "crashed",
+                RunState::Interrupted => "interrupted",
+                RunState::Stopped => "stopped",
+                RunState::Finished => "finished",
+            };
+            let kind = if manifest.dry_run { ", dry run" } else { "" };
+            let _ =
+                write!(text, "\n  devrev-batch resume {}   ({state}{kind}, {})", run.id(), manifest.base_url);
+        }
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    left.into_iter().next().map(|(run, _)| run).ok_or_else(|| {
+        let hint = if retry_failed { "" } else { "; failed rows are taken again with --retry-failed" };
+        Failure::new(Exit::Usage, format!("no run in {} has anything left{hint}", runs_dir.display()))
+    })
+}
+
+fn has_something_left(manifest: &Manifest, retry_failed: bool) -> bool {
+    let some = |state: &str| manifest.counts.get(state).is_some_and(|rows| *rows > 0);
+    manifest.state != RunState::Finished
+        || some("unknown")
+        || some("open")
+        || (retry_failed && some("failed"))
+}

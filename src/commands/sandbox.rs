@@ -1,0 +1,39 @@
+//! `sandbox`: an in-memory DevRev for other processes.
+
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::report::terminal::result;
+use crate::sandbox::{Data, Options, Sandbox};
+use serde_json::json;
+use std::time::Duration;
+
+/// Serves until the process is ended.
+pub async fn run(args: cli::Sandbox, json: bool) -> Result<Exit, Failure> {
+    let usage = |error: String| Failure::new(Exit::Usage, error);
+    let rate_limit = args.rate_limit.as_deref().map(str::parse).transpose();
+    let rate_limit = rate_limit.map_err(|error| usage(format!("--rate-limit: {error}")))?;
+    let faults: Result<Vec<_>, _> = args.fault.iter().map(|rule| rule.parse()).collect();
+    let faults = faults.map_err(|error: crate::sandbox::FaultError| usage(format!("--fault: {error}")))?;
+    let data = args.data.as_deref().map_or_else(|| Ok(Data::demo()), Data::read);
+    let options = Options {
+        listen: args.listen,
+        data: data.map_err(|error| usage(error.to_string()))?,
+        rate_limit,
+        faults,
+        delay: (args.delay > 0).then(|| Duration::from_millis(args.delay)),
+    };
+    let sandbox = Sandbox::start(options).await.map_err(|error| usage(error.to_string()))?;
+    let url = sandbox.base_url();
+    let text = if json {
+        json!({ "base_url": url }).to_string()
+    } else {
+        format!(
+            "sandbox at {url} until Ctrl-C; it keeps nothing\n\
+             in another terminal: DEVREV_BASE_URL={url} DEVREV_API_TOKEN=anything devrev-batch ..."
+        )
+    };
+    result(&text).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    // Without a run there is nothing to save: the signals keep their usual meaning.
+    std::future::pending::<()>().await;
+    Ok(Exit::Ok)
+}

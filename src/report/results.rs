@@ -1,0 +1,213 @@
+//! The result files of a run: what the journal says of each row, put beside the row.
+//!
+//! They are made anew from the input and the journal whenever a process of the run ends, in the order of the
+//! input. So every row is in exactly one of them, whatever crashed before, and memory stays flat: both
+//! sources are streamed side by side.
+
+use crate::engine::event::{Settled, Tally};
+use crate::journal::atomic;
+use crate::journal::error::JournalError;
+use crate::journal::ordered::Word;
+use crate::journal::record::{Outcome, State};
+use crate::journal::run_dir::RunDir;
+use crate::source::csv::Rows;
+use ::csv::{ByteRecord, Writer, WriterBuilder};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::iter::Peekable;
+
+/// The columns that are added; if the input has them (it was a `failed.csv`), they are replaced.
+const ADDED: [&str; 4] = ["_row", "_status", "_reason", "_attempts"];
+
+/// A line of `plan.jsonl`.
+#[derive(Serialize)]
+struct Planned<'a> {
+    row: u64,
+    key: &'a str,
+    change: &'a RawValue,
+}
+
+/// The files that a row may go into.
+struct Files<'a> {
+    success: Writer<&'a mut (dyn Write + 'a)>,
+    skipped: Writer<&'a mut (dyn Write + 'a)>,
+    failed: Writer<&'a mut (dyn Write + 'a)>,
+    plan: Option<&'a mut (dyn Write + 'a)>,
+}
+
+/// Writes the result files of a run and counts the rows by state and reason.
+///
+/// `words` are the last words of the journal in the order of the rows, `rows` the input.
+pub fn write<W>(run: &RunDir, rows: Rows, words: W, dry_run: bool) -> io::Result<Tally>
+where
+    W: Iterator<Item = Result<(u64, Word), JournalError>>,
+{
+    let mut tally = Tally::default();
+    if dry_run {
+        atomic::replace(&run.plan(), |plan| csv_files(run, rows, words, Some(plan), &mut tally))?;
+    } else {
+        csv_files(run, rows, words, None, &mut tally)?;
+    }
+    Ok(tally)
+}
+
+fn csv_files<W>(
+    run: &RunDir,
+    rows: Rows,
+    words: W,
+    plan: Option<&mut dyn Write>,
+    tally: &mut Tally,
+) -> io::Result<()>
+where
+    W: Iterator<Item = Result<(u64, Word), JournalError>>,
+{
+    atomic::replace(&run.success(), |success| {
+        atomic::replace(&run.skipped(), |skipped| {
+            atomic::replace(&run.failed(), |failed| {
+                let files = Files {
+                    success: writer(&mut *success),
+                    skipped: writer(&mut *skipped),
+                    failed: writer(&mut *failed),
+                    plan: match plan {
+                        Some(plan) => Some(&mut *plan),
+                        None => None,
+                    },
+                };
+                fill(rows, words, files, tally)
+            })
+        })
+    })
+}
+
+fn writer<'a>(file: &'a mut (dyn Write + 'a)) -> Writer<&'a mut (dyn Write + 'a)> {
+    // The lines are of equal length but for a bad record's, which is made to fit below.
+    WriterBuilder::new().flexible(true).from_writer(file)
+}
+
+fn fill<W>(mut rows: Rows, words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
+where
+    W: Iterator<Item = Result<(u64, Word), JournalError>>,
+{
+    let names = rows.header().names().clone();
+    let kept: Vec<usize> = (0..names.len())
+        .filter(|column| {
+            let name = String::from_utf8_lossy(names.get(*column).unwrap_or_default()).trim().to_lowercase();
+            !ADDED.contains(&name.as_str())
+        })
+        .collect();
+    let mut line = ByteRecord::new();
+    for column in &kept {
+        line.push_field(names.get(*column).unwrap_or_default());
+    }
+    ADDED.iter().for_each(|name| line.push_field(name.as_bytes()));
+    for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
+        file.write_byte_record(&line)?;
+    }
+
+    let mut words = words.peekable();
+    while let Some(number) = next_row(&mut words)? {
+        // Rows without a word are open: they are in no file yet.
+        let fields = loop {
+            match rows.next() {
+                Some(Ok(Ok(row))) if row.number == number => break row.fields,
+                Some(Ok(Err(bad))) if bad.row.number == number => break bad.row.fields,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(io::Error::other(error.to_string())),
+                None => {
+                    return Err(io::Error::other(format!(
+                        "the journal has a row {number}, the input has not"
+                    )));
+                }
+            }
+        };
+        let Some(word) = words.next().transpose().map_err(io::Error::other)?.map(|(_, word)| word) else {
+            break;
+        };
+        let (settled, change) = settled(word);
+        tally.count(&settled);
+        if let (Some(plan), Some((key, change))) = (&mut files.plan, &change) {
+            serde_json::to_writer(&mut **plan, &Planned { row: number, key, change })?;
+            plan.write_all(b"\n")?;
+        }
+        let file = match &settled {
+            Settled::Planned => continue,
+            Settled::Outcome(outcome) => match outcome.state {
+                State::Done | State::Already => &mut files.success,
+                State::Skipped => &mut files.skipped,
+                State::Failed | State::Unknown => &mut files.failed,
+            },
+        };
+        record(&mut line, &fields, &kept, names.len(), number, &settled);
+        file.write_byte_record(&line)?;
+    }
+    for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
+        file.flush()?;
+    }
+    Ok(())
+}
+
+fn next_row<W>(words: &mut Peekable<W>) -> io::Result<Option<u64>>
+where
+    W: Iterator<Item = Result<(u64, Word), JournalError>>,
+{
+    match words.peek() {
+        Some(Ok((row, _))) => Ok(Some(*row)),
+        Some(Err(error)) => Err(io::Error::other(error.to_string())),
+        None => Ok(None),
+    }
+}
+
+/// What a row's last word makes of it, and what was to be changed if it is a dry run's.
+fn settled(word: Word) -> (Settled, Option<(String, Box<RawValue>)>) {
+    match word {
+        Word::Planned { key, change } => (Settled::Planned, Some((key, change))),
+        Word::Outcome { outcome, .. } => (Settled::Outcome(outcome), None),
+        // The process ended between the intent and the outcome.
+        Word::Open { .. } => {
+            let text = "the process ended before it knew the answer";
+            (Settled::Outcome(Outcome::of(State::Unknown, "no-outcome", text)), None)
+        }
+    }
+}
+
+/// The row's own fields, byte for byte, and what became of it.
+fn record(
+    line: &mut ByteRecord,
+    fields: &ByteRecord,
+    kept: &[usize],
+    width: usize,
+    number: u64,
+    settled: &Settled,
+) {
+    line.clear();
+    for column in kept {
+        let field = fields.get(*column).unwrap_or_default();
+        if *column + 1 == width && fields.len() > width {
+            // A record with too many fields: what has no column is kept in the last one.
+            let rest: Vec<&[u8]> = fields.iter().skip(*column).collect();
+            line.push_field(&rest.join(&b","[..]));
+        } else {
+            line.push_field(field);
+        }
+    }
+    let (reason, attempts) = match settled {
+        Settled::Planned => (Cow::Borrowed(""), 0),
+        Settled::Outcome(outcome) => (reason(outcome), outcome.attempts),
+    };
+    line.push_field(number.to_string().as_bytes());
+    line.push_field(settled.state().as_bytes());
+    line.push_field(reason.as_bytes());
+    line.push_field(attempts.to_string().as_bytes());
+}
+
+/// The reason's code and its words.
+fn reason(outcome: &Outcome) -> Cow<'_, str> {
+    match (&outcome.reason, &outcome.detail) {
+        (Some(reason), Some(detail)) => Cow::Owned(format!("{reason}: {detail}")),
+        (Some(reason), None) => Cow::Borrowed(reason),
+        (None, Some(detail)) => Cow::Borrowed(detail),
+        (None, None) => Cow::Borrowed(""),
+    }
+}
