@@ -91,24 +91,24 @@ impl Settings {
         let base_url = from.parsed("DEVREV_BASE_URL", None, DEFAULT_BASE_URL, base_url);
         let calls = from.number(
             "RATE_LIMIT_CALLS",
-            flag("rate-limit-calls", &client.rate_limit_calls),
+            flag("rate-limit-calls", client.rate_limit_calls.as_ref()),
             50,
             0..=1_000_000,
         );
         let period = from.seconds(
             "RATE_LIMIT_PERIOD",
-            flag("rate-limit-period", &client.rate_limit_period),
+            flag("rate-limit-period", client.rate_limit_period.as_ref()),
             10.0,
             0.001..=3600.0,
         );
-        let max_retries = from.number("MAX_RETRIES", flag("max-retries", &client.max_retries), 3, 0..=20);
+        let max_retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
         let backoff = from.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
         let threshold = from.number("BREAKER_THRESHOLD", None, 10, 1..=10_000);
         let cooldown = from.seconds("BREAKER_COOLDOWN", None, 5.0, 0.001..=60.0);
         let probes = from.number("BREAKER_PROBES", None, 6, 1..=1000);
-        let batch_size = from.number("BATCH_SIZE", flag("batch-size", &batch.batch_size), 100, 1..=10_000);
-        let concurrency = from.number("CONCURRENCY", flag("concurrency", &batch.concurrency), 8, 1..=256);
-        let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", &batch.max_errors), "", |text| {
+        let batch_size = from.number("BATCH_SIZE", flag("batch-size", batch.batch_size.as_ref()), 100, 1..=10_000);
+        let concurrency = from.number("CONCURRENCY", flag("concurrency", batch.concurrency.as_ref()), 8, 1..=256);
+        let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", batch.max_errors.as_ref()), "", |text| {
             if text.is_empty() {
                 Ok(None)
             } else {
@@ -117,13 +117,13 @@ impl Settings {
         });
         let max_batch_failures = from.number(
             "MAX_BATCH_FAILURES",
-            flag("max-batch-failures", &batch.max_batch_failures),
+            flag("max-batch-failures", batch.max_batch_failures.as_ref()),
             5,
             1..=1_000_000,
         );
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
-        let runs_dir = from.text("RUNS_DIR", flag("runs-dir", &batch.runs_dir), "runs");
+        let runs_dir = from.text("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {
@@ -166,8 +166,8 @@ impl Settings {
 /// A flag's name and what was typed.
 type Flag<'a> = Option<(&'static str, &'a str)>;
 
-fn flag<'a>(name: &'static str, typed: &'a Option<String>) -> Flag<'a> {
-    typed.as_deref().map(|typed| (name, typed))
+fn flag<'a>(name: &'static str, typed: Option<&'a String>) -> Flag<'a> {
+    typed.map(|typed| (name, typed.as_str()))
 }
 
 /// The `.env` file.
@@ -249,7 +249,7 @@ impl Sources<'_> {
         self.parsed(name, flag, default, |text| Ok(text.to_owned())).unwrap_or_default()
     }
 
-    fn number<T>(&mut self, name: &str, flag: Flag<'_>, default: T, range: RangeInclusive<T>) -> Option<T>
+    fn number<T>(&mut self, name: &str, flag: Flag<'_>, default: u32, range: RangeInclusive<T>) -> Option<T>
     where
         T: FromStr + PartialOrd + Display,
     {

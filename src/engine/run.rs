@@ -87,7 +87,7 @@ where
     let reader = {
         let (halt, stop) = (halt.clone(), stop.clone());
         tokio::task::spawn_blocking(move || {
-            prepare::read(feed, config.batch_size, &task_sender, &halt, &stop)
+            prepare::read(feed, config.batch_size, &task_sender, &halt, &stop);
         })
     };
     let applies = matches!(mode, Mode::Apply(_));

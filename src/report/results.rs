@@ -101,7 +101,9 @@ where
     for column in &kept {
         line.push_field(names.get(*column).unwrap_or_default());
     }
-    ADDED.iter().for_each(|name| line.push_field(name.as_bytes()));
+    for name in ADDED {
+        line.push_field(name.as_bytes());
+    }
     for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
         file.write_byte_record(&line)?;
     }

@@ -201,6 +201,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::unnecessary_wraps)] // as `decide` takes it
     fn present(creator: &str, group: Option<&str>) -> Option<IssueState> {
         Some(IssueState::Present(Present {
             id: "don:core:x:devo/1:issue/5".to_owned(),

@@ -6,11 +6,13 @@ use crate::devrev::groups::{GroupMembersList, GroupsList};
 use crate::devrev::ids::{Group, Key, Names, Ref};
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
+use crate::devrev::users::UserSummary;
 use crate::journal::atomic;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,7 +112,7 @@ impl Membership {
             let mut members = Vec::new();
             let mut pages = Pages::new(GroupMembersList::of(group.id.as_str()));
             while let Some(page) = pages.next(client).await? {
-                members.extend(page.iter().filter_map(|member| member.key()));
+                members.extend(page.iter().filter_map(UserSummary::key));
             }
             let group = GroupRef { id: group.id, display_id: group.display_id, name: group.name };
             index.push((group, members));
@@ -146,7 +148,10 @@ impl Cache {
     /// A cache in this folder. `of` names whose groups these are; `None` where nothing is to be kept.
     pub fn new(folder: &Path, of: String, ttl: Duration) -> Option<Self> {
         let digest = Sha256::digest(of.as_bytes());
-        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = digest.iter().take(8).fold(String::new(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        });
         (!ttl.is_zero()).then(|| Self { path: folder.join(format!("membership-{name}.json")), of, ttl })
     }
 
