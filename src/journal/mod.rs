@@ -1,1 +1,27 @@
-//! journal
+//! A run's folder on disk: what was meant, what was sent and how it ended, so that any crash can be gone on from.
+//!
+//! - [`run_dir`]: the folder, its name and its files; [`lock`]: one process at a time; [`manifest`]: `run.json`.
+//! - [`record`]: what the journal says; `line`: how it stands in `journal.jsonl`.
+//! - [`writer`]: appends records; an append returns when they are on the disk.
+//! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
+//!   [`ordered`]: the last word on every row, in row order.
+//! - [`atomic`]: replaces a file in one step.
+//!
+//! The journal knows rows, changes (as opaque JSON) and outcomes, and nothing of DevRev.
+
+pub mod atomic;
+pub mod error;
+mod files;
+mod line;
+pub mod lock;
+pub mod manifest;
+pub mod mend;
+pub mod ordered;
+pub mod record;
+pub mod replay;
+pub mod row_set;
+pub mod run_dir;
+mod scan;
+#[cfg(test)]
+mod tests;
+pub mod writer;

@@ -1,0 +1,52 @@
+//! Replaces a file in one step: a reader, and a crash, finds the old file or the new one, never a part.
+
+use super::files;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Writes a file (0600) beside `path`, makes it durable and puts it in the place of `path`.
+///
+/// Fails when `write` does or the disk does; `path` is then as it was.
+pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = files::folder_of(path);
+    // Removed again when anything fails before it has its name.
+    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let mut buffered = BufWriter::with_capacity(64 << 10, file);
+    write(&mut buffered)?;
+    let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    files::sync_folder(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn replaces_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        replace(&path, |out| out.write_all(b"old")).unwrap();
+        replace(&path, |out| {
+            out.write_all(b"half of the new")?;
+            Err(io::Error::other("interrupted"))
+        })
+        .unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        replace(&path, |out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left lying about");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("failed.csv");
+        replace(&path, |out| out.write_all(b"x")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,34 @@
+//! Files and folders that only their owner may read: they hold personal data.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Options that make files with mode 0600.
+pub(super) fn private() -> OpenOptions {
+    #[allow(unused_mut, reason = "mutable where modes exist")]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// A builder of folders with mode 0700.
+pub(super) fn private_folder() -> DirBuilder {
+    #[allow(unused_mut, reason = "mutable where modes exist")]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Makes a folder's entries durable: a new or renamed file is found again after a power cut.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Windows cannot open a folder as a file, and journals its entries itself.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// The folder that holds `path`; a bare name is in the working folder.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,267 @@
+//! `run.json`: what a run is, and how it stands.
+
+use super::atomic;
+use super::error::JournalError;
+use super::run_dir::RunDir;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The format that this version writes, of `run.json` and of the journal beside it.
+pub const FORMAT: u64 = 1;
+/// How much of a line of `run.json` an error quotes, in characters.
+const QUOTE: usize = 80;
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// A process works on it, or was killed while it did.
+    Running,
+    /// It was told to stop by a signal; `resume` goes on.
+    Interrupted,
+    /// It stopped by itself before the end; `resume` goes on.
+    Stopped,
+    /// Every row has its outcome.
+    Finished,
+}
+
+/// What a run works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Where it was read from, as it was given.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its SHA-256 in hex.
+    pub sha256: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Whether a copy is kept in the run's folder, as for standard input.
+    pub spooled: bool,
+}
+
+/// An organisation or a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// The full ID.
+    pub id: String,
+    /// The ID as people know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_id: Option<String>,
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// `run.json`. Members that this version does not know are passed over, and gone when it is written again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the format: [`FORMAT`].
+    pub format: u64,
+    /// The version of devrev-batch that wrote this.
+    pub tool_version: String,
+    /// The run's ID.
+    pub id: String,
+    /// The subcommand.
+    pub command: String,
+    /// When the run was made.
+    pub created_at: DateTime<Utc>,
+    /// When this file was written.
+    pub updated_at: DateTime<Utc>,
+    /// When the run ended, however it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The settings it runs with, without secrets.
+    pub settings: serde_json::Value,
+    /// What it works on; none for a run that takes its rows from its parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
+    /// The organisation that the token belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<Party>,
+    /// The user that the token belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Party>,
+    /// Where requests are sent.
+    pub base_url: String,
+    /// The environment's name, such as `production`.
+    pub environment: String,
+    /// Whether nothing is changed.
+    pub dry_run: bool,
+    /// Rows by the name of their state.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+    /// How the run stands.
+    pub state: RunState,
+    /// The exit code of the process that last worked on it, once it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+    /// Why the run stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The run that this one carries out, takes back or goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// What every format says.
+#[derive(Deserialize)]
+struct Head {
+    format: u64,
+    #[serde(default)]
+    tool_version: Option<String>,
+}
+
+impl Manifest {
+    /// Reads a run's `run.json`.
+    ///
+    /// Fails when it is missing, was written by a newer version, or lacks a member.
+    pub fn read(run: &RunDir) -> Result<Self, JournalError> {
+        let path = run.manifest();
+        let text = std::fs::read_to_string(&path).map_err(JournalError::io("read", &path))?;
+        let refused = |error: &serde_json::Error| JournalError::Manifest {
+            file: path.clone(),
+            problem: explain(&text, error),
+        };
+        // The format first: a newer one may lack what this version takes for granted.
+        let head: Head = serde_json::from_str(&text).map_err(|error| refused(&error))?;
+        if head.format > FORMAT {
+            return Err(JournalError::NewerFormat {
+                format: head.format,
+                known: FORMAT,
+                tool: head.tool_version.unwrap_or_else(|| "of unknown version".to_owned()),
+                file: path,
+            });
+        }
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| refused(&error))?;
+        if manifest.id != run.id() {
+            let problem = format!("`id` is {}, but this is the folder of {}", manifest.id, run.id());
+            return Err(JournalError::Manifest { file: path, problem });
+        }
+        Ok(manifest)
+    }
+
+    /// Puts this in the place of the run's `run.json`, in one step and durably.
+    pub fn write(&self, run: &RunDir) -> Result<(), JournalError> {
+        let path = run.manifest();
+        atomic::replace(&path, |out| {
+            serde_json::to_writer_pretty(&mut *out, self)?;
+            out.write_all(b"\n")
+        })
+        .map_err(JournalError::io("write", &path))
+    }
+}
+
+/// What is wrong with `run.json`. A missing member is named by the error; another is named by its line.
+fn explain(text: &str, error: &serde_json::Error) -> String {
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().trim();
+    let quoted: String = line.chars().take(QUOTE).collect();
+    if error.is_data() && line.contains(':') { format!("{error}: `{quoted}`") } else { error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::{Exit, Failure};
+    use serde_json::json;
+
+    fn manifest(run: &RunDir) -> Manifest {
+        let now = Utc::now();
+        Manifest {
+            format: FORMAT,
+            tool_version: "0.1.0".into(),
+            id: run.id().into(),
+            command: "undo".into(),
+            created_at: now,
+            updated_at: now,
+            ended_at: None,
+            settings: json!({"batch_size": 100}),
+            input: Some(Input {
+                path: "issues.csv".into(),
+                bytes: 17,
+                sha256: "00".into(),
+                rows: 2,
+                spooled: false,
+            }),
+            org: Some(Party { id: "don:1".into(), display_id: None, name: Some("Acme".into()) }),
+            user: None,
+            base_url: "https://api.devrev.ai".into(),
+            environment: "production".into(),
+            dry_run: false,
+            counts: BTreeMap::from([("done".into(), 2)]),
+            state: RunState::Running,
+            exit_code: None,
+            why: None,
+            parent: None,
+        }
+    }
+
+    fn run() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
+        (folder, run)
+    }
+
+    fn change(run: &RunDir, change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> Failure {
+        let mut value = serde_json::to_value(manifest(run)).unwrap();
+        change(value.as_object_mut().unwrap());
+        std::fs::write(run.manifest(), serde_json::to_vec_pretty(&value).unwrap()).unwrap();
+        Manifest::read(run).unwrap_err().into()
+    }
+
+    #[test]
+    fn reads_what_it_wrote() {
+        let (_folder, run) = run();
+        let mut manifest = manifest(&run);
+        manifest.write(&run).unwrap();
+        assert_eq!(Manifest::read(&run).unwrap(), manifest);
+        manifest.state = RunState::Stopped;
+        manifest.exit_code = Some(7);
+        manifest.write(&run).unwrap();
+        assert_eq!(Manifest::read(&run).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whatever_else_it_says() {
+        let (_folder, run) = run();
+        let failure = change(&run, |members| {
+            members.insert("format".into(), json!(2));
+            members.insert("tool_version".into(), json!("3.1.4"));
+            members.remove("state");
+        });
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("a newer devrev-batch (3.1.4) wrote it"), "{failure}");
+    }
+
+    #[test]
+    fn unknown_members_are_passed_over() {
+        let (_folder, run) = run();
+        let mut value = serde_json::to_value(manifest(&run)).unwrap();
+        value.as_object_mut().unwrap().insert("later".into(), json!([1]));
+        std::fs::write(run.manifest(), value.to_string()).unwrap();
+        assert_eq!(Manifest::read(&run).unwrap().command, "undo");
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_member() {
+        let (_folder, run) = run();
+        let missing = change(&run, |members| {
+            members.remove("base_url");
+        });
+        assert_eq!(missing.exit, Exit::Changed);
+        assert!(missing.message.contains("run.json: missing field `base_url`"), "{missing}");
+        let wrong = change(&run, |members| {
+            members.insert("dry_run".into(), json!("yes"));
+        });
+        assert!(wrong.message.contains("expected a boolean"), "{wrong}");
+        assert!(wrong.message.contains(r#"`"dry_run": "yes","#), "{wrong}");
+        let other = change(&run, |members| {
+            members.insert("id".into(), json!("20261122-034500-undo-0000"));
+        });
+        assert!(other.message.contains("`id` is 20261122-034500-undo-0000, but"), "{other}");
+        std::fs::write(run.manifest(), "{").unwrap();
+        let torn = Manifest::read(&run).unwrap_err().to_string();
+        assert!(torn.contains("run.json: EOF while parsing"), "{torn}");
+    }
+}

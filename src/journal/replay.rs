@@ -1,0 +1,183 @@
+//! What a journal amounts to: the last word on every row, in two bytes a row.
+
+use super::error::JournalError;
+use super::line::{Line, Said};
+use super::record::State;
+use super::row_set::{RowSet, RowWords};
+use super::run_dir::RunDir;
+use super::scan;
+pub use super::scan::Torn;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, HashMap};
+
+/// The last word on every row of a run.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// The number that the next line of the journal will have.
+    pub next_seq: u64,
+    /// Rows by the name of their state: `planned`, `done`, `already`, `skipped`, `failed`, `unknown`. A state without
+    /// rows is absent. An intent without an outcome counts as `unknown`; a withdrawn row is not counted.
+    pub counts: BTreeMap<String, u64>,
+    /// Rows by the name of their state and their reason, where they have one.
+    pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Rows that are planned, or ended in another state than unknown.
+    pub settled: RowSet,
+    /// Rows that failed; they are settled, too.
+    pub failed: RowSet,
+    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one was:
+    /// the last word is an intent, or an outcome that says `unknown`. None of them is settled.
+    pub unknown: BTreeMap<u64, Option<Box<RawValue>>>,
+    /// The length of the journal up to and with its last good line.
+    pub good_bytes: u64,
+    /// What a crash left behind that; see [`mend`](super::mend::mend).
+    pub torn: Option<Torn>,
+}
+
+impl Replay {
+    /// Reads a run's journal and changes nothing. Time follows the journal's length; memory, beyond two bytes and two
+    /// bits a row, only the rows whose state is unknown.
+    ///
+    /// Fails when the journal is missing, cannot be read or is damaged other than by a crash.
+    pub fn read(run: &RunDir) -> Result<Self, JournalError> {
+        let path = run.journal();
+        if !path.try_exists().map_err(JournalError::io("read", &path))? {
+            return Err(JournalError::NoJournal { run: run.id().to_owned(), file: path });
+        }
+        let mut words = LastWords::default();
+        let scanned = scan::scan(&path, |_, line| words.hear(line))?;
+        let mut replay = words.sum();
+        replay.next_seq = scanned.next_seq;
+        replay.good_bytes = scanned.good_bytes;
+        replay.torn = scanned.torn;
+        Ok(replay)
+    }
+
+    /// Whether a row is still to be done: neither settled nor in doubt.
+    pub fn is_open(&self, row: u64) -> bool {
+        !self.settled.contains(row) && !self.unknown.contains_key(&row)
+    }
+}
+
+/// The last word on a row in 16 bits: three for what it is, 13 for its reason. 0: nothing was said.
+const REASON_BITS: u32 = 13;
+/// More reasons than this are counted together as [`OTHER`]. Reasons are codes: a few dozen at most.
+const MAX_REASONS: usize = (1 << REASON_BITS) - 1;
+const OTHER: &str = "other";
+
+const OPEN: usize = 0;
+const PLANNED: usize = 1;
+const UNKNOWN: usize = 6;
+/// The names of the three bits. An intent is 7: it counts as unknown, too.
+const NAMES: [&str; 8] = ["", "planned", "done", "already", "skipped", "failed", "unknown", "unknown"];
+
+#[derive(Debug, Default)]
+struct LastWords {
+    words: RowWords,
+    settled: RowSet,
+    failed: RowSet,
+    unknown: BTreeMap<u64, Option<Box<RawValue>>>,
+    reasons: Reasons,
+    /// By the row's word: how many rows have it.
+    tally: HashMap<u16, u64, rustc_hash::FxBuildHasher>,
+}
+
+impl LastWords {
+    fn hear(&mut self, line: &Line<'_>) {
+        let row = line.row;
+        let (kind, reason) = match line.said() {
+            Said::Withdrawn => (OPEN, 0),
+            Said::Planned { .. } => (PLANNED, 0),
+            Said::Intent { .. } => (7, 0),
+            Said::Outcome(ended) => {
+                let kind = match ended.state {
+                    State::Done => 2,
+                    State::Already => 3,
+                    State::Skipped => 4,
+                    State::Failed => 5,
+                    State::Unknown => UNKNOWN,
+                };
+                (kind, ended.reason.map_or(0, |reason| self.reasons.number(reason)))
+            }
+        };
+        match line.said() {
+            Said::Intent { change, .. } => {
+                self.unknown.insert(row, Some(change.to_owned()));
+            }
+            // The change that was last meant stays.
+            _ if kind == UNKNOWN => {
+                self.unknown.entry(row).or_insert(None);
+            }
+            _ => {
+                self.unknown.remove(&row);
+            }
+        }
+        if (PLANNED..UNKNOWN).contains(&kind) {
+            self.settled.insert(row)
+        } else {
+            self.settled.remove(row)
+        };
+        if kind == 5 {
+            self.failed.insert(row)
+        } else {
+            self.failed.remove(row)
+        };
+
+        let word = u16::try_from(kind << REASON_BITS | reason).unwrap_or_default();
+        let before = self.words.replace(row, word);
+        if before != 0 {
+            self.tally.entry(before).and_modify(|rows| *rows -= 1);
+        }
+        if word != 0 {
+            *self.tally.entry(word).or_default() += 1;
+        }
+    }
+
+    fn sum(self) -> Replay {
+        let mut replay =
+            Replay { settled: self.settled, failed: self.failed, unknown: self.unknown, ..Replay::default() };
+        for (word, rows) in self.tally.into_iter().filter(|(_, rows)| *rows > 0) {
+            let (kind, reason) = (usize::from(word) >> REASON_BITS, usize::from(word) & MAX_REASONS);
+            let name = NAMES.get(kind).copied().unwrap_or_default();
+            *replay.counts.entry(name.to_owned()).or_default() += rows;
+            if let Some(reason) = self.reasons.name(reason) {
+                *replay
+                    .by_reason
+                    .entry(name.to_owned())
+                    .or_default()
+                    .entry(reason.to_owned())
+                    .or_default() += rows;
+            }
+        }
+        replay
+    }
+}
+
+/// Reasons by number, from 1; 0 is none.
+#[derive(Debug, Default)]
+struct Reasons {
+    names: Vec<String>,
+    numbers: HashMap<String, usize, rustc_hash::FxBuildHasher>,
+}
+
+impl Reasons {
+    fn number(&mut self, reason: &str) -> usize {
+        if let Some(number) = self.numbers.get(reason) {
+            return *number;
+        }
+        // The last number is that of all the reasons that found no other.
+        if self.names.len() + 1 >= MAX_REASONS {
+            return MAX_REASONS;
+        }
+        self.names.push(reason.to_owned());
+        self.numbers.insert(reason.to_owned(), self.names.len());
+        self.names.len()
+    }
+
+    fn name(&self, number: usize) -> Option<&str> {
+        match number {
+            0 => None,
+            MAX_REASONS => Some(OTHER),
+            _ => self.names.get(number - 1).map(String::as_str),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A run's folder: its name, its files, and the runs that there are.
+
+use super::error::JournalError;
+use super::files;
+use chrono::{DateTime, Utc};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How many names are tried before giving up: each has one chance in 65536 to be taken already.
+const MAX_TRIES: u32 = 100;
+/// How many runs are named to somebody who asked for one that is not there.
+const HINTS: usize = 3;
+/// How alike two IDs are (0 to 1) for one to be a slip for the other.
+const ALIKE: f64 = 0.9;
+
+/// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it began
+/// (UTC), the command, and four random hex digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    id: String,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes a new folder (0700), and the runs folder if there is none. Two processes never get the same.
+    pub fn create(runs_dir: &Path, command: &str, now: DateTime<Utc>) -> Result<Self, JournalError> {
+        let is_name = command.split('-').all(is_word);
+        if !is_name {
+            return Err(JournalError::CommandName(command.to_owned()));
+        }
+        if !runs_dir.is_dir() {
+            files::private_folder()
+                .recursive(true)
+                .create(runs_dir)
+                .and_then(|()| files::sync_folder(files::folder_of(runs_dir)))
+                .map_err(JournalError::io("make the folder", runs_dir))?;
+        }
+        let stamp = now.format("%Y%m%d-%H%M%S");
+        for _ in 0..MAX_TRIES {
+            let id = format!("{stamp}-{command}-{:04x}", rand::random::<u16>());
+            let path = runs_dir.join(&id);
+            match files::private_folder().create(&path).and_then(|()| files::sync_folder(runs_dir)) {
+                Ok(()) => return Ok(Self { id, path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(JournalError::io("make the folder", &path)(error)),
+            }
+        }
+        let error = io::Error::new(io::ErrorKind::AlreadyExists, "every name that was tried is taken");
+        Err(JournalError::io("make a run's folder in", runs_dir)(error))
+    }
+
+    /// The folder of a run by its ID. A path is not an ID: nothing outside of `runs_dir` is reached.
+    ///
+    /// Fails for a run that is not there; the error names those that may have been meant.
+    pub fn open(runs_dir: &Path, id: &str) -> Result<Self, JournalError> {
+        let path = runs_dir.join(id);
+        if is_run_id(id) && path.is_dir() {
+            return Ok(Self { id: id.to_owned(), path });
+        }
+        let runs = Self::list(runs_dir)?;
+        let alike = runs
+            .iter()
+            .map(|run| (strsim::jaro_winkler(&run.id, id), &run.id))
+            .filter(|(likeness, _)| *likeness >= ALIKE)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let newest: Vec<&str> = runs.iter().take(HINTS).map(RunDir::id).collect();
+        let hint = match alike {
+            _ if runs.is_empty() => ": no run was made there yet".to_owned(),
+            Some((_, id)) => format!("; did you mean {id}?"),
+            None => format!("; the newest are: {}", newest.join(", ")),
+        };
+        Err(JournalError::UnknownRun { asked: id.to_owned(), runs_dir: runs_dir.to_owned(), hint })
+    }
+
+    /// The runs, newest first; none if the folder is missing. Folders with other names are no runs.
+    pub fn list(runs_dir: &Path) -> Result<Vec<Self>, JournalError> {
+        let failed = || JournalError::io("list the runs in", runs_dir);
+        let entries = match std::fs::read_dir(runs_dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed()(error)),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed())?.path();
+            if let Some(id) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_run_id(name))
+                && path.is_dir()
+            {
+                runs.push(Self { id: id.to_owned(), path });
+            }
+        }
+        runs.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+        Ok(runs)
+    }
+
+    /// The run's ID, which sorts by time.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+macro_rules! run_files {
+    ($($(#[doc = $doc:literal])+ $method:ident => $name:literal,)+) => {
+        impl RunDir {
+            $($(#[doc = $doc])+ pub fn $method(&self) -> PathBuf {
+                self.path.join($name)
+            })+
+        }
+    };
+}
+
+run_files! {
+    /// `run.json`: see [`Manifest`](super::manifest::Manifest).
+    manifest => "run.json",
+    /// `journal.jsonl`: see [`Record`](super::record::Record).
+    journal => "journal.jsonl",
+    /// `journal.torn`: torn tails of the journal, set aside.
+    torn => "journal.torn",
+    /// `plan.jsonl`: every change that a dry run planned.
+    plan => "plan.jsonl",
+    /// `success.csv`: rows that are right now.
+    success => "success.csv",
+    /// `skipped.csv`: rows for which nothing was to be done, for a reason.
+    skipped => "skipped.csv",
+    /// `failed.csv`: rows that failed, fit to be given back as input.
+    failed => "failed.csv",
+    /// `report.json`: the summary for machines.
+    report => "report.json",
+    /// `report.html`: the summary for people.
+    report_html => "report.html",
+    /// `log.jsonl`: the structured log.
+    log => "log.jsonl",
+    /// `input.csv`: the input as it was read, where it did not come from a file.
+    input => "input.csv",
+    /// `lock`: held by the process that works on the run.
+    lock => "lock",
+}
+
+fn is_word(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_run_id(name: &str) -> bool {
+    let is_number = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = name.split('-').collect();
+    match parts.as_slice() {
+        [date, time, command @ .., random] => {
+            is_number(date, 8)
+                && is_number(time, 6)
+                && !command.is_empty()
+                && command.iter().all(|part| is_word(part))
+                && random.len() == 4
+                && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_319_100 + second, 0).unwrap()
+    }
+
+    #[test]
+    fn names_say_when_and_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("deep/runs");
+        let run = RunDir::create(&runs, "backfill-groups", at(0)).unwrap();
+        assert!(is_run_id(run.id()), "{}", run.id());
+        assert!(run.id().starts_with("20261122-034500-backfill-groups-"), "{}", run.id());
+        assert_eq!(RunDir::open(&runs, run.id()).unwrap(), run);
+        assert_eq!(run.journal(), run.path().join("journal.jsonl"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_enter() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("runs");
+        let run = RunDir::create(&runs, "undo", at(0)).unwrap();
+        for path in [&runs, run.path()] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+
+    #[test]
+    fn two_runs_of_one_second_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs: Vec<_> =
+            (0..50).map(|_| RunDir::create(folder.path(), "undo", at(0)).unwrap().id).collect();
+        assert_eq!(runs.iter().collect::<std::collections::BTreeSet<_>>().len(), 50);
+    }
+
+    #[test]
+    fn lists_runs_only_and_the_newest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(RunDir::list(&folder.path().join("none")).unwrap().is_empty());
+        let old = RunDir::create(folder.path(), "undo", at(0)).unwrap();
+        let new = RunDir::create(folder.path(), "apply", at(1)).unwrap();
+        fs::create_dir(folder.path().join(".cache")).unwrap();
+        fs::create_dir(folder.path().join("20261122-034500-7f3a")).unwrap();
+        fs::write(folder.path().join("20261122-034500-undo-7f3a"), "a file").unwrap();
+        assert_eq!(RunDir::list(folder.path()).unwrap(), [new, old]);
+    }
+
+    #[test]
+    fn an_unknown_run_is_answered_with_those_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = RunDir::open(folder.path(), "x").unwrap_err().to_string();
+        assert!(empty.ends_with(": no run was made there yet"), "{empty}");
+        let run = RunDir::create(folder.path(), "undo", at(0)).unwrap();
+        let newest = RunDir::open(folder.path(), "../../etc").unwrap_err().to_string();
+        assert!(newest.ends_with(&format!("; the newest are: {}", run.id())), "{newest}");
+        let slip = RunDir::open(folder.path(), &run.id().replace("undo", "und")).unwrap_err().to_string();
+        assert!(slip.ends_with(&format!("; did you mean {}?", run.id())), "{slip}");
+    }
+
+    #[test]
+    fn a_path_is_no_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "undo", at(0)).unwrap();
+        for id in [".", "", ".cache", &format!("./{}", run.id()), &format!("{}/", run.id()), "../x"] {
+            RunDir::open(folder.path(), id).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_command_with_other_characters_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for command in ["", "a b", "../a", "a--b", "A"] {
+            RunDir::create(folder.path(), command, at(0)).unwrap_err();
+        }
+    }
+}
