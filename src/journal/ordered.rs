@@ -65,10 +65,10 @@ impl Words {
                 pushed = sorter.push([line.row, line.seq, place]);
             }
         })?;
-        let sorted = pushed.and_then(|()| sorter.finish()).map_err(JournalError::io("sort", &path))?;
+        let in_order = pushed.and_then(|()| sorter.finish()).map_err(JournalError::io("sort", &path))?;
         let file = File::open(&path).map_err(JournalError::io("read", &path))?;
         let reader = BufReader::with_capacity(128 << 10, file);
-        Ok(Self { sorted: sorted.peekable(), path, reader, place: 0, line: Vec::new(), has_ended: false })
+        Ok(Self { sorted: in_order.peekable(), path, reader, place: 0, line: Vec::new(), has_ended: false })
     }
 
     fn next_word(&mut self) -> io::Result<Option<(u64, Word)>> {

@@ -81,7 +81,10 @@ impl Journal {
     pub fn resume(run: &RunDir, replay: &Replay) -> Result<Self, JournalError> {
         mend::mend(run, replay)?;
         let path = run.journal();
-        let file = files::private().append(true).open(&path).map_err(JournalError::io("open", &path))?;
+        let failed = || JournalError::io("open", &path);
+        let file: File = files::private().append(true).open(&path).map_err(failed())?;
+        // The replay may have read lines that a killed process wrote and did not live to make durable.
+        file.sync_all().map_err(failed())?;
         Self::start(file, run, replay.next_seq, replay.good_bytes)
     }
 
