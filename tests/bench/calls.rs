@@ -1,7 +1,7 @@
 //! API calls, counted by the sandbox: the scarce thing under a rate limit.
 
 use super::Measure;
-use super::program::{Server, run};
+use super::program::{Server, run as run_program};
 use super::world::World;
 
 pub(crate) fn run_one(world: &World, more: &[&str]) -> (f64, f64) {
@@ -11,7 +11,7 @@ pub(crate) fn run_one(world: &World, more: &[&str]) -> (f64, f64) {
     let server = Server::with(&data);
     let mut args = vec!["backfill-groups", "--csv", "issues.csv", "--rate-limit-calls", "0"];
     args.extend(more);
-    let ran = run(folder.path(), Some(&server), &args);
+    let ran = run_program(folder.path(), Some(&server), &args);
     let state = if more.contains(&"--dry-run") { "planned" } else { "done" };
     assert_eq!(ran.summary["states"][state], world.rows, "{}", ran.summary);
     let stats = server.stats();

@@ -1,7 +1,7 @@
 //! Under a limit: never too many calls in any window, and hardly fewer than allowed.
 
 use super::Measure;
-use super::program::{Server, run};
+use super::program::{Server, run as run_program};
 use super::world::World;
 
 pub(crate) fn run() -> Vec<Measure> {
@@ -23,7 +23,7 @@ pub(crate) fn run() -> Vec<Measure> {
             "--rate-limit-period",
             &seconds_text,
         ];
-        run(folder.path(), Some(&server), &args);
+        run_program(folder.path(), Some(&server), &args);
         let stats = server.stats();
         let number = |name: &str| stats[name].as_f64().unwrap();
         let elapsed = (number("last_call") - number("first_call")) / 1000.0;
