@@ -60,7 +60,7 @@ impl Words {
         let path = run.journal();
         let mut sorter = Sorter::new(run.path());
         let mut pushed = Ok(());
-        scan::scan(&path, |place, line| {
+        scan::scan(run, |place, line| {
             if pushed.is_ok() {
                 pushed = sorter.push([line.row, line.seq, place]);
             }

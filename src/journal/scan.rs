@@ -12,8 +12,9 @@
 
 use super::error::JournalError;
 use super::line::{Line, MAX_LINE, Reading};
+use super::run_dir::RunDir;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// The end of a journal that a crash tore. Nothing in it was acknowledged.
@@ -36,8 +37,9 @@ pub(super) struct Scanned {
 }
 
 /// Gives `each` every record, with the place in bytes where its line begins, in order. Memory is that of one line.
-pub(super) fn scan(path: &Path, mut each: impl FnMut(u64, &Line<'_>)) -> Result<Scanned, JournalError> {
-    let file = File::open(path).map_err(JournalError::io("read", path))?;
+pub(super) fn scan(run: &RunDir, mut each: impl FnMut(u64, &Line<'_>)) -> Result<Scanned, JournalError> {
+    let path = &run.journal();
+    let file = open(run, path)?;
     let mut lines = Lines { path, reader: BufReader::with_capacity(256 << 10, file), place: 0, number: 0 };
     let mut piece = Vec::new();
     let (mut next_seq, mut group) = (1, 0);
@@ -68,6 +70,15 @@ pub(super) fn scan(path: &Path, mut each: impl FnMut(u64, &Line<'_>)) -> Result<
             }
         }
     }
+}
+
+fn open(run: &RunDir, path: &Path) -> Result<File, JournalError> {
+    File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            JournalError::NoJournal { run: run.id().to_owned(), file: path.to_owned() }
+        }
+        _ => JournalError::io("read", path)(error),
+    })
 }
 
 struct Lines<'a> {
