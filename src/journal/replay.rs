@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Replay {
     /// The number that the next line of the journal will have.
     pub next_seq: u64,
-    /// Rows by the name of their state: `planned`, `done`, `already`, `skipped`, `failed`, `unknown`. A state without
-    /// rows is absent. An intent without an outcome counts as `unknown`; a withdrawn row is not counted.
+    /// Rows by the name of their state: `planned`, `done`, `already`, `skipped`, `failed`, `unknown`. A state
+    /// without rows is absent. An intent without an outcome counts as `unknown`; a withdrawn row is not
+    /// counted.
     pub counts: BTreeMap<String, u64>,
     /// Rows by the name of their state and their reason, where they have one.
     pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
@@ -24,8 +25,8 @@ pub struct Replay {
     pub settled: RowSet,
     /// Rows that failed; they are settled, too.
     pub failed: RowSet,
-    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one was:
-    /// the last word is an intent, or an outcome that says `unknown`. None of them is settled.
+    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one
+    /// was: the last word is an intent, or an outcome that says `unknown`. None of them is settled.
     pub unknown: BTreeMap<u64, Option<Box<RawValue>>>,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
@@ -34,8 +35,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Reads a run's journal and changes nothing. Time follows the journal's length; memory, beyond two bytes and two
-    /// bits a row, only the rows whose state is unknown.
+    /// Reads a run's journal and changes nothing. Time follows the journal's length; memory, beyond two bytes
+    /// and two bits a row, only the rows whose state is unknown.
     ///
     /// Fails when the journal is missing, cannot be read or is damaged other than by a crash.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {

@@ -13,8 +13,8 @@ const HINTS: usize = 3;
 /// How alike two IDs are (0 to 1) for one to be a slip for the other.
 const ALIKE: f64 = 0.9;
 
-/// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it began
-/// (UTC), the command, and four random hex digits.
+/// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it
+/// began (UTC), the command, and four random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     id: String,
