@@ -23,7 +23,8 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(super) fn new_run() -> (tempfile::TempDir, RunDir) {
-    let folder = tempfile::tempdir().unwrap();
+    // Thousands of fsyncs: in memory, where there is such a folder.
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
     (folder, run)
 }
