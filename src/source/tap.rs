@@ -73,7 +73,7 @@ impl<R: Read> Tap<R> {
         let stop = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
         let stop = stop.clamp(self.done, self.held.len());
         let record = self.held.get(self.done..stop).unwrap_or_default();
-        let Judged { record: found, quoted } = judge(record, self.lines.current);
+        let Seen { record: found, quoted } = look_at(record, self.lines.current);
         let (body, terminator) = match record.split_last() {
             Some((last @ (b'\r' | b'\n'), body)) => (body, Some(*last)),
             _ => (record, None),
@@ -141,12 +141,12 @@ impl<R: Read> Read for Tap<R> {
     }
 }
 
-struct Judged {
+struct Seen {
     record: Record,
     quoted: bool,
 }
 
-fn judge(record: &[u8], line: u64) -> Judged {
+fn look_at(record: &[u8], line: u64) -> Seen {
     let quoted = record.contains(&b'"');
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
     let quotes = match if quoted { quotes::judge(record) } else { Quotes::Sound } {
@@ -156,7 +156,7 @@ fn judge(record: &[u8], line: u64) -> Judged {
         }
         Quotes::Unclosed { opened } => QuoteLines::Unclosed { opened: line_of(opened) },
     };
-    Judged { record: Record { line, quotes, bytes: record.len() }, quoted }
+    Seen { record: Record { line, quotes, bytes: record.len() }, quoted }
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
