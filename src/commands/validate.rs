@@ -68,7 +68,7 @@ fn check(
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
         }
-        Ok(!report.is_broken())
+        Ok::<_, Failure>(!report.is_broken())
     })?;
     if let Some(error) = &ended.error {
         report.add(Finding::of_error(error, ended.rows + 1));

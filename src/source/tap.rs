@@ -149,14 +149,15 @@ struct Seen {
 fn look_at(record: &[u8], line: u64) -> Seen {
     let quoted = record.contains(&b'"');
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
-    let quotes = match if quoted { quotes::judge(record) } else { Quotes::Sound } {
+    let judged = if quoted { quotes::judge(record) } else { Quotes::Sound };
+    let lines = match judged {
         Quotes::Sound => QuoteLines::Sound,
         Quotes::Stray { opened, closed } => {
             QuoteLines::Stray { opened: line_of(opened), closed: line_of(closed) }
         }
         Quotes::Unclosed { opened } => QuoteLines::Unclosed { opened: line_of(opened) },
     };
-    Seen { record: Record { line, quotes, bytes: record.len() }, quoted }
+    Seen { record: Record { line, quotes: lines, bytes: record.len() }, quoted }
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
