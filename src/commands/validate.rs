@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ::csv::ByteRecord;
-
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
@@ -13,6 +11,7 @@ use crate::jobs::rules::issues::IssueColumns;
 use crate::jobs::rules::{Identity, Kind};
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
+use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
 use crate::source::header::{ColumnError, Header};
 use crate::source::{Input, SourceError};
@@ -62,36 +61,22 @@ fn check(
 ) -> Result<(u64, bool), Failure> {
     let scratch = Scratch(std::env::temp_dir());
     let mut duplicates = Duplicates::new(&scratch.0);
-    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
-    let mut rows = 0;
-    let complete = loop {
-        if limit.is_some_and(|limit| rows >= limit) || report.is_broken() {
-            break false;
+    let ended = each_row(file, limit, |row, problem| {
+        if let Some(problem) = problem {
+            report.add(Finding::of_problem(row, problem));
+        } else if let Some(Identity { key, values }) = rules.judge(row, &mut |finding| report.add(finding)) {
+            let place = Place { row: row.number, line: Some(row.line) };
+            duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
         }
-        match file.read_into(&mut row) {
-            Ok(None) => break true,
-            Ok(Some(Ok(()))) => {
-                rows += 1;
-                if let Some(Identity { key, values }) = rules.judge(&row, &mut |finding| report.add(finding))
-                {
-                    let place = Place { row: row.number, line: Some(row.line) };
-                    duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
-                }
-            }
-            Ok(Some(Err(problem))) => {
-                rows += 1;
-                report.add(Finding::of_problem(&row, &problem));
-            }
-            Err(error) => {
-                report.add(Finding::of_error(&error, rows + 1));
-                break false;
-            }
-        }
-    };
+        Ok::<_, Failure>(!report.is_broken())
+    })?;
+    if let Some(error) = &ended.error {
+        report.add(Finding::of_error(error, ended.rows + 1));
+    }
     for duplicate in duplicates.finish().map_err(|error| scratch.failed(&error))? {
         report.add(rules.duplicate(duplicate.map_err(|error| scratch.failed(&error))?));
     }
-    Ok((rows, complete))
+    Ok((ended.rows, ended.complete))
 }
 
 /// The rules of a kind, with the columns that they look at.
