@@ -226,7 +226,8 @@ mod tests {
             let period = Duration::from_secs(seconds);
             let n = calls * 5;
             let times = departures(rate(calls, period), &vec![0; n as usize + 1]);
-            let used = f64::from(n) / times[n as usize].as_secs_f64() / (f64::from(calls) / period.as_secs_f64());
+            let used =
+                f64::from(n) / times[n as usize].as_secs_f64() / (f64::from(calls) / period.as_secs_f64());
             assert!(used >= 0.95, "{calls} in {seconds} s: {used}");
         }
     }

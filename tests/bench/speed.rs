@@ -39,8 +39,20 @@ pub(crate) fn run() -> Vec<Measure> {
         })
         .collect();
     let growth = a_row[2] / a_row[0];
-    measures.push(Measure::at_most("time a row at 1,000,000 rows over that at 10,000", growth, "", 1.2, "flat"));
-    measures.push(Measure::at_most("peak memory, 1,000,000 rows", ran.peak_mib, " MiB", 64.0, "at most 64 MiB"));
+    measures.push(Measure::at_most(
+        "time a row at 1,000,000 rows over that at 10,000",
+        growth,
+        "",
+        1.2,
+        "flat",
+    ));
+    measures.push(Measure::at_most(
+        "peak memory, 1,000,000 rows",
+        ran.peak_mib,
+        " MiB",
+        64.0,
+        "at most 64 MiB",
+    ));
     measures.push(resume(folder.path(), &listen));
     measures
 }

@@ -43,7 +43,9 @@ impl World {
                 .map(|user| format!("\"DEVU-{user}\""))
                 .collect();
             let members = members.join(",");
-            format!(r#"{{"number": {group}, "name": "Group {group}", "member_type": "dev_user", "members": [{members}]}}"#)
+            format!(
+                r#"{{"number": {group}, "name": "Group {group}", "member_type": "dev_user", "members": [{members}]}}"#
+            )
         });
         json.push_str(r#"], "issues": ["#);
         let issues = self.rows * (1 + self.others);
@@ -57,7 +59,8 @@ impl World {
 
     /// Writes the input alone.
     pub(crate) fn write_csv(&self, csv: &Path) {
-        let mut text = String::from("issue_id,creator_user_id,assigned_group,creator_group,title,opened_at\n");
+        let mut text =
+            String::from("issue_id,creator_user_id,assigned_group,creator_group,title,opened_at\n");
         for row in 0..self.rows {
             // A multiplier without common factors visits every row once, in no order.
             let place = if self.in_order { row } else { (row * 7_368_787 + 13) % self.rows };
