@@ -158,13 +158,17 @@ where
             self.halt.with(failure);
         }
         let Some((batch, place)) = self.places.remove(&id) else { return };
-        let end = applied.outcome.map_or(End::Withdrawn, End::Settled);
+        self.end(batch, place, applied.outcome.map_or(End::Withdrawn, End::Settled)).await;
+        self.finish_if_whole(batch).await;
+    }
+
+    /// A change ended: tells of it and settles its row.
+    async fn end(&mut self, batch: u64, place: usize, end: End<C>) {
         if let Some((row, key, _)) = self.open.get(&batch).and_then(|open| open.rows.get(place)) {
             let (row, key) = (*row, key.clone());
             self.tell(row, &key, &end).await;
         }
         self.settle(batch, place, end);
-        self.finish_if_whole(batch).await;
     }
 
     fn settle(&mut self, batch: u64, place: usize, end: End<C>) {
@@ -231,7 +235,7 @@ where
         self.in_flight.abort_all();
         for (_, (batch, place)) in std::mem::take(&mut self.places) {
             let text = format!("no answer within {} s of the stop", self.config.grace.as_secs());
-            self.settle(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text)));
+            self.end(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text))).await;
         }
         // Batches that were prepared but not begun: their intents are in the journal.
         while let Some(batch) = prepared.recv().await {

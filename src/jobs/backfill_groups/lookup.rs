@@ -335,3 +335,7 @@ pub(super) fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;
