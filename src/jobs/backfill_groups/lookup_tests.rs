@@ -143,6 +143,18 @@ async fn a_value_that_is_too_old_is_read_again() {
 }
 
 #[tokio::test]
+async fn a_list_under_way_is_not_begun_anew() {
+    let sandbox = sandbox(2, 300, &[]).await;
+    let (mut lookup, client) = lookup(&sandbox);
+    lookup.states(wanted(2, 1..=10)).await.unwrap();
+    let long_ago = SystemTime::now() - KEPT_AGE;
+    lookup.kept.values_mut().for_each(|present| present.read_at.1 = long_ago);
+    lookup.lists[0].began.1 = long_ago;
+    assert_eq!(present(&lookup.states(wanted(2, 99..=110)).await.unwrap()), 12);
+    assert_eq!(calls(&client), (2, 2), "the second page, and what the first one held too long ago");
+}
+
+#[tokio::test]
 async fn what_is_kept_has_a_bound() {
     let sandbox = sandbox(1, 1, &[]).await;
     let (mut lookup, _) = lookup(&sandbox);
