@@ -101,20 +101,24 @@ impl Settings {
             10.0,
             0.001..=3600.0,
         );
-        let max_retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
+        let max_retries =
+            from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
         let backoff = from.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
         let threshold = from.number("BREAKER_THRESHOLD", None, 10, 1..=10_000);
         let cooldown = from.seconds("BREAKER_COOLDOWN", None, 5.0, 0.001..=60.0);
         let probes = from.number("BREAKER_PROBES", None, 6, 1..=1000);
-        let batch_size = from.number("BATCH_SIZE", flag("batch-size", batch.batch_size.as_ref()), 100, 1..=10_000);
-        let concurrency = from.number("CONCURRENCY", flag("concurrency", batch.concurrency.as_ref()), 8, 1..=256);
-        let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", batch.max_errors.as_ref()), "", |text| {
-            if text.is_empty() {
-                Ok(None)
-            } else {
-                MaxErrors::from_str(text).map(Some).map_err(str::to_owned)
-            }
-        });
+        let batch_size =
+            from.number("BATCH_SIZE", flag("batch-size", batch.batch_size.as_ref()), 100, 1..=10_000);
+        let concurrency =
+            from.number("CONCURRENCY", flag("concurrency", batch.concurrency.as_ref()), 8, 1..=256);
+        let max_errors =
+            from.parsed("MAX_ERRORS", flag("max-errors", batch.max_errors.as_ref()), "", |text| {
+                if text.is_empty() {
+                    Ok(None)
+                } else {
+                    MaxErrors::from_str(text).map(Some).map_err(str::to_owned)
+                }
+            });
         let max_batch_failures = from.number(
             "MAX_BATCH_FAILURES",
             flag("max-batch-failures", batch.max_batch_failures.as_ref()),

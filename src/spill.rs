@@ -59,7 +59,7 @@ impl Sorter {
     /// The records in ascending order. Fails when the disk does.
     pub fn finish(mut self) -> io::Result<Sorted> {
         if self.levels.is_empty() {
-            self.buffer.sort_unstable();
+            sort(&mut self.buffer);
             return Ok(Sorted(Source::Memory(self.buffer.into_iter())));
         }
         self.spill()?;
@@ -80,7 +80,7 @@ impl Sorter {
 
     /// Writes the buffer out, and merges the files of a level when there are as many as can be merged at once.
     fn spill(&mut self) -> io::Result<()> {
-        self.buffer.sort_unstable();
+        sort(&mut self.buffer);
         let mut file = RunWriter::new(&self.folder)?;
         for record in &self.buffer {
             file.write(record)?;
@@ -109,6 +109,12 @@ impl Sorter {
         }
         file.finish()
     }
+}
+
+/// Sorts as arrays compare, but by their first two numbers as one: the processor does that without branching.
+fn sort(records: &mut [Record]) {
+    let front = |record: &Record| u128::from(record[0]) << 64 | u128::from(record[1]);
+    records.sort_unstable_by(|a, b| front(a).cmp(&front(b)).then(a[2].cmp(&b[2])));
 }
 
 /// The records of a [`Sorter`] in ascending order. An error of the disk ends it.

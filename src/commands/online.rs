@@ -1,7 +1,146 @@
-//! stub
+//! `validate`, with what only DevRev can tell: whether the groups and creators that an input names exist.
+
+use super::connect::Connection;
+use super::preflight::source_failure;
+use super::validate;
 use crate::cli;
+use crate::devrev::dev_users::DevUsersGet;
+use crate::devrev::error::ErrorKind;
+use crate::devrev::ids::{Key, ObjectType};
+use crate::devrev::read_only::ReadOnly;
 use crate::exit::{Exit, Failure};
-/// x
-pub async fn validate(_args: cli::Validate, _global: cli::Global) -> Result<Exit, Failure> {
-    Ok(Exit::Ok)
+use crate::jobs::backfill_groups::membership::Membership;
+use crate::jobs::failing;
+use crate::jobs::rules::Kind;
+use crate::jobs::rules::finding::{Finding, Rule};
+use crate::settings::Settings;
+use crate::source::Input;
+use crate::stop::Stop;
+use futures_util::{StreamExt, stream};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+
+/// `dev-users.get` calls at once.
+const GETS_AT_ONCE: usize = 8;
+
+/// Users and groups that are asked about; an input that names more is asked in parts.
+const MOST_MENTIONED: usize = 200_000;
+
+/// Runs `validate`.
+pub async fn validate(args: cli::Validate, global: cli::Global) -> Result<Exit, Failure> {
+    let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
+    let handle = tokio::runtime::Handle::current();
+    let work = move || {
+        // The spool of standard input goes when this ends: nothing is resumed.
+        let spool = tempfile::tempdir().map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
+        })?;
+        let input = if args.csv == Path::new("-") {
+            Input::stdin(&spool.path().join("input.csv")).map_err(|error| source_failure(&error))?
+        } else {
+            Input::file(&args.csv)
+        };
+        let kind = args.kind.map(|kind| match kind {
+            cli::Kind::Groups => Kind::Groups,
+            cli::Kind::Contacts => Kind::Contacts,
+        });
+        let ask = |mentioned: &Mentioned| match &settings {
+            Some(settings) => handle.block_on(mentioned.absent(settings, args.sandbox)),
+            None => Ok(Vec::new()),
+        };
+        let ask: Option<&validate::Ask<'_>> = if settings.is_some() { Some(&ask) } else { None };
+        // Not locked: whoever logs meanwhile writes to standard error.
+        validate::run(&input, kind, args.limit, global.json, ask, &mut io::stdout())
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?
+}
+
+/// Where a user or a group is first named.
+#[derive(Debug)]
+struct Mention {
+    row: u64,
+    line: u64,
+    column: &'static str,
+    text: Box<str>,
+}
+
+/// The users and groups that an input names, each once.
+#[derive(Debug, Default)]
+pub struct Mentioned {
+    places: FxHashMap<Key, Mention>,
+    /// Whether there were more than can be asked about.
+    cut: bool,
+}
+
+impl Mentioned {
+    /// Notes that a row names an object.
+    pub fn note(&mut self, key: Key, row: u64, line: u64, column: &'static str, text: &str) {
+        if self.places.len() >= MOST_MENTIONED && !self.places.contains_key(&key) {
+            self.cut = true;
+            return;
+        }
+        self.places.entry(key).or_insert_with(|| Mention { row, line, column, text: text.into() });
+    }
+
+    /// What DevRev does not have, as findings in the order of the rows.
+    async fn absent(&self, settings: &Settings, sandbox: bool) -> Result<Vec<Finding>, Failure> {
+        let connection = Connection::open(settings, sandbox, &Stop::default()).await?;
+        connection.identity().await?;
+        let client = connection.client.read_only();
+        let membership = Membership::fetch(&client).await.map_err(|error| unasked(&error))?;
+        let mut absent = Vec::new();
+        let mut users = Vec::new();
+        for (key, mention) in &self.places {
+            match key.object() {
+                ObjectType::Group if membership.group(key).is_none() => {
+                    absent.push(mention.finding("DevRev lists no such group".to_owned()));
+                }
+                // A member of a group exists; of users that are in none only dev users can be asked about.
+                ObjectType::DevUser if !membership.knows(key) => users.push(mention),
+                _ => {}
+            }
+        }
+        let asked = users.into_iter().map(|mention| exists(&client, mention));
+        let mut answers = stream::iter(asked).buffer_unordered(GETS_AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            absent.extend(answer?);
+        }
+        absent.sort_by_key(|finding| finding.row);
+        if self.cut {
+            tracing::warn!(
+                "more than {MOST_MENTIONED} users and groups are named: DevRev was asked about the first"
+            );
+        }
+        Ok(absent)
+    }
+}
+
+impl Mention {
+    fn finding(&self, message: String) -> Finding {
+        Finding {
+            row: self.row,
+            line: Some(self.line),
+            column: Some(Cow::Borrowed(self.column)),
+            rule: Rule::NotInDevRev,
+            value: self.text.to_string(),
+            message,
+        }
+    }
+}
+
+async fn exists(client: &ReadOnly, mention: &Mention) -> Result<Option<Finding>, Failure> {
+    match client.call(&DevUsersGet { id: mention.text.to_string() }).await {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(Some(mention.finding(error.to_string()))),
+        Err(error) => Err(unasked(&error)),
+    }
+}
+
+fn unasked(error: &crate::devrev::error::ApiError) -> Failure {
+    failing::ends_run(error)
+        .unwrap_or_else(|| Failure::new(Exit::Stopped, format!("DevRev could not be asked: {error}")))
 }

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ::csv::ByteRecord;
-
+use super::online::Mentioned;
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
@@ -13,12 +12,18 @@ use crate::jobs::rules::issues::IssueColumns;
 use crate::jobs::rules::{Identity, Kind};
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
+use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
 use crate::source::header::{ColumnError, Header};
 use crate::source::{Input, SourceError};
 
+/// Asks DevRev about what an input names; returns what it does not have.
+pub type Ask<'a> = dyn Fn(&Mentioned) -> Result<Vec<Finding>, Failure> + 'a;
+
 /// Checks the first `limit` rows of an input, or all, and writes what is found to `out`: a summary, or every
 /// finding as JSON. Where no kind is given the header tells it.
+///
+/// With `ask`, an input of issues is also held against DevRev.
 ///
 /// The outcome is [`Exit::InvalidInput`] when anything is wrong with it. Fails when the input cannot be got at
 /// ([`Exit::Usage`]), when its header is not one to go by ([`Exit::InvalidInput`]), or when a temporary file
@@ -28,6 +33,7 @@ pub fn run(
     kind: Option<Kind>,
     limit: Option<u64>,
     json: bool,
+    ask: Option<&Ask<'_>>,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut file = input.open().map_err(|error| not_opened(&error))?;
@@ -40,8 +46,13 @@ pub fn run(
     let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;
 
     let mut report = Report::new(json, out);
-    let (rows, complete) = check(&mut file, &rules, limit, &mut report)?;
-    // What only DevRev can tell (`--online`) belongs here: it adds its findings to the same report.
+    let mut mentioned = ask.map(|_| Mentioned::default());
+    let (rows, complete) = check(&mut file, &rules, limit, &mut report, mentioned.as_mut())?;
+    if let (Some(ask), Some(mentioned)) = (ask, &mentioned) {
+        for finding in ask(mentioned)? {
+            report.add(finding);
+        }
+    }
 
     let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
     let validated = Validated { input: input.name(), argument: input.argument(), kind, rows, complete };
@@ -59,39 +70,44 @@ fn check(
     rules: &Rules,
     limit: Option<u64>,
     report: &mut Report<'_>,
+    mut mentioned: Option<&mut Mentioned>,
 ) -> Result<(u64, bool), Failure> {
     let scratch = Scratch(std::env::temp_dir());
     let mut duplicates = Duplicates::new(&scratch.0);
-    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
-    let mut rows = 0;
-    let complete = loop {
-        if limit.is_some_and(|limit| rows >= limit) || report.is_broken() {
-            break false;
+    let ended = each_row(file, limit, |row, problem| {
+        if let (None, Some(mentioned), Rules::Issues(columns)) = (problem, &mut mentioned, rules) {
+            mention(mentioned, columns, row);
         }
-        match file.read_into(&mut row) {
-            Ok(None) => break true,
-            Ok(Some(Ok(()))) => {
-                rows += 1;
-                if let Some(Identity { key, values }) = rules.judge(&row, &mut |finding| report.add(finding))
-                {
-                    let place = Place { row: row.number, line: Some(row.line) };
-                    duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
-                }
-            }
-            Ok(Some(Err(problem))) => {
-                rows += 1;
-                report.add(Finding::of_problem(&row, &problem));
-            }
-            Err(error) => {
-                report.add(Finding::of_error(&error, rows + 1));
-                break false;
-            }
+        if let Some(problem) = problem {
+            report.add(Finding::of_problem(row, problem));
+        } else if let Some(Identity { key, values }) = rules.judge(row, &mut |finding| report.add(finding)) {
+            let place = Place { row: row.number, line: Some(row.line) };
+            duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
         }
-    };
+        Ok::<_, Failure>(!report.is_broken())
+    })?;
+    if let Some(error) = &ended.error {
+        report.add(Finding::of_error(error, ended.rows + 1));
+    }
     for duplicate in duplicates.finish().map_err(|error| scratch.failed(&error))? {
         report.add(rules.duplicate(duplicate.map_err(|error| scratch.failed(&error))?));
     }
-    Ok((rows, complete))
+    Ok((ended.rows, ended.complete))
+}
+
+/// Notes the users and groups that a good row names.
+fn mention(mentioned: &mut Mentioned, columns: &IssueColumns, row: &Row) {
+    let Some(issue) = columns.judge(row, &mut |_| ()).item else { return };
+    let named = [
+        (Some(issue.creator), Some(columns.creator)),
+        (Some(issue.assigned_group), Some(columns.assigned_group)),
+        (issue.creator_group, columns.creator_group),
+    ];
+    for (object, column) in named {
+        if let (Some(object), Some(column)) = (object, column) {
+            mentioned.note(object.key(), row.number, row.line, column.name, column.text(row));
+        }
+    }
 }
 
 /// The rules of a kind, with the columns that they look at.

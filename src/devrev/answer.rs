@@ -67,6 +67,8 @@ fn one_line(text: &str) -> String {
 /// What an answer says of the rate limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RateHeaders {
+    /// Calls that a window allows (`X-Ratelimit-Limit`).
+    pub limit: Option<u64>,
     /// Calls left in this window (`X-Ratelimit-Remaining`).
     pub remaining: Option<u64>,
     /// Time until the window ends, from `X-Ratelimit-Reset` (seconds since the epoch) less the answer's
@@ -83,7 +85,7 @@ impl RateHeaders {
             let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             Duration::from_secs(reset).saturating_sub(now).min(LONGEST_WINDOW)
         });
-        Self { remaining, resets_in }
+        Self { limit: number(headers, "x-ratelimit-limit"), remaining, resets_in }
     }
 }
 
@@ -138,7 +140,10 @@ mod tests {
             ("x-ratelimit-remaining", "7"),
             ("x-ratelimit-reset", &reset),
         ]));
-        assert_eq!(read, RateHeaders { remaining: Some(7), resets_in: Some(Duration::from_secs(42)) });
+        assert_eq!(
+            read,
+            RateHeaders { limit: None, remaining: Some(7), resets_in: Some(Duration::from_secs(42)) }
+        );
     }
 
     #[test]

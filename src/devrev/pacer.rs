@@ -1,9 +1,11 @@
-//! When a call may go out: a token bucket for the allowed rate, and a gate that DevRev's own answers close.
+//! When a call may go out: a token bucket that spreads the calls, a window that bounds them, and a gate that
+//! DevRev's own answers close.
 //!
-//! The bucket is governor's, set so that no window of the period, wherever it begins, holds more than the
-//! allowed calls: with a burst `b` and a call every `T`, a window `P` holds at most `b + floor(P / T)`, so
-//! `T` is a little over `P / (N - b + 1)`. The little is for the network: calls that leave evenly do not
-//! arrive evenly.
+//! The bucket is governor's. On its own it would let more through than allowed: N tokens of a full bucket and
+//! the N that come in during the next period. So it only spreads, and the bound is the window: a call may go
+//! out when fewer than N others are in flight or were answered within the last period. A call arrives at
+//! DevRev before its answer comes back, so however long each takes on its way, no period of DevRev's clock
+//! sees more than N.
 
 use super::answer::RateHeaders;
 use crate::stop::Stop;
@@ -11,15 +13,13 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-
-/// How much longer than needed the time between two calls is: 3 % of the period is left for calls that
-/// arrive later than they left, and 97 % of the rate is used.
-const SLACK: f64 = 1.03;
 
 /// A rate: so many calls in any window of so long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,15 +31,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Calls that may follow one another without a pause: 1 % of a window, so that a high rate does not
+    /// Calls that may follow one another without a pause: 2 % of a window, so that a high rate does not
     /// depend on how exactly this machine sleeps.
-    fn burst(self) -> u32 {
-        1 + self.calls.get() / 100
-    }
-
-    /// The time between two calls that the bucket lets through once the burst is used up.
-    pub fn interval(self) -> Duration {
-        self.period.mul_f64(SLACK) / (self.calls.get() - self.burst() + 1)
+    fn burst(self) -> NonZeroU32 {
+        NonZeroU32::MIN.saturating_add(self.calls.get() / 50)
     }
 }
 
@@ -57,15 +52,25 @@ impl Clock for TokioClock {
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
+/// What the pacer knows of the calls.
+#[derive(Debug, Default)]
+struct Calls {
+    in_flight: usize,
+    /// When those of the last period were answered, the oldest first; empty without a rate.
+    answered: VecDeque<Instant>,
+    /// The time until which DevRev wants no calls.
+    closed_until: Option<Instant>,
+}
+
 /// Lets calls out one by one.
 #[derive(Debug)]
 pub struct Pacer {
-    bucket: Option<(Bucket, TokioClock)>,
-    /// The time until which DevRev wants no calls.
-    gate: Mutex<Option<Instant>>,
-    /// Callers queue here in the order in which they came; only the first of them sleeps.
+    rate: Option<(Rate, Bucket, TokioClock)>,
+    calls: Mutex<Calls>,
+    /// Told of every answer.
+    answers: Notify,
+    /// Callers queue here in the order in which they came; only the first of them waits.
     turn: tokio::sync::Mutex<()>,
-    in_flight: AtomicU64,
     waited_micros: AtomicU64,
     stop: Stop,
 }
@@ -76,28 +81,45 @@ pub(super) struct Permit<'a>(&'a Pacer);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let mut calls = self.0.calls();
+        calls.in_flight -= 1;
+        if self.0.rate.is_some() {
+            calls.answered.push_back(Instant::now());
+        }
+        drop(calls);
+        self.0.answers.notify_one();
     }
+}
+
+/// What the next call waits for.
+enum Wait {
+    /// A time.
+    Until(Instant),
+    /// The answer to a call in flight.
+    Answer,
 }
 
 impl Pacer {
     /// A pacer for this rate; without one, only DevRev's own answers slow the client.
     pub fn new(rate: Option<Rate>, stop: Stop) -> Self {
-        let bucket = rate.map(|rate| {
+        let rate = rate.map(|rate| {
             let clock = TokioClock(Instant::now());
-            let burst = NonZeroU32::new(rate.burst()).unwrap_or(NonZeroU32::MIN);
-            let interval = rate.interval().max(Duration::from_nanos(1));
+            let interval = (rate.period / rate.calls.get()).max(Duration::from_nanos(1));
             let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_second(rate.calls));
-            (RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone()), clock)
+            (rate, RateLimiter::direct_with_clock(quota.allow_burst(rate.burst()), clock.clone()), clock)
         });
         Self {
-            bucket,
-            gate: Mutex::new(None),
+            rate,
+            calls: Mutex::default(),
+            answers: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
-            in_flight: AtomicU64::new(0),
             waited_micros: AtomicU64::new(0),
             stop,
         }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a call may go out; `None` when the run is being stopped.
@@ -106,38 +128,52 @@ impl Pacer {
         if self.stop.is_set() {
             return None;
         }
-        while let Some(until) = self.not_before() {
+        while let Some(wait) = self.not_yet() {
             let since = Instant::now();
-            let over = self.stop.race(sleep_until(until)).await;
+            let over = match wait {
+                Wait::Until(time) => self.stop.race(sleep_until(time)).await,
+                Wait::Answer => self.stop.race(self.answers.notified()).await,
+            };
             let waited = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.waited_micros.fetch_add(waited, Ordering::Relaxed);
             over?;
         }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Permit(self))
     }
 
-    /// The time to wait for before asking again; `None` takes a token.
-    fn not_before(&self) -> Option<Instant> {
+    /// What to wait for before asking again; `None` counts the call as in flight.
+    fn not_yet(&self) -> Option<Wait> {
         let now = Instant::now();
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        match *gate {
-            Some(until) if until > now => return Some(until),
-            _ => *gate = None,
+        let mut calls = self.calls();
+        match calls.closed_until {
+            Some(until) if until > now => return Some(Wait::Until(until)),
+            _ => calls.closed_until = None,
         }
-        drop(gate);
-        let (bucket, clock) = self.bucket.as_ref()?;
-        let wait = bucket.check().err()?.wait_time_from(clock.now());
-        // tokio's timers tick in milliseconds: a shorter sleep would only spin.
-        Some(now + wait.max(Duration::from_micros(100)))
+        if let Some((rate, bucket, clock)) = &self.rate {
+            if let Some(wait) = calls.window_full(rate, now) {
+                return Some(wait);
+            }
+            if let Err(not_until) = bucket.check() {
+                // tokio's timers tick in milliseconds: a shorter sleep would only spin.
+                let wait = not_until.wait_time_from(clock.now()).max(Duration::from_micros(100));
+                return Some(Wait::Until(now + wait));
+            }
+        }
+        calls.in_flight += 1;
+        None
     }
 
     /// Takes in what an answer says of the limit: with no more calls left than are in flight besides this
-    /// one, the next would be refused, so the gate closes until the window ends.
+    /// one, the next would be refused, so the gate closes until DevRev's window ends. Unless all that was
+    /// used up was used by this client within its own last window: that is bounded already.
     pub(super) fn heed(&self, headers: RateHeaders) {
         let (Some(remaining), Some(resets_in)) = (headers.remaining, headers.resets_in) else { return };
-        let others = self.in_flight.load(Ordering::Relaxed).saturating_sub(1);
-        if remaining <= others {
+        let calls = self.calls();
+        let others = calls.in_flight.saturating_sub(1) as u64;
+        let ours = (calls.in_flight + calls.answered.len()) as u64;
+        drop(calls);
+        let all_ours = headers.limit.is_some_and(|limit| limit.saturating_sub(remaining) <= ours);
+        if remaining <= others && !(self.rate.is_some() && all_ours) {
             self.close_for(resets_in);
         }
     }
@@ -145,21 +181,34 @@ impl Pacer {
     /// Closes the gate for a time (a 429's Retry-After); the longest such time counts.
     pub(super) fn close_for(&self, time: Duration) {
         let until = Instant::now() + time;
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if gate.is_none_or(|now| now < until) {
-            *gate = Some(until);
+        let mut calls = self.calls();
+        if calls.closed_until.is_none_or(|now| now < until) {
+            calls.closed_until = Some(until);
         }
     }
 
     /// How long the gate stays closed from now on, if it is.
     pub fn closed_for(&self) -> Option<Duration> {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.and_then(|until| until.checked_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        let until = self.calls().closed_until?;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// The time in which no call went out because of the limit.
+    /// The time in which no call went out because of a limit.
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.waited_micros.load(Ordering::Relaxed))
+    }
+}
+
+impl Calls {
+    /// What to wait for while the window holds as many calls as it may.
+    fn window_full(&mut self, rate: &Rate, now: Instant) -> Option<Wait> {
+        while self.answered.front().is_some_and(|answered| *answered + rate.period <= now) {
+            self.answered.pop_front();
+        }
+        if self.in_flight + self.answered.len() < rate.calls.get() as usize {
+            return None;
+        }
+        Some(self.answered.front().map_or(Wait::Answer, |oldest| Wait::Until(*oldest + rate.period)))
     }
 }
 
@@ -177,18 +226,22 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
     }
 
-    /// Lets callers come at these times (milliseconds after one another) and returns when each went out.
-    fn departures(rate: Rate, gaps: &[u64]) -> Vec<Duration> {
+    /// Lets callers come at these times after one another, each call taking so long to arrive and so long
+    /// to be answered (all in milliseconds), and returns when each arrived.
+    fn arrivals(rate: Rate, calls: &[(u64, u64, u64)]) -> Vec<Duration> {
         runtime().block_on(async {
             let pacer = Arc::new(Pacer::new(Some(rate), Stop::default()));
             let start = Instant::now();
             let mut callers = Vec::new();
-            for gap in gaps {
-                tokio::time::sleep(Duration::from_millis(*gap)).await;
+            for (gap, there, back) in calls.iter().copied() {
+                tokio::time::sleep(Duration::from_millis(gap)).await;
                 let pacer = pacer.clone();
                 callers.push(tokio::spawn(async move {
-                    drop(pacer.permit().await.unwrap());
-                    start.elapsed()
+                    let _permit = pacer.permit().await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(there)).await;
+                    let arrived = start.elapsed();
+                    tokio::time::sleep(Duration::from_millis(back)).await;
+                    arrived
                 }));
             }
             let mut times = Vec::new();
@@ -205,17 +258,21 @@ mod tests {
         (0..times.len()).map(within).max().unwrap_or(0)
     }
 
+    fn often_nothing(most: u64) -> impl Strategy<Value = u64> {
+        prop_oneof![4 => Just(0u64), 1 => 0..most]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_window_holds_more_than_the_limit(
+        fn no_window_sees_more_than_the_limit_however_long_calls_travel(
             calls in 1u32..400,
             period_ms in 200u64..20_000,
-            gaps in proptest::collection::vec(prop_oneof![4 => Just(0u64), 1 => 0u64..3_000], 1..900),
+            callers in proptest::collection::vec((often_nothing(3000), often_nothing(500), often_nothing(500)), 1..900),
         ) {
             let period = Duration::from_millis(period_ms);
-            let times = departures(rate(calls, period), &gaps);
-            prop_assert_eq!(times.len(), gaps.len());
+            let times = arrivals(rate(calls, period), &callers);
+            prop_assert_eq!(times.len(), callers.len());
             prop_assert!(most_in_a_window(&times, period) <= calls as usize);
         }
     }
@@ -225,8 +282,9 @@ mod tests {
         for (calls, seconds) in [(1, 1), (10, 10), (45, 60), (50, 10), (1000, 10), (2000, 10)] {
             let period = Duration::from_secs(seconds);
             let n = calls * 5;
-            let times = departures(rate(calls, period), &vec![0; n as usize + 1]);
-            let used = f64::from(n) / times[n as usize].as_secs_f64() / (f64::from(calls) / period.as_secs_f64());
+            let times = arrivals(rate(calls, period), &vec![(0, 1, 1); n as usize + 1]);
+            let used =
+                f64::from(n) / times[n as usize].as_secs_f64() / (f64::from(calls) / period.as_secs_f64());
             assert!(used >= 0.95, "{calls} in {seconds} s: {used}");
         }
     }
@@ -250,6 +308,7 @@ mod tests {
             let pacer = Pacer::new(None, Stop::default());
             let _first = pacer.permit().await.unwrap();
             let headers = |remaining| RateHeaders {
+                limit: Some(100),
                 remaining: Some(remaining),
                 resets_in: Some(Duration::from_secs(9)),
             };
@@ -258,6 +317,32 @@ mod tests {
             let _second = pacer.permit().await.unwrap();
             pacer.heed(headers(1));
             assert_eq!(pacer.closed_for(), Some(Duration::from_secs(9)));
+        });
+    }
+
+    #[test]
+    fn a_window_that_is_used_up_by_this_client_alone_closes_no_gate() {
+        runtime().block_on(async {
+            let pacer = Pacer::new(Some(rate(2, Duration::from_secs(10))), Stop::default());
+            let headers = |used: u64| RateHeaders {
+                limit: Some(2),
+                remaining: Some(2 - used),
+                resets_in: Some(Duration::from_secs(11)),
+            };
+            for used in 1..=2u64 {
+                let permit = pacer.permit().await.unwrap();
+                pacer.heed(headers(used));
+                drop(permit);
+                assert_eq!(pacer.closed_for(), None);
+            }
+            let _third = pacer.permit().await.unwrap();
+            pacer.close_for(Duration::ZERO);
+            pacer.heed(RateHeaders {
+                limit: Some(9),
+                remaining: Some(0),
+                resets_in: Some(Duration::from_secs(11)),
+            });
+            assert!(pacer.closed_for().is_some(), "somebody else used the rest");
         });
     }
 

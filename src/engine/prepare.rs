@@ -79,12 +79,23 @@ pub(super) async fn prepare<P: Planner>(
         };
         match done.await {
             Ok(batch) => {
-                if prepared.send(batch).await.is_err() {
-                    return;
+                if let Err(unsent) = prepared.send(batch).await {
+                    return withdraw(unsent.0, journal, &halt).await;
                 }
             }
             Err(failure) => return halt.with(failure),
         }
+    }
+}
+
+/// Takes back the intents of a batch that nobody carries out any more: its rows are as open as before.
+async fn withdraw<C>(batch: Prepared<C>, journal: Option<Journal>, halt: &Halt) {
+    let Some(journal) = journal else { return };
+    let changes = batch.entries.iter().filter(|entry| matches!(entry.verdict, Verdict::Change(_)));
+    let records = changes.map(|entry| Record::Withdrawn { row: entry.row }).collect();
+    if let Err(error) = journal.append(records).await {
+        // The rows stay in doubt, which costs a read each at resume.
+        halt.with(error.into());
     }
 }
 

@@ -6,7 +6,7 @@ use super::job::{Applier, Planner, Task};
 use super::limits::Limits;
 use super::prepare::{self, Prepared};
 use super::record::Recorder;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::journal::writer::Journal;
 use crate::stop::{Cause, Stop};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,9 +54,12 @@ pub(super) struct Halt {
 }
 
 impl Halt {
-    /// Ends the run with this failure, unless an earlier one has.
+    /// Ends the run with this failure, unless an earlier one has. One that only says that the run is being
+    /// stopped ([`Exit::Interrupted`]) is no cause of its own.
     pub(super) fn with(&self, failure: Failure) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        if failure.exit != Exit::Interrupted {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        }
         self.stop.set(Cause::Run);
     }
 }
@@ -107,7 +110,7 @@ where
             // A stage that panicked: a defect, and the journal says what is done.
             let error = reader.err().or(preparer.err()).or(recorder.err());
             let text = error.map(|error| error.to_string()).unwrap_or_default();
-            halt.with(Failure::new(crate::exit::Exit::Unexpected, format!("a defect: {text}")));
+            halt.with(Failure::new(Exit::Unexpected, format!("a defect: {text}")));
         }
     }
     let failure = halt.failure.lock().unwrap_or_else(PoisonError::into_inner).take();

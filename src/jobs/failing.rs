@@ -16,7 +16,7 @@ pub fn ends_run(error: &ApiError) -> Option<Failure> {
         ErrorKind::Throttled { .. } => {
             (Exit::Stopped, "DevRev wants to be left alone for longer than this tool waits: resume later")
         }
-        ErrorKind::Stopped => (Exit::Stopped, "the run is being stopped"),
+        ErrorKind::Stopped => (Exit::Interrupted, "the run is being stopped"),
         _ => return None,
     };
     Some(Failure::new(exit, format!("{what} ({error})")))

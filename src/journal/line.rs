@@ -5,8 +5,9 @@
 //! {"seq":18,"group":17,"at":"2026-11-22T03:45:00.123Z","type":"withdrawn","row":4}
 //! ```
 //!
-//! `seq` counts the lines from 1. `group` is the `seq` of the first line of the same write, and absent on that first
-//! line itself: it tells what one power cut may have damaged from what was safe before (see `scan`).
+//! `seq` counts the lines from 1. `group` is the `seq` of the first line of the same write, and absent on
+//! that first line itself: it tells what one power cut may have damaged from what was safe before (see
+//! `scan`).
 
 use super::record::{MAX_ROW, Outcome, Record, State};
 use serde::de::IgnoredAny;
@@ -26,8 +27,8 @@ enum Kind {
     Withdrawn,
 }
 
-/// A line, borrowed from a record that is written or from the text that is read. A member that is unknown or stands
-/// there twice is refused: what is added later comes with a new format of `run.json`.
+/// A line, borrowed from a record that is written or from the text that is read. A member that is unknown or
+/// stands there twice is refused: what is added later comes with a new format of `run.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
@@ -175,7 +176,8 @@ impl<'a> Line<'a> {
                 None => Reading::Record(line),
                 Some(problem) => Reading::Wrong(problem),
             },
-            // The parser stops at the first thing amiss: that may be a wrong member of what is no JSON further on.
+            // The parser stops at the first thing amiss: that may be a wrong member of what is no JSON
+            // further on.
             Err(error) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
                 Reading::Wrong(error.to_string())
             }

@@ -27,7 +27,8 @@ struct Holder {
 }
 
 impl RunLock {
-    /// Takes the lock. Fails at once with [`JournalError::Locked`], which names the process, when another has it.
+    /// Takes the lock. Fails at once with [`JournalError::Locked`], which names the process, when another has
+    /// it.
     pub fn take(run: &RunDir) -> Result<Self, JournalError> {
         let path = run.lock();
         let failed = || JournalError::io("lock", &path);

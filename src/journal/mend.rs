@@ -7,8 +7,9 @@ use super::run_dir::RunDir;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Appends a torn tail to `journal.torn` and cuts the journal back to its last good line; both are durable when this
-/// returns. Does nothing for a journal that is whole or was mended. The caller holds the run's lock.
+/// Appends a torn tail to `journal.torn` and cuts the journal back to its last good line; both are durable
+/// when this returns. Does nothing for a journal that is whole or was mended. The caller holds the run's
+/// lock.
 ///
 /// Killed half-way, it can be done again: the tail is then in `journal.torn` twice.
 pub fn mend(run: &RunDir, replay: &Replay) -> Result<(), JournalError> {

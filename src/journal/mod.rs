@@ -1,4 +1,5 @@
-//! A run's folder on disk: what was meant, what was sent and how it ended, so that any crash can be gone on from.
+//! A run's folder on disk: what was meant, what was sent and how it ended, so that any crash can be gone on
+//! from.
 //!
 //! - [`run_dir`]: the folder, its name and its files; [`lock`]: one process at a time; [`manifest`]: `run.json`.
 //! - [`record`]: what the journal says; `line`: how it stands in `journal.jsonl`.
@@ -10,6 +11,8 @@
 //! The journal knows rows, changes (as opaque JSON) and outcomes, and nothing of DevRev.
 
 pub mod atomic;
+#[cfg(test)]
+mod crash_tests;
 pub mod error;
 mod files;
 mod line;

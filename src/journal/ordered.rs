@@ -52,15 +52,15 @@ pub struct Words {
 }
 
 impl Words {
-    /// Reads the journal once to put its lines in order; what memory does not hold goes to unnamed files in the run's
-    /// folder. A torn tail is left out. Withdrawn rows are, too.
+    /// Reads the journal once to put its lines in order; what memory does not hold goes to unnamed files in
+    /// the run's folder. A torn tail is left out. Withdrawn rows are, too.
     ///
     /// Fails as [`Replay::read`](super::replay::Replay::read) does, and when the disk has no room to sort.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {
         let path = run.journal();
         let mut sorter = Sorter::new(run.path());
         let mut pushed = Ok(());
-        scan::scan(&path, |place, line| {
+        scan::scan(run, |place, line| {
             if pushed.is_ok() {
                 pushed = sorter.push([line.row, line.seq, place]);
             }
@@ -90,8 +90,8 @@ impl Words {
         Ok(None)
     }
 
-    /// Reads the line at a place. Rows are mostly in the order in which they were journalled: the buffer is kept when
-    /// the place is in it.
+    /// Reads the line at a place. Rows are mostly in the order in which they were journalled: the buffer is
+    /// kept when the place is in it.
     fn seek(&mut self, place: u64) -> io::Result<()> {
         self.reader.seek_relative(place.cast_signed().wrapping_sub(self.place.cast_signed()))?;
         self.line.clear();

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Replay {
     /// The number that the next line of the journal will have.
     pub next_seq: u64,
-    /// Rows by the name of their state: `planned`, `done`, `already`, `skipped`, `failed`, `unknown`. A state without
-    /// rows is absent. An intent without an outcome counts as `unknown`; a withdrawn row is not counted.
+    /// Rows by the name of their state: `planned`, `done`, `already`, `skipped`, `failed`, `unknown`. A state
+    /// without rows is absent. An intent without an outcome counts as `unknown`; a withdrawn row is not
+    /// counted.
     pub counts: BTreeMap<String, u64>,
     /// Rows by the name of their state and their reason, where they have one.
     pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
@@ -24,8 +25,8 @@ pub struct Replay {
     pub settled: RowSet,
     /// Rows that failed; they are settled, too.
     pub failed: RowSet,
-    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one was:
-    /// the last word is an intent, or an outcome that says `unknown`. None of them is settled.
+    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one
+    /// was: the last word is an intent, or an outcome that says `unknown`. None of them is settled.
     pub unknown: BTreeMap<u64, Option<Box<RawValue>>>,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
@@ -34,17 +35,13 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Reads a run's journal and changes nothing. Time follows the journal's length; memory, beyond two bytes and two
-    /// bits a row, only the rows whose state is unknown.
+    /// Reads a run's journal and changes nothing. Time follows the journal's length; memory, beyond two bytes
+    /// and two bits a row, only the rows whose state is unknown.
     ///
     /// Fails when the journal is missing, cannot be read or is damaged other than by a crash.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {
-        let path = run.journal();
-        if !path.try_exists().map_err(JournalError::io("read", &path))? {
-            return Err(JournalError::NoJournal { run: run.id().to_owned(), file: path });
-        }
         let mut words = LastWords::default();
-        let scanned = scan::scan(&path, |_, line| words.hear(line))?;
+        let scanned = scan::scan(run, |_, line| words.hear(line))?;
         let mut replay = words.sum();
         replay.next_seq = scanned.next_seq;
         replay.good_bytes = scanned.good_bytes;
@@ -64,10 +61,16 @@ const REASON_BITS: u32 = 13;
 const MAX_REASONS: usize = (1 << REASON_BITS) - 1;
 const OTHER: &str = "other";
 
+// What the three bits say.
 const OPEN: usize = 0;
 const PLANNED: usize = 1;
+const DONE: usize = 2;
+const ALREADY: usize = 3;
+const SKIPPED: usize = 4;
+const FAILED: usize = 5;
 const UNKNOWN: usize = 6;
-/// The names of the three bits. An intent is 7: it counts as unknown, too.
+const INTENT: usize = 7;
+/// The states as which they count.
 const NAMES: [&str; 8] = ["", "planned", "done", "already", "skipped", "failed", "unknown", "unknown"];
 
 #[derive(Debug, Default)]
@@ -87,13 +90,13 @@ impl LastWords {
         let (kind, reason) = match line.said() {
             Said::Withdrawn => (OPEN, 0),
             Said::Planned { .. } => (PLANNED, 0),
-            Said::Intent { .. } => (7, 0),
+            Said::Intent { .. } => (INTENT, 0),
             Said::Outcome(ended) => {
                 let kind = match ended.state {
-                    State::Done => 2,
-                    State::Already => 3,
-                    State::Skipped => 4,
-                    State::Failed => 5,
+                    State::Done => DONE,
+                    State::Already => ALREADY,
+                    State::Skipped => SKIPPED,
+                    State::Failed => FAILED,
                     State::Unknown => UNKNOWN,
                 };
                 (kind, ended.reason.map_or(0, |reason| self.reasons.number(reason)))
@@ -111,12 +114,12 @@ impl LastWords {
                 self.unknown.remove(&row);
             }
         }
-        if (PLANNED..UNKNOWN).contains(&kind) {
+        if (PLANNED..=FAILED).contains(&kind) {
             self.settled.insert(row)
         } else {
             self.settled.remove(row)
         };
-        if kind == 5 {
+        if kind == FAILED {
             self.failed.insert(row)
         } else {
             self.failed.remove(row)

@@ -65,8 +65,8 @@ impl RowSet {
     /// The rows in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.chunks.iter().flat_map(|(chunk, words)| {
-            let words = (chunk * CHUNK_ROWS..).step_by(BITS as usize).zip(words.iter());
-            words.flat_map(|(first, word)| {
+            (0u64..).zip(words.iter()).flat_map(move |(place, word)| {
+                let first = chunk * CHUNK_ROWS + place * BITS;
                 (0..BITS).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit)
             })
         })
@@ -91,18 +91,20 @@ fn place(row: u64) -> (u64, usize, u64) {
 
 /// Rows a chunk of words: a lone row costs 1 KiB.
 const PAGE_ROWS: u64 = 512;
+#[allow(clippy::cast_possible_truncation, reason = "512")]
+const PAGE_WORDS: usize = PAGE_ROWS as usize;
 
 /// A number of 16 bits for each row; 0 where none was set.
 #[derive(Debug, Default)]
 pub(super) struct RowWords {
-    pages: BTreeMap<u64, Box<[u16; PAGE_ROWS as usize]>>,
+    pages: BTreeMap<u64, Box<[u16; PAGE_WORDS]>>,
 }
 
 impl RowWords {
     /// Sets the word of a row; returns the one before.
     #[allow(clippy::cast_possible_truncation, reason = "less than PAGE_ROWS")]
     pub(super) fn replace(&mut self, row: u64, word: u16) -> u16 {
-        let page = self.pages.entry(row / PAGE_ROWS).or_insert_with(|| Box::new([0; PAGE_ROWS as usize]));
+        let page = self.pages.entry(row / PAGE_ROWS).or_insert_with(|| Box::new([0; PAGE_WORDS]));
         page.get_mut((row % PAGE_ROWS) as usize).map_or(0, |place| std::mem::replace(place, word))
     }
 }

@@ -13,8 +13,8 @@ const HINTS: usize = 3;
 /// How alike two IDs are (0 to 1) for one to be a slip for the other.
 const ALIKE: f64 = 0.9;
 
-/// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it began
-/// (UTC), the command, and four random hex digits.
+/// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it
+/// began (UTC), the command, and four random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     id: String,
@@ -28,13 +28,7 @@ impl RunDir {
         if !is_name {
             return Err(JournalError::CommandName(command.to_owned()));
         }
-        if !runs_dir.is_dir() {
-            files::private_folder()
-                .recursive(true)
-                .create(runs_dir)
-                .and_then(|()| files::sync_folder(files::folder_of(runs_dir)))
-                .map_err(JournalError::io("make the folder", runs_dir))?;
-        }
+        make(runs_dir).map_err(JournalError::io("make the folder", runs_dir))?;
         let stamp = now.format("%Y%m%d-%H%M%S");
         for _ in 0..MAX_TRIES {
             let id = format!("{stamp}-{command}-{:04x}", rand::random::<u16>());
@@ -102,6 +96,16 @@ impl RunDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a folder with those above it, durably.
+fn make(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.is_dir()).collect();
+    files::private_folder().recursive(true).create(folder)?;
+    missing
+        .into_iter()
+        .filter(|path| !path.as_os_str().is_empty())
+        .try_for_each(|path| files::sync_folder(files::folder_of(path)))
 }
 
 macro_rules! run_files {
@@ -191,6 +195,12 @@ mod tests {
         for path in [&runs, run.path()] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
         }
+    }
+
+    #[test]
+    fn the_runs_folder_may_be_a_bare_name() {
+        assert!(make(Path::new("src")).is_ok());
+        assert_eq!(files::folder_of(Path::new("runs")), Path::new("."));
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! Reads a journal line by line, and tells a tail that a crash tore from damage that no crash does.
 //!
-//! The writer begins a write only when the one before is durable. So a crash, a power cut included, can spoil nothing
-//! but the last write, of which no record was acknowledged: nobody acted on them. Its lines may be cut off; or, since
-//! a file system may store the parts of one write in any order, stretches of it may be missing, which reads as NUL.
+//! The writer begins a write only when the one before is durable. So a crash, a power cut included, can spoil
+//! nothing but the last write, of which no record was acknowledged: nobody acted on them. Its lines may be
+//! cut off; or, since a file system may store the parts of one write in any order, stretches of it may be
+//! missing, which reads as NUL.
 //!
-//! The rule: what follows the last good line is *torn* if it begins with something that is no JSON object, and no
-//! whole record comes after that, unless NUL stands between and the record says that it is of the same write (`group`).
-//! All else is *damage*, and refused: a whole record of a later write proves that the bad line was once durable; a
-//! whole object with a wrong number, an unknown type or a missing member was not left by a crash, last line or not.
-//! What the rule cannot see is damage to the very last write by something other than a crash: it is taken for torn.
+//! The rule: what follows the last good line is *torn* if it begins with something that is no JSON object,
+//! and no whole record comes after that, unless NUL stands between and the record says that it is of the same
+//! write (`group`). All else is *damage*, and refused: a whole record of a later write proves that the bad
+//! line was once durable; a whole object with a wrong number, an unknown type or a missing member was not
+//! left by a crash, last line or not. What the rule cannot see is damage to the very last write by something
+//! other than a crash: it is taken for torn.
 
 use super::error::JournalError;
 use super::line::{Line, MAX_LINE, Reading};
+use super::run_dir::RunDir;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// The end of a journal that a crash tore. Nothing in it was acknowledged.
@@ -35,9 +38,11 @@ pub(super) struct Scanned {
     pub(super) torn: Option<Torn>,
 }
 
-/// Gives `each` every record, with the place in bytes where its line begins, in order. Memory is that of one line.
-pub(super) fn scan(path: &Path, mut each: impl FnMut(u64, &Line<'_>)) -> Result<Scanned, JournalError> {
-    let file = File::open(path).map_err(JournalError::io("read", path))?;
+/// Gives `each` every record, with the place in bytes where its line begins, in order. Memory is that of one
+/// line.
+pub(super) fn scan(run: &RunDir, mut each: impl FnMut(u64, &Line<'_>)) -> Result<Scanned, JournalError> {
+    let path = &run.journal();
+    let file = open(run, path)?;
     let mut lines = Lines { path, reader: BufReader::with_capacity(256 << 10, file), place: 0, number: 0 };
     let mut piece = Vec::new();
     let (mut next_seq, mut group) = (1, 0);
@@ -70,6 +75,15 @@ pub(super) fn scan(path: &Path, mut each: impl FnMut(u64, &Line<'_>)) -> Result<
     }
 }
 
+fn open(run: &RunDir, path: &Path) -> Result<File, JournalError> {
+    File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            JournalError::NoJournal { run: run.id().to_owned(), file: path.to_owned() }
+        }
+        _ => JournalError::io("read", path)(error),
+    })
+}
+
 struct Lines<'a> {
     path: &'a Path,
     reader: BufReader<File>,
@@ -80,8 +94,8 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Reads a line, or a piece of what has no newline for too long; says whether it ended with one, which is taken
-    /// off. `None` at the end of the file.
+    /// Reads a line, or a piece of what has no newline for too long; says whether it ended with one, which is
+    /// taken off. `None` at the end of the file.
     fn next(&mut self, piece: &mut Vec<u8>) -> Result<Option<bool>, JournalError> {
         piece.clear();
         let limit = MAX_LINE as u64 + 1;
@@ -98,7 +112,8 @@ impl Lines<'_> {
         JournalError::Damaged { file: self.path.to_owned(), line: self.number, byte, problem }
     }
 
-    /// Judges all that follows from a piece of garbage that begins at `start`, where the line `next_seq` should be.
+    /// Judges all that follows from a piece of garbage that begins at `start`, where the line `next_seq`
+    /// should be.
     fn torn(
         &mut self,
         mut piece: Vec<u8>,

@@ -1,8 +1,8 @@
 //! Appends to the journal. One thread owns the file; whoever appends waits until the records are on the disk.
 //!
-//! Group commit: all that is waiting goes out in one write and one fsync, and is then acknowledged together. So many
-//! small appends cost no more fsyncs than the disk can do, and no write begins before the one before it is durable,
-//! which is what `scan` relies on.
+//! Group commit: all that is waiting goes out in one write and one fsync, and is then acknowledged together.
+//! So many small appends cost no more fsyncs than the disk can do, and no write begins before the one before
+//! it is durable, which is what `scan` relies on.
 
 use super::error::JournalError;
 use super::files;
@@ -42,8 +42,8 @@ pub struct Syncs {
     pub time: Duration,
 }
 
-/// A run's journal, open for appending. Clones share it. When the last clone is dropped, what was taken is still
-/// written and the thread is waited for, so that the run's lock can be let go of safely after that.
+/// A run's journal, open for appending. Clones share it. When the last clone is dropped, what was taken is
+/// still written and the thread is waited for, so that the run's lock can be let go of safely after that.
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Shared>);
 
@@ -76,8 +76,8 @@ impl Journal {
         Self::start(file, run, 1, 0)
     }
 
-    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`mend::mend`]. The caller holds
-    /// the run's lock, and has since before the replay.
+    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`mend::mend`]. The
+    /// caller holds the run's lock, and has since before the replay.
     pub fn resume(run: &RunDir, replay: &Replay) -> Result<Self, JournalError> {
         mend::mend(run, replay)?;
         let path = run.journal();
@@ -112,9 +112,9 @@ impl Journal {
 
     /// Appends records, together and in this order; they are durable when it returns `Ok`.
     ///
-    /// After an error of the disk this and every later append fails with that error, and nothing more is written: what
-    /// the failed ones said may or may not be found again. A record that could not be read back fails alone.
-    /// A call that is given up half-way may still be written.
+    /// After an error of the disk this and every later append fails with that error, and nothing more is
+    /// written: what the failed ones said may or may not be found again. A record that could not be read back
+    /// fails alone. A call that is given up half-way may still be written.
     pub async fn append(&self, records: Vec<Record>) -> Result<(), JournalError> {
         for record in &records {
             if let Some(problem) = line::row_problem(record.row()) {
@@ -124,8 +124,8 @@ impl Journal {
         if records.is_empty() { Ok(()) } else { self.ask(|reply| Message::Append(records, reply)).await }
     }
 
-    /// Ends the thread when all that was taken is durable; returns the error that broke the journal, if one did.
-    /// Clones that are left can append no more.
+    /// Ends the thread when all that was taken is durable; returns the error that broke the journal, if one
+    /// did. Clones that are left can append no more.
     pub async fn close(self) -> Result<(), JournalError> {
         let closed = self.ask(Message::Close).await;
         self.0.join();
@@ -260,8 +260,8 @@ impl<S: Store> Writer<S> {
         Ok(())
     }
 
-    /// Makes the buffer durable. After a failure nothing is tried again: a second fsync may well succeed although the
-    /// kernel has thrown away what the first could not write.
+    /// Makes the buffer durable. After a failure nothing is tried again: a second fsync may well succeed
+    /// although the kernel has thrown away what the first could not write.
     fn commit(&mut self) -> Result<(), JournalError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());

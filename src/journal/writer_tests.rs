@@ -83,7 +83,7 @@ fn many_appenders_share_few_syncs_and_keep_their_order() {
     assert_eq!(replay.next_seq, APPENDERS * APPENDS * 3 + 1);
     assert_eq!(replay.counts["done"], APPENDERS * APPENDS * 3);
     let mut rows = Vec::new();
-    super::super::scan::scan(&run.journal(), |_, line| rows.push(line.row)).unwrap();
+    super::super::scan::scan(&run, |_, line| rows.push(line.row)).unwrap();
     assert!(rows.chunks(3).all(|rows| rows[0] % 3 == 1 && rows[1] == rows[0] + 1 && rows[2] == rows[0] + 2));
     for appender in 0..APPENDERS {
         let range = appender * APPENDS * 3 + 1..=(appender + 1) * APPENDS * 3;
@@ -117,7 +117,7 @@ fn what_waits_during_a_sync_goes_out_in_one_write() {
         local
             .run_until(async {
                 for task in tasks {
-                    task.await.unwrap().unwrap()
+                    task.await.unwrap().unwrap();
                 }
             })
             .await;

@@ -3,6 +3,7 @@
 //! [`Input`] is what the command line named: a file, or standard input, which is copied to a spool file
 //! so that a later `resume` reads the same rows. [`csv::CsvFile`] makes rows of it.
 
+pub mod ahead;
 pub mod csv;
 mod error;
 mod fingerprint;

@@ -73,21 +73,21 @@ impl<R: Read> Tap<R> {
         let stop = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
         let stop = stop.clamp(self.done, self.held.len());
         let record = self.held.get(self.done..stop).unwrap_or_default();
-        let judged = judge(record, self.lines.current);
+        let Seen { record: found, quoted } = look_at(record, self.lines.current);
         let (body, terminator) = match record.split_last() {
             Some((last @ (b'\r' | b'\n'), body)) => (body, Some(*last)),
             _ => (record, None),
         };
         self.lines.after_return = false;
         // Only quotes can hold a line feed.
-        if judged.quoted {
+        if quoted {
             self.lines.current += line_feeds(body);
         }
         if let Some(byte) = terminator {
             self.lines.terminator(byte);
         }
         self.done = stop;
-        judged.record
+        found
     }
 
     /// Judges what there is of a record that will not be read to its end.
@@ -141,25 +141,25 @@ impl<R: Read> Read for Tap<R> {
     }
 }
 
-struct Judged {
+struct Seen {
     record: Record,
     quoted: bool,
 }
 
-fn judge(record: &[u8], line: u64) -> Judged {
+fn look_at(record: &[u8], line: u64) -> Seen {
     let quoted = record.contains(&b'"');
-    let quotes = if quoted { quotes::judge(record) } else { Quotes::Sound };
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
-    let quotes = match quotes {
+    let judged = if quoted { quotes::judge(record) } else { Quotes::Sound };
+    let lines = match judged {
         Quotes::Sound => QuoteLines::Sound,
         Quotes::Stray { opened, closed } => {
             QuoteLines::Stray { opened: line_of(opened), closed: line_of(closed) }
         }
         Quotes::Unclosed { opened } => QuoteLines::Unclosed { opened: line_of(opened) },
     };
-    Judged { record: Record { line, quotes, bytes: record.len() }, quoted }
+    Seen { record: Record { line, quotes: lines, bytes: record.len() }, quoted }
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
-    bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }

@@ -42,7 +42,7 @@ impl GroupWriter {
 
 impl Applier<Change> for GroupWriter {
     async fn apply(&self, change: Change) -> Applied {
-        if change.read_at.elapsed() > MAX_AGE {
+        if change.read_at.age() > MAX_AGE {
             match self.read(&change).await {
                 // Nothing was written yet, whatever became of the read.
                 Err(error) => return failing::unwritten(&ApiError { effect: Effect::None, ..error }),

@@ -173,7 +173,7 @@ pub(super) fn same_group(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
     use crate::devrev::ids::{IssueId, UserId};
-    use tokio::time::Instant;
+    use crate::jobs::backfill_groups::lookup::ReadAt;
 
     fn rules(on_ambiguous: OnAmbiguous, overwrite: bool) -> Rules {
         let group = |number: u32, name: &str, members: &[&str]| {
@@ -207,7 +207,7 @@ mod tests {
             id: "don:core:x:devo/1:issue/5".to_owned(),
             creator: Some(UserId::parse(creator).unwrap().key()),
             group: group.map(Into::into),
-            read_at: Instant::now(),
+            read_at: ReadAt::now(),
         }))
     }
 
@@ -254,7 +254,7 @@ mod tests {
             before: None,
             after: "GROUP-1".to_owned(),
             after_name: None,
-            read_at: Instant::now(),
+            read_at: ReadAt::now(),
         };
         let decide = |group| {
             let item = item("DEVU-1", None);

@@ -19,7 +19,7 @@ use crate::jobs::failing;
 use futures_util::{StreamExt, stream};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How old a value may be when its change is sent.
@@ -37,6 +37,23 @@ const MOST_KEPT: usize = 50_000;
 /// `works.get` calls at once. The rate limit usually allows fewer.
 const GETS_AT_ONCE: usize = 8;
 
+/// When a value was read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadAt(Instant, SystemTime);
+
+impl ReadAt {
+    /// Just now.
+    pub fn now() -> Self {
+        Self(Instant::now(), SystemTime::now())
+    }
+
+    /// How old the value is: by the steady clock, or by the wall clock if that says more, for the steady one
+    /// stands still while a laptop sleeps.
+    pub fn age(self) -> Duration {
+        self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
+    }
+}
+
 /// An issue as it was read.
 #[derive(Debug, Clone)]
 pub struct Present {
@@ -47,7 +64,7 @@ pub struct Present {
     /// The group that it holds.
     pub group: Option<Arc<str>>,
     /// When it was read.
-    pub read_at: Instant,
+    pub read_at: ReadAt,
 }
 
 /// What is known of an issue.
@@ -102,7 +119,7 @@ impl Budget {
 struct OpenList {
     creators: Vec<String>,
     pages: Pages<WorksList>,
-    began: Instant,
+    began: ReadAt,
     read: usize,
     found: usize,
     /// It brings too little, or DevRev refuses it: its creators' issues are read one by one.
@@ -112,7 +129,7 @@ struct OpenList {
 impl OpenList {
     fn new(creators: Vec<String>) -> Self {
         let pages = Pages::new(WorksList::issues_created_by(creators.clone()));
-        Self { creators, pages, began: Instant::now(), read: 0, found: 0, given_up: false }
+        Self { creators, pages, began: ReadAt::now(), read: 0, found: 0, given_up: false }
     }
 
     /// Three pages that bring nothing, and one in three from then on.
@@ -155,7 +172,7 @@ impl Lookup {
         let mut open: HashMap<u64, Wanted> = HashMap::new();
         for issue in wanted {
             match self.kept.remove(&issue.number) {
-                Some(present) if present.read_at.elapsed() < KEPT_AGE => {
+                Some(present) if present.read_at.age() < KEPT_AGE => {
                     self.budget.saved += 1;
                     states.insert(issue.number, IssueState::Present(present));
                 }
@@ -195,7 +212,7 @@ impl Lookup {
             // A list that was read to its end and does not hold an issue any more (used, or too old) is
             // begun anew once its values are too old; until then it has nothing to add.
             let list = &mut self.lists[*place];
-            if !list.given_up && list.began.elapsed() >= KEPT_AGE {
+            if !list.given_up && list.began.age() >= KEPT_AGE {
                 *list = OpenList::new(std::mem::take(&mut list.creators));
             }
         }
@@ -219,7 +236,7 @@ impl Lookup {
             if list.given_up || list.pages.ended() {
                 return Ok(());
             }
-            let read_at = Instant::now();
+            let read_at = ReadAt::now();
             let works = match list.pages.next(&self.client).await {
                 Ok(works) => works.unwrap_or_default(),
                 Err(error) => {
@@ -260,11 +277,11 @@ impl Lookup {
         if self.kept.len() < MOST_KEPT {
             return;
         }
-        let mut ages: Vec<Instant> = self.kept.values().map(|present| present.read_at).collect();
+        let mut ages: Vec<Instant> = self.kept.values().map(|present| present.read_at.0).collect();
         let middle = ages.len() / 2;
         let (_, middle, _) = ages.select_nth_unstable(middle);
         let middle = *middle;
-        self.kept.retain(|_, present| present.read_at > middle);
+        self.kept.retain(|_, present| present.read_at.0 > middle);
     }
 
     async fn read_singly(
@@ -278,7 +295,7 @@ impl Lookup {
         let gets = issues.into_iter().map(|issue| {
             let client = client.clone();
             async move {
-                let read_at = Instant::now();
+                let read_at = ReadAt::now();
                 (issue.number, read_at, client.call(&WorksGet { id: issue.id }).await)
             }
         });
@@ -297,7 +314,7 @@ impl Lookup {
         Ok(())
     }
 
-    fn present(&mut self, work: &Work, read_at: Instant) -> Present {
+    fn present(&mut self, work: &Work, read_at: ReadAt) -> Present {
         let group = self.field.read(work).map(|group| {
             self.groups.get(&*group).cloned().unwrap_or_else(|| {
                 let group: Arc<str> = (*group).into();

@@ -22,10 +22,9 @@ use crate::exit::Failure;
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 use decide::{Decision, Rules};
-use lookup::{Lookup, Wanted};
+use lookup::{Lookup, ReadAt, Wanted};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tokio::time::Instant;
 
 /// What a row asks for.
 #[derive(Debug, Clone)]
@@ -55,8 +54,8 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_name: Option<String>,
     /// When `before` was read. Not written down: another process reads anew.
-    #[serde(skip, default = "Instant::now")]
-    pub read_at: Instant,
+    #[serde(skip, default = "ReadAt::now")]
+    pub read_at: ReadAt,
 }
 
 /// The job's reading and deciding half.

@@ -80,7 +80,7 @@ impl ContactColumns {
 
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
     pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<ContactRow<'r>> {
-        let id = self.id.id(row, &[ObjectType::RevUser], found);
+        let id = self.id.id(row, self.id.text(row), &[ObjectType::RevUser], found);
         let email = self.checked_email(row, found);
         let tickets = self.checked_tickets(row, found);
         let created = checked_date(self.created, row, found);

@@ -119,6 +119,8 @@ pub enum Rule {
     Date,
     /// Updated before it was created.
     DateOrder,
+    /// DevRev does not have it (`--online`).
+    NotInDevRev,
     /// The same object as an earlier row, with the same values.
     DuplicateSame,
     /// The same object as another row, with different values.
@@ -142,6 +144,7 @@ impl Rule {
             Self::TicketCount => "ticket-count",
             Self::Date => "date",
             Self::DateOrder => "date-order",
+            Self::NotInDevRev => "not-in-devrev",
             Self::DuplicateSame => "duplicate-same",
             Self::DuplicateConflict => "duplicate-conflict",
         }

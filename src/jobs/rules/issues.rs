@@ -55,18 +55,22 @@ impl IssueColumns {
 
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
     pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<IssueRow<'r>> {
-        let issue = self.issue.id(row, &[ObjectType::Issue], found);
-        let creator = self.creator.id(row, USER_TYPES, found);
-        let assigned_group = self.assigned_group.id(row, &[ObjectType::Group], found);
+        let issue = self.issue.id(row, self.issue.text(row), &[ObjectType::Issue], found);
+        let creator_text = self.creator.text(row);
+        let creator = self.creator.id(row, creator_text, USER_TYPES, found);
+        let assigned_text = self.assigned_group.text(row);
+        let assigned_group = self.assigned_group.id(row, assigned_text, &[ObjectType::Group], found);
         // What is missing here is what the job is for; what is there must be a group.
-        let filled = self.creator_group.filter(|column| !is_missing(column.text(row)));
-        let creator_group = filled.and_then(|column| column.id(row, &[ObjectType::Group], found));
+        let filled =
+            self.creator_group.map(|column| (column, column.text(row))).filter(|(_, text)| !is_missing(text));
+        let creator_group =
+            filled.and_then(|(column, text)| column.id(row, text, &[ObjectType::Group], found));
 
         let identity = issue.and_then(Ref::number).map(|key| {
             let mut values = Values::default();
-            values.id(creator, self.creator.text(row));
-            values.id(assigned_group, self.assigned_group.text(row));
-            values.id(creator_group, filled.map_or("", |column| column.text(row)));
+            values.id(creator, creator_text);
+            values.id(assigned_group, assigned_text);
+            values.id(creator_group, filled.map_or("", |(_, text)| text));
             Identity { key, values: values.finish() }
         });
         let item = match (issue, creator, assigned_group) {

@@ -143,9 +143,14 @@ impl Column {
         self.finding(row, Rule::EmptyValue, "a value is needed here")
     }
 
-    /// The row's ID in this column, or a finding.
-    fn id<'r>(self, row: &'r Row, wanted: &[ObjectType], found: &mut impl FnMut(Finding)) -> Option<Ref<'r>> {
-        let text = self.text(row);
+    /// The ID that is this column's text, or a finding. The text is given, since the caller has it already.
+    fn id<'r>(
+        self,
+        row: &Row,
+        text: &'r str,
+        wanted: &[ObjectType],
+        found: &mut impl FnMut(Finding),
+    ) -> Option<Ref<'r>> {
         if is_missing(text) {
             found(self.empty(row));
             return None;
