@@ -7,4 +7,6 @@
 mod support;
 
 mod backfill;
+mod dry_run;
+mod inputs;
 mod rules;

@@ -83,6 +83,13 @@ impl Program {
         Running { child, shown, out, err, readers: readers.into_iter().flatten().collect() }
     }
 
+    /// Starts it, and waits until something is so.
+    pub(crate) fn run_until(self, mut so: impl FnMut() -> bool) -> Running {
+        let mut running = self.spawn();
+        super::eventually("the program to get there", || so() || running.has_ended());
+        running
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(self) -> Ended {
         self.spawn().wait()
