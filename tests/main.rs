@@ -7,6 +7,9 @@
 mod support;
 
 mod backfill;
+mod confirm;
 mod dry_run;
+mod faults;
 mod inputs;
 mod rules;
+mod settings;
