@@ -1,1 +1,15 @@
-fn main() {}
+//! The program from the outside: the real binary, as an operator runs it, against the sandbox.
+//!
+//! A module a subcommand or a promise; [`support`] is what they share. No test waits for real seconds, and
+//! each has a folder and a sandbox of its own, so that they run side by side.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+mod backfill;
+mod confirm;
+mod dry_run;
+mod faults;
+mod inputs;
+mod rules;
+mod settings;

@@ -1,5 +1,6 @@
 //! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
 
+use super::preflight::unchanged;
 use super::session::Session;
 use crate::devrev::client::Client;
 use crate::devrev::meter::CallTotals;
@@ -13,6 +14,7 @@ use crate::journal::replay::Replay;
 use crate::report::results;
 use crate::report::summary::Summary;
 use crate::report::terminal::result;
+use crate::source::Stamp;
 use crate::stop::Cause;
 use chrono::Utc;
 use std::time::Duration;
@@ -37,13 +39,30 @@ impl Figures {
 }
 
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
-pub async fn run(mut session: Session, how: How, total: u64, figures: Figures) -> Result<Exit, Failure> {
+///
+/// `stamp` is the input's at the beginning: from another input no result files are made.
+pub async fn run(
+    mut session: Session,
+    how: How,
+    stamp: Option<Stamp>,
+    total: u64,
+    figures: Figures,
+) -> Result<Exit, Failure> {
     let how = match session.journal.clone().close().await {
         Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
         _ => how,
     };
+    let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
+    let how = match &changed {
+        Some(failure) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(failure.clone()),
+        _ => how,
+    };
     let mut troubles = Vec::new();
-    let tally = results(&session).await.unwrap_or_else(|trouble| {
+    let written = match changed {
+        Some(failure) => Err(format!("no result files are made: {failure}")),
+        None => results(&session).await,
+    };
+    let tally = written.unwrap_or_else(|trouble| {
         troubles.push(trouble);
         counted(&session)
     });

@@ -1,6 +1,6 @@
 //! Rows of issues as the engine's tasks: judged, without those that have a result already.
 
-use super::preflight::{Preflight, source_failure};
+use super::preflight::{Preflight, source_failure, unchanged};
 use crate::devrev::ids::{Id, Names};
 use crate::engine::job::Task;
 use crate::exit::{Exit, Failure};
@@ -17,8 +17,8 @@ use crate::source::{Input, Stamp};
 use std::iter::Peekable;
 use std::path::PathBuf;
 
-/// How often the file is looked at for changes, in rows.
-const LOOK_EVERY: u64 = 1000;
+/// How often the file is looked at for changes, in rows. After its last row it is looked at again.
+const LOOK_EVERY: u64 = 50;
 
 /// The tasks of one run.
 pub struct IssueFeed {
@@ -86,18 +86,10 @@ impl IssueFeed {
         }
     }
 
-    /// A file that changes under a run would give rows that nobody has looked at.
-    fn unchanged(&self) -> Result<(), Failure> {
-        match Stamp::of(&self.path) {
-            Ok(stamp) if stamp == self.stamp => Ok(()),
-            _ => {
-                let text = format!(
-                    "{} was changed while the run read it; put it back as it was and resume, or begin a new run",
-                    self.path.display()
-                );
-                Err(Failure::new(Exit::Changed, text))
-            }
-        }
+    /// Ends the feed; says so if it ends because the file was changed.
+    fn end(&mut self) -> Option<Failure> {
+        self.ended = true;
+        unchanged(&self.path, &self.stamp).err()
     }
 
     fn task(&mut self, row: &Row) -> Result<Task<Item>, Failure> {
@@ -136,21 +128,18 @@ impl Iterator for IssueFeed {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            let row = match self.rows.next()? {
-                Ok(Ok(row)) => Ok(row),
-                Ok(Err(bad)) => Err(bad),
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(source_failure(&error)));
-                }
+            let row = match self.rows.next() {
+                Some(Ok(Ok(row))) => Ok(row),
+                Some(Ok(Err(bad))) => Err(bad),
+                None => return self.end().map(Err),
+                Some(Err(error)) => return Some(Err(self.end().unwrap_or_else(|| source_failure(&error)))),
             };
             let number = row.as_ref().map_or_else(|bad| bad.row.number, |row| row.number);
             if number > self.limit {
-                self.ended = true;
-                break;
+                return self.end().map(Err);
             }
             if number % LOOK_EVERY == 1
-                && let Err(failure) = self.unchanged()
+                && let Err(failure) = unchanged(&self.path, &self.stamp)
             {
                 self.ended = true;
                 return Some(Err(failure));

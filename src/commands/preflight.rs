@@ -8,6 +8,7 @@ use crate::row::{Place, Row};
 use crate::source::{Fingerprint, Input, SourceError, Stamp};
 use ::csv::ByteRecord;
 use std::io;
+use std::path::Path;
 
 /// What was found.
 #[derive(Debug)]
@@ -71,6 +72,20 @@ fn unreadable(input: &Input, error: &io::Error) -> Failure {
         Exit::Usage,
         format!("cannot read {}: {error}; check the path given with --csv", input.name()),
     )
+}
+
+/// Fails when a file is not as its stamp has it: its rows would be rows that nobody has looked at.
+pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
+    match Stamp::of(path) {
+        Ok(now) if now == *stamp => Ok(()),
+        _ => {
+            let text = format!(
+                "{} was changed while the run read it; put it back as it was and resume, or begin a new run",
+                path.display()
+            );
+            Err(Failure::new(Exit::Changed, text))
+        }
+    }
 }
 
 /// What an input that cannot be read means for a command: a wrong path, or wrong content.

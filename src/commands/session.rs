@@ -84,13 +84,14 @@ impl Session {
             before: self.settled_before(),
         };
         let mut figures = Figures::default();
+        let stamp = self.preflight.as_ref().map(|preflight| preflight.stamp);
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure),
             Err(failure) => How::Stopped(failure),
         };
         figures.took = since.elapsed();
-        finish::run(self, how, scope.total, figures).await
+        finish::run(self, how, stamp, scope.total, figures).await
     }
 
     fn settled_before(&self) -> u64 {

@@ -25,6 +25,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest Retry-After that is waited for; more than a window means that something else is wrong.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
+/// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
+const SHORTEST_TOKEN: usize = 12;
 /// 429s in a row that one call puts up with. Each is a wait, not a failed try.
 const MOST_THROTTLES: u32 = 20;
 
@@ -103,6 +105,7 @@ struct Inner {
     breaker: Breaker,
     meter: Meter,
     retry: RetryPolicy,
+    token: SecretString,
     stop: Stop,
 }
 
@@ -145,6 +148,7 @@ impl Client {
             breaker: Breaker::new(settings.breaker, stop.clone()),
             meter: Meter::default(),
             retry: settings.retry,
+            token: settings.token.clone(),
             stop,
         })))
     }
@@ -195,7 +199,9 @@ impl Client {
             outcome.map_err(|error| {
                 let unknown = O::SAFETY == Safety::Write && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
-                Failed { again: error.transient() && (!unknown || look.is_some()), error }
+                // What is still throttled here has waited as long as this tool waits.
+                let throttled = matches!(error.kind, ErrorKind::Throttled { .. });
+                Failed { again: error.transient() && !throttled && (!unknown || look.is_some()), error }
             })
         };
         let seen = |failed: Failed, delay: Duration| {
@@ -265,6 +271,7 @@ impl Client {
             inner.pacer.heed(RateHeaders::read(&headers));
             judge::<O>(status, &headers, &body)
         });
+        let outcome = outcome.map_err(|error| self.without_token(error));
         if let Err(ApiError { kind: ErrorKind::Throttled { retry_after }, .. }) = &outcome {
             let wait = retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY_AFTER);
             inner.pacer.close_for(wait.max(Duration::from_millis(100)));
@@ -278,6 +285,15 @@ impl Client {
             "call"
         );
         outcome
+    }
+
+    /// The error without the token: a server or a gateway may show in its answer what it was sent.
+    fn without_token(&self, mut error: ApiError) -> ApiError {
+        let token = self.0.token.expose_secret();
+        if token.len() >= SHORTEST_TOKEN && error.text.contains(token) {
+            error.text = error.text.replace(token, "[token]");
+        }
+        error
     }
 
     /// One HTTP exchange: the whole answer, or a failure of the transport.

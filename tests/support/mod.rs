@@ -1,0 +1,48 @@
+//! What the tests share: a folder with a sandbox ([`fixture`]), small organisations ([`org`]), the program
+//! ([`program`]), and what it leaves behind ([`run`]).
+
+pub(crate) mod fixture;
+pub(crate) mod org;
+pub(crate) mod program;
+pub(crate) mod run;
+
+pub(crate) use fixture::Fixture;
+pub(crate) use org::Org;
+pub(crate) use run::Run;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails. Far more than it takes on a slow machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+
+/// Between two looks at something that is awaited.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !so() {
+        assert!(since.elapsed() < DEADLINE, "in vain: waited for {what}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A file of the demonstration.
+pub(crate) fn test_data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("test_data").join(name)
+}
+
+/// Every file below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
