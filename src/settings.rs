@@ -409,7 +409,7 @@ mod tests {
     fn the_sample_shows_every_setting_with_its_default() {
         let set = |line: &&str| line.trim_start_matches('#').starts_with(|c: char| c.is_ascii_uppercase());
         let lines = include_str!("../.env.sample").lines().filter(set).filter(|line| line.contains('='));
-        let sample: String = lines.map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+        let sample = lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n");
         let pairs: Vec<_> = dotenvy::from_read_iter(sample.as_bytes()).map(Result::unwrap).collect();
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let defaults = resolve(&BatchFlags::default(), &[], &[]).unwrap().record;
