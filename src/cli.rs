@@ -21,6 +21,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Global {
     /// Read settings from this file instead of `.env`
     #[arg(long, global = true, value_name = "FILE")]
@@ -153,6 +154,7 @@ pub struct Resume {
 
 /// What every command that runs a batch takes.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The run")]
 pub struct BatchFlags {
     /// Do not ask before writing
     #[arg(short, long)]
@@ -182,6 +184,7 @@ pub struct BatchFlags {
 
 /// How the client works.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The client")]
 pub struct ClientFlags {
     /// Calls in a period; 0 for no limit but DevRev's own [default: 50]
     #[arg(long, value_name = "N")]

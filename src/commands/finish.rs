@@ -168,14 +168,14 @@ fn next(session: &Session, state: RunState, exit: Exit, tally: &Tally, open: u64
     if open > 0 || state != RunState::Finished || tally.of("unknown") > 0 {
         next.push(resume.clone());
     }
+    if session.manifest.dry_run && next.is_empty() {
+        next.push(format!("look at {}, then run the same without --dry-run", session.run.plan().display()));
+    }
     if tally.of("failed") > 0 && exit == Exit::SomeFailed {
         next.push(format!(
             "look at {}, mend the cause, then {resume} --retry-failed",
             session.run.failed().display()
         ));
-    }
-    if session.manifest.dry_run && next.is_empty() {
-        next.push(format!("look at {}, then run the same without --dry-run", session.run.plan().display()));
     }
     next
 }

@@ -45,7 +45,7 @@ impl IssueFeed {
     ) -> Result<Self, Failure> {
         let file = input.open().map_err(|error| source_failure(&error))?;
         let columns = IssueColumns::find(file.header())
-            .map_err(|error| Failure::new(Exit::InvalidInput, format!("{}: {error}", input.name())))?;
+            .map_err(|error| Failure::new(Exit::InvalidInput, error.to_string()))?;
         Ok(Self {
             rows: file.rows(),
             columns,

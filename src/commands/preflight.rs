@@ -42,9 +42,8 @@ pub fn look(input: &Input) -> Result<Preflight, Failure> {
 
 fn scan(input: &Input) -> Result<(u64, Verdicts), Failure> {
     let mut file = input.open().map_err(|error| source_failure(&error))?;
-    let columns = IssueColumns::find(file.header()).map_err(|error| {
-        Failure::new(Exit::InvalidInput, format!("{}: {error}; correct the header", input.name()))
-    })?;
+    let columns = IssueColumns::find(file.header())
+        .map_err(|error| Failure::new(Exit::InvalidInput, format!("{error}; correct the header")))?;
     let scratch = std::env::temp_dir();
     let disk = |error: io::Error| {
         Failure::new(

@@ -178,7 +178,7 @@ impl Session {
             },
             grace: GRACE,
         };
-        let (sender, events) = mpsc::channel(16);
+        let (sender, events) = mpsc::channel(1024);
         let live = {
             let client = client.clone();
             move || live(&client)

@@ -31,12 +31,21 @@ impl Settled {
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
+    /// A row has its result. It becomes durable with its batch.
+    Row {
+        /// The row's number.
+        row: u64,
+        /// The object's ID as people know it.
+        key: String,
+        /// The result.
+        settled: Settled,
+    },
     /// A batch's results are durable.
     Batch {
         /// Its number in this process, from 1.
         number: u64,
-        /// The rows that it settled: row number, key, result.
-        rows: Vec<(u64, String, Settled)>,
+        /// The rows that it settled.
+        tally: Tally,
         /// From the first call for it to its last answer.
         took: Duration,
     },
@@ -62,11 +71,28 @@ impl Tally {
 
     /// Counts a row's result.
     pub fn count(&mut self, settled: &Settled) {
-        let reason = match settled {
-            Settled::Planned => None,
-            Settled::Outcome(outcome) => outcome.reason.as_deref(),
-        };
-        self.add(settled.state(), reason, 1);
+        match settled {
+            Settled::Planned => self.add(settled.state(), None, 1),
+            Settled::Outcome(outcome) => self.count_outcome(outcome),
+        }
+    }
+
+    /// Counts a row's outcome.
+    pub fn count_outcome(&mut self, outcome: &Outcome) {
+        self.add(outcome.state.name(), outcome.reason.as_deref(), 1);
+    }
+
+    /// Adds what another tally has counted.
+    pub fn add_all(&mut self, other: &Self) {
+        for (state, rows) in &other.states {
+            *entry(&mut self.states, state) += rows;
+        }
+        for (state, reasons) in &other.reasons {
+            let ours = entry(&mut self.reasons, state);
+            for (reason, rows) in reasons {
+                *entry(ours, reason) += rows;
+            }
+        }
     }
 
     /// Rows in this state.

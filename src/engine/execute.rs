@@ -1,6 +1,6 @@
 //! The second stage: changes are made, so many at once, batch after batch without a pause between them.
 
-use super::event::{Settled, Tally};
+use super::event::{Event, Settled, Tally};
 use super::job::{Applied, Applier, Verdict};
 use super::limits::Watch;
 use super::prepare::{Entry, Prepared};
@@ -49,6 +49,7 @@ pub(super) struct Executor<A, C> {
     config: Config,
     mode: Mode<A>,
     finished: mpsc::Sender<Finished<C>>,
+    events: mpsc::Sender<Event>,
     watch: Watch,
     halt: Halt,
     stop: Stop,
@@ -68,6 +69,7 @@ where
         config: Config,
         mode: Mode<A>,
         finished: mpsc::Sender<Finished<C>>,
+        events: mpsc::Sender<Event>,
         halt: Halt,
         stop: Stop,
     ) -> Self {
@@ -75,6 +77,7 @@ where
             config,
             mode,
             finished,
+            events,
             watch: Watch::new(config.limits),
             halt,
             stop,
@@ -131,8 +134,8 @@ where
                     None
                 }
             };
-            if let Some(End::Settled(outcome)) = &end {
-                self.watch_outcome(outcome);
+            if let Some(end) = &end {
+                self.tell(row, &key, end).await;
             }
             open.left += usize::from(end.is_none());
             open.rows.push((row, key, end));
@@ -155,15 +158,17 @@ where
             self.halt.with(failure);
         }
         let Some((batch, place)) = self.places.remove(&id) else { return };
-        let end = match applied.outcome {
-            Some(outcome) => {
-                self.watch_outcome(&outcome);
-                End::Settled(outcome)
-            }
-            None => End::Withdrawn,
-        };
-        self.settle(batch, place, end);
+        self.end(batch, place, applied.outcome.map_or(End::Withdrawn, End::Settled)).await;
         self.finish_if_whole(batch).await;
+    }
+
+    /// A change ended: tells of it and settles its row.
+    async fn end(&mut self, batch: u64, place: usize, end: End<C>) {
+        if let Some((row, key, _)) = self.open.get(&batch).and_then(|open| open.rows.get(place)) {
+            let (row, key) = (*row, key.clone());
+            self.tell(row, &key, &end).await;
+        }
+        self.settle(batch, place, end);
     }
 
     fn settle(&mut self, batch: u64, place: usize, end: End<C>) {
@@ -174,11 +179,20 @@ where
         }
     }
 
-    fn watch_outcome(&mut self, outcome: &Outcome) {
-        let is_error = matches!(outcome.state, State::Failed | State::Unknown);
-        if is_error && let Some(why) = self.watch.error() {
+    /// Tells of a row's result, and stops the run when that is one error too many.
+    async fn tell(&mut self, row: u64, key: &str, end: &End<C>) {
+        let settled = match end {
+            End::Settled(outcome) => Settled::Outcome(outcome.clone()),
+            End::Planned(_) => Settled::Planned,
+            End::Withdrawn => return,
+        };
+        if settled.is_error()
+            && let Some(why) = self.watch.error()
+        {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
+        // Listeners may have left; the run goes on without them.
+        let _ = self.events.send(Event::Row { row, key: key.to_owned(), settled }).await;
     }
 
     async fn finish_if_whole(&mut self, number: u64) {
@@ -191,7 +205,7 @@ where
             open.rows.into_iter().filter_map(|(row, key, end)| Some((row, key, end?))).collect();
         for (_, _, end) in &rows {
             match end {
-                End::Settled(outcome) => tally.count(&Settled::Outcome(outcome.clone())),
+                End::Settled(outcome) => tally.count_outcome(outcome),
                 End::Planned(_) => tally.count(&Settled::Planned),
                 End::Withdrawn => {}
             }
@@ -221,7 +235,7 @@ where
         self.in_flight.abort_all();
         for (_, (batch, place)) in std::mem::take(&mut self.places) {
             let text = format!("no answer within {} s of the stop", self.config.grace.as_secs());
-            self.settle(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text)));
+            self.end(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text))).await;
         }
         // Batches that were prepared but not begun: their intents are in the journal.
         while let Some(batch) = prepared.recv().await {

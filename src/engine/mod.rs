@@ -16,3 +16,5 @@ pub mod limits;
 mod prepare;
 mod record;
 pub mod run;
+#[cfg(test)]
+mod tests;

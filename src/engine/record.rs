@@ -37,26 +37,24 @@ impl Recorder {
 
     async fn batch<C: Serialize>(&mut self, batch: Finished<C>) -> Result<(), Failure> {
         let mut records = Vec::with_capacity(batch.rows.len());
-        let mut rows = Vec::with_capacity(batch.rows.len());
+        let mut tally = Tally::default();
         for (row, key, end) in batch.rows {
-            match end {
-                End::Withdrawn => records.push(Record::Withdrawn { row }),
+            records.push(match end {
+                End::Withdrawn => Record::Withdrawn { row },
                 End::Planned(change) => {
-                    records.push(Record::Planned { row, key: key.clone(), change: raw(&change)? });
-                    rows.push((row, key, Settled::Planned));
+                    tally.count(&Settled::Planned);
+                    Record::Planned { row, key, change: raw(&change)? }
                 }
                 End::Settled(outcome) => {
-                    records.push(Record::Outcome { row, key: key.clone(), outcome: outcome.clone() });
-                    rows.push((row, key, Settled::Outcome(outcome)));
+                    tally.count_outcome(&outcome);
+                    Record::Outcome { row, key, outcome }
                 }
-            }
+            });
         }
         self.journal.append(records).await?;
-        for (_, _, settled) in &rows {
-            self.tally.count(settled);
-        }
+        self.tally.add_all(&tally);
         // Listeners may have left; the run goes on without them.
-        let _ = self.events.send(Event::Batch { number: batch.number, rows, took: batch.took }).await;
+        let _ = self.events.send(Event::Batch { number: batch.number, tally, took: batch.took }).await;
         Ok(())
     }
 }

@@ -98,8 +98,8 @@ where
         let (halt, journal) = (halt.clone(), applies.then(|| journal.clone()));
         tokio::spawn(prepare::prepare(planner, tasks, prepared_sender, journal, halt, stop.clone()))
     };
-    let recorder = tokio::spawn(Recorder::new(journal, events, halt.clone()).run(finished));
-    let executor = Executor::new(config, mode, finished_sender, halt.clone(), stop.clone());
+    let recorder = tokio::spawn(Recorder::new(journal, events.clone(), halt.clone()).run(finished));
+    let executor = Executor::new(config, mode, finished_sender, events, halt.clone(), stop.clone());
     executor.run(prepared).await;
 
     let mut tally = Tally::default();

@@ -42,19 +42,25 @@ pub async fn show(
     let every = if bar.is_some() { LOOK_EVERY } else { LINE_EVERY };
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     let (mut tally, since) = (Tally::default(), Instant::now());
+    let mut shown = since;
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(Event::Batch { rows, .. }) => rows.iter().for_each(|(_, _, settled)| tally.count(settled)),
+                Some(Event::Row { settled, .. }) => tally.count(&settled),
+                Some(Event::Batch { .. }) => {}
                 None => break,
             },
             _ = ticks.tick() => if bar.is_none() && !quiet {
                 terminal.say(&line(&tally, scope, &live(), since.elapsed()));
             },
         }
-        if let Some(bar) = &bar {
+        if let Some(bar) = &bar
+            && shown.elapsed() >= LOOK_EVERY
+        {
+            shown = Instant::now();
             bar.set_position(scope.before + tally.total());
-            bar.set_message(figures(&tally, &live(), since.elapsed()));
+            let left = time_left(&tally, scope, since.elapsed());
+            bar.set_message(format!("{}{left}", figures(&tally, &live(), since.elapsed())));
         }
     }
     if let Some(bar) = bar {
@@ -64,10 +70,9 @@ pub async fn show(
 
 fn bar(terminal: &Terminal, scope: Scope) -> ProgressBar {
     let bar = terminal.bars().add(ProgressBar::new(scope.total));
-    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} eta {eta}");
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_position(scope.before);
-    bar.reset_eta();
     bar.enable_steady_tick(LOOK_EVERY);
     bar
 }
@@ -87,13 +92,18 @@ fn figures(tally: &Tally, live: &Live, elapsed: Duration) -> String {
 
 fn line(tally: &Tally, scope: Scope, live: &Live, elapsed: Duration) -> String {
     let settled = scope.before + tally.total();
-    let left = scope.total.saturating_sub(settled);
-    let eta = match tally.total() {
-        0 => "unknown".to_owned(),
-        #[allow(clippy::cast_precision_loss)] // a rough time from counts far below 2^52
-        rows => span(elapsed.mul_f64(left as f64 / rows as f64)),
-    };
-    format!("{settled} of {} rows: {}, {eta} to go", scope.total, figures(tally, live, elapsed))
+    let left = time_left(tally, scope, elapsed);
+    format!("{settled} of {} rows: {}{left}", scope.total, figures(tally, live, elapsed))
+}
+
+/// A rough guess, once there is something to go by.
+fn time_left(tally: &Tally, scope: Scope, elapsed: Duration) -> String {
+    let left = scope.total.saturating_sub(scope.before + tally.total());
+    match tally.total() {
+        0 => String::new(),
+        #[allow(clippy::cast_precision_loss)] // counts far below 2^52
+        rows => format!(" | {} to go", span(elapsed.mul_f64(left as f64 / rows as f64))),
+    }
 }
 
 /// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.

@@ -170,20 +170,29 @@ impl Lookup {
         let mut states = HashMap::with_capacity(wanted.len());
         self.budget.wanted += wanted.len();
         let mut open: HashMap<u64, Wanted> = HashMap::new();
+        // Issues that a list has passed: what is left of it will not bring them again.
+        let mut passed = Vec::new();
         for issue in wanted {
             match self.kept.remove(&issue.number) {
                 Some(present) if present.read_at.age() < KEPT_AGE => {
                     self.budget.saved += 1;
                     states.insert(issue.number, IssueState::Present(present));
                 }
+                Some(_) if self.goes_on(&issue.creator) => passed.push((issue.number, issue)),
                 _ => drop(open.insert(issue.number, issue)),
             }
         }
         for place in self.lists_for(&open) {
             self.read_list(place, &mut open, &mut states).await?;
         }
+        open.extend(passed);
         self.read_singly(open, &mut states).await?;
         Ok(states)
+    }
+
+    /// Whether the list of this creator's issues is under way.
+    fn goes_on(&self, creator: &Key) -> bool {
+        self.list_of.get(creator).is_some_and(|place| !self.lists[*place].pages.ended())
     }
 
     /// The lists that may hold open issues: those under way, and new ones for creators without. Lists with
@@ -209,10 +218,10 @@ impl Lookup {
             demand.insert(place, creators.len());
         }
         for place in demand.keys() {
-            // A list that was read to its end and does not hold an issue any more (used, or too old) is
-            // begun anew once its values are too old; until then it has nothing to add.
+            // A list that was read to its end has nothing to add, until its values are too old: then it is
+            // begun anew. One that is under way goes on, and its next pages are as fresh as can be.
             let list = &mut self.lists[*place];
-            if !list.given_up && list.began.age() >= KEPT_AGE {
+            if list.pages.ended() && !list.given_up && list.began.age() >= KEPT_AGE {
                 *list = OpenList::new(std::mem::take(&mut list.creators));
             }
         }
@@ -335,3 +344,7 @@ pub(super) fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;
