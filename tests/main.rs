@@ -8,11 +8,14 @@ mod support;
 
 mod backfill;
 mod confirm;
+mod crash;
+mod disk_full;
 mod dry_run;
 mod fault_matrix;
 mod faults;
 mod inputs;
 mod interrupt;
+mod journal_tail;
 mod limits;
 mod resume;
 mod resume_refused;
