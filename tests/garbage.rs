@@ -11,7 +11,9 @@ fn noise(random: &mut StdRng, length: usize, meaningful: bool) -> Vec<u8> {
     random.fill_bytes(&mut bytes);
     if meaningful {
         let marks = b"\",\n\r\0\xff ISS-1DEVU";
-        bytes.iter_mut().for_each(|byte| *byte = marks[usize::from(*byte) % marks.len()]);
+        for byte in &mut bytes {
+            *byte = marks[usize::from(*byte) % marks.len()];
+        }
     }
     bytes
 }
