@@ -1,5 +1,6 @@
 //! How a command ends: the numbered outcomes that scripts rely on.
 
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// A command's outcome; its number is the process's exit code.
@@ -56,11 +57,18 @@ pub struct Failure {
     pub exit: Exit,
     /// What happened and what to do next, in the operator's terms.
     pub message: String,
+    /// Whether the result on standard output has it already.
+    pub told: bool,
 }
 
 impl Failure {
     /// A failure with this exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), told: false }
+    }
+
+    /// The failure as `--json` shows it.
+    pub fn as_json(&self) -> Value {
+        json!({ "exit": self.exit.code(), "message": self.message })
     }
 }

@@ -40,14 +40,14 @@ pub fn run(cli: Cli) -> Exit {
     let json = cli.global.json;
     match dispatch(cli, &terminal) {
         Ok(exit) => exit,
-        Err(Failure { exit, message }) => {
-            terminal.say(&format!("error: {message}"));
-            if json {
-                let error = json!({ "error": { "exit": exit.code(), "message": message } });
+        Err(failure) => {
+            terminal.say(&format!("error: {failure}"));
+            if json && !failure.told {
+                let error = json!({ "error": failure.as_json() });
                 // There is no better place left to tell of it.
                 let _ = terminal::result(&error.to_string());
             }
-            exit
+            failure.exit
         }
     }
 }

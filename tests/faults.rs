@@ -95,7 +95,7 @@ fn the_allowed_calls_are_not_exceeded_in_any_window() {
 #[test]
 fn a_storm_that_passes_fails_no_row() {
     for status in ["500", "503"] {
-        let storm = format!("status={status},after=30,count=20");
+        let storm = format!("status={status},after=30,count=15");
         let fixture = Fixture::broken(&Org::of(80), [storm]);
         let program = fixture.backfill(&["--max-retries", "20", "--json"]);
         // Probes are answered by the storm, too: fewer of them might end before it does.

@@ -46,13 +46,10 @@ pub fn run(
     let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;
 
     let mut report = Report::new(json, out);
-    let mut mentioned = ask.map(|_| Mentioned::default());
-    let (rows, complete) = check(&mut file, &rules, limit, &mut report, mentioned.as_mut())?;
-    if let (Some(ask), Some(mentioned)) = (ask, &mentioned) {
-        for finding in ask(mentioned)? {
-            report.add(finding);
-        }
-    }
+    let (rows, complete) = match check_and_ask(&mut file, &rules, limit, &mut report, ask) {
+        Ok(checked) => checked,
+        Err(failure) => return Err(report.abandon(failure)),
+    };
 
     let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
     let validated = Validated { input: input.name(), argument: input.argument(), kind, rows, complete };
@@ -62,6 +59,24 @@ pub fn run(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         Err(error) => Err(Failure::new(Exit::Unexpected, format!("cannot write the report: {error}"))),
     }
+}
+
+/// Checks rows, and asks DevRev about what they name. Returns how many there were and whether those were all.
+fn check_and_ask(
+    file: &mut CsvFile,
+    rules: &Rules,
+    limit: Option<u64>,
+    report: &mut Report<'_>,
+    ask: Option<&Ask<'_>>,
+) -> Result<(u64, bool), Failure> {
+    let mut mentioned = ask.map(|_| Mentioned::default());
+    let checked = check(file, rules, limit, report, mentioned.as_mut())?;
+    if let (Some(ask), Some(mentioned)) = (ask, &mentioned) {
+        for finding in ask(mentioned)? {
+            report.add(finding);
+        }
+    }
+    Ok(checked)
 }
 
 /// Checks rows against all that needs no network. Returns how many there were and whether those were all.

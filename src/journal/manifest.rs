@@ -6,6 +6,7 @@ use super::run_dir::RunDir;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 
 /// The format that this version writes, of `run.json` and of the journal beside it.
 pub const FORMAT: u64 = 1;
@@ -119,7 +120,15 @@ impl Manifest {
     /// Fails when it is missing, was written by a newer version, or lacks a member.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {
         let path = run.manifest();
-        let text = std::fs::read_to_string(&path).map_err(JournalError::io("read", &path))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => JournalError::Manifest {
+                file: path.clone(),
+                problem: "it is missing: the run ended before anything was sent, or the file was removed; start a new \
+                          run with the same input"
+                    .to_owned(),
+            },
+            _ => JournalError::io("read", &path)(error),
+        })?;
         let refused = |error: &serde_json::Error| JournalError::Manifest {
             file: path.clone(),
             problem: explain(&text, error),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::exit::Failure;
 use crate::jobs::rules::Kind;
 use crate::jobs::rules::finding::{Finding, Rule, Severity, shown};
 
@@ -88,6 +89,17 @@ impl<'w> Report<'w> {
     /// Whether nothing more can be written.
     pub fn is_broken(&self) -> bool {
         self.failed.is_some()
+    }
+
+    /// Ends a report that cannot be finished: the object that was begun is closed, with the failure in it.
+    pub fn abandon(mut self, failure: Failure) -> Failure {
+        if !self.json {
+            return failure;
+        }
+        let error = failure.as_json();
+        // A reader that has gone does not miss it.
+        self.write(|out| write!(out, "\n],\"error\":{error}}}\n").and_then(|()| out.flush()));
+        Failure { told: true, ..failure }
     }
 
     /// Writes what is left to write. Fails when this or any earlier write did.

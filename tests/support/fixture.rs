@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -91,8 +93,7 @@ impl Fixture {
     /// An organisation whose API is down: nobody listens.
     pub(crate) fn down(org: &Org) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let addr = free.local_addr().unwrap();
+        let addr = free_address();
         let (org, now) = (org.clone(), org.clone());
         let fixture = Self { folder, org, now, addr, sandbox: None, written: BTreeMap::new() };
         std::fs::create_dir(fixture.path("tmp")).unwrap();
@@ -264,6 +265,23 @@ impl Fixture {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+/// An address that nobody listens on. Below the ports that systems hand out by themselves, so that nobody is
+/// given it while the sandbox is down.
+fn free_address() -> SocketAddr {
+    const PORTS: Range<u32> = 12_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let width = PORTS.end - PORTS.start;
+    // Another test process begins somewhere else.
+    let offset = std::process::id().wrapping_mul(977);
+    loop {
+        let port = PORTS.start + offset.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % width;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap()));
+        if TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
     }
 }
 

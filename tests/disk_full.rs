@@ -1,0 +1,41 @@
+//! A disk that fills up under the journal: no write after that, and a run that goes on once there is room.
+
+use crate::support::program::{BINARY, Program};
+use crate::support::{Fixture, Org};
+
+/// The program, with files limited to so many blocks of 512 bytes (of 1024 in some shells).
+fn limited(fixture: &Fixture, blocks: u32) -> Program {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    fixture.prepare(Program::new("sh")).args(["-c", &script, BINARY])
+}
+
+#[test]
+fn nothing_is_sent_that_the_journal_does_not_hold() {
+    for blocks in [8, 20, 33, 60] {
+        let fixture = Fixture::new(&Org::of(400));
+        let program = limited(&fixture, blocks);
+        let flags = ["backfill-groups", "--csv", "issues.csv", "--yes", "--batch-size", "10"];
+        let ended = program.args(flags).run().exits(1);
+        let run = fixture.the_run();
+        let text = format!("cannot write the journal runs/{}/journal.jsonl", run.id());
+        let ended = ended.says(&text).says("once there is room");
+        assert!(fixture.writes() < 400, "{}", ended.all());
+        fixture.assert_intents(&run);
+        assert_eq!(run.manifest()["state"], "stopped");
+
+        fixture.resume(&[]).run().exits(0);
+        fixture.assert_right();
+        run.assert_complete(400);
+    }
+}
+
+#[test]
+fn a_run_that_cannot_even_begin_sends_nothing() {
+    let fixture = Fixture::new(&Org::of(10));
+    let flags = ["backfill-groups", "--csv", "issues.csv", "--yes"];
+    limited(&fixture, 0).args(flags).run().exits(1).says("cannot ");
+    assert_eq!(fixture.stats()["total"], 0);
+    std::fs::write(fixture.path("file"), "").unwrap();
+    fixture.backfill(&["--runs-dir", "file/runs"]).run().exits(1).says("cannot make the folder");
+    assert_eq!(fixture.stats()["total"], 0);
+}

@@ -1,0 +1,68 @@
+//! `--max-errors` and `--max-batch-failures`: a run that fails too much stops, and goes on when told to.
+
+use crate::support::fixture::Trouble;
+use crate::support::{Fixture, Org};
+
+/// How many rows failed; the exit code and the words of the summary are held against the expected ones.
+fn failed_rows(fixture: &Fixture, flags: &[&str], code: i32, why: &str) -> u64 {
+    let summary =
+        fixture.backfill(&[&["--json", "--concurrency", "1"], flags].concat()).run().exits(code).json();
+    assert!(summary["why"].as_str().unwrap_or_default().contains(why), "{summary}");
+    summary["states"]["failed"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn so_many_errors_are_put_up_with_and_no_more() {
+    let mut fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=409,after=10,count=8"]);
+    let why = "4 rows failed, and --max-errors allows 3";
+    let failed = failed_rows(&fixture, &["--max-errors", "3", "--batch-size", "10"], 7, why);
+    assert!((4..=5).contains(&failed), "{failed}");
+    fixture.restart(&Trouble::none());
+    fixture.resume(&["--retry-failed", "--max-errors", "3"]).run().exits(0);
+    fixture.assert_right();
+    fixture.the_run().assert_complete(60);
+
+    let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=409,after=10,count=8"]);
+    assert_eq!(failed_rows(&fixture, &["--max-errors", "8"], 3, ""), 8);
+    let fixture = Fixture::broken(&Org::of(10), ["path=works.update,status=409,count=1"]);
+    assert_eq!(failed_rows(&fixture, &["--max-errors", "0"], 7, "--max-errors allows 0"), 1);
+}
+
+#[test]
+fn a_share_of_errors_is_looked_at_from_a_hundred_rows_on() {
+    let fault = "path=works.update,status=409,count=30";
+    let few = Fixture::broken(&Org::of(90), [fault]);
+    assert_eq!(failed_rows(&few, &["--max-errors", "20%", "--batch-size", "10"], 3, ""), 30);
+    let mut many = Fixture::broken(&Org::of(200), [fault]);
+    let flags = ["--max-errors", "20%", "--batch-size", "10", "--max-batch-failures", "50"];
+    failed_rows(&many, &flags, 7, "% of 100 rows failed, and --max-errors allows 20 %");
+    many.restart(&Trouble::none());
+    many.resume(&["--retry-failed"]).run().exits(0);
+    many.assert_right();
+    many.the_run().assert_complete(200);
+}
+
+#[test]
+fn bad_batches_in_a_row_stop_the_run() {
+    let mut fixture = Fixture::broken(&Org::of(100), ["path=works.update,status=403,after=20"]);
+    let why = "3 batches in a row failed entirely (--max-batch-failures 3)";
+    let flags = ["--max-batch-failures", "3", "--batch-size", "10"];
+    let failed = failed_rows(&fixture, &flags, 7, why);
+    assert!((30..=32).contains(&failed), "{failed}");
+    let run = fixture.the_run();
+    assert_eq!(run.manifest()["state"], "stopped");
+    fixture.restart(&Trouble::none());
+    // Without --retry-failed the failed rows stay as they are.
+    fixture.resume(&[]).run().exits(3);
+    assert_eq!(run.manifest()["counts"]["failed"], failed);
+    fixture.resume(&["--retry-failed"]).run().exits(0);
+    fixture.assert_right();
+    run.assert_complete(100);
+}
+
+#[test]
+fn one_good_row_in_a_batch_is_enough() {
+    let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=403,p=0.5,seed=3"]);
+    let flags = ["--max-batch-failures", "1", "--batch-size", "20"];
+    assert!(failed_rows(&fixture, &flags, 3, "") > 10);
+}

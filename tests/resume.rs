@@ -1,0 +1,151 @@
+//! `resume`: which run is meant, and how it goes on.
+
+use crate::support::fixture::Trouble;
+use crate::support::org::HEADER;
+use crate::support::{Fixture, Org, Run};
+use serde_json::json;
+
+/// A fixture with a run of 60 rows that was stopped in the middle.
+fn stopped() -> (Fixture, Run) {
+    let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=401,after=20,count=1"]);
+    fixture.backfill(&["--batch-size", "10"]).run().exits(4);
+    let run = fixture.the_run();
+    (fixture, run)
+}
+
+#[test]
+fn a_run_is_named_or_the_only_one_with_something_left() {
+    for name in [true, false] {
+        let (fixture, run) = stopped();
+        let args: &[&str] = if name { &[run.id()] } else { &[] };
+        let ended = fixture.resume(&[args, &["--json"]].concat()).run().exits(0);
+        let summary = ended.json();
+        assert_eq!((&summary["run"], &summary["states"]), (&json!(run.id()), &json!({"done": 60})));
+        fixture.assert_right();
+        run.assert_complete(60);
+        assert_eq!(run.manifest()["state"], "finished");
+    }
+}
+
+#[test]
+fn it_may_be_called_from_elsewhere() {
+    let (fixture, run) = stopped();
+    let runs = fixture.path("runs");
+    let program = fixture.resume(&["--runs-dir"]).arg(runs).folder(fixture.path("tmp"));
+    program.run().exits(0);
+    fixture.assert_right();
+    run.assert_complete(60);
+}
+
+#[test]
+fn without_a_run_there_is_nothing_to_resume() {
+    let fixture = Fixture::new(&Org::of(3));
+    fixture.resume(&[]).run().exits(2).says("has anything left");
+    fixture
+        .resume(&["20260101-000000-backfill-groups-0000"])
+        .run()
+        .exits(2)
+        .says("no run was made there yet");
+    fixture.backfill(&[]).run().exits(0);
+    fixture.resume(&[]).run().exits(2).says("has anything left");
+    let id = fixture.the_run().id().to_owned();
+    fixture.resume(&[&id[..id.len() - 1]]).run().exits(2).says(&format!("did you mean {id}?"));
+    fixture.resume(&["../runs"]).run().exits(2).says("there is no run");
+}
+
+#[test]
+fn of_several_runs_one_is_to_be_named() {
+    let fixture = Fixture::broken(&Org::of(30), ["path=works.update,status=401,count=3"]);
+    for _ in 0..3 {
+        fixture.backfill(&["--batch-size", "5", "--concurrency", "1"]).run().exits(4);
+    }
+    let runs = fixture.runs();
+    let ended = fixture.resume(&[]).run().exits(2).says("several runs have something left");
+    runs.iter().fold(ended, |ended, run| ended.says(run.id()));
+    fixture.resume(&["--latest"]).run().exits(0);
+    let finished = |run: &&Run| run.manifest()["state"] == "finished";
+    assert_eq!(runs.iter().filter(finished).map(Run::id).collect::<Vec<_>>(), [runs[2].id()]);
+    fixture.resume(&[runs[0].id()]).run().exits(0);
+    // One is left now, and need not be named.
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_right();
+    for run in runs {
+        run.assert_complete(30);
+    }
+}
+
+#[test]
+fn a_finished_run_has_nothing_to_do_and_ends_as_before() {
+    for (faults, code) in [(vec![], 0), (vec!["path=works.update,status=403,count=2"], 3)] {
+        let fixture = Fixture::broken(&Org::of(20), faults);
+        fixture.backfill(&[]).run().exits(code);
+        let (calls, run) = (fixture.stats()["total"].clone(), fixture.the_run());
+        let results = run.assert_complete(20);
+        let ended = fixture.resume(&[run.id(), "--json"]).run().exits(code);
+        assert_eq!(ended.json()["calls_total"], 0);
+        assert_eq!(fixture.stats()["total"], calls);
+        assert_eq!(run.assert_complete(20), results);
+    }
+}
+
+#[test]
+fn failed_rows_are_taken_again_only_when_asked_for() {
+    let fixture = Fixture::broken(&Org::of(20), ["path=works.update,status=403,count=3"]);
+    fixture.write("issues.csv", format!("{}not-an-issue,DEVU-1,GROUP-1,\n", fixture.org.csv()));
+    fixture.backfill(&[]).run().exits(3);
+    let run = fixture.the_run();
+    assert_eq!(run.manifest()["counts"]["failed"], 4);
+    let ended = fixture.resume(&["--retry-failed", "--json"]).run().exits(3);
+    assert_eq!(ended.json()["states"], json!({"done": 20, "failed": 1}));
+    fixture.assert_right();
+    run.assert_complete(21);
+}
+
+#[test]
+fn what_somebody_else_changed_meanwhile_is_left_alone() {
+    let (fixture, run) = stopped();
+    let open: Vec<usize> =
+        (1..=60).filter(|number| fixture.issues()[&format!("ISS-{number}")].writes == 0).collect();
+    let (first, second) = (open[0], open[open.len() - 1]);
+    fixture.set_group(first, Some(3));
+    fixture.set_group(second, Some(1));
+    let before = fixture.issues();
+    fixture.resume(&[]).run().exits(0);
+    for number in [first, second] {
+        let id = format!("ISS-{number}");
+        assert_eq!(fixture.issues()[&id], before[&id], "{id}");
+    }
+    run.assert_complete(60);
+}
+
+#[test]
+fn the_settings_of_the_run_go_on_and_those_of_the_process_may_change() {
+    let mut org = Org::of(30);
+    org.issues[29].creator = crate::support::org::AMBIGUOUS;
+    let mut fixture = Fixture::broken(&org, ["path=works.update,status=401,after=5,count=1"]);
+    fixture.write("map.csv", "DEVU-1,GROUP-4\n");
+    let flags = ["--on-ambiguous", "first", "--group-map", "map.csv", "--limit", "30", "--batch-size", "5"];
+    fixture.backfill(&flags).run().exits(4);
+    std::fs::remove_file(fixture.path("map.csv")).unwrap();
+    fixture.restart(&Trouble::none());
+    let program = fixture.resume(&["--batch-size", "3", "--concurrency", "2"]);
+    program.env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(0);
+    let issues = fixture.issues();
+    assert_eq!((issues["ISS-29"].group, issues["ISS-30"].group), (Some(4), Some(1)));
+    assert!(issues.values().all(|issue| issue.writes == 1));
+}
+
+#[test]
+fn rows_without_a_call_are_settled_too() {
+    let mut fixture = Fixture::broken(&Org::of(4), ["path=works.update,status=401,after=1"]);
+    let csv = format!(
+        "{HEADER}ISS-1,DEVU-1,GROUP-1,\nbad\nISS-2,DEVU-2,GROUP-2,\nISS-3,DEVU-3,GROUP-3,GROUP-3\nISS-2,DEVU-2,GROUP-2,\n"
+    );
+    fixture.write("issues.csv", csv);
+    fixture.backfill(&["--batch-size", "1", "--concurrency", "1"]).run().exits(4);
+    fixture.restart(&Trouble::none());
+    fixture.resume(&[]).run().exits(3);
+    let results = fixture.the_run().assert_complete(5);
+    let states: Vec<_> = results.values().map(|row| row.status.as_str()).collect();
+    assert_eq!(states, ["done", "failed", "done", "already", "skipped"]);
+}

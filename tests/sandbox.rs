@@ -1,0 +1,77 @@
+//! `sandbox`: the in-memory DevRev as a process of its own.
+
+use crate::support::program::Running;
+use crate::support::{Fixture, Org, eventually};
+use serde_json::Value;
+
+/// Starts it on any free port; its base URL.
+fn start(fixture: &Fixture, flags: &[&str]) -> (Running, String) {
+    let running = fixture.program(["sandbox", "--listen", "127.0.0.1:0", "--json"]).args(flags).spawn();
+    eventually("the sandbox to listen", || running.out().ends_with('\n'));
+    let line: Value = serde_json::from_str(&running.out()).unwrap();
+    let url = line["base_url"].as_str().unwrap().to_owned();
+    (running, url)
+}
+
+#[test]
+fn it_serves_its_own_data_or_that_of_a_file() {
+    let fixture = Fixture::down(&Org::of(12));
+    fixture.write("data.json", fixture.org.json().to_string());
+    let (_running, url) = start(&fixture, &["--data", "data.json"]);
+    fixture.backfill(&[]).env("DEVREV_BASE_URL", &url).run().exits(0);
+    // It has kept what was written.
+    let ended = fixture.backfill(&["--json"]).env("DEVREV_BASE_URL", &url).run().exits(0);
+    assert_eq!(ended.json()["states"]["already"], 12);
+    // A base URL may have a path.
+    let path = format!("{url}/api/gateway/internal/");
+    fixture.backfill(&["--overwrite"]).env("DEVREV_BASE_URL", path).run().exits(0);
+}
+
+#[test]
+fn it_breaks_to_order() {
+    let fixture = Fixture::down(&Org::of(12));
+    fixture.write("data.json", fixture.org.json().to_string());
+    let flags = [
+        "--data",
+        "data.json",
+        "--rate-limit",
+        "1000/1",
+        "--delay",
+        "1",
+        "--fault",
+        "path=works.update,status=403,count=2",
+    ];
+    let (running, url) = start(&fixture, &flags);
+    let ended = fixture.backfill(&["--json"]).env("DEVREV_BASE_URL", &url).run().exits(3);
+    assert_eq!(ended.json()["states"]["failed"], 2);
+    running.signal("INT");
+    // It has nothing to save: the signal ends it as it ends any process.
+    assert_eq!(running.wait().code, None);
+}
+
+#[test]
+fn it_says_for_people_how_to_use_it() {
+    let fixture = Fixture::down(&Org::of(1));
+    let running = fixture.program(["sandbox", "--listen", "127.0.0.1:0"]).spawn();
+    eventually("the hint", || running.out().contains("DEVREV_API_TOKEN=anything devrev-batch"));
+    running.kill();
+}
+
+#[test]
+fn bad_flags_are_usage_errors_that_say_what_is_wrong() {
+    let fixture = Fixture::new(&Org::of(1));
+    fixture.write("bad.json", "{\"organisation\": 3}");
+    let taken = fixture.base_url().replace("http://", "");
+    let cases: [(&[&str], &str); 7] = [
+        (&["--fault", "path=works.update"], "--fault: bad fault rule"),
+        (&["--fault", "path=works.rename,status=500"], "no endpoint `works.rename`"),
+        (&["--rate-limit", "50"], "--rate-limit: `50` is no rate limit"),
+        (&["--data", "none.json"], "none.json"),
+        (&["--data", "bad.json"], "bad.json"),
+        (&["--listen", "nowhere"], "nowhere"),
+        (&["--listen", &taken], "cannot listen on"),
+    ];
+    for (flags, words) in cases {
+        fixture.program(["sandbox", "--json"]).args(flags).run().exits(2).says(words);
+    }
+}
