@@ -123,7 +123,7 @@ impl Session {
         self.confirm(scope, &connection.target).await?;
 
         let reads = connection.client.read_only();
-        if !self.quiet {
+        if self.terminal.draws() {
             self.terminal.say("finding out who is in which groups ...");
         }
         let membership = Membership::load(&reads, self.cache(&connection.target).as_ref()).await;
