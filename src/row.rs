@@ -22,6 +22,7 @@ impl Row {
     }
 
     /// The texts of all columns: [`Self::text`] for whoever wants many of them.
+    #[inline]
     pub fn texts(&self) -> Texts<'_> {
         Texts { fields: &self.fields, whole: std::str::from_utf8(self.fields.as_slice()).ok() }
     }
@@ -37,6 +38,7 @@ pub struct Texts<'r> {
 
 impl<'r> Texts<'r> {
     /// What [`Row::text`] returns.
+    #[inline]
     pub fn text(&self, column: Option<usize>) -> &'r str {
         let Some(column) = column else { return "" };
         let text = match self.whole {
@@ -49,9 +51,9 @@ impl<'r> Texts<'r> {
 }
 
 /// The text without surrounding white space, which hardly any has: that is seen from two bytes.
+#[inline]
 fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
-        [] => text,
         [byte, ..] if !byte.is_ascii_graphic() => text.trim(),
         [.., byte] if !byte.is_ascii_graphic() => text.trim(),
         _ => text,

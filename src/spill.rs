@@ -189,6 +189,7 @@ impl RunReader {
 }
 
 /// A record as it stands in a file.
+#[inline]
 fn encoded(record: &Record) -> [u8; RECORD_BYTES] {
     let mut bytes = [0; RECORD_BYTES];
     for (place, number) in bytes.as_chunks_mut().0.iter_mut().zip(record) {

@@ -186,6 +186,7 @@ impl<'a> Ref<'a> {
     }
 
     /// The ID that ends in this tail, if an object of this type may be named so.
+    #[inline]
     pub(crate) fn with_tail(object: ObjectType, tail: &'a str) -> Option<Self> {
         let fits = if object.numbered() {
             // Leading zeros would make two texts of one number.
@@ -197,6 +198,7 @@ impl<'a> Ref<'a> {
     }
 
     /// The number of a numbered object (an issue, a ticket).
+    #[inline]
     pub fn number(self) -> Option<u64> {
         self.tail.parse().ok()
     }

@@ -59,16 +59,17 @@ impl Duplicates {
     /// The verdicts in the order of the rows. Fails when the disk does.
     pub fn finish(self) -> io::Result<Verdicts> {
         let mut rows = Sorter::new(&self.folder);
-        if self.sieve.caught() {
+        let caught = self.sieve.finish();
+        if caught.any() {
             for record in self.rows.finish()? {
                 let record = record?;
-                if self.sieve.may_recur(record[0]) {
+                if caught.may_recur(record[0]) {
                     rows.push(record)?;
                 }
             }
         }
         // Its memory is the sorters' now.
-        drop(self.sieve);
+        drop(caught);
         let mut fellows = Sorter::new(&self.folder);
         let mut group: Option<Group> = None;
         for record in rows.finish()? {

@@ -72,6 +72,7 @@ impl<R: Read> Tap<R> {
     }
 
     /// Judges the record that ends at this offset of the input, and lets go of it.
+    #[inline]
     pub(super) fn finish(&mut self, end: u64) -> Record {
         self.skip_blank_lines();
         let stop = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
@@ -142,7 +143,7 @@ impl<R: Read> Read for Tap<R> {
         }
         let filled = self.fill(buffer)?;
         // Where the search for a quote has not been yet; what it has found is found again at once.
-        let unsearched = self.quote.checked_sub(self.done).unwrap_or(0);
+        let unsearched = self.quote.saturating_sub(self.done);
         self.held.drain(..self.done);
         self.base += self.done as u64;
         self.done = 0;
@@ -159,6 +160,7 @@ fn next_quote(held: &[u8], from: usize) -> usize {
     found.map_or(held.len(), |offset| from + offset)
 }
 
+#[inline]
 fn look_at(record: &[u8], quoted: bool, line: u64) -> Record {
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
     let judged = if quoted { quotes::judge(record) } else { Quotes::Sound };

@@ -36,6 +36,7 @@ impl Spool {
     }
 
     /// Takes a record. Fails when a full buffer cannot be written.
+    #[inline]
     pub fn push(&mut self, record: Record) -> io::Result<()> {
         if self.buffer.len() >= self.limit {
             self.spill()?;

@@ -112,6 +112,7 @@ pub struct Identity {
 }
 
 /// Whether a field says that there is nothing: exports write NULL in several ways.
+#[inline]
 fn is_missing(text: &str) -> bool {
     text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none")
 }
@@ -132,6 +133,7 @@ impl Column {
     }
 
     /// The same, where many columns of the row are looked at.
+    #[inline]
     fn among<'r>(self, texts: &Texts<'r>) -> &'r str {
         texts.text(Some(self.index))
     }

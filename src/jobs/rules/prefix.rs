@@ -38,6 +38,7 @@ impl Prefix {
     }
 
     /// The ID, if it begins as the last one did.
+    #[inline]
     fn same<'r>(&self, text: &'r str, wanted: &[ObjectType]) -> Option<Ref<'r>> {
         let object = self.object.filter(|object| wanted.contains(object))?;
         let (beginning, _) = text.as_bytes().split_at_checked(self.length)?;
