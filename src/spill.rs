@@ -54,6 +54,7 @@ impl Sorter {
         if self.buffer.len() >= self.limits.records {
             self.spill()?;
         }
+        reserve(&mut self.buffer, self.limits.records);
         self.buffer.push(record);
         Ok(())
     }
@@ -185,6 +186,14 @@ impl RunReader {
         let mut bytes = [0; RECORD_BYTES];
         self.file.read_exact(&mut bytes)?;
         Ok(Some(decoded(&bytes)))
+    }
+}
+
+/// Gives a buffer all its room at once. Only what is used of it becomes memory, while a buffer that grows leaves
+/// its former places behind, which the allocator keeps.
+fn reserve<T>(buffer: &mut Vec<T>, room: usize) {
+    if buffer.capacity() == 0 {
+        buffer.reserve_exact(room);
     }
 }
 

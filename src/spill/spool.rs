@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::{RECORD_BYTES, Record, decoded, encoded};
+use super::{RECORD_BYTES, Record, decoded, encoded, reserve};
 
 /// Records held in memory: 3 MiB.
 const BUFFER_RECORDS: usize = 1 << 17;
@@ -41,6 +41,7 @@ impl Spool {
         if self.buffer.len() >= self.limit {
             self.spill()?;
         }
+        reserve(&mut self.buffer, self.limit);
         self.buffer.extend_from_slice(&encoded(&record));
         Ok(())
     }
