@@ -18,7 +18,45 @@ impl Row {
     /// column is absent. A reader hands on only rows whose fields are UTF-8.
     pub fn text(&self, column: Option<usize>) -> &str {
         let bytes = column.and_then(|column| self.fields.get(column)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default().trim()
+        trimmed(std::str::from_utf8(bytes).unwrap_or_default())
+    }
+
+    /// The texts of all columns: [`Self::text`] for whoever wants many of them.
+    #[inline]
+    pub fn texts(&self) -> Texts<'_> {
+        Texts { fields: &self.fields, whole: std::str::from_utf8(self.fields.as_slice()).ok() }
+    }
+}
+
+/// The texts of a row's columns, of which it is known at once that they are UTF-8.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts<'r> {
+    fields: &'r ByteRecord,
+    /// The fields without what stands between them.
+    whole: Option<&'r str>,
+}
+
+impl<'r> Texts<'r> {
+    /// What [`Row::text`] returns.
+    #[inline]
+    pub fn text(&self, column: Option<usize>) -> &'r str {
+        let Some(column) = column else { return "" };
+        let text = match self.whole {
+            // A field that begins or ends within a character is not UTF-8, though the whole is.
+            Some(whole) => self.fields.range(column).and_then(|range| whole.get(range)),
+            None => self.fields.get(column).and_then(|bytes| std::str::from_utf8(bytes).ok()),
+        };
+        trimmed(text.unwrap_or_default())
+    }
+}
+
+/// The text without surrounding white space, which hardly any has: that is seen from two bytes.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [byte, ..] if !byte.is_ascii_graphic() => text.trim(),
+        [.., byte] if !byte.is_ascii_graphic() => text.trim(),
+        _ => text,
     }
 }
 
@@ -90,7 +128,31 @@ pub enum RowProblem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_are_each_as_they_are_alone(
+            fields in prop::collection::vec(
+                prop_oneof![
+                    "[ \t\u{a0}\u{3000}a-c\u{e9}]{0,6}".prop_map(String::into_bytes),
+                    prop::collection::vec(prop_oneof![Just(0xc3), Just(0xa9), Just(b' '), Just(b'x')], 0..4),
+                ],
+                0..5,
+            ),
+        ) {
+            let row = Row { number: 1, line: 2, fields: ByteRecord::from(fields.clone()) };
+            let texts = row.texts();
+            prop_assert_eq!(texts.text(None), row.text(None));
+            for column in 0..=fields.len() {
+                let plainly = fields.get(column).and_then(|bytes| std::str::from_utf8(bytes).ok());
+                prop_assert_eq!(row.text(Some(column)), plainly.unwrap_or_default().trim());
+                prop_assert_eq!(texts.text(Some(column)), row.text(Some(column)));
+            }
+        }
+    }
 
     #[test]
     fn a_place_packs_and_sorts() {

@@ -1,7 +1,9 @@
-//! Sorting of more records than memory should hold.
+//! Sorting of more records than memory should hold, and ([`spool`]) keeping them unsorted.
 //!
 //! Records are three numbers. They gather in a buffer; full buffers are sorted and written to temporary files
 //! that have no name, so that they vanish with the process however it ends; at the end the files are merged.
+
+pub mod spool;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -52,6 +54,7 @@ impl Sorter {
         if self.buffer.len() >= self.limits.records {
             self.spill()?;
         }
+        reserve(&mut self.buffer, self.limits.records);
         self.buffer.push(record);
         Ok(())
     }
@@ -157,12 +160,8 @@ impl RunWriter {
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
-        let mut bytes = [0; RECORD_BYTES];
-        for (place, number) in bytes.as_chunks_mut().0.iter_mut().zip(record) {
-            *place = number.to_le_bytes();
-        }
         self.records += 1;
-        self.file.write_all(&bytes)
+        self.file.write_all(&encoded(record))
     }
 
     fn finish(self) -> io::Result<Run> {
@@ -186,12 +185,35 @@ impl RunReader {
         self.left -= 1;
         let mut bytes = [0; RECORD_BYTES];
         self.file.read_exact(&mut bytes)?;
-        let mut record = [0; 3];
-        for (number, place) in record.iter_mut().zip(bytes.as_chunks().0) {
-            *number = u64::from_le_bytes(*place);
-        }
-        Ok(Some(record))
+        Ok(Some(decoded(&bytes)))
     }
+}
+
+/// Gives a buffer all its room at once. Only what is used of it becomes memory, while a buffer that grows leaves
+/// its former places behind, which the allocator keeps.
+fn reserve<T>(buffer: &mut Vec<T>, room: usize) {
+    if buffer.capacity() == 0 {
+        buffer.reserve_exact(room);
+    }
+}
+
+/// A record as it stands in a file.
+#[inline]
+fn encoded(record: &Record) -> [u8; RECORD_BYTES] {
+    let mut bytes = [0; RECORD_BYTES];
+    for (place, number) in bytes.as_chunks_mut().0.iter_mut().zip(record) {
+        *place = number.to_le_bytes();
+    }
+    bytes
+}
+
+/// The record that was encoded.
+fn decoded(bytes: &[u8; RECORD_BYTES]) -> Record {
+    let mut record = [0; 3];
+    for (number, place) in record.iter_mut().zip(bytes.as_chunks().0) {
+        *number = u64::from_le_bytes(*place);
+    }
+    record
 }
 
 /// The next record of each file; the least of them is the next of all.

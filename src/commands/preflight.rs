@@ -3,6 +3,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicates, Verdicts};
+use crate::jobs::rules::Prefixes;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::row::{Place, Row};
 use crate::source::{Fingerprint, Input, SourceError, Stamp};
@@ -53,13 +54,14 @@ fn scan(input: &Input) -> Result<(u64, Verdicts), Failure> {
     };
     let mut duplicates = Duplicates::new(&scratch);
     let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+    let mut prefixes = Prefixes::default();
     let mut rows = 0;
     while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
         rows += 1;
         if read.is_err() {
             continue;
         }
-        if let Some(identity) = columns.judge(&row, &mut |_| ()).identity {
+        if let Some(identity) = columns.judge_next(&row, &mut prefixes, &mut |_| ()).identity {
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(identity.key, identity.values, place.pack()).map_err(disk)?;
         }

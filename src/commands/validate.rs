@@ -9,7 +9,7 @@ use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::jobs::rules::finding::{Finding, Rule};
 use crate::jobs::rules::issues::IssueColumns;
-use crate::jobs::rules::{Identity, Kind};
+use crate::jobs::rules::{Identity, Kind, Prefixes};
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
 use crate::source::ahead::each_row;
@@ -89,13 +89,16 @@ fn check(
 ) -> Result<(u64, bool), Failure> {
     let scratch = Scratch(std::env::temp_dir());
     let mut duplicates = Duplicates::new(&scratch.0);
+    let mut prefixes = Prefixes::default();
     let ended = each_row(file, limit, |row, problem| {
         if let (None, Some(mentioned), Rules::Issues(columns)) = (problem, &mut mentioned, rules) {
             mention(mentioned, columns, row);
         }
         if let Some(problem) = problem {
             report.add(Finding::of_problem(row, problem));
-        } else if let Some(Identity { key, values }) = rules.judge(row, &mut |finding| report.add(finding)) {
+        } else if let Some(Identity { key, values }) =
+            rules.judge(row, &mut prefixes, &mut |finding| report.add(finding))
+        {
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
         }
@@ -139,10 +142,10 @@ impl Rules {
         }
     }
 
-    fn judge(&self, row: &Row, found: &mut impl FnMut(Finding)) -> Option<Identity> {
+    fn judge(&self, row: &Row, prefixes: &mut Prefixes, found: &mut impl FnMut(Finding)) -> Option<Identity> {
         match self {
-            Self::Issues(columns) => columns.judge(row, found).identity,
-            Self::Contacts(columns) => columns.judge(row, found).identity,
+            Self::Issues(columns) => columns.judge_next(row, prefixes, found).identity,
+            Self::Contacts(columns) => columns.judge_next(row, prefixes, found).identity,
         }
     }
 

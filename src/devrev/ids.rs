@@ -118,7 +118,7 @@ pub enum IdError {
 }
 
 /// The longest text that is taken for an ID, in bytes.
-const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// An ID taken apart, borrowed from the text that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl<'a> Ref<'a> {
         let (_partition, rest) = word_before(b':', rest)?;
         let (_org, rest) = word_before(b':', rest.strip_prefix("devo/")?)?;
         let (name, tail) = word_before(b'/', rest)?;
-        Self::checked(ObjectType::of_don_name(name)?, tail)
+        Self::with_tail(ObjectType::of_don_name(name)?, tail)
     }
 
     /// `<PREFIX>-<tail>`, the prefix in either case.
@@ -182,10 +182,12 @@ impl<'a> Ref<'a> {
         let object = ObjectType::ALL
             .into_iter()
             .find(|object| object.display_prefix().eq_ignore_ascii_case(prefix))?;
-        Self::checked(object, tail)
+        Self::with_tail(object, tail)
     }
 
-    fn checked(object: ObjectType, tail: &'a str) -> Option<Self> {
+    /// The ID that ends in this tail, if an object of this type may be named so.
+    #[inline]
+    pub(crate) fn with_tail(object: ObjectType, tail: &'a str) -> Option<Self> {
         let fits = if object.numbered() {
             // Leading zeros would make two texts of one number.
             tail.len() <= 18 && tail.bytes().all(|byte| byte.is_ascii_digit()) && !tail.starts_with('0')
@@ -196,6 +198,7 @@ impl<'a> Ref<'a> {
     }
 
     /// The number of a numbered object (an issue, a ticket).
+    #[inline]
     pub fn number(self) -> Option<u64> {
         self.tail.parse().ok()
     }

@@ -1,19 +1,26 @@
 //! Rows that are about the same thing, found in memory that does not grow with the rows.
 //!
-//! Three sorts, of which the second and third see only rows that have a fellow: by key, to bring fellows
-//! together; by the first fellow, so that whether they differ is known before the first of them is judged; by
-//! row, to hand the verdicts out in the order of the input.
+//! Most inputs hold no such rows, so nothing is sorted until it is known that it must be: the rows are put by as
+//! they come, and a [`Sieve`] notes which of them may have a fellow.
+//!
+//! Those go through three sorts, of which the second and third see only rows that do have one: by key, to bring
+//! fellows together; by the first fellow, so that whether they differ is known before the first of them is
+//! judged; by row, to hand the verdicts out in the order of the input.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::sieve::Sieve;
+use crate::spill::spool::Spool;
 use crate::spill::{Sorted, Sorter};
 
 /// Gathers the rows.
 #[derive(Debug)]
 pub struct Duplicates {
     folder: PathBuf,
-    rows: Sorter,
+    /// Key, row, values.
+    rows: Spool,
+    sieve: Sieve,
 }
 
 /// A row that is not the only one with its key.
@@ -39,20 +46,33 @@ pub enum Verdict {
 impl Duplicates {
     /// Keeps what memory does not hold in unnamed files in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), rows: Sorter::new(folder) }
+        Self { folder: folder.to_owned(), rows: Spool::new(folder), sieve: Sieve::new() }
     }
 
     /// Notes a row: what it is about, a fingerprint of its values, and its number, which is at least 1, less
     /// than 2^63, and no other row's. Fails when the disk does.
     pub fn note(&mut self, key: u64, values: u64, row: u64) -> io::Result<()> {
+        self.sieve.note(key);
         self.rows.push([key, row, values])
     }
 
     /// The verdicts in the order of the rows. Fails when the disk does.
     pub fn finish(self) -> io::Result<Verdicts> {
+        let mut rows = Sorter::new(&self.folder);
+        let caught = self.sieve.finish();
+        if caught.any() {
+            for record in self.rows.finish()? {
+                let record = record?;
+                if caught.may_recur(record[0]) {
+                    rows.push(record)?;
+                }
+            }
+        }
+        // Its memory is the sorters' now.
+        drop(caught);
         let mut fellows = Sorter::new(&self.folder);
         let mut group: Option<Group> = None;
-        for record in self.rows.finish()? {
+        for record in rows.finish()? {
             let [key, row, values] = record?;
             match &mut group {
                 Some(group) if group.key == key => group.take(row, values, &mut fellows)?,

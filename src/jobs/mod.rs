@@ -9,3 +9,4 @@ pub mod backfill_groups;
 pub mod duplicates;
 pub mod failing;
 pub mod rules;
+mod sieve;

@@ -11,7 +11,7 @@ use super::error::SourceError;
 use crate::row::{Row, RowProblem};
 
 /// Rows that pass from thread to thread at once.
-const BATCH_ROWS: usize = 256;
+const BATCH_ROWS: usize = 512;
 /// A batch is passed on earlier when its rows have this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
 /// Batches that there are: one is worked on, one is filled, one lies ready.
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_record_comes_in_its_order() {
-        for count in [0, 1, 255, 256, 257, 5_000] {
+        for count in [0, 1, 511, 512, 513, 5_000] {
             let text = format!("a,b\n{}", "1,2\n".repeat(count));
             let (rows, ended) = collect(text.as_bytes(), None);
             assert!(rows.iter().copied().eq((1..=count as u64).map(|number| (number, true))));

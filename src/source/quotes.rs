@@ -2,6 +2,8 @@
 //!
 //! Both are signs that a record has swallowed its neighbours, so neither may pass for a row.
 
+use memchr::memchr;
+
 /// What is wrong with a record's quotes. Offsets are bytes from the record's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quotes {
@@ -16,25 +18,29 @@ pub(super) enum Quotes {
 /// Judges the quotes of one whole record, as the csv crate delimits it.
 pub(super) fn judge(record: &[u8]) -> Quotes {
     let mut verdict = Quotes::Sound;
+    // Always where a field begins.
     let mut at = 0;
-    loop {
-        if record.get(at) == Some(&b'"') {
-            let opened = at;
-            let Some(after) = closing(record, opened + 1) else {
-                return Quotes::Unclosed { opened };
+    while let Some(quote) = find(record, at, b'"') {
+        // A quote within a field that does not begin with one is text.
+        let opens = quote == at || record.get(quote - 1) == Some(&b',');
+        let mut after = quote;
+        if opens {
+            after = match closing(record, quote + 1) {
+                Some(after) => after,
+                None => return Quotes::Unclosed { opened: quote },
             };
             let rest = record.get(after..).unwrap_or_default();
-            let text = rest.iter().take_while(|byte| !matches!(byte, b',' | b'\r' | b'\n'));
-            if verdict == Quotes::Sound && text.clone().any(|byte| !matches!(byte, b' ' | b'\t')) {
-                verdict = Quotes::Stray { opened, closed: after - 1 };
+            let mut text = rest.iter().take_while(|byte| !matches!(byte, b',' | b'\r' | b'\n'));
+            if verdict == Quotes::Sound && text.any(|byte| !matches!(byte, b' ' | b'\t')) {
+                verdict = Quotes::Stray { opened: quote, closed: after - 1 };
             }
-            at = after;
         }
-        match find(record, at, b',') {
+        match find(record, after, b',') {
             Some(comma) => at = comma + 1,
-            None => return verdict,
+            None => break,
         }
     }
+    verdict
 }
 
 /// Where the field goes on after its closing quote; the search begins inside the quotes.
@@ -49,12 +55,42 @@ fn closing(record: &[u8], mut at: usize) -> Option<usize> {
 }
 
 fn find(record: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    record.get(from..)?.iter().position(|byte| *byte == wanted).map(|found| from + found)
+    memchr(wanted, record.get(from..)?).map(|found| from + found)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// As [`judge`], field by field.
+    fn plainly(record: &[u8]) -> Quotes {
+        let mut verdict = Quotes::Sound;
+        let mut at = 0;
+        loop {
+            if record.get(at) == Some(&b'"') {
+                let opened = at;
+                let Some(after) = closing(record, opened + 1) else { return Quotes::Unclosed { opened } };
+                let text = record[after..].iter().take_while(|byte| !b",\r\n".contains(byte));
+                if verdict == Quotes::Sound && text.clone().any(|byte| !b" \t".contains(byte)) {
+                    verdict = Quotes::Stray { opened, closed: after - 1 };
+                }
+                at = after;
+            }
+            match find(record, at, b',') {
+                Some(comma) => at = comma + 1,
+                None => return verdict,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_field_by_field(record in "[\",ab \t\r\n]{0,40}") {
+            prop_assert_eq!(judge(record.as_bytes()), plainly(record.as_bytes()));
+        }
+    }
 
     #[test]
     fn sound_quotes() {

@@ -5,6 +5,8 @@
 
 use std::io::{self, Read};
 
+use memchr::{memchr, memchr_iter};
+
 use super::csv::MAX_RECORD_BYTES;
 use super::quotes::{self, Quotes};
 
@@ -18,6 +20,8 @@ pub(super) struct Tap<R> {
     base: u64,
     /// How much of `held` is finished with.
     done: usize,
+    /// Where in `held` the next quote stands that may be asked for; the length of `held` if there is none.
+    quote: usize,
     lines: Lines,
     overflowed: bool,
 }
@@ -59,7 +63,7 @@ pub(super) enum QuoteLines {
 impl<R: Read> Tap<R> {
     pub(super) fn new(input: R) -> Self {
         let lines = Lines { current: 1, after_return: false };
-        Self { input, held: Vec::new(), base: 0, done: 0, lines, overflowed: false }
+        Self { input, held: Vec::new(), base: 0, done: 0, quote: 0, lines, overflowed: false }
     }
 
     /// Whether the reading ended because a record is too long.
@@ -68,12 +72,17 @@ impl<R: Read> Tap<R> {
     }
 
     /// Judges the record that ends at this offset of the input, and lets go of it.
+    #[inline]
     pub(super) fn finish(&mut self, end: u64) -> Record {
         self.skip_blank_lines();
         let stop = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
         let stop = stop.clamp(self.done, self.held.len());
+        if self.quote < self.done {
+            self.quote = next_quote(&self.held, self.done);
+        }
         let record = self.held.get(self.done..stop).unwrap_or_default();
-        let Seen { record: found, quoted } = look_at(record, self.lines.current);
+        let quoted = self.quote < stop;
+        let found = look_at(record, quoted, self.lines.current);
         let (body, terminator) = match record.split_last() {
             Some((last @ (b'\r' | b'\n'), body)) => (body, Some(*last)),
             _ => (record, None),
@@ -133,21 +142,26 @@ impl<R: Read> Read for Tap<R> {
             return Err(io::Error::other("the record is too long"));
         }
         let filled = self.fill(buffer)?;
+        // Where the search for a quote has not been yet; what it has found is found again at once.
+        let unsearched = self.quote.saturating_sub(self.done);
         self.held.drain(..self.done);
         self.base += self.done as u64;
         self.done = 0;
         self.held.extend_from_slice(buffer.get(..filled).unwrap_or_default());
+        // All at once: an input without quotes then costs no search per record.
+        self.quote = next_quote(&self.held, unsearched);
         Ok(filled)
     }
 }
 
-struct Seen {
-    record: Record,
-    quoted: bool,
+/// Where the next quote stands, or else the end.
+fn next_quote(held: &[u8], from: usize) -> usize {
+    let found = held.get(from..).and_then(|rest| memchr(b'"', rest));
+    found.map_or(held.len(), |offset| from + offset)
 }
 
-fn look_at(record: &[u8], line: u64) -> Seen {
-    let quoted = record.contains(&b'"');
+#[inline]
+fn look_at(record: &[u8], quoted: bool, line: u64) -> Record {
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
     let judged = if quoted { quotes::judge(record) } else { Quotes::Sound };
     let lines = match judged {
@@ -157,9 +171,9 @@ fn look_at(record: &[u8], line: u64) -> Seen {
         }
         Quotes::Unclosed { opened } => QuoteLines::Unclosed { opened: line_of(opened) },
     };
-    Seen { record: Record { line, quotes: lines, bytes: record.len() }, quoted }
+    Record { line, quotes: lines, bytes: record.len() }
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+    memchr_iter(b'\n', bytes).count() as u64
 }

@@ -2,8 +2,6 @@
 //!
 //! By hand, because chrono's parser of patterns would cost more than all other rules of a row together.
 
-use chrono::NaiveDate;
-
 /// A point in time, in UTC; a date or time without a zone is taken for UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Instant {
@@ -15,13 +13,13 @@ pub(super) struct Instant {
 /// zone may follow, with or without a space (`Z`, `+0200`, `+02:00`).
 pub(super) fn parse(text: &str) -> Option<Instant> {
     let mut rest = Rest(text.as_bytes());
-    let year = rest.number(4)?;
+    let year = rest.number::<4>()?;
     rest.one(b"-")?;
-    let month = rest.number(2)?;
+    let month = rest.number::<2>()?;
     rest.one(b"-")?;
-    let day = rest.number(2)?;
-    let days = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?.to_epoch_days();
-    let mut instant = Instant { seconds: i64::from(days) * 86_400, nanoseconds: 0 };
+    let day = rest.number::<2>()?;
+    let days = days_since_1970(year, month, day)?;
+    let mut instant = Instant { seconds: days * 86_400, nanoseconds: 0 };
     if rest.0.is_empty() {
         return Some(instant);
     }
@@ -37,6 +35,26 @@ pub(super) fn parse(text: &str) -> Option<Instant> {
     rest.0.is_empty().then_some(instant)
 }
 
+/// The day as a number in the Gregorian calendar, which is taken to have always been; none if there is no such
+/// day.
+fn days_since_1970(year: u32, month: u32, day: u32) -> Option<i64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let longest = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return None,
+    };
+    if day == 0 || day > longest {
+        return None;
+    }
+    // Years that begin in March, so that the leap day is the last; one more, so that none is below 0.
+    let (years, months) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
+    let days = years * 365 + years / 4 - years / 100 + years / 400 + (months * 153 + 2) / 5 + day;
+    // From the first of March, 400 years before the year 0, whose number here is 1.
+    Some(i64::from(days) - 865_566)
+}
+
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -48,19 +66,24 @@ impl Rest<'_> {
         })
     }
 
-    fn number(&mut self, digits: usize) -> Option<u32> {
-        let (number, rest) = self.0.split_at_checked(digits)?;
+    /// A number of that many digits.
+    fn number<const DIGITS: usize>(&mut self) -> Option<u32> {
+        let (digits, rest) = self.0.split_first_chunk::<DIGITS>()?;
         self.0 = rest;
-        number
-            .iter()
-            .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+        let (mut number, mut good) = (0, true);
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            good &= digit <= 9;
+            number = number * 10 + u32::from(digit);
+        }
+        good.then_some(number)
     }
 
     fn time(&mut self) -> Option<(u32, u32, u32)> {
-        let hour = self.number(2)?;
+        let hour = self.number::<2>()?;
         self.one(b":")?;
-        let minute = self.number(2)?;
-        let second = if self.one(b":").is_some() { self.number(2)? } else { 0 };
+        let minute = self.number::<2>()?;
+        let second = if self.one(b":").is_some() { self.number::<2>()? } else { 0 };
         Some((hour, minute, second))
     }
 
@@ -73,8 +96,10 @@ impl Rest<'_> {
         if !(1..=9).contains(&digits) {
             return None;
         }
-        let number = self.number(digits)?;
-        (digits..9).try_fold(number, |number, _| number.checked_mul(10))
+        let (number, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        let number = number.iter().fold(0, |number, byte| number * 10 + u32::from(byte - b'0'));
+        Some((digits..9).fold(number, |number, _| number * 10))
     }
 
     /// The zone's distance from UTC in seconds.
@@ -89,19 +114,30 @@ impl Rest<'_> {
             b'-' => -1,
             _ => return Some(0),
         };
-        let hours = self.number(2)?;
+        let hours = self.number::<2>()?;
         let _ = self.one(b":");
-        let minutes = self.number(2)?;
+        let minutes = self.number::<2>()?;
         (hours < 24 && minutes < 60).then(|| sign * i64::from(hours * 3_600 + minutes * 60))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, SecondsFormat, Utc};
+    use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn each_day_is_as_chrono_counts_it() {
+        for year in (0u32..2_101).chain([2_400, 9_999]) {
+            for (month, day) in (0..14).flat_map(|month| (0..33).map(move |day| (month, day))) {
+                let expected = NaiveDate::from_ymd_opt(year.cast_signed(), month, day);
+                let expected = expected.map(|date| i64::from(date.to_epoch_days()));
+                assert_eq!(days_since_1970(year, month, day), expected, "{year}-{month}-{day}");
+            }
+        }
+    }
 
     #[test]
     fn the_forms_that_exports_write() {

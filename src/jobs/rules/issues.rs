@@ -1,7 +1,7 @@
 //! The rules of issues whose creator group is to be filled in.
 
 use super::finding::Finding;
-use super::{Column, Identity, Judged, Values, is_missing};
+use super::{Column, Identity, Judged, Prefixes, Values, is_missing};
 use crate::devrev::ids::{ObjectType, Ref, USER_TYPES};
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
@@ -55,16 +55,31 @@ impl IssueColumns {
 
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
     pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<IssueRow<'r>> {
-        let issue = self.issue.id(row, self.issue.text(row), &[ObjectType::Issue], found);
-        let creator_text = self.creator.text(row);
-        let creator = self.creator.id(row, creator_text, USER_TYPES, found);
-        let assigned_text = self.assigned_group.text(row);
-        let assigned_group = self.assigned_group.id(row, assigned_text, &[ObjectType::Group], found);
+        self.judge_next(row, &mut Prefixes::default(), found)
+    }
+
+    /// The same, for one row of many: the prefixes of the last one make it quicker.
+    pub fn judge_next<'r>(
+        &self,
+        row: &'r Row,
+        prefixes: &mut Prefixes,
+        found: &mut impl FnMut(Finding),
+    ) -> Judged<IssueRow<'r>> {
+        let texts = row.texts();
+        let [of_issue, of_creator, of_assigned, of_group] = &mut prefixes.0;
+        let issue = self.issue.id(row, self.issue.among(&texts), of_issue, &[ObjectType::Issue], found);
+        let creator_text = self.creator.among(&texts);
+        let creator = self.creator.id(row, creator_text, of_creator, USER_TYPES, found);
+        let assigned_text = self.assigned_group.among(&texts);
+        let assigned_group =
+            self.assigned_group.id(row, assigned_text, of_assigned, &[ObjectType::Group], found);
         // What is missing here is what the job is for; what is there must be a group.
-        let filled =
-            self.creator_group.map(|column| (column, column.text(row))).filter(|(_, text)| !is_missing(text));
+        let filled = self
+            .creator_group
+            .map(|column| (column, column.among(&texts)))
+            .filter(|(_, text)| !is_missing(text));
         let creator_group =
-            filled.and_then(|(column, text)| column.id(row, text, &[ObjectType::Group], found));
+            filled.and_then(|(column, text)| column.id(row, text, of_group, &[ObjectType::Group], found));
 
         let identity = issue.and_then(Ref::number).map(|key| {
             let mut values = Values::default();

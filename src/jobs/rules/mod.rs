@@ -5,14 +5,17 @@ mod dates;
 mod email;
 pub mod finding;
 pub mod issues;
+mod prefix;
 
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
 use self::finding::{Finding, Rule, shown};
+use self::prefix::Prefix;
+pub use self::prefix::Prefixes;
 use crate::devrev::ids::{IdError, ObjectType, Ref};
-use crate::row::Row;
+use crate::row::{Row, Texts};
 use crate::source::header::{ColumnError, Header};
 
 /// The kinds of input.
@@ -109,6 +112,7 @@ pub struct Identity {
 }
 
 /// Whether a field says that there is nothing: exports write NULL in several ways.
+#[inline]
 fn is_missing(text: &str) -> bool {
     text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none")
 }
@@ -126,6 +130,12 @@ impl Column {
     /// The row's text in this column, without surrounding white space.
     pub fn text(self, row: &Row) -> &str {
         row.text(Some(self.index))
+    }
+
+    /// The same, where many columns of the row are looked at.
+    #[inline]
+    fn among<'r>(self, texts: &Texts<'r>) -> &'r str {
+        texts.text(Some(self.index))
     }
 
     fn finding(self, row: &Row, rule: Rule, message: impl Into<String>) -> Finding {
@@ -148,15 +158,25 @@ impl Column {
         self,
         row: &Row,
         text: &'r str,
+        prefix: &mut Prefix,
         wanted: &[ObjectType],
         found: &mut impl FnMut(Finding),
     ) -> Option<Ref<'r>> {
+        if let Some(id) = prefix.parse(text, wanted) {
+            return Some(id);
+        }
+        self.no_id(row, text, wanted, found);
+        None
+    }
+
+    /// Hands over why this column's text is no ID.
+    #[cold]
+    fn no_id(self, row: &Row, text: &str, wanted: &[ObjectType], found: &mut impl FnMut(Finding)) {
         if is_missing(text) {
-            found(self.empty(row));
-            return None;
+            return found(self.empty(row));
         }
         let (rule, message) = match Ref::parse(text, wanted) {
-            Ok(id) => return Some(id),
+            Ok(_) => return,
             Err(IdError::WrongType { found, wanted, .. }) => {
                 (Rule::IdType, format!("the ID of {found}, where {wanted} is wanted"))
             }
@@ -166,7 +186,6 @@ impl Column {
             }
         };
         found(self.finding(row, rule, message));
-        None
     }
 }
 
@@ -191,6 +210,17 @@ impl Values {
         self.0.write_u8(u8::MAX);
         let text = if is_missing(text) { "" } else { text };
         text.hash(&mut self.0);
+    }
+
+    /// A text of which the case of ASCII letters does not count.
+    fn caseless(&mut self, text: &str) {
+        let mut part = [0; 64];
+        for bytes in text.as_bytes().chunks(part.len()) {
+            let Some(lower) = part.get_mut(..bytes.len()) else { break };
+            lower.copy_from_slice(bytes);
+            lower.make_ascii_lowercase();
+            lower.hash(&mut self.0);
+        }
     }
 
     fn finish(&self) -> u64 {
