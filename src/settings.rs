@@ -406,6 +406,24 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_shows_every_setting_with_its_default() {
+        let set = |line: &&str| line.trim_start_matches('#').starts_with(|c: char| c.is_ascii_uppercase());
+        let lines = include_str!("../.env.sample").lines().filter(set).filter(|line| line.contains('='));
+        let sample = lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n");
+        let pairs: Vec<_> = dotenvy::from_read_iter(sample.as_bytes()).map(Result::unwrap).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let defaults = resolve(&BatchFlags::default(), &[], &[]).unwrap().record;
+        let shown = resolve(&BatchFlags::default(), &[], &pairs).unwrap().record;
+        for (name, default) in &defaults {
+            assert!(pairs.iter().any(|(shown, _)| shown == name), "{name} is not in .env.sample");
+            assert_eq!(shown[name]["value"], default["value"], "{name}");
+        }
+        for (name, _) in pairs {
+            assert!(name == "DEVREV_API_TOKEN" || defaults.contains_key(name), "{name} is no setting");
+        }
+    }
+
+    #[test]
     fn no_rate_is_no_limit_and_the_default_is_not_given() {
         assert!(!resolve(&BatchFlags::default(), &[], &[]).unwrap().rate_given);
         let settings = resolve(&BatchFlags::default(), &[("RATE_LIMIT_CALLS", "0")], &[]).unwrap();

@@ -123,6 +123,9 @@ impl Session {
         self.confirm(scope, &connection.target).await?;
 
         let reads = connection.client.read_only();
+        if self.terminal.draws() {
+            self.terminal.say("finding out who is in which groups ...");
+        }
         let membership = Membership::load(&reads, self.cache(&connection.target).as_ref()).await;
         let membership = match membership {
             Ok(membership) => Arc::new(membership),

@@ -55,9 +55,9 @@ pub struct Rules {
 pub enum Decision {
     /// Decided.
     Verdict(Verdict<Change>),
-    /// The issue was created by somebody other than the row says: this is the outcome, unless the row's
-    /// creator does not exist at all.
-    OtherCreator(Outcome),
+    /// This is the outcome, unless the row's creator does not exist at all: DevRev names another one for the
+    /// issue, or none.
+    UnlessMissing(Outcome),
 }
 
 impl Rules {
@@ -102,9 +102,10 @@ impl Rules {
             && *creator != item.creator.key()
         {
             let text = format!("the row says {}, DevRev says {creator}", item.creator);
-            return Decision::OtherCreator(Outcome::of(State::Skipped, "creator-differs", text));
+            return Decision::UnlessMissing(Outcome::of(State::Skipped, "creator-differs", text));
         }
         match self.group_of(item) {
+            Err(outcome) if present.creator.is_none() => Decision::UnlessMissing(outcome),
             Err(outcome) => Decision::Verdict(Verdict::Settled(outcome)),
             Ok(group) if group_now.is_some_and(|now| same_group(now, &group.id)) => {
                 settled(State::Already, "set-in-devrev", format!("creator group is {}", group.named()))
@@ -215,7 +216,7 @@ mod tests {
     fn short(decision: Decision) -> String {
         match decision {
             Decision::Verdict(Verdict::Change(change)) => format!("to {}", change.after),
-            Decision::Verdict(Verdict::Settled(outcome)) | Decision::OtherCreator(outcome) => {
+            Decision::Verdict(Verdict::Settled(outcome)) | Decision::UnlessMissing(outcome) => {
                 format!("{} {}", outcome.state.name(), outcome.reason.unwrap_or_default())
             }
         }

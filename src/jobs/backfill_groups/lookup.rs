@@ -2,7 +2,7 @@
 //!
 //! `works.list` answers a hundred issues of many creators at once, so where the file names most of its
 //! creators' issues a list page stands for many `works.get`. Where it does not, pages bring what nobody
-//! asked for. So pages are budgeted: a list goes on only while it pays ([`Budget`]), and what it did not
+//! asked for. So pages are budgeted: a list goes on only while it pays (see `Budget`), and what it did not
 //! bring is read one by one. Correctness never rests on a list being whole.
 //!
 //! What a page brings beyond this batch is kept for the next ones, within bounds of number and age.

@@ -117,7 +117,7 @@ impl Planner for BackfillGroups {
             let state = states.get(&asked.item.number).cloned();
             let verdict = match self.rules.decide(&asked.item, state, in_doubt.as_ref()) {
                 Decision::Verdict(verdict) => verdict,
-                Decision::OtherCreator(outcome) => {
+                Decision::UnlessMissing(outcome) => {
                     Verdict::Settled(match self.missing(&asked.item.creator).await? {
                         Some(words) => Outcome::of(State::Failed, "creator-not-found", words),
                         None => outcome,
