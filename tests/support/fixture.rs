@@ -1,9 +1,10 @@
 //! A folder and a sandbox, and the program between them.
 
+use super::eventually;
 use super::org::Org;
 use super::program::{BINARY, Program};
 use super::run::Run;
-use devrev_batch::sandbox::{Data, Options, Sandbox};
+use devrev_batch::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -81,7 +82,7 @@ impl Fixture {
     /// The same, with trouble.
     pub(crate) fn with(org: &Org, trouble: &Trouble) -> Self {
         let mut fixture = Self::down(org);
-        fixture.start(org.data(), trouble);
+        fixture.start(trouble);
         fixture
     }
 
@@ -101,15 +102,19 @@ impl Fixture {
         fixture
     }
 
-    fn start(&mut self, data: Data, trouble: &Trouble) {
-        let options = Options {
-            listen: self.addr,
-            data,
-            rate_limit: trouble.rate_limit.as_ref().map(|limit| limit.parse().unwrap()),
-            faults: trouble.faults.iter().map(|rule| rule.parse().unwrap()).collect(),
-            delay: trouble.delay,
-        };
-        self.sandbox = Some(RUNTIME.block_on(Sandbox::start(options)).unwrap());
+    fn start(&mut self, trouble: &Trouble) {
+        // A process that is just being started by another test may hold the old listener for a moment.
+        eventually("the address to be free", || {
+            let options = Options {
+                listen: self.addr,
+                data: self.now.data(),
+                rate_limit: trouble.rate_limit.as_ref().map(|limit| limit.parse().unwrap()),
+                faults: trouble.faults.iter().map(|rule| rule.parse().unwrap()).collect(),
+                delay: trouble.delay,
+            };
+            self.sandbox = RUNTIME.block_on(Sandbox::start(options)).ok();
+            self.sandbox.is_some()
+        });
     }
 
     /// Takes the API down, and remembers what it holds.
@@ -126,14 +131,14 @@ impl Fixture {
     /// Starts the API (again) at the same address: with the same issues, and with other trouble.
     pub(crate) fn restart(&mut self, trouble: &Trouble) {
         self.take_down();
-        self.start(self.now.data(), trouble);
+        self.start(trouble);
     }
 
     /// The same, as another organisation.
     pub(crate) fn restart_as(&mut self, code: &'static str) {
         self.take_down();
         self.now.code = code;
-        self.start(self.now.data(), &Trouble::none());
+        self.start(&Trouble::none());
     }
 
     /// The API's base URL.
