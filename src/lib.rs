@@ -52,6 +52,21 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
+/// Shows what the command line's parser has to say: help and version on standard output, an error as [`run`]
+/// shows errors.
+pub fn not_parsed(error: &clap::Error, json: bool) -> Exit {
+    // There is no better place left to tell of a standard stream that is gone.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Ok;
+    }
+    if json {
+        let failure = Failure::new(Exit::Usage, error.render().to_string().trim());
+        let _ = terminal::result(&json!({ "error": failure.as_json() }).to_string());
+    }
+    Exit::Usage
+}
+
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     report::logging::init(&cli.global, terminal)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

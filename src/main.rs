@@ -5,5 +5,8 @@ use devrev_batch::cli::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    devrev_batch::run(Cli::parse()).into()
+    match Cli::try_parse() {
+        Ok(cli) => devrev_batch::run(cli).into(),
+        Err(error) => devrev_batch::not_parsed(&error, std::env::args().any(|arg| arg == "--json")).into(),
+    }
 }

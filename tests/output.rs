@@ -45,6 +45,15 @@ fn the_report_on_disk_is_what_json_prints() {
 }
 
 #[test]
+fn a_command_line_that_is_wrong_is_json_too() {
+    let fixture = Fixture::new(&Org::of(1));
+    let ended = fixture.program(["backfill-groups", "--json"]).run().exits(2);
+    assert!(ended.json()["error"]["message"].as_str().unwrap().contains("--csv"), "{}", ended.all());
+    let help = fixture.program(["--json", "--help"]).run().exits(0);
+    assert!(help.out.contains("Usage: devrev-batch") && help.err.is_empty(), "{}", help.all());
+}
+
+#[test]
 fn quiet_says_nothing_but_the_result() {
     let fixture = Fixture::broken(&Org::of(20), ["path=works.update,status=500,count=2"]);
     let ended = fixture.backfill(&["--quiet"]).run().exits(0);

@@ -51,8 +51,9 @@ pub async fn run(
         })?;
     }
     let manifest = manifest(&run, &settings, &options, args.dry_run, &input, &preflight);
-    manifest.write(&run)?;
+    // In this order: a run that has a run.json can be resumed, whatever crashes in between.
     let journal = Journal::create(&run)?;
+    manifest.write(&run)?;
     let session = Session {
         settings,
         options,

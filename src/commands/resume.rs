@@ -164,6 +164,10 @@ fn same_target(
 fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<RunDir, Failure> {
     let mut left = Vec::new();
     for run in RunDir::list(runs_dir)? {
+        // Killed before it began: nothing was sent, and there is nothing to go on with.
+        if !run.manifest().exists() {
+            continue;
+        }
         match Manifest::read(&run) {
             Ok(manifest) if has_something_left(&manifest, retry_failed) => left.push((run, manifest)),
             Ok(_) => {}

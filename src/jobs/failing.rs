@@ -8,10 +8,9 @@ use crate::journal::record::{Outcome, State};
 /// The failure that ends the run, if this error is of that kind: no other row would fare better.
 pub fn ends_run(error: &ApiError) -> Option<Failure> {
     let (exit, what) = match &error.kind {
-        ErrorKind::Unauthorized => (
-            Exit::Credentials,
-            "DevRev refuses the token: put a valid one into DEVREV_API_TOKEN, then resume",
-        ),
+        ErrorKind::Unauthorized => {
+            (Exit::Credentials, "DevRev refuses the token: put a valid one into DEVREV_API_TOKEN")
+        }
         ErrorKind::BreakerOpen => (Exit::Stopped, "DevRev is not answering: resume once it is back"),
         ErrorKind::Throttled { .. } => {
             (Exit::Stopped, "DevRev wants to be left alone for longer than this tool waits: resume later")

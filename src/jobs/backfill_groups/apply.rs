@@ -69,3 +69,65 @@ impl Applier<Change> for GroupWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lookup::ReadAt;
+    use super::*;
+    use crate::devrev::RetryPolicy;
+    use crate::devrev::breaker::BreakerSettings;
+    use crate::devrev::client::ClientSettings;
+    use crate::sandbox::{Data, Options, Sandbox};
+    use crate::stop::Stop;
+    use secrecy::SecretString;
+    use std::time::{Duration, SystemTime};
+
+    async fn writer() -> (Sandbox, GroupWriter) {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let options =
+            Options { listen, data: Data::demo(), rate_limit: None, faults: Vec::new(), delay: None };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let settings = ClientSettings {
+            base_url: sandbox.base_url().parse().unwrap(),
+            token: SecretString::from("t"),
+            rate: None,
+            retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
+            breaker: BreakerSettings { threshold: 9, cooldown: Duration::from_millis(1), probes: 1 },
+        };
+        let client = Client::new(&settings, Stop::default()).unwrap();
+        (sandbox, GroupWriter::new(client, GroupField::named("tnt__creator_group")))
+    }
+
+    fn change(before: Option<&str>, after: &str) -> Change {
+        Change {
+            issue: "ISS-1".to_owned(),
+            before: before.map(str::to_owned),
+            after: after.to_owned(),
+            after_name: None,
+            read_at: ReadAt::now(),
+        }
+    }
+
+    #[tokio::test]
+    async fn done_is_what_the_answer_shows() {
+        let (_sandbox, writer) = writer().await;
+        let applied = writer.apply(change(None, "GROUP-1")).await;
+        assert_eq!(applied.outcome, Some(Outcome::done(1)));
+        let work = writer.read(&change(None, "")).await.unwrap().work;
+        assert_eq!(writer.judge(&change(None, "GROUP-1"), &work, 1).state, State::Done);
+        let other = writer.judge(&change(None, "GROUP-2"), &work, 1);
+        assert_eq!((other.state, other.reason.as_deref()), (State::Failed, Some("not-taken")));
+    }
+
+    #[tokio::test]
+    async fn an_old_value_is_read_again_before_the_write() {
+        let (_sandbox, writer) = writer().await;
+        writer.apply(change(None, "GROUP-1")).await;
+        let mut old = change(None, "GROUP-2");
+        old.read_at.1 = SystemTime::now() - MAX_AGE - Duration::from_secs(1);
+        let outcome = writer.apply(old).await.outcome.unwrap();
+        assert_eq!((outcome.state, outcome.reason.as_deref()), (State::Skipped, Some("changed-meanwhile")));
+        let work = writer.read(&change(None, "")).await.unwrap().work;
+        assert!(same_group(&writer.field.read(&work).unwrap(), "GROUP-1"), "it is as the other one left it");
+    }
+}

@@ -39,7 +39,7 @@ const GETS_AT_ONCE: usize = 8;
 
 /// When a value was read.
 #[derive(Debug, Clone, Copy)]
-pub struct ReadAt(Instant, SystemTime);
+pub struct ReadAt(pub(super) Instant, pub(super) SystemTime);
 
 impl ReadAt {
     /// Just now.
