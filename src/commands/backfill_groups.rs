@@ -51,7 +51,7 @@ pub async fn run(
         })?;
     }
     let manifest = manifest(&run, &settings, &options, args.dry_run, &input, &preflight);
-    // In this order: a run that has a run.json can be resumed, whatever crashes in between.
+    // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
     manifest.write(&run)?;
     let session = Session {
@@ -109,9 +109,7 @@ async fn take_in(csv: &Path, runs_dir: &Path, stop: &Stop) -> Result<(RunDir, In
         Some(looked) => looked.map_err(|error| {
             Failure::new(Exit::Unexpected, format!("a defect while reading the input: {error}"))
         })?,
-        None => {
-            Err(Failure::new(Exit::Interrupted, "interrupted while the input was read; nothing was sent"))
-        }
+        None => Err(signals::interrupted(stop, "interrupted while the input was read; nothing was sent")),
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn run(
         counted(&session)
     });
     let open = total.saturating_sub(tally.total());
-    let (state, exit, why) = ending(&how, &tally);
+    let (state, exit, why) = ending(&how, &tally, open);
     let summary = Summary {
         run: session.run.id().to_owned(),
         folder: session.run.path().display().to_string(),
@@ -138,8 +138,12 @@ fn counted(session: &Session) -> Tally {
     tally
 }
 
-fn ending(how: &How, tally: &Tally) -> (RunState, Exit, Option<String>) {
+fn ending(how: &How, tally: &Tally, open: u64) -> (RunState, Exit, Option<String>) {
     match how {
+        How::Finished if open > 0 => {
+            let why = format!("a defect: the run came to its end, and {open} rows have no result");
+            (RunState::Stopped, Exit::Unexpected, Some(why))
+        }
         How::Finished if tally.errors() > 0 => (RunState::Finished, Exit::SomeFailed, None),
         How::Finished => (RunState::Finished, Exit::Ok, None),
         How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),

@@ -105,7 +105,7 @@ async fn take_up(
         Some(read) => read.map_err(|error| {
             Failure::new(Exit::Unexpected, format!("a defect while reading the run: {error}"))
         })?,
-        None => Err(Failure::new(Exit::Interrupted, "interrupted before anything was sent")),
+        None => Err(signals::interrupted(stop, "interrupted before anything was sent")),
     }
 }
 

@@ -83,11 +83,15 @@ impl Session {
             total: self.manifest.input.as_ref().map_or(0, |input| self.options.rows_of(input.rows)),
             before: self.settled_before(),
         };
+        // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
+        let is_new = self.replay.next_seq == 0;
         let mut figures = Figures::default();
         let stamp = self.preflight.as_ref().map(|preflight| preflight.stamp);
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
-            Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure),
+            Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
+            // A wrong `--group-map` or token: the copy that the run keeps could not be mended either.
+            Err(failure) if failure.exit == Exit::Usage && is_new => return self.abandon(failure, is_new),
             Err(failure) => How::Stopped(failure),
         };
         figures.took = since.elapsed();
@@ -121,6 +125,8 @@ impl Session {
         };
         self.same_organisation(&identity, &connection.target)?;
         self.confirm(scope, &connection.target).await?;
+        self.manifest.state = RunState::Running;
+        self.manifest.write(&self.run)?;
 
         let reads = connection.client.read_only();
         if self.terminal.draws() {
@@ -215,8 +221,6 @@ impl Session {
             display_id: user.display_id.clone(),
             name: user.display_name.clone(),
         });
-        self.manifest.state = RunState::Running;
-        self.manifest.write(&self.run)?;
         Ok(())
     }
 
@@ -233,7 +237,7 @@ impl Session {
             self.settings.environment,
             party(&self.manifest.org),
             party(&self.manifest.user),
-            scope.total - scope.before,
+            scope.total.saturating_sub(scope.before),
             self.input.name(),
             if self.options.overwrite {
                 ", and those that have one may get another (--overwrite)"
@@ -262,10 +266,10 @@ impl Session {
         if self.options.sandbox { None } else { Cache::new(&folder, of, self.settings.cache_ttl) }
     }
 
-    /// A run that was not confirmed leaves nothing behind, unless an earlier process has begun it.
-    fn abandon(self, failure: Failure) -> Result<Exit, Failure> {
-        let began = self.replay.next_seq > 1;
-        if !began {
+    /// A run that never began leaves nothing behind, unless an earlier process made it: its folder may hold
+    /// the only copy of what came on standard input.
+    fn abandon(self, failure: Failure, is_new: bool) -> Result<Exit, Failure> {
+        if is_new {
             // Its folder would only stand in the way of `resume`; if it cannot go, it does no harm.
             let _ = std::fs::remove_dir_all(self.run.path());
         }

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks the run to stop, a second Ctrl-C leaves at once.
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::report::terminal::Terminal;
 use crate::stop::{Cause, Stop};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,18 +13,32 @@ pub fn listen(stop: &Stop, terminal: &Terminal) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The failure of a command that a signal ended before its run began.
+pub fn interrupted(stop: &Stop, text: &str) -> Failure {
+    let exit = if stop.cause() == Some(Cause::Terminate) { Exit::Terminated } else { Exit::Interrupted };
+    Failure::new(exit, text)
+}
+
 async fn watch(mut interrupts: Signal, mut terminations: Signal, stop: Stop, terminal: Terminal) {
+    let mut asked = false;
     loop {
         let (cause, exit) = tokio::select! {
             _ = interrupts.recv() => (Cause::Interrupt, Exit::Interrupted),
             _ = terminations.recv() => (Cause::Terminate, Exit::Terminated),
         };
-        if matches!(stop.cause(), Some(Cause::Interrupt | Cause::Terminate)) {
+        // Not by the stop signal's cause: a run that stops itself has one already.
+        if asked {
             // As safe as being killed: whatever was sent has its intent on disk.
             #[allow(clippy::disallowed_methods)]
             std::process::exit(i32::from(exit.code()));
         }
+        asked = true;
         stop.set(cause);
-        terminal.say("stopping: no new calls; those in flight may finish (10 s). Once more leaves at once.");
+        let terminal = terminal.clone();
+        // Not waited for: where nobody reads standard error, the next signal must still be heard.
+        tokio::task::spawn_blocking(move || {
+            terminal
+                .say("stopping: no new calls; those in flight may finish (10 s). Once more leaves at once.");
+        });
     }
 }

@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 /// The largest body that is read, in bytes. A page of 100 works is some 200 KB.
 pub(super) const MAX_BODY: usize = 32 * 1024 * 1024;
 
+/// The longest text that an error takes over from its answer, in characters.
+const LONGEST_WORDS: usize = 1000;
+
 /// The longest that a reset time is believed: windows are of about five minutes, and a little is for skew.
 const LONGEST_WINDOW: Duration = Duration::from_secs(330);
 
@@ -34,7 +37,7 @@ impl ApiMessage {
             .unwrap_or_else(|_| Self { message: Some(beginning(body)), ..Self::default() })
     }
 
-    /// What the API said, in one line.
+    /// What the API said, in one line, cut to a length that a journal and a table bear.
     pub(super) fn words(&self) -> String {
         let parts: Vec<String> = [
             self.kind.clone(),
@@ -47,7 +50,7 @@ impl ApiMessage {
         .flatten()
         .filter(|part| !part.is_empty())
         .collect();
-        one_line(&parts.join(": "))
+        one_line(&parts.join(": ")).chars().take(LONGEST_WORDS).collect()
     }
 }
 

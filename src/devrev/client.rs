@@ -27,6 +27,8 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
 /// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
 const SHORTEST_TOKEN: usize = 12;
+/// How long an answer to a read is still waited for once the run is being stopped.
+const STOP_GRACE: Duration = Duration::from_secs(10);
 /// 429s in a row that one call puts up with. Each is a wait, not a failed try.
 const MOST_THROTTLES: u32 = 20;
 
@@ -158,20 +160,33 @@ impl Client {
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        self.tries(operation, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
+        self.tries(operation, &|| true, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
     /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
-    pub async fn write<O, L, F>(&self, operation: &O, look: L) -> Result<Written<O::Answer>, ApiError>
+    ///
+    /// A write may wait for minutes: for the limit, for DevRev to come back. So `fresh` is asked just before
+    /// each sending whether what the write rests on is still good; if not, it fails with [`ErrorKind::Stale`].
+    pub async fn write<O, L, F>(
+        &self,
+        operation: &O,
+        fresh: impl Fn() -> bool + Sync,
+        look: L,
+    ) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
-        self.tries(operation, Some(look)).await
+        self.tries(operation, &fresh, Some(look)).await
     }
 
-    async fn tries<O, L, F>(&self, operation: &O, look: Option<L>) -> Result<Written<O::Answer>, ApiError>
+    async fn tries<O, L, F>(
+        &self,
+        operation: &O,
+        fresh: &(dyn Fn() -> bool + Sync),
+        look: Option<L>,
+    ) -> Result<Written<O::Answer>, ApiError>
     where
         O: Operation,
         L: Fn() -> F + Sync,
@@ -195,7 +210,7 @@ impl Client {
                     Err(error) => return Err(Failed { error: still_in_doubt::<O>(error), again: false }),
                 }
             }
-            let outcome = self.through_the_limit::<O>(&body, &sent).await;
+            let outcome = self.through_the_limit::<O>(&body, fresh, &sent).await;
             outcome.map_err(|error| {
                 let unknown = O::SAFETY == Safety::Write && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
@@ -227,6 +242,7 @@ impl Client {
     async fn through_the_limit<O: Operation>(
         &self,
         body: &bytes::Bytes,
+        fresh: &(dyn Fn() -> bool + Sync),
         sent: &AtomicU32,
     ) -> Result<O::Answer, ApiError> {
         let mut throttles = 0;
@@ -239,7 +255,7 @@ impl Client {
                     ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
                 }
             })?;
-            let error = match self.send::<O>(body.clone(), sent).await {
+            let error = match self.send::<O>(body.clone(), fresh, sent).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -253,17 +269,31 @@ impl Client {
 
     /// The probing read of the half-open breaker.
     async fn probe(&self) -> bool {
-        let outcome = self.send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), &AtomicU32::new(0)).await;
+        let outcome =
+            self.send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), &|| true, &AtomicU32::new(0)).await;
         !outcome.is_err_and(|error| error.outage())
     }
 
     /// Sends one request and classifies what comes of it.
-    async fn send<O: Operation>(&self, body: bytes::Bytes, sent: &AtomicU32) -> Result<O::Answer, ApiError> {
+    async fn send<O: Operation>(
+        &self,
+        body: bytes::Bytes,
+        fresh: &(dyn Fn() -> bool + Sync),
+        sent: &AtomicU32,
+    ) -> Result<O::Answer, ApiError> {
         let inner = &*self.0;
         let permit = inner.pacer.permit().await.ok_or_else(|| stopped(O::ENDPOINT))?;
+        if !fresh() {
+            let text = "not sent: it waited for longer than what it rests on is good";
+            return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Stale, text));
+        }
         sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
-        let exchanged = self.exchange(O::ENDPOINT, body).await;
+        let exchanged = match O::SAFETY {
+            Safety::Read => self.unless_stopped(O::ENDPOINT, self.exchange(O::ENDPOINT, body)).await,
+            // Whoever began a write decides when to give it up: what became of it is then unknown.
+            Safety::Write => self.exchange(O::ENDPOINT, body).await,
+        };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
         inner.meter.called(O::ENDPOINT, status, took);
@@ -294,6 +324,26 @@ impl Client {
             error.text = error.text.replace(token, "[token]");
         }
         error
+    }
+
+    /// Ends the wait for an answer that changes nothing a little after the stop signal.
+    async fn unless_stopped<T>(
+        &self,
+        endpoint: &'static str,
+        exchange: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let given_up = async {
+            self.0.stop.wait().await;
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            exchanged = exchange => exchanged,
+            () = given_up => {
+                let text = "no answer, and the run is being stopped";
+                Err(ApiError::unanswered(endpoint, ErrorKind::Stopped, text))
+            }
+        }
     }
 
     /// One HTTP exchange: the whole answer, or a failure of the transport.

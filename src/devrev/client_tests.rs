@@ -45,7 +45,7 @@ async fn write(client: &Client) -> Result<Written<WorkAnswer>, ApiError> {
         let found = get(client).await?;
         Ok(if field.read(&found.work).is_some() { Found::Settled(found) } else { Found::NotDone })
     };
-    client.write(&update, look).await
+    client.write(&update, || true, look).await
 }
 
 fn calls(client: &Client, endpoint: &str) -> u64 {
@@ -195,4 +195,28 @@ fn a_token_that_cannot_be_sent_is_refused_unseen() {
     };
     let error = Client::new(&settings, Stop::default()).unwrap_err().to_string();
     assert!(error.contains("DEVREV_API_TOKEN") && !error.contains("s3cr3t"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_read_that_hangs() {
+    let sandbox = sandbox(&["path=works.get,hang"]).await;
+    let stop = Stop::default();
+    let client = client_at(&sandbox.base_url(), stop.clone());
+    let reading = tokio::spawn(async move { get(&client).await.unwrap_err().kind });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.set(crate::stop::Cause::Interrupt);
+    let waited = Instant::now();
+    assert_eq!(reading.await.unwrap(), ErrorKind::Stopped);
+    assert!(waited.elapsed() < STOP_GRACE + Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_write_that_waited_too_long_is_not_sent() {
+    let sandbox = sandbox(&["path=works.update,status=429,retry_after=1"]).await;
+    let client = client(&sandbox);
+    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), "GROUP-1");
+    let good_until = Instant::now() + Duration::from_millis(500);
+    let look = || async { Ok(Found::<WorkAnswer>::NotDone) };
+    let error = client.write(&update, || Instant::now() < good_until, look).await.unwrap_err();
+    assert_eq!((error.kind, error.effect, error.attempts), (ErrorKind::Stale, Effect::None, 1));
 }

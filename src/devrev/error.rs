@@ -53,6 +53,8 @@ pub enum ErrorKind {
     BreakerOpen,
     /// The run is being stopped; the request was not sent.
     Stopped,
+    /// What the write rests on grew too old while it waited; the request was not sent.
+    Stale,
 }
 
 impl ErrorKind {
@@ -70,7 +72,8 @@ impl ErrorKind {
             | Self::Connect
             | Self::Paging
             | Self::BreakerOpen
-            | Self::Stopped => Effect::None,
+            | Self::Stopped
+            | Self::Stale => Effect::None,
         }
     }
 }
@@ -167,6 +170,7 @@ impl ApiError {
             ErrorKind::Paging => "paging",
             ErrorKind::BreakerOpen => "breaker-open",
             ErrorKind::Stopped => "stopped",
+            ErrorKind::Stale => "stale",
         }
     }
 }

@@ -214,8 +214,9 @@ where
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
         let finished = Finished { number: open.number, rows, took: open.since.elapsed() };
-        // The recorder is gone only after a defect, which ends the run anyway.
-        let _ = self.finished.send(finished).await;
+        if self.finished.send(finished).await.is_err() {
+            self.halt.with(Failure::new(Exit::Unexpected, "a defect: outcomes are no longer recorded"));
+        }
     }
 
     /// The end of a run that is being stopped: what has not begun is withdrawn, what is in flight may end

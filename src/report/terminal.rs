@@ -43,11 +43,12 @@ impl Terminal {
         self.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
             write!(stderr, "{} ", printable(question))?;
-            stderr.flush()?;
-            let mut answer = String::new();
-            let read = io::stdin().read_line(&mut answer)?;
-            Ok((read > 0).then(|| answer.trim().to_owned()))
-        })
+            stderr.flush()
+        })?;
+        // Nothing is locked while a person thinks: an interruption has to be told, and acted upon, meanwhile.
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer)?;
+        Ok((read > 0).then(|| answer.trim().to_owned()))
     }
 }
 

@@ -2,13 +2,17 @@
 
 use super::Change;
 use super::decide::same_group;
-use super::lookup::{MAX_AGE, same_value};
+use super::lookup::{MAX_AGE, ReadAt, same_value};
 use crate::devrev::client::{Client, Found};
-use crate::devrev::error::{ApiError, Effect};
+use crate::devrev::error::{ApiError, Effect, ErrorKind};
+use crate::devrev::ids::{Issue, Names, Ref};
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
 use crate::engine::job::{Applied, Applier};
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
+
+/// How often an issue is read again because its write had to wait for longer than the value is good.
+const MOST_READS: u32 = 5;
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
@@ -30,6 +34,11 @@ impl GroupWriter {
     /// The state of a row whose issue DevRev shows so, after `attempts` writes.
     fn judge(&self, change: &Change, work: &Work, attempts: u32) -> Outcome {
         match self.field.read(work) {
+            // The answer proves something only if it is about the issue that was written.
+            _ if !same_issue(&work.id, &change.issue) => {
+                let text = format!("DevRev answered with {}, not {}", work.id, change.issue);
+                Outcome::of(State::Unknown, "other-issue", text).after(attempts)
+            }
             Some(now) if same_group(&now, &change.after) => Outcome::done(attempts),
             now => {
                 let now = now.unwrap_or("none".into());
@@ -41,33 +50,60 @@ impl GroupWriter {
 }
 
 impl Applier<Change> for GroupWriter {
-    async fn apply(&self, change: Change) -> Applied {
-        if change.read_at.age() > MAX_AGE {
-            match self.read(&change).await {
-                // Nothing was written yet, whatever became of the read.
-                Err(error) => return failing::unwritten(&ApiError { effect: Effect::None, ..error }),
-                Ok(answer) => {
-                    let now = self.field.read(&answer.work);
-                    if !same_value(now.as_deref(), change.before.as_deref()) {
-                        let now = now.unwrap_or("none".into());
-                        let text = format!("since it was read, the creator group became {now}");
-                        return Outcome::of(State::Skipped, "changed-meanwhile", text).into();
+    async fn apply(&self, mut change: Change) -> Applied {
+        let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, &change.after);
+        let (mut sent, mut reads) = (0, 0);
+        loop {
+            if change.read_at.age() > MAX_AGE {
+                reads += 1;
+                let read_at = ReadAt::now();
+                match self.read(&change).await {
+                    // This attempt wrote nothing, whatever became of the read.
+                    Err(error) => {
+                        return failing::unwritten(&ApiError {
+                            effect: Effect::None,
+                            attempts: sent,
+                            ..error
+                        });
                     }
+                    Ok(answer) => {
+                        let now = self.field.read(&answer.work);
+                        if sent > 0 && same_value(now.as_deref(), Some(&change.after)) {
+                            return Outcome::done(sent).into();
+                        }
+                        if !same_value(now.as_deref(), change.before.as_deref()) {
+                            let now = now.unwrap_or("none".into());
+                            let text = format!("since it was read, the creator group became {now}");
+                            return Outcome::of(State::Skipped, "changed-meanwhile", text).after(sent).into();
+                        }
+                    }
+                }
+                change.read_at = read_at;
+            }
+            let change = &change;
+            let look = || async {
+                let found = self.read(change).await?;
+                let unchanged = same_value(self.field.read(&found.work).as_deref(), change.before.as_deref())
+                    && !same_value(change.before.as_deref(), Some(&change.after));
+                Ok(if unchanged { Found::NotDone } else { Found::Settled(found) })
+            };
+            match self.client.write(&update, || change.read_at.age() <= MAX_AGE, look).await {
+                Ok(written) => {
+                    return self.judge(change, &written.answer.work, sent + written.attempts).into();
+                }
+                Err(error) if error.kind == ErrorKind::Stale && reads < MOST_READS => sent += error.attempts,
+                Err(error) => {
+                    return failing::unwritten(&ApiError { attempts: sent + error.attempts, ..error });
                 }
             }
         }
-        let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, &change.after);
-        let look = || async {
-            let found = self.read(&change).await?;
-            let unchanged = same_value(self.field.read(&found.work).as_deref(), change.before.as_deref())
-                && !same_value(change.before.as_deref(), Some(&change.after));
-            Ok(if unchanged { Found::NotDone } else { Found::Settled(found) })
-        };
-        match self.client.write(&update, look).await {
-            Ok(written) => self.judge(&change, &written.answer.work, written.attempts).into(),
-            Err(error) => failing::unwritten(&error),
-        }
     }
+}
+
+/// Whether two of DevRev's own IDs, asked for with one token, name one issue.
+fn same_issue(one: &str, other: &str) -> bool {
+    let number = |id| Ref::parse(id, Issue::TYPES).ok().and_then(Ref::number);
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }
 
 #[cfg(test)]

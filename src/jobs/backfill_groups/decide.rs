@@ -83,6 +83,11 @@ impl Rules {
             }
             Some(IssueState::Present(present)) => present,
         };
+        if !item.is(&present.id) {
+            // Above all a DON of another organisation, whose issues have the same numbers.
+            let text = format!("the row says {}, DevRev knows it as {}", item.issue, present.id);
+            return settled(State::Failed, "issue-differs", text);
+        }
         let group_now = present.group.as_deref();
         if let Some(change) = in_doubt
             && group_now.is_some_and(|now| same_group(now, &change.after))
@@ -220,6 +225,25 @@ mod tests {
                 format!("{} {}", outcome.state.name(), outcome.reason.unwrap_or_default())
             }
         }
+    }
+
+    #[test]
+    fn an_issue_of_another_organisation_or_number_is_not_touched() {
+        let rules = rules(OnAmbiguous::Skip, true);
+        let mut item = item("DEVU-1", None);
+        for (issue, fits) in [
+            ("ISS-5", true),
+            ("iss-5", true),
+            ("don:core:x:devo/1:issue/5", true),
+            ("don:core:x:devo/2:issue/5", false),
+        ] {
+            item.issue = IssueId::parse(issue).unwrap();
+            let verdict = short(rules.decide(&item, present("DEVU-1", None), None));
+            assert_eq!(verdict != "failed issue-differs", fits, "{issue}: {verdict}");
+        }
+        item.issue = IssueId::parse("ISS-6").unwrap();
+        item.number = 6;
+        assert_eq!(short(rules.decide(&item, present("DEVU-1", None), None)), "failed issue-differs");
     }
 
     #[test]

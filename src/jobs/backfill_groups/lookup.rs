@@ -34,6 +34,12 @@ const CREATORS: usize = 100;
 /// Issues that are kept for later batches: some 8 MB.
 const MOST_KEPT: usize = 50_000;
 
+/// Creators whose issues are listed; of more, issues are read one by one. Bounds the memory: some 40 MB.
+const MOST_CREATORS: usize = 100_000;
+
+/// Values of the field that are shared by the issues that hold them.
+const MOST_GROUPS: usize = 10_000;
+
 /// `works.get` calls at once. The rate limit usually allows fewer.
 const GETS_AT_ONCE: usize = 8;
 
@@ -204,7 +210,7 @@ impl Lookup {
         for issue in open.values() {
             if let Some(place) = self.list_of.get(&issue.creator) {
                 *demand.entry(*place).or_default() += 1;
-            } else if seen.insert(&issue.creator) {
+            } else if self.list_of.len() + newcomers.len() < MOST_CREATORS && seen.insert(&issue.creator) {
                 newcomers.push((&issue.creator, &issue.creator_id));
             }
         }
@@ -327,7 +333,9 @@ impl Lookup {
         let group = self.field.read(work).map(|group| {
             self.groups.get(&*group).cloned().unwrap_or_else(|| {
                 let group: Arc<str> = (*group).into();
-                self.groups.insert(Arc::clone(&group));
+                if self.groups.len() < MOST_GROUPS {
+                    self.groups.insert(Arc::clone(&group));
+                }
                 group
             })
         });

@@ -14,7 +14,7 @@ pub mod membership;
 
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::error::ErrorKind;
-use crate::devrev::ids::{GroupId, IssueId, Key, ObjectType, UserId};
+use crate::devrev::ids::{GroupId, Issue, IssueId, Key, Names, ObjectType, Ref, UserId};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
@@ -39,6 +39,18 @@ pub struct Item {
     pub assigned_group: GroupId,
     /// The creator group that the row already names.
     pub creator_group: Option<GroupId>,
+}
+
+impl Item {
+    /// Whether DevRev's ID of an issue is that of the row's: the same text where the row has a DON too, for two
+    /// organisations have issues of the same number; else the same number.
+    fn is(&self, id: &str) -> bool {
+        let issue = self.issue.as_str();
+        if issue.starts_with("don:") && id.starts_with("don:") {
+            return issue.eq_ignore_ascii_case(id);
+        }
+        Ref::parse(id, Issue::TYPES).is_ok_and(|found| found.number() == Some(self.number))
+    }
 }
 
 /// One issue's creator group, before and after: what the journal and the plan hold.
