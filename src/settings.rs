@@ -54,6 +54,8 @@ pub struct Settings {
     pub creator_group_field: String,
     /// `--runs-dir`.
     pub runs_dir: PathBuf,
+    /// `--env-file`: part of the command that goes on with a run.
+    pub env_file: Option<PathBuf>,
     /// What was resolved, and from where, without secrets: for `run.json`.
     pub record: Map<String, Value>,
 }
@@ -63,7 +65,8 @@ impl Settings {
     pub fn resolve(global: &Global, batch: &BatchFlags) -> Result<Self, Failure> {
         let environment =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Self::from_sources(batch, environment, dotenv(global.env_file.as_deref())?)
+        let settings = Self::from_sources(batch, environment, dotenv(global.env_file.as_deref())?)?;
+        Ok(Self { env_file: global.env_file.clone(), ..settings })
     }
 
     /// Resolves the settings of a command that runs no batch.
@@ -162,6 +165,7 @@ impl Settings {
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
             runs_dir: runs_dir.into(),
+            env_file: None,
             record,
         })
     }

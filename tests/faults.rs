@@ -148,7 +148,7 @@ fn a_connection_lost_in_the_middle_of_everything() {
 fn a_write_whose_fate_cannot_be_told_is_unknown_and_settled_by_reading() {
     let fixture = Fixture::broken(
         &Org::of(10),
-        ["path=works.update,reset=after,after=4,count=1", "path=works.get,status=500,count=9"],
+        ["path=works.update,reset=after,after=4,count=1", "path=works.get,status=500,count=7"],
     );
     let ended = fixture.backfill(&["--json", "--concurrency", "1", "--max-retries", "2"]).run().exits(3);
     let summary = ended.json();
@@ -156,6 +156,9 @@ fn a_write_whose_fate_cannot_be_told_is_unknown_and_settled_by_reading() {
     let updates = fixture.calls("works.update");
     let run = fixture.the_run();
     assert_eq!(run.results("failed.csv")[0].status, "unknown");
+    // The look fails once more: nobody knows any better, so nothing is sent and the row stays as it is.
+    let ended = fixture.resume(&["--json"]).run().exits(3);
+    assert_eq!(ended.json()["states"], json!({"done": 9, "unknown": 1}), "{}", ended.all());
     fixture.resume(&[]).run().exits(0);
     assert_eq!(fixture.calls("works.update"), updates, "it was sent again");
     fixture.assert_right();

@@ -84,26 +84,34 @@ fn read_group_map(path: &Path) -> Result<Vec<u8>, Failure> {
 ///
 /// Input that cannot be used leaves no folder behind: nothing was sent.
 async fn take_in(csv: &Path, runs_dir: &Path, stop: &Stop) -> Result<(RunDir, Input, Preflight), Failure> {
-    let (csv, runs_dir) = (csv.to_owned(), runs_dir.to_owned());
+    if csv != Path::new("-") {
+        // An absolute path: `resume` may be called from elsewhere.
+        let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
+        let (input, preflight) = look(move || Ok(input), stop).await?;
+        return Ok((RunDir::create(runs_dir, COMMAND, Utc::now())?, input, preflight));
+    }
+    let run = RunDir::create(runs_dir, COMMAND, Utc::now())?;
+    let spool = run.input();
+    let copy = move || Input::stdin(&spool).map_err(|error| preflight::source_failure(&error));
+    match look(copy, stop).await {
+        Ok((input, preflight)) => Ok((run, input, preflight)),
+        Err(failure) => {
+            // Nothing was sent, so there is nothing to resume; what cannot be removed does no harm.
+            let _ = std::fs::remove_dir_all(run.path());
+            Err(failure)
+        }
+    }
+}
+
+/// Gets at an input and looks at it, on a thread that may block.
+async fn look(
+    input: impl FnOnce() -> Result<Input, Failure> + Send + 'static,
+    stop: &Stop,
+) -> Result<(Input, Preflight), Failure> {
     let look = tokio::task::spawn_blocking(move || {
-        if csv.as_os_str() != "-" {
-            // An absolute path: `resume` may be called from elsewhere.
-            let input = Input::file(&std::path::absolute(&csv).unwrap_or(csv));
-            let preflight = preflight::look(&input)?;
-            return Ok((RunDir::create(&runs_dir, COMMAND, Utc::now())?, input, preflight));
-        }
-        let run = RunDir::create(&runs_dir, COMMAND, Utc::now())?;
-        let looked = Input::stdin(&run.input())
-            .map_err(|error| preflight::source_failure(&error))
-            .and_then(|input| Ok((preflight::look(&input)?, input)));
-        match looked {
-            Ok((preflight, input)) => Ok((run, input, preflight)),
-            Err(failure) => {
-                // Nothing was sent, so there is nothing to resume.
-                let _ = std::fs::remove_dir_all(run.path());
-                Err(failure)
-            }
-        }
+        let input = input()?;
+        let preflight = preflight::look(&input)?;
+        Ok((input, preflight))
     });
     match stop.race(look).await {
         Some(looked) => looked.map_err(|error| {

@@ -110,8 +110,10 @@ pub async fn run(
     }
     let text =
         if session.json { serde_json::to_string(&summary).unwrap_or_default() } else { summary.text() };
-    result(&text)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot print the summary: {error}")))?;
+    if let Err(error) = result(&text) {
+        // The run ended as it did, whoever heard of it.
+        session.terminal.say(&format!("warning: cannot print the summary: {error}"));
+    }
     Ok(exit)
 }
 
@@ -167,6 +169,9 @@ fn next(session: &Session, state: RunState, exit: Exit, tally: &Tally, open: u64
     let runs_dir = session.settings.runs_dir.as_os_str();
     if runs_dir != "runs" {
         resume = format!("{resume} --runs-dir {}", quoted(&runs_dir.to_string_lossy()));
+    }
+    if let Some(file) = &session.settings.env_file {
+        resume = format!("{resume} --env-file {}", quoted(&file.to_string_lossy()));
     }
     let mut next = Vec::new();
     if open > 0 || state != RunState::Finished || tally.of("unknown") > 0 {

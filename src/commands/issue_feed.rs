@@ -14,6 +14,7 @@ use crate::journal::replay::Replay;
 use crate::row::{Place, Row};
 use crate::source::csv::Rows;
 use crate::source::{Input, Stamp};
+use crate::stop::Stop;
 use std::iter::Peekable;
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub struct IssueFeed {
     /// What earlier processes of the run have settled or left in doubt.
     replay: Replay,
     retry_failed: bool,
+    /// Ends the passing over of rows that have a result, of which there may be millions.
+    stop: Stop,
     path: PathBuf,
     stamp: Stamp,
     ended: bool,
@@ -42,6 +45,7 @@ impl IssueFeed {
         limit: Option<u64>,
         replay: Replay,
         retry_failed: bool,
+        stop: Stop,
     ) -> Result<Self, Failure> {
         let file = input.open().map_err(|error| source_failure(&error))?;
         let columns = IssueColumns::find(file.header())
@@ -53,6 +57,7 @@ impl IssueFeed {
             limit: limit.unwrap_or(u64::MAX),
             replay,
             retry_failed,
+            stop,
             path: input.path().to_owned(),
             stamp: preflight.stamp,
             ended: false,
@@ -137,6 +142,10 @@ impl Iterator for IssueFeed {
             let number = row.as_ref().map_or_else(|bad| bad.row.number, |row| row.number);
             if number > self.limit {
                 return self.end().map(Err);
+            }
+            if number % LOOK_EVERY == 1 && self.stop.is_set() {
+                self.ended = true;
+                return None;
             }
             if number % LOOK_EVERY == 1
                 && let Err(failure) = unchanged(&self.path, &self.stamp)

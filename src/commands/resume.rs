@@ -4,7 +4,7 @@ use super::backfill_groups::COMMAND;
 use super::confirm::Confirmation;
 use super::options::BackfillOptions;
 use super::preflight::{self, Preflight};
-use super::session::Session;
+use super::session::{self, Session};
 use super::signals;
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -37,10 +37,6 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
     }
     let options = options(&manifest, &run)?;
     same_target(&manifest, &settings, &options, args.batch.sandbox)?;
-    let confirmation = Confirmation::needed(!manifest.dry_run, options.sandbox, args.batch.yes)?;
-    if !options.sandbox && settings.token.is_none() {
-        return Err(Settings::no_token());
-    }
     let stop = Stop::default();
     signals::listen(&stop, &terminal)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
@@ -48,13 +44,22 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
     let known = manifest.input.clone().ok_or_else(|| {
         Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
     })?;
-    let (input, preflight, replay) = take_up(&run, known, &stop).await?;
+    let (input, preflight, replay) = take_up(&run, known.clone(), &stop).await?;
     if let Some(torn) = &replay.torn {
         tracing::warn!(
             "{} bytes at the end of the journal were torn by a crash; they are set aside",
             torn.bytes
         );
     }
+    // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
+    let rows = options.rows_of(known.rows);
+    let confirmation = if session::is_idle(&replay, args.retry_failed, rows) {
+        Confirmation::NotNeeded
+    } else if !options.sandbox && settings.token.is_none() {
+        return Err(Settings::no_token());
+    } else {
+        Confirmation::needed(!manifest.dry_run, options.sandbox, args.batch.yes)?
+    };
     mend(&run, &replay)?;
     let journal = Journal::resume(&run, &replay)?;
     let session = Session {

@@ -81,7 +81,7 @@ impl Session {
         let since = Instant::now();
         let scope = Scope {
             total: self.manifest.input.as_ref().map_or(0, |input| self.options.rows_of(input.rows)),
-            before: self.settled_before(),
+            before: settled_before(&self.replay, self.retry_failed),
         };
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
@@ -98,18 +98,8 @@ impl Session {
         finish::run(self, how, stamp, scope.total, figures).await
     }
 
-    fn settled_before(&self) -> u64 {
-        let retried = if self.retry_failed { self.replay.failed.len() } else { 0 };
-        self.replay.settled.len() - retried
-    }
-
-    /// Whether every row has a result that this process would not change.
-    fn has_nothing_to_do(&self, scope: Scope) -> bool {
-        self.replay.unknown.is_empty() && scope.before >= scope.total
-    }
-
     async fn work(&mut self, scope: Scope, figures: &mut Figures) -> Result<How, Failure> {
-        if self.has_nothing_to_do(scope) {
+        if is_idle(&self.replay, self.retry_failed, scope.total) {
             return Ok(How::Finished);
         }
         let connection = Connection::open(&self.settings, self.options.sandbox, &self.stop).await?;
@@ -177,7 +167,8 @@ impl Session {
         let preflight = self.preflight.take();
         let preflight =
             preflight.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        let feed = IssueFeed::new(&self.input, preflight, self.options.limit, replay, self.retry_failed)?;
+        let (limit, stop) = (self.options.limit, self.stop.clone());
+        let feed = IssueFeed::new(&self.input, preflight, limit, replay, self.retry_failed, stop)?;
         let config = Config {
             batch_size: self.settings.batch_size,
             concurrency: self.settings.concurrency,
@@ -275,6 +266,16 @@ impl Session {
         }
         Err(failure)
     }
+}
+
+/// Rows that have a result which this process leaves as it is.
+fn settled_before(replay: &Replay, retry_failed: bool) -> u64 {
+    replay.settled.len() - if retry_failed { replay.failed.len() } else { 0 }
+}
+
+/// Whether that is every row of a run that takes so many.
+pub fn is_idle(replay: &Replay, retry_failed: bool, rows: u64) -> bool {
+    replay.unknown.is_empty() && settled_before(replay, retry_failed) >= rows
 }
 
 /// What the client is doing just now.

@@ -95,7 +95,14 @@ impl RateHeaders {
 /// How long a 429 asks to keep away: `Retry-After` (seconds or a date), else `retry_after` in the body, else
 /// the end of the window.
 pub(super) fn retry_after(headers: &HeaderMap, message: &ApiMessage) -> Option<Duration> {
-    let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| {
+    asked_wait(headers)
+        .or_else(|| message.retry_after.map(Duration::from_secs))
+        .or_else(|| RateHeaders::read(headers).resets_in)
+}
+
+/// The `Retry-After` header: seconds, or a date by the server's clock.
+pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| {
         let text = text.trim();
         let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
         seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).or_else(|| {
@@ -103,10 +110,7 @@ pub(super) fn retry_after(headers: &HeaderMap, message: &ApiMessage) -> Option<D
             let now = server_time(headers).unwrap_or_else(SystemTime::now);
             Some(until.duration_since(now).unwrap_or_default())
         })
-    });
-    header
-        .or_else(|| message.retry_after.map(Duration::from_secs))
-        .or_else(|| RateHeaders::read(headers).resets_in)
+    })
 }
 
 /// The `Location` header.

@@ -299,6 +299,11 @@ impl Client {
         inner.meter.called(O::ENDPOINT, status, took);
         let outcome = exchanged.and_then(|(status, headers, body)| {
             inner.pacer.heed(RateHeaders::read(&headers));
+            if status.is_server_error()
+                && let Some(wait) = answer::asked_wait(&headers)
+            {
+                inner.pacer.close_for(wait.min(LONGEST_RETRY_AFTER));
+            }
             judge::<O>(status, &headers, &body)
         });
         let outcome = outcome.map_err(|error| self.without_token(error));

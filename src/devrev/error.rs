@@ -116,6 +116,8 @@ impl ApiError {
             403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
+            // A gateway's: the request may have gone further than its answer came back.
+            408 => ErrorKind::Broken,
             429 => ErrorKind::Throttled { retry_after },
             300..=399 => ErrorKind::Moved { to: location.clone() },
             500..=599 => ErrorKind::Server,

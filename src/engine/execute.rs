@@ -210,7 +210,10 @@ where
                 End::Withdrawn => {}
             }
         }
-        if let Some(why) = self.watch.batch(&tally) {
+        // What a stop cut short says nothing about the batch.
+        if !self.stop.is_set()
+            && let Some(why) = self.watch.batch(&tally)
+        {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
         let finished = Finished { number: open.number, rows, took: open.since.elapsed() };

@@ -44,9 +44,12 @@ pub(super) fn read<I>(
         }
         if batch.len() >= batch_size {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(batch_size.min(1024)));
-            if stop.is_set() || tasks.blocking_send(full).is_err() {
+            if tasks.blocking_send(full).is_err() {
                 return;
             }
+        }
+        if stop.is_set() {
+            return;
         }
     }
     if !batch.is_empty() {

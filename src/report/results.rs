@@ -82,7 +82,7 @@ where
 }
 
 fn writer<'a>(file: &'a mut (dyn Write + 'a)) -> Writer<&'a mut (dyn Write + 'a)> {
-    // The lines are of equal length but for a bad record's, which is made to fit below.
+    // The lines are of equal length but for a bad record's.
     WriterBuilder::new().flexible(true).from_writer(file)
 }
 
@@ -184,15 +184,10 @@ fn record(
     settled: &Settled,
 ) {
     line.clear();
-    for column in kept {
-        let field = fields.get(*column).unwrap_or_default();
-        if *column + 1 == width && fields.len() > width {
-            // A record with too many fields: what has no column is kept in the last one.
-            let rest: Vec<&[u8]> = fields.iter().skip(*column).collect();
-            line.push_field(&rest.join(&b","[..]));
-        } else {
-            line.push_field(field);
-        }
+    // A record with too few or too many fields stays so: made to fit, it would pass for a good one when the
+    // file is given back as input.
+    for field in kept.iter().filter_map(|column| fields.get(*column)).chain(fields.iter().skip(width)) {
+        line.push_field(field);
     }
     let (reason, attempts) = match settled {
         Settled::Planned => (Cow::Borrowed(""), 0),

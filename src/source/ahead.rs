@@ -6,16 +6,17 @@ use std::thread;
 
 use ::csv::ByteRecord;
 
-use super::csv::CsvFile;
+use super::csv::{CsvFile, judge};
 use super::error::SourceError;
+use super::tap::Record;
 use crate::row::{Row, RowProblem};
 
 /// Rows that pass from thread to thread at once.
 const BATCH_ROWS: usize = 512;
 /// A batch is passed on earlier when its rows have this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
-/// Batches that there are: one is worked on, one is filled, one lies ready.
-const BATCHES: usize = 3;
+/// Batches that there are: enough that neither thread waits for the other at every turn.
+const BATCHES: usize = 16;
 /// A record longer than this does not keep its memory for the next one, in bytes.
 const KEPT_BYTES: usize = 4 << 10;
 
@@ -33,12 +34,14 @@ pub struct Ended {
 /// Hands each record of a file, up to `limit` of them, to `take`: the row, and what is wrong with it if it is a
 /// bad record. Stops early when `take` says so by `Ok(false)`, and fails when it does.
 ///
-/// `take` runs on this thread and the reading on another, in bounded memory.
+/// `take` runs on this thread and the reading on another, in bounded memory. Records are judged here: the
+/// reading takes longer.
 pub fn each_row<R: Read + Send, E>(
     file: &mut CsvFile<R>,
     limit: Option<u64>,
     mut take: impl FnMut(&Row, Option<&RowProblem>) -> Result<bool, E>,
 ) -> Result<Ended, E> {
+    let header = file.header().clone();
     thread::scope(|scope| {
         // This closure's own, so that the reader sees them go when this thread leaves early.
         let (full, filled) = sync_channel(BATCHES);
@@ -55,7 +58,8 @@ pub fn each_row<R: Read + Send, E>(
             let Batch { slots, used, end } = &mut batch;
             for slot in slots.iter_mut().take(*used) {
                 rows += 1;
-                if !take(&slot.row, slot.problem.as_ref())? {
+                let problem = slot.record.and_then(|record| judge(&header, &slot.row.fields, record));
+                if !take(&slot.row, problem.as_ref())? {
                     return Ok(Ended { rows, complete: false, error: None });
                 }
                 if slot.row.fields.as_slice().len() > KEPT_BYTES {
@@ -85,7 +89,7 @@ struct Batch {
 
 struct Slot {
     row: Row,
-    problem: Option<RowProblem>,
+    record: Option<Record>,
 }
 
 enum End {
@@ -117,12 +121,12 @@ fn fill<R: Read>(file: &mut CsvFile<R>, batch: &mut Batch, left: &mut u64) -> Op
         }
         if batch.used == batch.slots.len() {
             let row = Row { number: 0, line: 0, fields: ByteRecord::new() };
-            batch.slots.push(Slot { row, problem: None });
+            batch.slots.push(Slot { row, record: None });
         }
         let slot = batch.slots.get_mut(batch.used)?;
-        match file.read_into(&mut slot.row) {
-            Ok(Some(read)) => slot.problem = read.err(),
+        match file.read_unjudged(&mut slot.row) {
             Ok(None) => return Some(End::File),
+            Ok(record) => slot.record = record,
             Err(error) => return Some(End::Error(error)),
         }
         *left -= 1;

@@ -71,6 +71,12 @@ impl<R: Read> CsvFile<R> {
     /// Reads the next record into `row`, whose memory is used again. `None` at the end; after a problem
     /// `row` holds the bad record, and the next call reads on.
     pub fn read_into(&mut self, row: &mut Row) -> Result<Option<Result<(), RowProblem>>, SourceError> {
+        let read = self.read_unjudged(row)?;
+        Ok(read.map(|record| judge(&self.header, &row.fields, record).map_or(Ok(()), Err)))
+    }
+
+    /// Reads the next record into `row`; [`judge`] says what is wrong with it.
+    pub(super) fn read_unjudged(&mut self, row: &mut Row) -> Result<Option<Record>, SourceError> {
         if self.ended {
             return Ok(None);
         }
@@ -78,32 +84,33 @@ impl<R: Read> CsvFile<R> {
         let read = self.records.next(&mut row.fields);
         let Ok(Some(record)) = read else {
             self.ended = true;
-            return read.map(|_| None);
+            return read;
         };
         row.number = self.records.number;
         row.line = record.line;
-        Ok(Some(self.problem(&row.fields, record).map_or(Ok(()), Err)))
+        Ok(Some(record))
     }
 
     /// The rows that are left, each in memory of its own. Ends after the first `Err`.
     pub fn rows(self) -> Rows<R> {
         Rows { file: self }
     }
+}
 
-    fn problem(&self, fields: &ByteRecord, record: Record) -> Option<RowProblem> {
-        if let QuoteLines::Stray { opened, closed } = record.quotes {
-            return Some(RowProblem::StrayQuote { opened, closed });
-        }
-        let expected = self.header.names().len();
-        if fields.len() != expected {
-            return Some(RowProblem::Ragged { expected, found: fields.len() });
-        }
-        if fields.as_slice().is_ascii() {
-            return None;
-        }
-        let column = fields.iter().position(|field| std::str::from_utf8(field).is_err())?;
-        Some(RowProblem::NotUtf8 { column: self.header.name(column) })
+/// What is wrong with a record that was read, if anything is.
+pub(super) fn judge(header: &Header, fields: &ByteRecord, record: Record) -> Option<RowProblem> {
+    if let QuoteLines::Stray { opened, closed } = record.quotes {
+        return Some(RowProblem::StrayQuote { opened, closed });
     }
+    let expected = header.names().len();
+    if fields.len() != expected {
+        return Some(RowProblem::Ragged { expected, found: fields.len() });
+    }
+    if fields.as_slice().is_ascii() {
+        return None;
+    }
+    let column = fields.iter().position(|field| std::str::from_utf8(field).is_err())?;
+    Some(RowProblem::NotUtf8 { column: header.name(column) })
 }
 
 /// The rows of a [`CsvFile`]: a row, a record that is none, or the error that ends the reading.

@@ -89,12 +89,14 @@ impl Run {
 
 /// Reads a result file.
 pub(crate) fn read_results(path: &Path) -> Vec<ResultRow> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path).unwrap();
     let records: Vec<_> = reader.byte_records().map(Result::unwrap).collect();
     let names: Vec<&[u8]> = records[0].iter().collect();
     let width = names.len() - ADDED;
     assert_eq!(names[width..], [&b"_row"[..], b"_status", b"_reason", b"_attempts"]);
     let row = |record: &csv::ByteRecord| {
+        // A ragged record stays ragged.
+        let width = record.len() - ADDED;
         let text = |place: usize| String::from_utf8(record[width + place].to_vec()).unwrap();
         ResultRow {
             fields: record.iter().take(width).map(<[u8]>::to_vec).collect(),

@@ -78,6 +78,10 @@ impl Rules {
                 return settled(State::Already, "set-in-row", format!("the row names creator group {group}"));
             }
             Some(IssueState::Missing(words)) => return settled(State::Failed, "not-found", words),
+            // What was in doubt stays so until a read succeeds.
+            Some(IssueState::Unread(error)) if in_doubt.is_some() => {
+                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
+            }
             Some(IssueState::Unread(error)) => {
                 return Decision::Verdict(Verdict::Settled(failing::unread(&error)));
             }

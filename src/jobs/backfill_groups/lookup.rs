@@ -91,11 +91,16 @@ pub struct Wanted {
     id: String,
     creator: Key,
     creator_id: String,
+    /// Whether it has to be read by itself: a list may lag behind.
+    singly: bool,
 }
 
-impl From<&Item> for Wanted {
-    fn from(item: &Item) -> Self {
+impl Wanted {
+    /// The issue of an item; of one in doubt, which may have been written a moment ago, only its own read
+    /// tells.
+    pub fn new(item: &Item, in_doubt: bool) -> Self {
         Self {
+            singly: in_doubt,
             number: item.number,
             id: item.issue.as_str().to_owned(),
             creator: item.creator.key(),
@@ -176,14 +181,15 @@ impl Lookup {
         let mut states = HashMap::with_capacity(wanted.len());
         self.budget.wanted += wanted.len();
         let mut open: HashMap<u64, Wanted> = HashMap::new();
-        // Issues that a list has passed: what is left of it will not bring them again.
+        // Issues that no list is asked for: what is left of theirs has passed them, or they are in doubt.
         let mut passed = Vec::new();
         for issue in wanted {
             match self.kept.remove(&issue.number) {
-                Some(present) if present.read_at.age() < KEPT_AGE => {
+                Some(present) if present.read_at.age() < KEPT_AGE && !issue.singly => {
                     self.budget.saved += 1;
                     states.insert(issue.number, IssueState::Present(present));
                 }
+                _ if issue.singly => passed.push((issue.number, issue)),
                 Some(_) if self.goes_on(&issue.creator) => passed.push((issue.number, issue)),
                 _ => drop(open.insert(issue.number, issue)),
             }

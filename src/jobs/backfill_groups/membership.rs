@@ -95,11 +95,6 @@ impl Membership {
         self.places.get(key).map(|place| &self.groups[*place])
     }
 
-    /// How many groups there are.
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
     /// Lists all groups and the members of each.
     pub async fn fetch(client: &ReadOnly) -> Result<Self, ApiError> {
         let mut groups = Vec::new();

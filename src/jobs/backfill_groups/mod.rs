@@ -121,7 +121,8 @@ impl Planner for BackfillGroups {
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
         let wanted =
             batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
-        let wanted: Vec<Wanted> = wanted.map(|asked| Wanted::from(&asked.item)).collect();
+        let wanted: Vec<Wanted> =
+            wanted.map(|asked| Wanted::new(&asked.item, asked.in_doubt.is_some())).collect();
         let states = self.lookup.states(wanted).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for asked in &batch {
