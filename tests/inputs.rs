@@ -197,3 +197,18 @@ fn a_small_input_that_changes_under_the_run_is_noticed_too() {
     fixture.assert_right();
     run.assert_complete(120);
 }
+
+#[test]
+fn a_ragged_row_given_back_fails_again() {
+    let fixture = Fixture::new(&Org::of(3));
+    let header = "issue_id,creator_user_id,assigned_group,creator_group";
+    fixture.write("ragged.csv", format!("{header}\nISS-1,DEVU-1,GROUP-1\nISS-2,DEVU-1,GROUP-1,,x\n"));
+    let mut input = std::path::PathBuf::from("ragged.csv");
+    for _ in 0..2 {
+        let program = fixture.program(["backfill-groups", "--yes", "--json", "--csv"]).arg(&input);
+        let summary = program.run().exits(3).json();
+        assert_eq!(summary["reasons"]["failed"], serde_json::json!({"ragged-record": 2}), "{summary}");
+        input = fixture.path(summary["folder"].as_str().unwrap()).join("failed.csv");
+    }
+    assert_eq!(fixture.calls("works.update"), 0);
+}

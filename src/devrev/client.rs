@@ -1,15 +1,16 @@
 //! The client: one generic call that paces, sends, classifies and tries again.
 
-use super::answer::{self, ApiMessage, MAX_BODY, RateHeaders};
+use super::answer::{self, ApiMessage, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
 use super::meter::{CallTotals, Meter};
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
+use super::transport::{ClientError, Transport};
 use crate::stop::Stop;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
@@ -18,15 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use url::Url;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two bytes of an answer; begins anew with each.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// Of a whole request, whatever the bytes do.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest Retry-After that is waited for; more than a window means that something else is wrong.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
-/// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
-const SHORTEST_TOKEN: usize = 12;
 /// How long an answer to a read is still waited for once the run is being stopped.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// 429s in a row that one call puts up with. Each is a wait, not a failed try.
@@ -88,26 +82,13 @@ pub struct ClientSettings {
     pub breaker: BreakerSettings,
 }
 
-/// A client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The token cannot be sent in a header.
-    #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
-    Token,
-    /// The HTTP library or the system's certificates.
-    #[error("could not set up HTTPS: {0}")]
-    Http(String),
-}
-
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
-    base: String,
+    transport: Transport,
     pacer: Pacer,
     breaker: Breaker,
     meter: Meter,
     retry: RetryPolicy,
-    token: SecretString,
     stop: Stop,
 }
 
@@ -118,39 +99,12 @@ pub struct Client(Arc<Inner>);
 impl Client {
     /// Makes a client; sends nothing.
     pub fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", settings.token.expose_secret()))
-            .map_err(|_| ClientError::Token)?;
-        bearer.set_sensitive(true);
-        let headers = HeaderMap::from_iter([
-            (AUTHORIZATION, bearer),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        ]);
-        let base_url = &settings.base_url;
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            // By default a 301 would turn a POST into a GET without a body.
-            .redirect(reqwest::redirect::Policy::none())
-            // Resends are decided here alone, where it is known what may be repeated.
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
-            .https_only(base_url.scheme() == "https")
-            .tcp_nodelay(true);
-        if base_url.scheme() == "http" {
-            // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| ClientError::Http(chain(&error)))?;
         Ok(Self(Arc::new(Inner {
-            http,
-            base: format!("{}/", base_url.as_str().trim_end_matches('/')),
+            transport: Transport::new(&settings.base_url, &settings.token)?,
             pacer: Pacer::new(settings.rate, stop.clone()),
             breaker: Breaker::new(settings.breaker, stop.clone()),
             meter: Meter::default(),
             retry: settings.retry,
-            token: settings.token.clone(),
             stop,
         })))
     }
@@ -290,9 +244,11 @@ impl Client {
         sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let exchanged = match O::SAFETY {
-            Safety::Read => self.unless_stopped(O::ENDPOINT, self.exchange(O::ENDPOINT, body)).await,
+            Safety::Read => {
+                self.unless_stopped(O::ENDPOINT, inner.transport.exchange(O::ENDPOINT, body)).await
+            }
             // Whoever began a write decides when to give it up: what became of it is then unknown.
-            Safety::Write => self.exchange(O::ENDPOINT, body).await,
+            Safety::Write => inner.transport.exchange(O::ENDPOINT, body).await,
         };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
@@ -306,7 +262,7 @@ impl Client {
             }
             judge::<O>(status, &headers, &body)
         });
-        let outcome = outcome.map_err(|error| self.without_token(error));
+        let outcome = outcome.map_err(|error| inner.transport.without_token(error));
         if let Err(ApiError { kind: ErrorKind::Throttled { retry_after }, .. }) = &outcome {
             let wait = retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY_AFTER);
             inner.pacer.close_for(wait.max(Duration::from_millis(100)));
@@ -320,15 +276,6 @@ impl Client {
             "call"
         );
         outcome
-    }
-
-    /// The error without the token: a server or a gateway may show in its answer what it was sent.
-    fn without_token(&self, mut error: ApiError) -> ApiError {
-        let token = self.0.token.expose_secret();
-        if token.len() >= SHORTEST_TOKEN && error.text.contains(token) {
-            error.text = error.text.replace(token, "[token]");
-        }
-        error
     }
 
     /// Ends the wait for an answer that changes nothing a little after the stop signal.
@@ -349,31 +296,6 @@ impl Client {
                 Err(ApiError::unanswered(endpoint, ErrorKind::Stopped, text))
             }
         }
-    }
-
-    /// One HTTP exchange: the whole answer, or a failure of the transport.
-    async fn exchange(
-        &self,
-        endpoint: &'static str,
-        body: bytes::Bytes,
-    ) -> Result<(reqwest::StatusCode, HeaderMap, Vec<u8>), ApiError> {
-        let broken = |error: reqwest::Error| {
-            let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
-            let what = if error.is_timeout() { "timed out" } else { "no answer" };
-            ApiError::unanswered(endpoint, kind, format!("{what}: {}", chain(&error.without_url())))
-        };
-        let url = format!("{}{endpoint}", self.0.base);
-        let mut response = self.0.http.post(url).body(body).send().await.map_err(broken)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                let text = format!("the answer is over {} MiB", MAX_BODY >> 20);
-                return Err(ApiError::unanswered(endpoint, ErrorKind::Unreadable, text));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((status, headers, body))
     }
 
     /// What has been called so far.
@@ -426,17 +348,6 @@ fn still_in_doubt<O: Operation>(look: ApiError) -> ApiError {
 
 fn stopped(endpoint: &'static str) -> ApiError {
     ApiError::unanswered(endpoint, ErrorKind::Stopped, "not sent: the run is being stopped")
-}
-
-/// An error with all its causes, which hold the part that helps.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

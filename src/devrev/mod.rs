@@ -15,6 +15,7 @@ pub mod pacer;
 pub mod pages;
 pub mod read_only;
 mod retry;
+pub mod transport;
 pub mod users;
 pub mod works;
 

@@ -1,0 +1,116 @@
+//! HTTP: one request, one answer, nothing hidden. What may be sent again is not decided here.
+
+use super::answer::MAX_BODY;
+use super::error::{ApiError, ErrorKind};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+use url::Url;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two bytes of an answer; begins anew with each.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Of a whole request, whatever the bytes do.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
+/// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
+const SHORTEST_TOKEN: usize = 12;
+
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The token cannot be sent in a header.
+    #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
+    Token,
+    /// The HTTP library or the system's certificates.
+    #[error("could not set up HTTPS: {0}")]
+    Http(String),
+}
+
+/// A whole answer.
+pub(super) type Exchanged = (reqwest::StatusCode, HeaderMap, Vec<u8>);
+
+/// The connections to one base URL.
+#[derive(Debug)]
+pub(super) struct Transport {
+    http: reqwest::Client,
+    /// Ends with a slash.
+    base: String,
+    token: SecretString,
+}
+
+impl Transport {
+    /// Sets connections up; opens none.
+    pub(super) fn new(base_url: &Url, token: &SecretString) -> Result<Self, ClientError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ClientError::Token)?;
+        bearer.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, bearer),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ]);
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            // By default a 301 would turn a POST into a GET without a body.
+            .redirect(reqwest::redirect::Policy::none())
+            // Resends are decided here alone, where it is known what may be repeated.
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .https_only(base_url.scheme() == "https")
+            .tcp_nodelay(true);
+        if base_url.scheme() == "http" {
+            // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| ClientError::Http(chain(&error)))?;
+        let base = format!("{}/", base_url.as_str().trim_end_matches('/'));
+        Ok(Self { http, base, token: token.clone() })
+    }
+
+    /// One HTTP exchange: the whole answer, or a failure of the transport.
+    pub(super) async fn exchange(
+        &self,
+        endpoint: &'static str,
+        body: bytes::Bytes,
+    ) -> Result<Exchanged, ApiError> {
+        let broken = |error: reqwest::Error| {
+            let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
+            let what = if error.is_timeout() { "timed out" } else { "no answer" };
+            ApiError::unanswered(endpoint, kind, format!("{what}: {}", chain(&error.without_url())))
+        };
+        let url = format!("{}{endpoint}", self.base);
+        let mut response = self.http.post(url).body(body).send().await.map_err(broken)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                let text = format!("the answer is over {} MiB", MAX_BODY >> 20);
+                return Err(ApiError::unanswered(endpoint, ErrorKind::Unreadable, text));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, headers, body))
+    }
+
+    /// The error without the token: a server or a gateway may show in its answer what it was sent.
+    pub(super) fn without_token(&self, mut error: ApiError) -> ApiError {
+        let token = self.token.expose_secret();
+        if token.len() >= SHORTEST_TOKEN && error.text.contains(token) {
+            error.text = error.text.replace(token, "[token]");
+        }
+        error
+    }
+}
+
+/// An error with all its causes, which hold the part that helps.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
