@@ -1,7 +1,7 @@
 //! Rows that are about the same thing, found in memory that does not grow with the rows.
 //!
 //! Most inputs hold no such rows, so nothing is sorted until it is known that it must be: the rows are put by as
-//! they come, and a [`Sieve`] notes which of them may have a fellow.
+//! they come, and a sieve notes which of them may have a fellow.
 //!
 //! Those go through three sorts, of which the second and third see only rows that do have one: by key, to bring
 //! fellows together; by the first fellow, so that whether they differ is known before the first of them is
