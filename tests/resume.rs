@@ -81,7 +81,9 @@ fn a_finished_run_has_nothing_to_do_and_ends_as_before() {
         fixture.backfill(&[]).run().exits(code);
         let (calls, run) = (fixture.stats()["total"].clone(), fixture.the_run());
         let results = run.assert_complete(20);
-        let ended = fixture.resume(&[run.id(), "--json"]).run().exits(code);
+        // Neither a token nor a confirmation is asked for where nothing is sent.
+        let program = fixture.program(["resume", run.id(), "--json"]).without("DEVREV_API_TOKEN");
+        let ended = program.run().exits(code);
         assert_eq!(ended.json()["calls_total"], 0);
         assert_eq!(fixture.stats()["total"], calls);
         assert_eq!(run.assert_complete(20), results);

@@ -61,6 +61,7 @@ async fn each_answer_has_its_class() {
         ("status=409", ErrorKind::Conflict, 1),
         ("status=400", ErrorKind::Refused, 1),
         ("status=301,location=ISS-2", ErrorKind::Moved { to: Some("ISS-2".to_owned()) }, 1),
+        ("status=408", ErrorKind::Broken, 3),
         ("status=500", ErrorKind::Server, 3),
         ("status=503", ErrorKind::Server, 3),
         ("reset=before", ErrorKind::Broken, 3),
