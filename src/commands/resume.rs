@@ -8,6 +8,7 @@ use super::session::{self, Session};
 use super::signals;
 use crate::cli;
 use crate::exit::{Exit, Failure};
+use crate::journal::atomic;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, Manifest, RunState};
 use crate::journal::mend::mend;
@@ -31,6 +32,10 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
     // The lock comes first: nothing of a run that another process works on is to be believed.
     let lock = RunLock::take(&run)?;
     let manifest = Manifest::read(&run)?;
+    if let Err(error) = atomic::clear_leftovers(run.path()) {
+        // They only take up room.
+        tracing::warn!("cannot remove what a killed process left in {}: {error}", run.path().display());
+    }
     if manifest.command != COMMAND {
         let text = format!("run {} is of `{}`, which this version cannot resume", run.id(), manifest.command);
         return Err(Failure::new(Exit::Usage, text));

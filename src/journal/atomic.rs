@@ -4,19 +4,34 @@ use super::files;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+/// How files begin that have not got their name yet.
+const PREFIX: &str = ".tmp-";
+
 /// Writes a file (0600) beside `path`, makes it durable and puts it in the place of `path`.
 ///
 /// Fails when `write` does or the disk does; `path` is then as it was.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = files::folder_of(path);
     // Removed again when anything fails before it has its name.
-    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?;
     let mut buffered = BufWriter::with_capacity(64 << 10, file);
     write(&mut buffered)?;
     let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     files::sync_folder(folder)
+}
+
+/// Removes what processes that were killed while they replaced files have left in a folder. Only for who holds
+/// the folder's lock: another process's files may be in use.
+pub fn clear_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -38,6 +53,18 @@ mod tests {
         replace(&path, |out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left lying about");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".tmp-x1", ".tmp-", "run.json"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        clear_leftovers(folder.path()).unwrap();
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["run.json"]);
     }
 
     #[cfg(unix)]
