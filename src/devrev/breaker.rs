@@ -46,7 +46,6 @@ struct Inner {
     state: BreakerState,
     failures: u32,
     probes_failed: u32,
-    opened: u32,
 }
 
 /// The breaker of one client.
@@ -67,18 +66,13 @@ pub(super) enum Denied {
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: BreakerSettings, stop: Stop) -> Self {
-        let inner = Inner { state: BreakerState::Closed, failures: 0, probes_failed: 0, opened: 0 };
+        let inner = Inner { state: BreakerState::Closed, failures: 0, probes_failed: 0 };
         Self { settings, inner: watch::Sender::new(inner), stop }
     }
 
     /// What the breaker is doing.
     pub fn state(&self) -> BreakerState {
         self.inner.borrow().state
-    }
-
-    /// How many times it has opened from closed.
-    pub fn opened(&self) -> u32 {
-        self.inner.borrow().opened
     }
 
     /// Waits until calls may go out. The caller who finds the cooldown over makes the probe, which tells
@@ -147,7 +141,6 @@ impl Breaker {
             inner.failures = if outage { inner.failures + 1 } else { 0 };
             let opens = inner.failures >= self.settings.threshold;
             if opens {
-                inner.opened += 1;
                 inner.probes_failed = 0;
                 let cooldown = self.settings.cooldown.min(LONGEST_COOLDOWN);
                 inner.state = BreakerState::Open { until: Instant::now() + cooldown };
@@ -183,7 +176,6 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         breaker.note(true);
         assert!(matches!(breaker.state(), BreakerState::Open { .. }));
-        assert_eq!(breaker.opened(), 1);
     }
 
     #[tokio::test(start_paused = true)]

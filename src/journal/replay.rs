@@ -50,7 +50,8 @@ impl Replay {
     }
 
     /// Whether a row is still to be done: neither settled nor in doubt.
-    pub fn is_open(&self, row: u64) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_open(&self, row: u64) -> bool {
         !self.settled.contains(row) && !self.unknown.contains_key(&row)
     }
 }

@@ -135,10 +135,6 @@ run_files! {
     failed => "failed.csv",
     /// `report.json`: the summary for machines.
     report => "report.json",
-    /// `report.html`: the summary for people.
-    report_html => "report.html",
-    /// `log.jsonl`: the structured log.
-    log => "log.jsonl",
     /// `input.csv`: the input as it was read, where it did not come from a file.
     input => "input.csv",
     /// `lock`: held by the process that works on the run.
