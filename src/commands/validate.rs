@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::online::Mentioned;
+use super::preflight::source_failure;
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::jobs::rules::finding::{Finding, Rule};
-use crate::jobs::rules::issues::IssueColumns;
+use crate::jobs::rules::issues::{IssueColumns, IssueRow};
 use crate::jobs::rules::{Identity, Kind, Prefixes};
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
@@ -91,13 +92,10 @@ fn check(
     let mut duplicates = Duplicates::new(&scratch.0);
     let mut prefixes = Prefixes::default();
     let ended = each_row(file, limit, |row, problem| {
-        if let (None, Some(mentioned), Rules::Issues(columns)) = (problem, &mut mentioned, rules) {
-            mention(mentioned, columns, row);
-        }
         if let Some(problem) = problem {
             report.add(Finding::of_problem(row, problem));
         } else if let Some(Identity { key, values }) =
-            rules.judge(row, &mut prefixes, &mut |finding| report.add(finding))
+            rules.judge(row, &mut prefixes, mentioned.as_deref_mut(), &mut |finding| report.add(finding))
         {
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(key, values, place.pack()).map_err(|error| scratch.failed(&error))?;
@@ -114,8 +112,7 @@ fn check(
 }
 
 /// Notes the users and groups that a good row names.
-fn mention(mentioned: &mut Mentioned, columns: &IssueColumns, row: &Row) {
-    let Some(issue) = columns.judge(row, &mut |_| ()).item else { return };
+fn mention(mentioned: &mut Mentioned, columns: &IssueColumns, row: &Row, issue: &IssueRow<'_>) {
     let named = [
         (Some(issue.creator), Some(columns.creator)),
         (Some(issue.assigned_group), Some(columns.assigned_group)),
@@ -142,9 +139,21 @@ impl Rules {
         }
     }
 
-    fn judge(&self, row: &Row, prefixes: &mut Prefixes, found: &mut impl FnMut(Finding)) -> Option<Identity> {
+    fn judge(
+        &self,
+        row: &Row,
+        prefixes: &mut Prefixes,
+        mentioned: Option<&mut Mentioned>,
+        found: &mut impl FnMut(Finding),
+    ) -> Option<Identity> {
         match self {
-            Self::Issues(columns) => columns.judge_next(row, prefixes, found).identity,
+            Self::Issues(columns) => {
+                let judged = columns.judge_next(row, prefixes, found);
+                if let (Some(mentioned), Some(issue)) = (mentioned, &judged.item) {
+                    mention(mentioned, columns, row, issue);
+                }
+                judged.identity
+            }
             Self::Contacts(columns) => columns.judge_next(row, prefixes, found).identity,
         }
     }
@@ -182,11 +191,7 @@ impl Scratch {
 }
 
 fn not_opened(error: &SourceError) -> Failure {
-    if error.is_access() {
-        Failure::new(Exit::Usage, format!("{error}; check the path given with --csv"))
-    } else {
-        invalid(error, "; correct it and validate again")
-    }
+    if error.is_access() { source_failure(error) } else { invalid(error, "; correct it and validate again") }
 }
 
 fn invalid(error: &dyn std::error::Error, next: &str) -> Failure {
