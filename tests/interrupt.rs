@@ -10,7 +10,7 @@ fn a_signal_saves_the_run_and_resume_goes_on() {
         let mut fixture = Fixture::with(&Org::of(150), &Trouble::delay(20));
         let running = fixture.backfill(&["--batch-size", "10"]).run_until(|| fixture.writes() >= 15);
         running.signal(signal);
-        let ended = running.wait().exits(code).says("not looked at yet");
+        let ended = running.wait().exits(code).says("not done yet");
         let run = fixture.the_run();
         let ended = ended.says(&format!("next: devrev-batch resume {}", run.id()));
         let manifest = run.manifest();

@@ -74,7 +74,7 @@ impl Summary {
             }
         }
         if self.open > 0 {
-            let _ = writeln!(text, "  {:<8} {:>9}  not looked at yet", "open", self.open);
+            let _ = writeln!(text, "  {:<8} {:>9}  not done yet", "open", self.open);
         }
         let _ = writeln!(text, "  {:<8} {:>9}", "rows", self.rows);
         let took = Duration::from_secs_f64(self.seconds.max(0.0));
