@@ -23,10 +23,14 @@ pub enum ObjectType {
     SysUser,
     /// A group of users: `group/4`, `GROUP-4`.
     Group,
+    /// A conversation: `conversation/5`, `CONV-5`.
+    Conversation,
+    /// A file: `artifact/6`, `ARTIFACT-6`.
+    Artifact,
 }
 
 impl ObjectType {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::DevUser,
         Self::Issue,
         Self::Group,
@@ -34,6 +38,8 @@ impl ObjectType {
         Self::Ticket,
         Self::ServiceAccount,
         Self::SysUser,
+        Self::Conversation,
+        Self::Artifact,
     ];
 
     /// How the type is written in a DON's last part.
@@ -46,6 +52,8 @@ impl ObjectType {
             Self::ServiceAccount => "svcacc",
             Self::SysUser => "sysu",
             Self::Group => "group",
+            Self::Conversation => "conversation",
+            Self::Artifact => "artifact",
         }
     }
 
@@ -59,6 +67,8 @@ impl ObjectType {
             "svcacc" => Self::ServiceAccount,
             "sysu" => Self::SysUser,
             "group" => Self::Group,
+            "conversation" => Self::Conversation,
+            "artifact" => Self::Artifact,
             _ => return None,
         })
     }
@@ -73,6 +83,8 @@ impl ObjectType {
             Self::ServiceAccount => "SVCACC",
             Self::SysUser => "SYSU",
             Self::Group => "GROUP",
+            Self::Conversation => "CONV",
+            Self::Artifact => "ARTIFACT",
         }
     }
 
@@ -86,6 +98,8 @@ impl ObjectType {
             Self::ServiceAccount => "a service account",
             Self::SysUser => "a system user",
             Self::Group => "a group",
+            Self::Conversation => "a conversation",
+            Self::Artifact => "an artifact",
         }
     }
 
@@ -94,6 +108,9 @@ impl ObjectType {
         matches!(self, Self::Issue | Self::Ticket)
     }
 }
+
+/// The types that are contacts.
+pub const CONTACT_TYPES: &[ObjectType] = &[ObjectType::RevUser];
 
 /// The types that may create an issue.
 pub const USER_TYPES: &[ObjectType] =
@@ -254,6 +271,9 @@ pub enum Issue {}
 /// Names users of any sort: whoever may create an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum User {}
+/// Names contacts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RevUser {}
 /// Names groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Group {}
@@ -264,6 +284,9 @@ impl Names for Issue {
 impl Names for User {
     const TYPES: &'static [ObjectType] = USER_TYPES;
 }
+impl Names for RevUser {
+    const TYPES: &'static [ObjectType] = CONTACT_TYPES;
+}
 impl Names for Group {
     const TYPES: &'static [ObjectType] = &[ObjectType::Group];
 }
@@ -272,6 +295,8 @@ impl Names for Group {
 pub type IssueId = Id<Issue>;
 /// A user's ID.
 pub type UserId = Id<User>;
+/// A contact's ID.
+pub type RevUserId = Id<RevUser>;
 /// A group's ID.
 pub type GroupId = Id<Group>;
 

@@ -194,7 +194,7 @@ impl UserRef {
             ObjectType::RevUser => UserKind::RevUser,
             ObjectType::ServiceAccount => UserKind::ServiceAccount,
             ObjectType::SysUser => UserKind::SysUser,
-            ObjectType::Issue | ObjectType::Ticket | ObjectType::Group => return None,
+            _ => return None,
         };
         Some(Self { kind, number: small_number(id)? })
     }
