@@ -110,8 +110,8 @@ impl IssueFeed {
         } else {
             self.item(row, judged.identity.map_or(0, |id| id.key))
         };
-        let in_doubt = self.replay.unknown.remove(&row.number).flatten();
-        Ok(Task { row: row.number, key, item, in_doubt })
+        let in_doubt = self.replay.unknown.remove(&row.number);
+        Ok(Task { rows: row.number.into(), key, item, in_doubt })
     }
 
     fn item(&self, row: &Row, number: u64) -> Result<Item, Outcome> {
@@ -159,7 +159,7 @@ impl Iterator for IssueFeed {
             return Some(match row {
                 Ok(row) => self.task(&row),
                 Err(bad) => Ok(Task {
-                    row: number,
+                    rows: number.into(),
                     key: format!("row {number}"),
                     item: Err(invalid(&[Finding::of_problem(&bad.row, &bad.problem)])),
                     in_doubt: None,

@@ -176,6 +176,8 @@ impl Session {
                 max_errors: self.settings.max_errors,
                 max_batch_failures: self.settings.max_batch_failures,
             },
+            open_batches: 4,
+            record_each: false,
             grace: GRACE,
         };
         let (sender, events) = mpsc::channel(1024);

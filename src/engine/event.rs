@@ -1,6 +1,6 @@
 //! What the engine tells its listeners.
 
-use crate::journal::record::{Outcome, State};
+use crate::journal::record::{Outcome, Rows, State};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ impl Settled {
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A row has its result. It becomes durable with its batch.
+    /// A row, or two that share one, has its result. It becomes durable with its batch.
     Row {
-        /// The row's number.
-        row: u64,
+        /// The rows.
+        rows: Rows,
         /// The object's ID as people know it.
         key: String,
         /// The result.
@@ -69,17 +69,17 @@ impl Tally {
         }
     }
 
-    /// Counts a row's result.
-    pub fn count(&mut self, settled: &Settled) {
+    /// Counts a result of so many rows.
+    pub fn count(&mut self, settled: &Settled, rows: u64) {
         match settled {
-            Settled::Planned => self.add(settled.state(), None, 1),
-            Settled::Outcome(outcome) => self.count_outcome(outcome),
+            Settled::Planned => self.add(settled.state(), None, rows),
+            Settled::Outcome(outcome) => self.count_outcome(outcome, rows),
         }
     }
 
-    /// Counts a row's outcome.
-    pub fn count_outcome(&mut self, outcome: &Outcome) {
-        self.add(outcome.state.name(), outcome.reason.as_deref(), 1);
+    /// Counts an outcome of so many rows.
+    pub fn count_outcome(&mut self, outcome: &Outcome, rows: u64) {
+        self.add(outcome.state.name(), outcome.reason.as_deref(), rows);
     }
 
     /// Adds what another tally has counted.

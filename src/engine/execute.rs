@@ -1,21 +1,19 @@
 //! The second stage: changes are made, so many at once, batch after batch without a pause between them.
 
 use super::event::{Event, Settled, Tally};
-use super::job::{Applied, Applier, Verdict};
+use super::job::{Applied, Applier, Steps, Verdict};
 use super::limits::Watch;
 use super::prepare::{Entry, Prepared};
 use super::run::{Config, Halt, Mode};
 use crate::exit::{Exit, Failure};
-use crate::journal::record::{Outcome, State};
+use crate::journal::record::{Outcome, Rows, State};
+use crate::journal::writer::Journal;
 use crate::stop::Stop;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
-
-/// Batches that may be under way at once: a slow change of one does not hold up the next ones.
-const OPEN_BATCHES: usize = 4;
 
 /// How a row of a batch ended.
 #[derive(Debug)]
@@ -27,11 +25,19 @@ pub(super) enum End<C> {
     Withdrawn,
 }
 
-/// A batch whose rows have all ended.
+/// Rows of a batch that have ended: all of them, or those that are not recorded yet.
 #[derive(Debug)]
 pub(super) struct Finished<C> {
+    pub(super) ended: Vec<(Rows, String, End<C>)>,
+    /// Set with the last ones.
+    pub(super) batch: Option<Whole>,
+}
+
+/// A batch whose rows have all ended.
+#[derive(Debug)]
+pub(super) struct Whole {
     pub(super) number: u64,
-    pub(super) rows: Vec<(u64, String, End<C>)>,
+    pub(super) tally: Tally,
     pub(super) took: Duration,
 }
 
@@ -39,15 +45,45 @@ pub(super) struct Finished<C> {
 #[derive(Debug)]
 struct Open<C> {
     number: u64,
-    rows: Vec<(u64, String, Option<End<C>>)>,
+    places: Vec<Place<C>>,
     left: usize,
+    tally: Tally,
     since: Instant,
+}
+
+/// A task of a batch under way.
+#[derive(Debug)]
+struct Place<C> {
+    rows: Rows,
+    key: String,
+    in_doubt: bool,
+    end: Option<End<C>>,
+}
+
+impl<C> Open<C> {
+    /// The tasks that have ended since this was last asked, counted.
+    fn take_ended(&mut self) -> Vec<(Rows, String, End<C>)> {
+        let mut ended = Vec::new();
+        for place in &mut self.places {
+            let Some(end) = place.end.take() else { continue };
+            match &end {
+                End::Settled(outcome) => self.tally.count_outcome(outcome, place.rows.count()),
+                End::Planned(_) => self.tally.count(&Settled::Planned, place.rows.count()),
+                // What was in doubt before stays so: its new intent says all that the old one did.
+                End::Withdrawn if place.in_doubt => continue,
+                End::Withdrawn => {}
+            }
+            ended.push((place.rows, std::mem::take(&mut place.key), end));
+        }
+        ended
+    }
 }
 
 /// The stage.
 pub(super) struct Executor<A, C> {
     config: Config,
     mode: Mode<A>,
+    journal: Journal,
     finished: mpsc::Sender<Finished<C>>,
     events: mpsc::Sender<Event>,
     watch: Watch,
@@ -68,6 +104,7 @@ where
     pub(super) fn new(
         config: Config,
         mode: Mode<A>,
+        journal: Journal,
         finished: mpsc::Sender<Finished<C>>,
         events: mpsc::Sender<Event>,
         halt: Halt,
@@ -76,6 +113,7 @@ where
         Self {
             config,
             mode,
+            journal,
             finished,
             events,
             watch: Watch::new(config.limits),
@@ -94,7 +132,7 @@ where
         let mut more = true;
         while !self.stop.is_set() && (more || !self.in_flight.is_empty() || !self.waiting.is_empty()) {
             self.fill();
-            let room = self.waiting.is_empty() && self.open.len() < OPEN_BATCHES;
+            let room = self.waiting.is_empty() && self.open.len() < self.config.open_batches;
             let stop = self.stop.clone();
             tokio::select! {
                 biased;
@@ -116,16 +154,19 @@ where
         let Mode::Apply(applier) = &self.mode else { return };
         while self.in_flight.len() < self.config.concurrency {
             let Some((batch, place, change)) = self.waiting.pop_front() else { return };
-            let applier = Arc::clone(applier);
-            let task = self.in_flight.spawn(async move { applier.apply(change).await });
+            let rows = self.open.get(&batch).and_then(|open| open.places.get(place)).map(|place| place.rows);
+            let Some(rows) = rows else { continue };
+            let (applier, steps) = (Arc::clone(applier), Steps::new(self.journal.clone(), rows));
+            let task = self.in_flight.spawn(async move { applier.apply(change, steps).await });
             self.places.insert(task.id(), (batch, place));
         }
     }
 
     async fn begin(&mut self, batch: Prepared<C>) {
         let plans = matches!(self.mode, Mode::Plan);
-        let mut open = Open { number: batch.number, rows: Vec::new(), left: 0, since: batch.since };
-        for (place, Entry { row, key, verdict }) in batch.entries.into_iter().enumerate() {
+        let (places, tally) = (Vec::with_capacity(batch.entries.len()), Tally::default());
+        let mut open = Open { number: batch.number, places, left: 0, tally, since: batch.since };
+        for (place, Entry { rows, key, in_doubt, verdict }) in batch.entries.into_iter().enumerate() {
             let end = match verdict {
                 Verdict::Settled(outcome) => Some(End::Settled(outcome)),
                 Verdict::Change(change) if plans => Some(End::Planned(change)),
@@ -135,10 +176,10 @@ where
                 }
             };
             if let Some(end) = &end {
-                self.tell(row, &key, end).await;
+                self.tell(rows, &key, end).await;
             }
             open.left += usize::from(end.is_none());
-            open.rows.push((row, key, end));
+            open.places.push(Place { rows, key, in_doubt, end });
         }
         self.open.insert(batch.number, open);
         self.finish_if_whole(batch.number).await;
@@ -159,64 +200,66 @@ where
         }
         let Some((batch, place)) = self.places.remove(&id) else { return };
         self.end(batch, place, applied.outcome.map_or(End::Withdrawn, End::Settled)).await;
+        if self.config.record_each
+            && let Some(open) = self.open.get_mut(&batch)
+        {
+            let ended = open.take_ended();
+            self.send(Finished { ended, batch: None }).await;
+        }
         self.finish_if_whole(batch).await;
     }
 
     /// A change ended: tells of it and settles its row.
     async fn end(&mut self, batch: u64, place: usize, end: End<C>) {
-        if let Some((row, key, _)) = self.open.get(&batch).and_then(|open| open.rows.get(place)) {
-            let (row, key) = (*row, key.clone());
-            self.tell(row, &key, &end).await;
+        if let Some(Place { rows, key, .. }) = self.open.get(&batch).and_then(|open| open.places.get(place)) {
+            let (rows, key) = (*rows, key.clone());
+            self.tell(rows, &key, &end).await;
         }
         self.settle(batch, place, end);
     }
 
     fn settle(&mut self, batch: u64, place: usize, end: End<C>) {
         let Some(open) = self.open.get_mut(&batch) else { return };
-        if let Some((_, _, slot @ None)) = open.rows.get_mut(place) {
+        if let Some(Place { end: slot @ None, .. }) = open.places.get_mut(place) {
             *slot = Some(end);
             open.left -= 1;
         }
     }
 
     /// Tells of a row's result, and stops the run when that is one error too many.
-    async fn tell(&mut self, row: u64, key: &str, end: &End<C>) {
+    async fn tell(&mut self, rows: Rows, key: &str, end: &End<C>) {
         let settled = match end {
             End::Settled(outcome) => Settled::Outcome(outcome.clone()),
             End::Planned(_) => Settled::Planned,
             End::Withdrawn => return,
         };
         if settled.is_error()
-            && let Some(why) = self.watch.error()
+            && let Some(why) = self.watch.errors(rows.count())
         {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
         // Listeners may have left; the run goes on without them.
-        let _ = self.events.send(Event::Row { row, key: key.to_owned(), settled }).await;
+        let _ = self.events.send(Event::Row { rows, key: key.to_owned(), settled }).await;
     }
 
     async fn finish_if_whole(&mut self, number: u64) {
         if self.open.get(&number).is_none_or(|open| open.left > 0) {
             return;
         }
-        let Some(open) = self.open.remove(&number) else { return };
-        let mut tally = Tally::default();
-        let rows: Vec<_> =
-            open.rows.into_iter().filter_map(|(row, key, end)| Some((row, key, end?))).collect();
-        for (_, _, end) in &rows {
-            match end {
-                End::Settled(outcome) => tally.count_outcome(outcome),
-                End::Planned(_) => tally.count(&Settled::Planned),
-                End::Withdrawn => {}
-            }
-        }
+        let Some(mut open) = self.open.remove(&number) else { return };
+        let ended = open.take_ended();
+        let tally = open.tally;
         // What a stop cut short says nothing about the batch.
         if !self.stop.is_set()
             && let Some(why) = self.watch.batch(&tally)
         {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
-        let finished = Finished { number: open.number, rows, took: open.since.elapsed() };
+        let whole = Whole { number: open.number, tally, took: open.since.elapsed() };
+        self.send(Finished { ended, batch: Some(whole) }).await;
+    }
+
+    async fn send(&self, finished: Finished<C>) {
         if self.finished.send(finished).await.is_err() {
             self.halt.with(Failure::new(Exit::Unexpected, "a defect: outcomes are no longer recorded"));
         }
@@ -243,13 +286,16 @@ where
         }
         // Batches that were prepared but not begun: their intents are in the journal.
         while let Some(batch) = prepared.recv().await {
-            let withdrawn = |entry: Entry<C>| match entry.verdict {
-                Verdict::Settled(outcome) => (entry.row, entry.key, End::Settled(outcome)),
-                Verdict::Change(_) => (entry.row, entry.key, End::Withdrawn),
-            };
-            let rows = batch.entries.into_iter().map(withdrawn).collect();
-            let finished = Finished { number: batch.number, rows, took: Duration::ZERO };
-            let _ = self.finished.send(finished).await;
+            let places = batch.entries.into_iter().map(|entry| {
+                let end = match entry.verdict {
+                    Verdict::Settled(outcome) => End::Settled(outcome),
+                    Verdict::Change(_) => End::Withdrawn,
+                };
+                Place { rows: entry.rows, key: entry.key, in_doubt: entry.in_doubt, end: Some(end) }
+            });
+            let (places, tally) = (places.collect(), Tally::default());
+            let open = Open { number: batch.number, places, left: 0, tally, since: batch.since };
+            self.open.insert(batch.number, open);
         }
         let left: Vec<u64> = self.open.keys().copied().collect();
         for number in left {

@@ -1,23 +1,24 @@
 //! What a job gives the engine: tasks, a planner that reads and decides, an applier that changes.
 
 use crate::exit::Failure;
-use crate::journal::record::Outcome;
+use crate::journal::record::{Outcome, Record, Rows};
+use crate::journal::replay::InDoubt;
+use crate::journal::writer::Journal;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use std::future::Future;
 
-/// One thing to be done, made of one row.
+/// One thing to be done, made of one row or two.
 #[derive(Debug)]
 pub struct Task<I> {
-    /// The row's number in the input.
-    pub row: u64,
+    /// The rows in the input.
+    pub rows: Rows,
     /// The object's ID as people know it, such as `ISS-5`.
     pub key: String,
     /// What the row asks for, or the outcome that it has without any work: invalid, a duplicate.
     pub item: Result<I, Outcome>,
     /// The change that an earlier process meant to make for this row and of which nobody knows whether it
     /// was made: to be settled by a read before anything is sent.
-    pub in_doubt: Option<Box<RawValue>>,
+    pub in_doubt: Option<InDoubt>,
 }
 
 /// What the planner is asked to decide.
@@ -26,7 +27,7 @@ pub struct Asked<I> {
     /// What the row asks for.
     pub item: I,
     /// See [`Task::in_doubt`].
-    pub in_doubt: Option<Box<RawValue>>,
+    pub in_doubt: Option<InDoubt>,
 }
 
 /// What a planner decides about an item.
@@ -73,7 +74,27 @@ impl From<Outcome> for Applied {
 /// Makes changes. Its intent is durable before it is called.
 pub trait Applier<C>: Send + Sync + 'static {
     /// Makes one change and proves it.
-    fn apply(&self, change: C) -> impl Future<Output = Applied> + Send;
+    fn apply(&self, change: C, steps: Steps) -> impl Future<Output = Applied> + Send;
+}
+
+/// Where the steps of one change are written down, for changes that are made in several. A change in doubt is
+/// handed to the planner with the steps that were recorded since its intent.
+#[derive(Debug)]
+pub struct Steps {
+    journal: Journal,
+    rows: Rows,
+}
+
+impl Steps {
+    pub(super) fn new(journal: Journal, rows: Rows) -> Self {
+        Self { journal, rows }
+    }
+
+    /// Writes a step down; it is durable when this returns `Ok`. After an error nothing more may be sent.
+    pub async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
+        let step = super::prepare::raw(step)?;
+        self.journal.append(vec![Record::Step { rows: self.rows, step }]).await.map_err(Failure::from)
+    }
 }
 
 /// The applier of a run that has none: there is no such value.
@@ -81,7 +102,7 @@ pub trait Applier<C>: Send + Sync + 'static {
 pub enum NoApplier {}
 
 impl<C: Send + 'static> Applier<C> for NoApplier {
-    async fn apply(&self, _change: C) -> Applied {
+    async fn apply(&self, _change: C, _steps: Steps) -> Applied {
         match *self {}
     }
 }

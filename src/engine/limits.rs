@@ -53,9 +53,9 @@ impl Watch {
         Self { limits, settled: 0, errors: 0, bad_batches: 0 }
     }
 
-    /// Takes in one error as it happens; says why the run has to stop, if so.
-    pub(super) fn error(&mut self) -> Option<String> {
-        self.errors += 1;
+    /// Takes in the errors of so many rows as they happen; says why the run has to stop, if so.
+    pub(super) fn errors(&mut self, rows: u64) -> Option<String> {
+        self.errors += rows;
         match self.limits.max_errors {
             Some(MaxErrors::Rows(most)) if self.errors > most => {
                 Some(format!("{} rows failed, and --max-errors allows {most}", self.errors))
@@ -116,15 +116,15 @@ mod tests {
     #[test]
     fn one_error_more_than_allowed_stops() {
         let mut watch = watch(Some(MaxErrors::Rows(1)));
-        assert_eq!(watch.error(), None);
-        assert!(watch.error().unwrap().contains("2 rows failed"));
+        assert_eq!(watch.errors(1), None);
+        assert!(watch.errors(1).unwrap().contains("2 rows failed"));
     }
 
     #[test]
     fn a_share_counts_from_a_hundred_rows_on() {
         let mut watch = watch(Some(MaxErrors::Percent(10.0)));
         for _ in 0..20 {
-            assert_eq!(watch.error(), None);
+            assert_eq!(watch.errors(1), None);
         }
         assert_eq!(watch.batch(&tally(30, 20)), None);
         assert!(watch.batch(&tally(50, 0)).unwrap().contains("20.0 %"));

@@ -4,7 +4,7 @@
 use super::job::{Asked, Planner, Task, Verdict};
 use super::run::Halt;
 use crate::exit::{Exit, Failure};
-use crate::journal::record::Record;
+use crate::journal::record::{Record, Rows};
 use crate::journal::writer::Journal;
 use crate::stop::Stop;
 use serde::Serialize;
@@ -15,8 +15,10 @@ use tokio::sync::mpsc;
 /// A task with its verdict.
 #[derive(Debug)]
 pub(super) struct Entry<C> {
-    pub(super) row: u64,
+    pub(super) rows: Rows,
     pub(super) key: String,
+    /// Whether an earlier process may have made the change, or begun to.
+    pub(super) in_doubt: bool,
     pub(super) verdict: Verdict<C>,
 }
 
@@ -91,11 +93,13 @@ pub(super) async fn prepare<P: Planner>(
     }
 }
 
-/// Takes back the intents of a batch that nobody carries out any more: its rows are as open as before.
+/// Takes back the intents of a batch that nobody carries out any more: its rows are as open as before. What was
+/// in doubt before stays so: its new intent says all that the old one did.
 async fn withdraw<C>(batch: Prepared<C>, journal: Option<Journal>, halt: &Halt) {
     let Some(journal) = journal else { return };
-    let changes = batch.entries.iter().filter(|entry| matches!(entry.verdict, Verdict::Change(_)));
-    let records = changes.map(|entry| Record::Withdrawn { row: entry.row }).collect();
+    let changes =
+        batch.entries.iter().filter(|entry| matches!(entry.verdict, Verdict::Change(_)) && !entry.in_doubt);
+    let records = changes.map(|entry| Record::Withdrawn { rows: entry.rows }).collect();
     if let Err(error) = journal.append(records).await {
         // The rows stay in doubt, which costs a read each at resume.
         halt.with(error.into());
@@ -109,6 +113,7 @@ async fn decide<P: Planner>(
     let mut asked = Vec::with_capacity(batch.len());
     let mut places = Vec::with_capacity(batch.len());
     for task in batch {
+        let in_doubt = task.in_doubt.is_some();
         let settled = match task.item {
             Ok(item) => {
                 asked.push(Asked { item, in_doubt: task.in_doubt });
@@ -116,7 +121,7 @@ async fn decide<P: Planner>(
             }
             Err(outcome) => Some(outcome),
         };
-        places.push((task.row, task.key, settled));
+        places.push((task.rows, task.key, in_doubt, settled));
     }
     let expected = asked.len();
     let verdicts = if asked.is_empty() { Vec::new() } else { planner.prepare(asked).await? };
@@ -125,9 +130,9 @@ async fn decide<P: Planner>(
         return Err(Failure::new(Exit::Unexpected, text));
     }
     let mut verdicts = verdicts.into_iter();
-    let entries = places.into_iter().filter_map(|(row, key, settled)| {
+    let entries = places.into_iter().filter_map(|(rows, key, in_doubt, settled)| {
         let verdict = settled.map(Verdict::Settled).or_else(|| verdicts.next())?;
-        Some(Entry { row, key, verdict })
+        Some(Entry { rows, key, in_doubt, verdict })
     });
     Ok(entries.collect())
 }
@@ -139,7 +144,7 @@ fn intents<C: Serialize>(entries: &[Entry<C>]) -> Result<Vec<Record>, Failure> {
     });
     changes
         .map(|(entry, change)| {
-            Ok(Record::Intent { row: entry.row, key: entry.key.clone(), change: raw(change)? })
+            Ok(Record::Intent { rows: entry.rows, key: entry.key.clone(), change: raw(change)? })
         })
         .collect()
 }

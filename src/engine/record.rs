@@ -1,7 +1,7 @@
 //! The third stage: outcomes become durable, then listeners hear of them.
 
 use super::event::{Event, Settled, Tally};
-use super::execute::{End, Finished};
+use super::execute::{End, Finished, Whole};
 use super::prepare::raw;
 use super::run::Halt;
 use crate::exit::Failure;
@@ -25,9 +25,9 @@ impl Recorder {
 
     /// Records batches until there are no more; returns what was recorded.
     pub(super) async fn run<C: Serialize>(mut self, mut finished: mpsc::Receiver<Finished<C>>) -> Tally {
-        while let Some(batch) = finished.recv().await {
-            if let Err(failure) = self.batch(batch).await {
-                // Nothing more can be recorded. The rows of this batch have a durable intent and no outcome:
+        while let Some(some) = finished.recv().await {
+            if let Err(failure) = self.record(some).await {
+                // Nothing more can be recorded. These rows have a durable intent and no outcome:
                 // `resume` settles them by reading.
                 self.halt.with(failure);
             }
@@ -35,26 +35,28 @@ impl Recorder {
         self.tally
     }
 
-    async fn batch<C: Serialize>(&mut self, batch: Finished<C>) -> Result<(), Failure> {
-        let mut records = Vec::with_capacity(batch.rows.len());
+    async fn record<C: Serialize>(&mut self, finished: Finished<C>) -> Result<(), Failure> {
+        let mut records = Vec::with_capacity(finished.ended.len());
         let mut tally = Tally::default();
-        for (row, key, end) in batch.rows {
+        for (rows, key, end) in finished.ended {
             records.push(match end {
-                End::Withdrawn => Record::Withdrawn { row },
+                End::Withdrawn => Record::Withdrawn { rows },
                 End::Planned(change) => {
-                    tally.count(&Settled::Planned);
-                    Record::Planned { row, key, change: raw(&change)? }
+                    tally.count(&Settled::Planned, rows.count());
+                    Record::Planned { rows, key, change: raw(&change)? }
                 }
                 End::Settled(outcome) => {
-                    tally.count_outcome(&outcome);
-                    Record::Outcome { row, key, outcome }
+                    tally.count_outcome(&outcome, rows.count());
+                    Record::Outcome { rows, key, outcome }
                 }
             });
         }
         self.journal.append(records).await?;
         self.tally.add_all(&tally);
-        // Listeners may have left; the run goes on without them.
-        let _ = self.events.send(Event::Batch { number: batch.number, tally, took: batch.took }).await;
+        if let Some(Whole { number, tally, took }) = finished.batch {
+            // Listeners may have left; the run goes on without them.
+            let _ = self.events.send(Event::Batch { number, tally, took }).await;
+        }
         Ok(())
     }
 }

@@ -22,6 +22,10 @@ pub struct Config {
     pub concurrency: usize,
     /// Stop conditions.
     pub limits: Limits,
+    /// Batches that may be under way at once: a slow change of one does not hold up the next ones.
+    pub open_batches: usize,
+    /// Whether an outcome is recorded as soon as it is there, and not with its batch.
+    pub record_each: bool,
     /// How long changes in flight may go on after the stop signal.
     pub grace: Duration,
 }
@@ -98,8 +102,9 @@ where
         let (halt, journal) = (halt.clone(), applies.then(|| journal.clone()));
         tokio::spawn(prepare::prepare(planner, tasks, prepared_sender, journal, halt, stop.clone()))
     };
-    let recorder = tokio::spawn(Recorder::new(journal, events.clone(), halt.clone()).run(finished));
-    let executor = Executor::new(config, mode, finished_sender, events, halt.clone(), stop.clone());
+    let recorder = Recorder::new(journal.clone(), events.clone(), halt.clone());
+    let recorder = tokio::spawn(recorder.run(finished));
+    let executor = Executor::new(config, mode, journal, finished_sender, events, halt.clone(), stop.clone());
     executor.run(prepared).await;
 
     let mut tally = Tally::default();

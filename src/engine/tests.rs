@@ -1,7 +1,7 @@
 //! The engine with jobs made for the purpose: what it promises whatever a job does.
 
 use super::event::{Event, Tally};
-use super::job::{Applied, Applier, Asked, NoApplier, Planner, Task, Verdict};
+use super::job::{Applied, Applier, Asked, NoApplier, Planner, Steps, Task, Verdict};
 use super::limits::{Limits, MaxErrors};
 use super::run::{Config, How, Mode, run};
 use crate::exit::{Exit, Failure};
@@ -45,7 +45,7 @@ struct Acts {
 }
 
 impl Applier<u64> for Acts {
-    async fn apply(&self, change: u64) -> Applied {
+    async fn apply(&self, change: u64, steps: Steps) -> Applied {
         let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         self.applied.fetch_add(1, Ordering::SeqCst);
@@ -53,6 +53,7 @@ impl Applier<u64> for Acts {
         let intent = format!("\"type\":\"intent\",\"row\":{change},");
         assert!(written.contains(&intent), "{intent} is not in {written}");
         tokio::task::yield_now().await;
+        steps.record(&change).await.unwrap();
         let applied = (self.act)(change);
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         if change == 999 { std::future::pending().await } else { applied }
@@ -69,6 +70,11 @@ struct Ran {
 
 const LIMITS: Limits = Limits { max_errors: None, max_batch_failures: 100 };
 
+fn config(limits: Limits) -> Config {
+    let grace = Duration::from_millis(50);
+    Config { batch_size: 10, concurrency: 3, limits, open_batches: 4, record_each: false, grace }
+}
+
 async fn ran(limits: Limits, rows: impl Iterator<Item = u64> + Send + 'static, act: Act, stop: Stop) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(folder.path(), "backfill-groups", chrono::Utc::now()).unwrap();
@@ -80,14 +86,16 @@ async fn ran(limits: Limits, rows: impl Iterator<Item = u64> + Send + 'static, a
         most_at_once: AtomicUsize::new(0),
         applied: AtomicUsize::new(0),
     });
-    let feed = rows.map(|row| Ok(Task { row, key: format!("ISS-{row}"), item: Ok(row), in_doubt: None }));
-    let config = Config { batch_size: 10, concurrency: 3, limits, grace: Duration::from_millis(50) };
+    let feed = rows
+        .map(|row| Ok(Task { rows: row.into(), key: format!("ISS-{row}"), item: Ok(row), in_doubt: None }));
+    let config = config(limits);
     let (sender, mut events) = mpsc::channel(16);
     let mode = Mode::Apply(Arc::clone(&acts));
     let running = tokio::spawn(run(config, OddOnes, mode, feed, journal.clone(), sender, stop));
     let mut seen = BTreeMap::new();
     while let Some(event) = events.recv().await {
-        if let Event::Row { row, settled, .. } = event {
+        if let Event::Row { rows, settled, .. } = event {
+            let row = rows.row;
             assert!(seen.insert(row, settled.state()).is_none(), "row {row} ended twice");
         }
     }
@@ -117,8 +125,9 @@ async fn a_dry_run_records_the_plan() {
     let folder = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(folder.path(), "backfill-groups", chrono::Utc::now()).unwrap();
     let journal = Journal::create(&run_dir).unwrap();
-    let feed = (100..105).map(|row| Ok(Task { row, key: row.to_string(), item: Ok(row), in_doubt: None }));
-    let config = Config { batch_size: 2, concurrency: 3, limits: LIMITS, grace: Duration::ZERO };
+    let feed = (100..105)
+        .map(|row| Ok(Task { rows: row.into(), key: row.to_string(), item: Ok(row), in_doubt: None }));
+    let config = Config { batch_size: 2, ..config(LIMITS) };
     let (sender, _events) = mpsc::channel(64);
     let mode = Mode::<NoApplier>::Plan;
     let (_, tally) = run(config, OddOnes, mode, feed, journal.clone(), sender, Stop::default()).await;

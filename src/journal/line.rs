@@ -3,13 +3,15 @@
 //! ```json
 //! {"seq":17,"at":"2026-11-22T03:45:00.123Z","type":"intent","row":5,"key":"ISS-5","change":{}}
 //! {"seq":18,"group":17,"at":"2026-11-22T03:45:00.123Z","type":"withdrawn","row":4}
+//! {"seq":19,"at":"2026-11-22T03:45:00.200Z","type":"step","row":7,"also":9,"data":{}}
 //! ```
 //!
 //! `seq` counts the lines from 1. `group` is the `seq` of the first line of the same write, and absent on
 //! that first line itself: it tells what one power cut may have damaged from what was safe before (see
-//! `scan`).
+//! `scan`). `also` is a second row of which the line says the same. `data` is a step, or what an outcome has
+//! to say in the report.
 
-use super::record::{MAX_ROW, Outcome, Record, State};
+use super::record::{MAX_ROW, Outcome, Record, Rows, State};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -23,6 +25,7 @@ pub(super) const MAX_LINE: usize = 16 << 20;
 enum Kind {
     Planned,
     Intent,
+    Step,
     Outcome,
     Withdrawn,
 }
@@ -40,10 +43,14 @@ pub(super) struct Line<'a> {
     #[serde(rename = "type")]
     kind: Kind,
     pub(super) row: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    also: Option<u64>,
     #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     key: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "raw", skip_serializing_if = "Option::is_none")]
     change: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw", skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<State>,
     #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -76,6 +83,7 @@ fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValu
 pub(super) enum Said<'a> {
     Planned { key: &'a str, change: &'a RawValue },
     Intent { key: &'a str, change: &'a RawValue },
+    Step(&'a RawValue),
     Outcome(Ended<'a>),
     Withdrawn,
 }
@@ -88,6 +96,7 @@ pub(super) struct Ended<'a> {
     pub(super) reason: Option<&'a str>,
     detail: Option<&'a str>,
     attempts: u32,
+    report: Option<&'a RawValue>,
 }
 
 impl Ended<'_> {
@@ -97,6 +106,7 @@ impl Ended<'_> {
             reason: self.reason.map(|reason| Cow::Owned(reason.to_owned())),
             detail: self.detail.map(str::to_owned),
             attempts: self.attempts,
+            report: self.report.map(RawValue::to_owned),
         }
     }
 }
@@ -114,20 +124,24 @@ pub(super) enum Reading<'a> {
 impl<'a> Line<'a> {
     /// The line of a record. `group` is the first number of the same write.
     pub(super) fn of(record: &'a Record, seq: u64, group: u64, at: &'a str) -> Self {
-        let (row, kind) = match record {
-            Record::Planned { row, .. } => (*row, Kind::Planned),
-            Record::Intent { row, .. } => (*row, Kind::Intent),
-            Record::Outcome { row, .. } => (*row, Kind::Outcome),
-            Record::Withdrawn { row } => (*row, Kind::Withdrawn),
+        let kind = match record {
+            Record::Planned { .. } => Kind::Planned,
+            Record::Intent { .. } => Kind::Intent,
+            Record::Step { .. } => Kind::Step,
+            Record::Outcome { .. } => Kind::Outcome,
+            Record::Withdrawn { .. } => Kind::Withdrawn,
         };
+        let Rows { row, also } = record.rows();
         let mut line = Self {
             seq,
             group: (group != seq).then_some(group),
             at: Cow::Borrowed(at),
             kind,
             row,
+            also,
             key: None,
             change: None,
+            data: None,
             state: None,
             reason: None,
             detail: None,
@@ -144,7 +158,9 @@ impl<'a> Line<'a> {
                 line.reason = outcome.reason.as_deref().map(Cow::Borrowed);
                 line.detail = outcome.detail.as_deref().map(Cow::Borrowed);
                 line.attempts = outcome.attempts;
+                line.data = outcome.report.as_deref();
             }
+            Record::Step { step, .. } => line.data = Some(step),
             Record::Withdrawn { .. } => {}
         }
         line
@@ -190,12 +206,18 @@ impl<'a> Line<'a> {
         self.group.unwrap_or(self.seq)
     }
 
+    /// The rows that it is about.
+    pub(super) fn rows(&self) -> Rows {
+        Rows { row: self.row, also: self.also }
+    }
+
     fn problem(&self) -> Option<String> {
-        if let Some(problem) = row_problem(self.row) {
+        if let Some(problem) = rows_problem(self.rows()) {
             return Some(problem);
         }
         let missing = match self.kind {
             Kind::Withdrawn => None,
+            Kind::Step => self.data.is_none().then_some("data"),
             _ if self.key.is_none() => Some("key"),
             Kind::Planned | Kind::Intent => self.change.is_none().then_some("change"),
             Kind::Outcome => self.state.is_none().then_some("state"),
@@ -215,14 +237,27 @@ impl<'a> Line<'a> {
                 reason: self.reason.as_deref(),
                 detail: self.detail.as_deref(),
                 attempts: self.attempts,
+                report: self.data,
             }),
+            (Kind::Step, ..) => match self.data {
+                Some(step) => Said::Step(step),
+                None => Said::Withdrawn,
+            },
             _ => Said::Withdrawn,
         }
     }
 }
 
+/// Why these are no rows.
+pub(super) fn rows_problem(rows: Rows) -> Option<String> {
+    if rows.also == Some(rows.row) {
+        return Some(format!("`also` is row {} once more", rows.row));
+    }
+    rows.each().find_map(row_problem)
+}
+
 /// Why a number is not that of a row.
-pub(super) fn row_problem(row: u64) -> Option<String> {
+fn row_problem(row: u64) -> Option<String> {
     match row {
         0 => Some("rows are counted from 1".to_owned()),
         1..=MAX_ROW => None,

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// The format that this version writes, of `run.json` and of the journal beside it.
-pub const FORMAT: u64 = 1;
+///
+/// 2: the journal may speak of two rows at once, and of steps.
+pub const FORMAT: u64 = 2;
 /// How much of a line of `run.json` an error quotes, in characters.
 const QUOTE: usize = 80;
 
@@ -235,7 +237,7 @@ mod tests {
     fn a_newer_format_is_refused_whatever_else_it_says() {
         let (_folder, run) = run();
         let failure = change(&run, |members| {
-            members.insert("format".into(), json!(2));
+            members.insert("format".into(), json!(3));
             members.insert("tool_version".into(), json!("3.1.4"));
             members.remove("state");
         });

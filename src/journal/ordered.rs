@@ -26,15 +26,15 @@ pub enum Word {
     Planned {
         /// The object's ID as people know it.
         key: String,
-        /// The change.
-        change: Box<RawValue>,
+        /// The change; none with the second of two rows that share it.
+        change: Option<Box<RawValue>>,
     },
     /// It was about to be changed, and nobody knows whether it was.
     Open {
         /// The object's ID as people know it.
         key: String,
-        /// The change that was meant.
-        change: Box<RawValue>,
+        /// The change that was meant; none with the second of two rows that share it.
+        change: Option<Box<RawValue>>,
     },
 }
 
@@ -61,8 +61,14 @@ impl Words {
         let mut sorter = Sorter::new(run.path());
         let mut pushed = Ok(());
         scan::scan(run, |place, line| {
-            if pushed.is_ok() {
-                pushed = sorter.push([line.row, line.seq, place]);
+            // A step is no last word.
+            if matches!(line.said(), Said::Step(_)) {
+                return;
+            }
+            for row in line.rows().each() {
+                if pushed.is_ok() {
+                    pushed = sorter.push([row, line.seq, place]);
+                }
             }
         })?;
         let in_order = pushed.and_then(|()| sorter.finish()).map_err(JournalError::io("sort", &path))?;
@@ -79,8 +85,8 @@ impl Words {
             }
             self.seek(place)?;
             match Line::read(&self.line) {
-                Reading::Record(line) if line.row == row && line.seq == seq => {
-                    if let Some(word) = word(line.said()) {
+                Reading::Record(line) if line.seq == seq && line.rows().each().any(|of| of == row) => {
+                    if let Some(word) = word(line.said(), line.row == row) {
                         return Ok(Some((row, word)));
                     }
                 }
@@ -102,12 +108,20 @@ impl Words {
     }
 }
 
-fn word(said: Said<'_>) -> Option<Word> {
+/// What a line says of a row. What it says of the change and its report is said with the first of two rows.
+fn word(said: Said<'_>, first: bool) -> Option<Word> {
+    let change = |change: &RawValue| first.then(|| change.to_owned());
     Some(match said {
-        Said::Outcome(ended) => Word::Outcome { key: ended.key.to_owned(), outcome: ended.to_outcome() },
-        Said::Planned { key, change } => Word::Planned { key: key.to_owned(), change: change.to_owned() },
-        Said::Intent { key, change } => Word::Open { key: key.to_owned(), change: change.to_owned() },
-        Said::Withdrawn => return None,
+        Said::Outcome(ended) => {
+            let mut outcome = ended.to_outcome();
+            outcome.report = outcome.report.filter(|_| first);
+            Word::Outcome { key: ended.key.to_owned(), outcome }
+        }
+        Said::Planned { key, change: planned } => {
+            Word::Planned { key: key.to_owned(), change: change(planned) }
+        }
+        Said::Intent { key, change: meant } => Word::Open { key: key.to_owned(), change: change(meant) },
+        Said::Withdrawn | Said::Step(_) => return None,
     })
 }
 

@@ -37,7 +37,7 @@ impl State {
 }
 
 /// How a row ended, and why.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// How it ended.
     pub state: State,
@@ -47,17 +47,34 @@ pub struct Outcome {
     pub detail: Option<String>,
     /// How many times the change was sent.
     pub attempts: u32,
+    /// What the job has to say of it in `report.json`, as JSON that the journal does not look into.
+    pub report: Option<Box<RawValue>>,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |outcome: &Self| outcome.report.as_ref().map(|report| report.get().to_owned());
+        (self.state, &self.reason, &self.detail, self.attempts)
+            == (other.state, &other.reason, &other.detail, other.attempts)
+            && text(self) == text(other)
+    }
 }
 
 impl Outcome {
     /// An outcome for a reason, with nothing sent.
     pub fn of(state: State, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { state, reason: Some(Cow::Borrowed(reason)), detail: Some(detail.into()), attempts: 0 }
+        Self {
+            state,
+            reason: Some(Cow::Borrowed(reason)),
+            detail: Some(detail.into()),
+            attempts: 0,
+            report: None,
+        }
     }
 
     /// The change was made, in so many attempts.
     pub fn done(attempts: u32) -> Self {
-        Self { state: State::Done, reason: None, detail: None, attempts }
+        Self { state: State::Done, reason: None, detail: None, attempts, report: None }
     }
 
     /// The same, after so many attempts.
@@ -66,6 +83,40 @@ impl Outcome {
         self.attempts = attempts;
         self
     }
+
+    /// The same, with a word for the report.
+    #[must_use]
+    pub fn reported(mut self, report: Option<Box<RawValue>>) -> Self {
+        self.report = report;
+        self
+    }
+}
+
+/// What an entry is about: a row of the input, or two of them that share one change and one fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// The row that the change is written down under.
+    pub row: u64,
+    /// The other row, where there is one.
+    pub also: Option<u64>,
+}
+
+impl Rows {
+    /// How many rows these are.
+    pub fn count(self) -> u64 {
+        1 + u64::from(self.also.is_some())
+    }
+
+    /// Both.
+    pub fn each(self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.row).chain(self.also)
+    }
+}
+
+impl From<u64> for Rows {
+    fn from(row: u64) -> Self {
+        Self { row, also: None }
+    }
 }
 
 /// One entry of the journal. Rows are counted from 1, up to [`MAX_ROW`].
@@ -73,26 +124,34 @@ impl Outcome {
 pub enum Record {
     /// A dry run would make this change.
     Planned {
-        /// The row's number in the input.
-        row: u64,
+        /// The rows in the input.
+        rows: Rows,
         /// The object's ID as people know it.
         key: String,
         /// The change, as JSON that the journal does not look into.
         change: Box<RawValue>,
     },
-    /// This change is about to be made. Durable before it is.
+    /// This change is about to be made. Durable before it is. It says all that is known of the change by then:
+    /// steps that were recorded before it are no longer looked at.
     Intent {
-        /// The row's number in the input.
-        row: u64,
+        /// The rows in the input.
+        rows: Rows,
         /// The object's ID as people know it.
         key: String,
         /// The change, as JSON that the journal does not look into.
         change: Box<RawValue>,
+    },
+    /// A step of the change that was meant last has been, or is about to be, taken.
+    Step {
+        /// The rows in the input.
+        rows: Rows,
+        /// The step, as JSON that the journal does not look into.
+        step: Box<RawValue>,
     },
     /// A row ended.
     Outcome {
-        /// The row's number in the input.
-        row: u64,
+        /// The rows in the input.
+        rows: Rows,
         /// The object's ID as people know it.
         key: String,
         /// How it ended.
@@ -100,19 +159,20 @@ pub enum Record {
     },
     /// The row's intent was never sent: the row is open again.
     Withdrawn {
-        /// The row's number in the input.
-        row: u64,
+        /// The rows in the input.
+        rows: Rows,
     },
 }
 
 impl Record {
-    /// The row's number in the input.
-    pub fn row(&self) -> u64 {
+    /// The rows in the input.
+    pub fn rows(&self) -> Rows {
         match self {
-            Self::Planned { row, .. }
-            | Self::Intent { row, .. }
-            | Self::Outcome { row, .. }
-            | Self::Withdrawn { row } => *row,
+            Self::Planned { rows, .. }
+            | Self::Intent { rows, .. }
+            | Self::Step { rows, .. }
+            | Self::Outcome { rows, .. }
+            | Self::Withdrawn { rows } => *rows,
         }
     }
 }

@@ -10,6 +10,15 @@ pub use super::scan::Torn;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 
+/// A change of which nobody knows whether it was made.
+#[derive(Debug, Clone, Default)]
+pub struct InDoubt {
+    /// The change that was last meant, where one was.
+    pub change: Option<Box<RawValue>>,
+    /// The steps of it that were recorded, in order.
+    pub steps: Vec<Box<RawValue>>,
+}
+
 /// The last word on every row of a run.
 #[derive(Debug, Default)]
 pub struct Replay {
@@ -25,9 +34,9 @@ pub struct Replay {
     pub settled: RowSet,
     /// Rows that failed; they are settled, too.
     pub failed: RowSet,
-    /// Rows of which nobody knows whether they were changed, with the change that was last meant, where one
-    /// was: the last word is an intent, or an outcome that says `unknown`. None of them is settled.
-    pub unknown: BTreeMap<u64, Option<Box<RawValue>>>,
+    /// Rows of which nobody knows whether they were changed: the last word is an intent, or an outcome that
+    /// says `unknown`. None of them is settled. Of two rows that share a change, the first has it.
+    pub unknown: BTreeMap<u64, InDoubt>,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
     /// What a crash left behind that; see [`mend`](super::mend::mend).
@@ -79,7 +88,7 @@ struct LastWords {
     words: RowWords,
     settled: RowSet,
     failed: RowSet,
-    unknown: BTreeMap<u64, Option<Box<RawValue>>>,
+    unknown: BTreeMap<u64, InDoubt>,
     reasons: Reasons,
     /// By the row's word: how many rows have it.
     tally: HashMap<u16, u64, rustc_hash::FxBuildHasher>,
@@ -87,9 +96,21 @@ struct LastWords {
 
 impl LastWords {
     fn hear(&mut self, line: &Line<'_>) {
-        let row = line.row;
+        if let Said::Step(step) = line.said() {
+            // Of a change that is under way: else it would say nothing.
+            if let Some(in_doubt) = self.unknown.get_mut(&line.row) {
+                in_doubt.steps.push(step.to_owned());
+            }
+            return;
+        }
+        for row in line.rows().each() {
+            self.hear_of(row, line);
+        }
+    }
+
+    fn hear_of(&mut self, row: u64, line: &Line<'_>) {
         let (kind, reason) = match line.said() {
-            Said::Withdrawn => (OPEN, 0),
+            Said::Withdrawn | Said::Step(_) => (OPEN, 0),
             Said::Planned { .. } => (PLANNED, 0),
             Said::Intent { .. } => (INTENT, 0),
             Said::Outcome(ended) => {
@@ -105,11 +126,12 @@ impl LastWords {
         };
         match line.said() {
             Said::Intent { change, .. } => {
-                self.unknown.insert(row, Some(change.to_owned()));
+                let change = (row == line.row).then(|| change.to_owned());
+                self.unknown.insert(row, InDoubt { change, steps: Vec::new() });
             }
-            // The change that was last meant stays.
+            // The change that was last meant stays, with its steps.
             _ if kind == UNKNOWN => {
-                self.unknown.entry(row).or_insert(None);
+                self.unknown.entry(row).or_default();
             }
             _ => {
                 self.unknown.remove(&row);

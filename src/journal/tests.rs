@@ -4,8 +4,8 @@ use super::error::JournalError;
 use super::line::Line;
 use super::mend::mend;
 use super::ordered::{Word, Words};
-use super::record::{MAX_ROW, Outcome, Record, State};
-use super::replay::Replay;
+use super::record::{MAX_ROW, Outcome, Record, Rows, State};
+use super::replay::{InDoubt, Replay};
 use super::run_dir::RunDir;
 use super::writer::Journal;
 use chrono::Utc;
@@ -34,11 +34,15 @@ fn json(text: &str) -> Box<RawValue> {
 }
 
 pub(super) fn intent(row: u64) -> Record {
-    Record::Intent { row, key: format!("ISS-{row}"), change: json(&format!(r#"{{"to":{row}}}"#)) }
+    Record::Intent {
+        rows: row.into(),
+        key: format!("ISS-{row}"),
+        change: json(&format!(r#"{{"to":{row}}}"#)),
+    }
 }
 
 pub(super) fn outcome(row: u64, outcome: Outcome) -> Record {
-    Record::Outcome { row, key: format!("ISS-{row}"), outcome }
+    Record::Outcome { rows: row.into(), key: format!("ISS-{row}"), outcome }
 }
 
 /// Each inner slice is one write.
@@ -69,19 +73,28 @@ pub(super) fn said(replay: &Replay) -> String {
 /// The same, found out in the plainest way.
 pub(super) fn model<'a>(records: impl Iterator<Item = &'a Record>) -> (String, BTreeMap<u64, Record>) {
     let mut last: BTreeMap<u64, Record> = BTreeMap::new();
-    let mut meant: BTreeMap<u64, Option<Box<RawValue>>> = BTreeMap::new();
+    let mut meant: BTreeMap<u64, InDoubt> = BTreeMap::new();
     let mut next_seq = 1;
     for record in records {
         next_seq += 1;
-        let row = record.row();
-        match record {
-            Record::Intent { change, .. } => drop(meant.insert(row, Some(change.clone()))),
-            Record::Outcome { outcome, .. } if outcome.state == State::Unknown => {
-                meant.entry(row).or_insert(None);
-            }
-            _ => drop(meant.remove(&row)),
+        let first = record.rows().row;
+        if let Record::Step { step, .. } = record {
+            meant.entry(first).and_modify(|meant| meant.steps.push(step.clone()));
+            continue;
         }
-        last.insert(row, record.clone());
+        for row in record.rows().each() {
+            match record {
+                Record::Intent { change, .. } => {
+                    let change = (row == first).then(|| change.clone());
+                    meant.insert(row, InDoubt { change, steps: Vec::new() });
+                }
+                Record::Outcome { outcome, .. } if outcome.state == State::Unknown => {
+                    meant.entry(row).or_default();
+                }
+                _ => drop(meant.remove(&row)),
+            }
+            last.insert(row, record.clone());
+        }
     }
     last.retain(|_, record| !matches!(record, Record::Withdrawn { .. }));
     let mut replay = Replay { next_seq, unknown: meant, ..Replay::default() };
@@ -113,16 +126,21 @@ pub(super) fn words_of(run: &RunDir) -> Vec<(u64, String)> {
 }
 
 pub(super) fn model_words(last: BTreeMap<u64, Record>) -> Vec<(u64, String)> {
-    let word = |record| match record {
-        Record::Planned { key, change, .. } => Word::Planned { key, change },
-        Record::Intent { key, change, .. } => Word::Open { key, change },
-        Record::Outcome { key, mut outcome, .. } => {
+    let word = |row, record| match record {
+        Record::Planned { key, change, rows } => {
+            Word::Planned { key, change: Some(change).filter(|_| rows.row == row) }
+        }
+        Record::Intent { key, change, rows } => {
+            Word::Open { key, change: Some(change).filter(|_| rows.row == row) }
+        }
+        Record::Outcome { key, mut outcome, rows } => {
             outcome.reason = outcome.reason.map(|reason| Cow::Owned(reason.into_owned()));
+            outcome.report = outcome.report.filter(|_| rows.row == row);
             Word::Outcome { key, outcome }
         }
-        Record::Withdrawn { .. } => unreachable!("was filtered"),
+        Record::Withdrawn { .. } | Record::Step { .. } => unreachable!("was filtered"),
     };
-    last.into_iter().map(|(row, record)| (row, format!("{:?}", word(record)))).collect()
+    last.into_iter().map(|(row, record)| (row, format!("{:?}", word(row, record)))).collect()
 }
 
 fn records() -> impl Strategy<Value = Record> {
@@ -141,24 +159,31 @@ fn records() -> impl Strategy<Value = Record> {
         Just(State::Unknown)
     ];
     let reason = prop::option::of(prop_oneof![Just("no-group"), Just("refused"), Just("\u{0}\"\n\u{2028}é")]);
-    let outcome = (state, reason, prop::option::of(any::<String>()), any::<u32>()).prop_map(
-        |(state, reason, detail, attempts)| Outcome {
+    let report = prop::option::of(Just(r#"{"pair":"x"}"#));
+    let outcome = (state, reason, prop::option::of(any::<String>()), any::<u32>(), report).prop_map(
+        |(state, reason, detail, attempts, report)| Outcome {
             state,
             reason: reason.map(Cow::Borrowed),
             detail,
             attempts,
+            report: report.map(json),
         },
     );
-    (row, any::<String>(), change, outcome, 0u8..8).prop_map(|(row, key, change, outcome, kind)| {
-        // Changes are compared as text, so they are laid out here as they will be read.
-        let change = json(&change.replace(['\n', '\r'], " "));
-        match kind {
-            0 => Record::Planned { row, key, change },
-            1..4 => Record::Intent { row, key, change },
-            4..7 => Record::Outcome { row, key, outcome },
-            _ => Record::Withdrawn { row },
-        }
-    })
+    let also = prop::option::weighted(0.3, 20u64..30);
+    (row, also, any::<String>(), change, outcome, 0u8..10).prop_map(
+        |(row, also, key, change, outcome, kind)| {
+            let rows = Rows { row, also };
+            // Changes are compared as text, so they are laid out here as they will be read.
+            let change = json(&change.replace(['\n', '\r'], " "));
+            match kind {
+                0 => Record::Planned { rows, key, change },
+                1..4 => Record::Intent { rows, key, change },
+                4..7 => Record::Outcome { rows, key, outcome },
+                7 => Record::Withdrawn { rows },
+                _ => Record::Step { rows, step: change },
+            }
+        },
+    )
 }
 
 fn writes() -> impl Strategy<Value = Vec<Vec<Record>>> {
@@ -174,7 +199,7 @@ pub(super) fn example() -> Vec<Vec<Record>> {
         ],
         vec![
             outcome(2, Outcome::of(State::Failed, "refused", "\u{0}é").after(3)),
-            Record::Withdrawn { row: 3 },
+            Record::Withdrawn { rows: 3.into() },
         ],
     ]
 }
@@ -206,14 +231,14 @@ fn the_last_word_counts() {
     let writes = vec![
         vec![intent(1), outcome(1, Outcome::of(State::Failed, "refused", "")), intent(1)],
         vec![outcome(1, Outcome::done(2)), intent(2), outcome(2, unknown.clone()), outcome(3, unknown)],
-        vec![intent(4), Record::Withdrawn { row: 4 }],
+        vec![intent(4), Record::Withdrawn { rows: 4.into() }],
     ];
     let replay = replay_of(&run, &text(&writes)).unwrap();
     assert_eq!(replay.counts, BTreeMap::from([("done".to_owned(), 1), ("unknown".to_owned(), 2)]));
     assert_eq!(replay.by_reason["unknown"], BTreeMap::from([("interrupted".to_owned(), 2)]));
     assert!(!replay.by_reason.contains_key("failed") && replay.failed.is_empty());
     let unknown: Vec<_> =
-        replay.unknown.iter().map(|(row, change)| (*row, change.as_ref().map(|c| c.get()))).collect();
+        replay.unknown.iter().map(|(row, meant)| (*row, meant.change.as_ref().map(|c| c.get()))).collect();
     assert_eq!(unknown, [(2, Some(r#"{"to":2}"#)), (3, None)]);
     assert!(replay.is_open(4) && !replay.is_open(2) && !replay.is_open(1));
 }
@@ -226,6 +251,7 @@ fn more_reasons_than_there_are_numbers_are_counted_together() {
         reason: Some(Cow::Owned(format!("reason-{row}"))),
         detail: None,
         attempts: 0,
+        report: None,
     };
     let writes: Vec<_> = (1..=9000).map(|row| vec![outcome(row, reason(row))]).collect();
     let replay = replay_of(&run, &text(&writes)).unwrap();

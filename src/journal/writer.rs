@@ -117,8 +117,8 @@ impl Journal {
     /// fails alone. A call that is given up half-way may still be written.
     pub async fn append(&self, records: Vec<Record>) -> Result<(), JournalError> {
         for record in &records {
-            if let Some(problem) = line::row_problem(record.row()) {
-                return Err(JournalError::Record { row: record.row(), problem });
+            if let Some(problem) = line::rows_problem(record.rows()) {
+                return Err(JournalError::Record { row: record.rows().row, problem });
             }
         }
         if records.is_empty() { Ok(()) } else { self.ask(|reply| Message::Append(records, reply)).await }
@@ -255,7 +255,7 @@ impl<S: Store> Writer<S> {
             };
             self.buffer.truncate(length);
             self.in_buffer = lines;
-            return Err(JournalError::Record { row: record.row(), problem });
+            return Err(JournalError::Record { row: record.rows().row, problem });
         }
         Ok(())
     }

@@ -202,7 +202,7 @@ fn a_record_that_could_not_be_read_back_fails_alone() {
             assert!(matches!(error, JournalError::Record { .. }));
         }
         let key = "x".repeat(MAX_LINE);
-        let long = Record::Outcome { row: 2, key, outcome: Outcome::done(1) };
+        let long = Record::Outcome { rows: 2.into(), key, outcome: Outcome::done(1) };
         let error = journal.append(vec![intent(1), long]).await.unwrap_err();
         assert!(matches!(error, JournalError::Record { row: 2, .. }));
         journal.append(vec![intent(3)]).await.unwrap();

@@ -46,7 +46,7 @@ pub async fn show(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(Event::Row { settled, .. }) => tally.count(&settled),
+                Some(Event::Row { rows, settled, .. }) => tally.count(&settled, rows.count()),
                 Some(Event::Batch { .. }) => {}
                 None => break,
             },

@@ -128,7 +128,7 @@ where
             break;
         };
         let (settled, change) = settled(word);
-        tally.count(&settled);
+        tally.count(&settled, 1);
         if let (Some(plan), Some((key, change))) = (&mut files.plan, &change) {
             serde_json::to_writer(&mut **plan, &Planned { row: number, key, change })?;
             plan.write_all(b"\n")?;
@@ -164,7 +164,7 @@ where
 /// What a row's last word makes of it, and what was to be changed if it is a dry run's.
 fn settled(word: Word) -> (Settled, Option<(String, Box<RawValue>)>) {
     match word {
-        Word::Planned { key, change } => (Settled::Planned, Some((key, change))),
+        Word::Planned { key, change } => (Settled::Planned, change.map(|change| (key, change))),
         Word::Outcome { outcome, .. } => (Settled::Outcome(outcome), None),
         // The process ended between the intent and the outcome.
         Word::Open { .. } => {

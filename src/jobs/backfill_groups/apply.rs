@@ -7,7 +7,7 @@ use crate::devrev::client::{Client, Found};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Issue, Names, Ref};
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
-use crate::engine::job::{Applied, Applier};
+use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 
@@ -50,7 +50,14 @@ impl GroupWriter {
 }
 
 impl Applier<Change> for GroupWriter {
-    async fn apply(&self, mut change: Change) -> Applied {
+    async fn apply(&self, change: Change, _steps: Steps) -> Applied {
+        self.write(change).await
+    }
+}
+
+impl GroupWriter {
+    /// Writes the group, unless the issue changed since it was read.
+    async fn write(&self, mut change: Change) -> Applied {
         let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, &change.after);
         let (mut sent, mut reads) = (0, 0);
         loop {
@@ -147,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn done_is_what_the_answer_shows() {
         let (_sandbox, writer) = writer().await;
-        let applied = writer.apply(change(None, "GROUP-1")).await;
+        let applied = writer.write(change(None, "GROUP-1")).await;
         assert_eq!(applied.outcome, Some(Outcome::done(1)));
         let work = writer.read(&change(None, "")).await.unwrap().work;
         assert_eq!(writer.judge(&change(None, "GROUP-1"), &work, 1).state, State::Done);
@@ -158,10 +165,10 @@ mod tests {
     #[tokio::test]
     async fn an_old_value_is_read_again_before_the_write() {
         let (_sandbox, writer) = writer().await;
-        writer.apply(change(None, "GROUP-1")).await;
+        writer.write(change(None, "GROUP-1")).await;
         let mut old = change(None, "GROUP-2");
         old.read_at.1 = SystemTime::now() - MAX_AGE - Duration::from_secs(1);
-        let outcome = writer.apply(old).await.outcome.unwrap();
+        let outcome = writer.write(old).await.outcome.unwrap();
         assert_eq!((outcome.state, outcome.reason.as_deref()), (State::Skipped, Some("changed-meanwhile")));
         let work = writer.read(&change(None, "")).await.unwrap().work;
         assert!(same_group(&writer.field.read(&work).unwrap(), "GROUP-1"), "it is as the other one left it");

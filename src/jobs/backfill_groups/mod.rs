@@ -126,7 +126,8 @@ impl Planner for BackfillGroups {
         let states = self.lookup.states(wanted).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for asked in &batch {
-            let in_doubt = asked.in_doubt.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let meant = asked.in_doubt.as_ref().and_then(|in_doubt| in_doubt.change.as_ref());
+            let in_doubt = meant.and_then(|raw| serde_json::from_str(raw.get()).ok());
             let state = states.get(&asked.item.number).cloned();
             let verdict = match self.rules.decide(&asked.item, state, in_doubt.as_ref()) {
                 Decision::Verdict(verdict) => verdict,
