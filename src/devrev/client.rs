@@ -7,6 +7,7 @@ use super::error::{ApiError, Effect, ErrorKind};
 use super::meter::{CallTotals, Meter};
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
+use super::storage::Storage;
 use super::transport::{ClientError, Transport};
 use crate::stop::Stop;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -34,6 +35,9 @@ pub enum Safety {
     /// Changes something: made again only when DevRev has certainly not acted on it. When that is not
     /// known, somebody has to look first: [`Client::write`] asks its caller to.
     Write,
+    /// Changes something for good, and may have done so although no answer came: never made again by itself,
+    /// and never on a connection that has been idle, on which the HTTP library may send it twice unseen.
+    Once,
 }
 
 /// One endpoint: a request's fields are those of the implementing type.
@@ -87,7 +91,7 @@ struct Inner {
     transport: Transport,
     pacer: Pacer,
     breaker: Breaker,
-    meter: Meter,
+    meter: Arc<Meter>,
     retry: RetryPolicy,
     stop: Stop,
 }
@@ -103,7 +107,7 @@ impl Client {
             transport: Transport::new(&settings.base_url, &settings.token)?,
             pacer: Pacer::new(settings.rate, stop.clone()),
             breaker: Breaker::new(settings.breaker, stop.clone()),
-            meter: Meter::default(),
+            meter: Arc::default(),
             retry: settings.retry,
             stop,
         })))
@@ -133,6 +137,17 @@ impl Client {
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
         self.tries(operation, &fresh, Some(look)).await
+    }
+
+    /// Sends what must not be sent twice ([`Safety::Once`]): again only when DevRev has certainly not acted on it.
+    ///
+    /// `fresh` is asked just before each sending, as with [`Client::write`].
+    pub async fn once<O: Operation>(
+        &self,
+        operation: &O,
+        fresh: impl Fn() -> bool + Sync,
+    ) -> Result<O::Answer, ApiError> {
+        self.tries(operation, &fresh, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
     async fn tries<O, L, F>(
@@ -166,7 +181,7 @@ impl Client {
             }
             let outcome = self.through_the_limit::<O>(&body, fresh, &sent).await;
             outcome.map_err(|error| {
-                let unknown = O::SAFETY == Safety::Write && error.effect == Effect::Unknown;
+                let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
                 // What is still throttled here has waited as long as this tool waits.
                 let throttled = matches!(error.kind, ErrorKind::Throttled { .. });
@@ -249,6 +264,7 @@ impl Client {
             }
             // Whoever began a write decides when to give it up: what became of it is then unknown.
             Safety::Write => inner.transport.exchange(O::ENDPOINT, body).await,
+            Safety::Once => inner.transport.exchange_alone(O::ENDPOINT, body).await,
         };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
@@ -311,6 +327,11 @@ impl Client {
     /// The pacer, for those who show how long calls have waited.
     pub fn pacer(&self) -> &Pacer {
         &self.0.pacer
+    }
+
+    /// Downloads of files, counted with the calls of this client.
+    pub fn storage(&self) -> Result<Storage, ClientError> {
+        Storage::new(&self.0.transport, self.0.retry, self.0.stop.clone(), Arc::clone(&self.0.meter))
     }
 
     /// The same client, without a way to write.

@@ -55,6 +55,8 @@ pub enum ErrorKind {
     Stopped,
     /// What the write rests on grew too old while it waited; the request was not sent.
     Stale,
+    /// A file came, and could not be written to the disk.
+    NotKept,
 }
 
 impl ErrorKind {
@@ -73,7 +75,8 @@ impl ErrorKind {
             | Self::Paging
             | Self::BreakerOpen
             | Self::Stopped
-            | Self::Stale => Effect::None,
+            | Self::Stale
+            | Self::NotKept => Effect::None,
         }
     }
 }
@@ -101,6 +104,11 @@ impl ApiError {
     pub(super) fn unanswered(endpoint: &'static str, kind: ErrorKind, text: impl Into<String>) -> Self {
         let effect = kind.effect();
         Self { endpoint, kind, status: None, effect, attempts: 0, text: text.into() }
+    }
+
+    /// A storage host's refusal, whose body is not in the API's form and may quote the signed URL.
+    pub(super) fn of_storage(endpoint: &'static str, status: StatusCode) -> Self {
+        Self::refused(endpoint, status, &ApiMessage::default(), None, None)
     }
 
     /// Classifies an answer that is no success.
@@ -173,6 +181,7 @@ impl ApiError {
             ErrorKind::BreakerOpen => "breaker-open",
             ErrorKind::Stopped => "stopped",
             ErrorKind::Stale => "stale",
+            ErrorKind::NotKept => "not-kept",
         }
     }
 }

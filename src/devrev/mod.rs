@@ -4,8 +4,10 @@
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
 mod answer;
+pub mod artifacts;
 pub mod breaker;
 pub mod client;
+pub mod conversations;
 pub mod dev_users;
 pub mod error;
 pub mod groups;
@@ -15,8 +17,12 @@ pub mod pacer;
 pub mod pages;
 pub mod read_only;
 mod retry;
+pub mod rev_users;
+pub mod storage;
+pub mod timeline;
 pub mod transport;
 pub mod users;
+pub mod whole;
 pub mod works;
 
 pub use retry::RetryPolicy;

@@ -33,6 +33,9 @@ pub(super) type Exchanged = (reqwest::StatusCode, HeaderMap, Vec<u8>);
 #[derive(Debug)]
 pub(super) struct Transport {
     http: reqwest::Client,
+    /// Keeps no connection: each request gets a new one.
+    alone: reqwest::Client,
+    is_https: bool,
     /// Ends with a slash.
     base: String,
     token: SecretString,
@@ -48,30 +51,46 @@ impl Transport {
             (AUTHORIZATION, bearer),
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            // By default a 301 would turn a POST into a GET without a body.
-            .redirect(reqwest::redirect::Policy::none())
-            // Resends are decided here alone, where it is known what may be repeated.
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
-            .https_only(base_url.scheme() == "https")
-            .tcp_nodelay(true);
-        if base_url.scheme() == "http" {
-            // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| ClientError::Http(chain(&error)))?;
+        let is_https = base_url.scheme() == "https";
+        let api = || {
+            builder(is_https)
+                .default_headers(headers.clone())
+                // By default a 301 would turn a POST into a GET without a body.
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(TOTAL_TIMEOUT)
+        };
+        let http = build(api())?;
+        let alone = build(api().pool_max_idle_per_host(0))?;
         let base = format!("{}/", base_url.as_str().trim_end_matches('/'));
-        Ok(Self { http, base, token: token.clone() })
+        Ok(Self { http, alone, is_https, base, token: token.clone() })
+    }
+
+    /// Whether nothing but HTTPS is spoken.
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// One HTTP exchange: the whole answer, or a failure of the transport.
     pub(super) async fn exchange(
         &self,
+        endpoint: &'static str,
+        body: bytes::Bytes,
+    ) -> Result<Exchanged, ApiError> {
+        self.exchange_through(&self.http, endpoint, body).await
+    }
+
+    /// The same on a connection of its own, for what must not be sent twice.
+    pub(super) async fn exchange_alone(
+        &self,
+        endpoint: &'static str,
+        body: bytes::Bytes,
+    ) -> Result<Exchanged, ApiError> {
+        self.exchange_through(&self.alone, endpoint, body).await
+    }
+
+    async fn exchange_through(
+        &self,
+        http: &reqwest::Client,
         endpoint: &'static str,
         body: bytes::Bytes,
     ) -> Result<Exchanged, ApiError> {
@@ -81,7 +100,7 @@ impl Transport {
             ApiError::unanswered(endpoint, kind, format!("{what}: {}", chain(&error.without_url())))
         };
         let url = format!("{}{endpoint}", self.base);
-        let mut response = self.http.post(url).body(body).send().await.map_err(broken)?;
+        let mut response = http.post(url).body(body).send().await.map_err(broken)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
@@ -104,8 +123,26 @@ impl Transport {
     }
 }
 
+/// What every connection of this tool has in common.
+pub(super) fn builder(is_https: bool) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
+        // Resends are decided by this tool alone, where it is known what may be repeated.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .https_only(is_https)
+        .tcp_nodelay(true);
+    // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
+    if is_https { builder } else { builder.no_proxy() }
+}
+
+pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    builder.build().map_err(|error| ClientError::Http(chain(&error)))
+}
+
 /// An error with all its causes, which hold the part that helps.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,9 +1,11 @@
 //! `works.*`: issues, and the field that holds an issue's creator group.
 
+use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{Issue, Names, Ref};
 use super::pages::{List, PAGE_LIMIT};
 use super::users::UserSummary;
+use super::whole::Whole;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -132,6 +134,119 @@ impl List for WorksList {
     }
 
     fn split(answer: WorksListAnswer) -> (Vec<Work>, Option<String>) {
+        (answer.works, answer.next_cursor)
+    }
+}
+
+/// How a user may stand to a work. Each is a filter of `works.list`, and a work must pass all filters that are
+/// given: so each takes a call of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Created it.
+    Creator,
+    /// Is among its owners.
+    Owner,
+    /// Is among those who reported it.
+    Reporter,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Creator, Self::Owner, Self::Reporter];
+}
+
+/// A work of any type, in the members that say to whom it belongs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OwnedWork {
+    /// The work's DON.
+    pub id: String,
+    /// Its display ID.
+    #[serde(default)]
+    pub display_id: Option<String>,
+    /// `issue`, `ticket`, `task` or `opportunity`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    #[serde(default)]
+    created_by: Option<UserSummary>,
+    #[serde(default)]
+    owned_by: Vec<UserSummary>,
+    #[serde(default)]
+    reported_by: Vec<UserSummary>,
+    /// Its own files.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactSummary>,
+}
+
+impl OwnedWork {
+    /// Whether it is a ticket.
+    pub fn is_ticket(&self) -> bool {
+        self.kind.as_deref() == Some("ticket")
+    }
+
+    /// Everybody who owns, created or reported it; some may be named twice.
+    pub fn users(&self) -> impl Iterator<Item = &UserSummary> {
+        self.created_by.iter().chain(&self.owned_by).chain(&self.reported_by)
+    }
+
+    /// The users in this role.
+    pub fn users_as(&self, role: Role) -> &[UserSummary] {
+        match role {
+            Role::Creator => self.created_by.as_slice(),
+            Role::Owner => &self.owned_by,
+            Role::Reporter => &self.reported_by,
+        }
+    }
+}
+
+/// `works.list`: works of every type by users in one role.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct WorksOf {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    created_by: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    owned_by: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reported_by: Vec<String>,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl WorksOf {
+    /// The works of any of these users in this role.
+    pub fn users(role: Role, users: Vec<String>) -> Self {
+        let mut list = Self { limit: PAGE_LIMIT, ..Self::default() };
+        match role {
+            Role::Creator => list.created_by = users,
+            Role::Owner => list.owned_by = users,
+            Role::Reporter => list.reported_by = users,
+        }
+        list
+    }
+}
+
+/// A page of works of any type.
+#[derive(Debug, Deserialize)]
+pub struct WorksOfAnswer {
+    works: Vec<Whole<OwnedWork>>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Operation for WorksOf {
+    const ENDPOINT: &'static str = "works.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = WorksOfAnswer;
+}
+
+impl List for WorksOf {
+    type Item = Whole<OwnedWork>;
+
+    fn after(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
+    }
+
+    fn split(answer: WorksOfAnswer) -> (Vec<Whole<OwnedWork>>, Option<String>) {
         (answer.works, answer.next_cursor)
     }
 }

@@ -1,0 +1,62 @@
+//! `artifacts.*`: files that hang on works, contacts and timeline entries.
+
+use super::client::{Operation, Safety};
+use serde::{Deserialize, Serialize};
+
+/// A file as other objects show it (schema `artifact-summary`).
+#[derive(Debug, Clone, Deserialize)]
+pub struct ArtifactSummary {
+    /// The artifact's DON.
+    pub id: String,
+    /// Its display ID.
+    #[serde(default)]
+    pub display_id: Option<String>,
+    /// The file itself.
+    #[serde(default)]
+    pub file: Option<ArtifactFile>,
+}
+
+/// Schema `artifact-file-summary`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ArtifactFile {
+    /// The file's name, as whoever uploaded it chose.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its size in bytes. A file of 2 GiB and more does not fit into the schema's `int32`: what is negative says
+    /// nothing.
+    #[serde(default)]
+    pub size: Option<i64>,
+}
+
+impl ArtifactSummary {
+    /// The file's name, or the artifact's ID for want of one.
+    pub fn name(&self) -> &str {
+        let name = self.file.as_ref().and_then(|file| file.name.as_deref());
+        name.filter(|name| !name.trim().is_empty()).unwrap_or(&self.id)
+    }
+
+    /// The size that DevRev says, in bytes.
+    pub fn size(&self) -> Option<u64> {
+        self.file.as_ref()?.size.and_then(|size| u64::try_from(size).ok())
+    }
+}
+
+/// `artifacts.locate`: where a file can be downloaded for a while.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArtifactsLocate {
+    /// The artifact's ID.
+    pub id: String,
+}
+
+/// The answer: a URL on another host, to which the token must not be sent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ArtifactsLocateAnswer {
+    /// The URL. Whoever has it can read the file: not to be shown.
+    pub url: String,
+}
+
+impl Operation for ArtifactsLocate {
+    const ENDPOINT: &'static str = "artifacts.locate";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = ArtifactsLocateAnswer;
+}

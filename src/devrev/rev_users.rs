@@ -1,0 +1,199 @@
+//! `rev-users.*`: contacts.
+
+use super::artifacts::ArtifactSummary;
+use super::client::{Operation, Safety};
+use super::ids::{CONTACT_TYPES, Key, Ref};
+use super::pages::{List, PAGE_LIMIT};
+use super::users::UserSummary;
+use super::whole::Whole;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A contact's members that are read by name (schema `rev-user`).
+#[derive(Debug, Clone, Deserialize)]
+pub struct RevUser {
+    /// The contact's DON.
+    pub id: String,
+    /// Its display ID.
+    #[serde(default)]
+    pub display_id: Option<String>,
+    /// The name shown to others.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// The e-mail address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// The ID in the operator's own system; unique in the organisation.
+    #[serde(default)]
+    pub external_ref: Option<String>,
+    /// `active`, `deactivated`, `deleted`, `locked`, `shadow` or `unassigned`.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// Whether the address was verified.
+    #[serde(default)]
+    pub is_verified: Option<bool>,
+    /// The contact that this one was merged into.
+    #[serde(default)]
+    pub primary_identity: Option<UserSummary>,
+    /// Its files.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactSummary>,
+}
+
+impl RevUser {
+    /// What tells this contact from others; `None` for an ID that is not a contact's.
+    pub fn key(&self) -> Option<Key> {
+        contact_key(&self.id)
+    }
+
+    /// The ID as people know it.
+    pub fn shown(&self) -> &str {
+        self.display_id.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// What tells the contact of this ID from others.
+pub fn contact_key(id: &str) -> Option<Key> {
+    Ref::parse(id, CONTACT_TYPES).ok().map(Ref::key)
+}
+
+/// The answer of `rev-users.get`, `.update` and `.create`.
+#[derive(Debug, Deserialize)]
+pub struct RevUserAnswer {
+    /// The contact as it is now.
+    pub rev_user: Whole<RevUser>,
+}
+
+/// `rev-users.get`. A contact that was merged may be gone (404) or have moved (301).
+#[derive(Debug, Clone, Serialize)]
+pub struct RevUsersGet {
+    /// The contact's ID, in either form.
+    pub id: String,
+}
+
+impl Operation for RevUsersGet {
+    const ENDPOINT: &'static str = "rev-users.get";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = RevUserAnswer;
+}
+
+/// `rev-users.list` by e-mail addresses or by external references.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevUsersList {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    email: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    external_ref: Vec<String>,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl RevUsersList {
+    /// The contacts that have any of these addresses.
+    pub fn by_email(email: Vec<String>) -> Self {
+        Self { email, external_ref: Vec::new(), limit: PAGE_LIMIT, cursor: None }
+    }
+
+    /// The contacts that have any of these references.
+    pub fn by_external_ref(external_ref: Vec<String>) -> Self {
+        Self { email: Vec::new(), external_ref, limit: PAGE_LIMIT, cursor: None }
+    }
+}
+
+/// A page of contacts.
+#[derive(Debug, Deserialize)]
+pub struct RevUsersListAnswer {
+    rev_users: Vec<Whole<RevUser>>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Operation for RevUsersList {
+    const ENDPOINT: &'static str = "rev-users.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = RevUsersListAnswer;
+}
+
+impl List for RevUsersList {
+    type Item = Whole<RevUser>;
+
+    fn after(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
+    }
+
+    fn split(answer: RevUsersListAnswer) -> (Vec<Whole<RevUser>>, Option<String>) {
+        (answer.rev_users, answer.next_cursor)
+    }
+}
+
+/// `rev-users.merge`: the secondary contact becomes part of the primary one. Answered at once, carried out
+/// later, and never taken back: there is no job ID, no idempotency key and no way to undo it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevUsersMerge {
+    /// The contact that stays.
+    pub primary_user: String,
+    /// The contact that ends.
+    pub secondary_user: String,
+}
+
+/// An empty acknowledgement.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Acknowledged {}
+
+impl Operation for RevUsersMerge {
+    const ENDPOINT: &'static str = "rev-users.merge";
+    const SAFETY: Safety = Safety::Once;
+    type Answer = Acknowledged;
+}
+
+/// `rev-users.update` of some members of a contact.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevUsersUpdate {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_ref: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+}
+
+impl RevUsersUpdate {
+    /// Changes nothing yet.
+    pub fn of(id: impl Into<String>) -> Self {
+        Self { id: id.into(), external_ref: None, display_name: None }
+    }
+
+    /// Sets the reference; 409 while another contact has it.
+    #[must_use]
+    pub fn external_ref(mut self, external_ref: Option<String>) -> Self {
+        self.external_ref = external_ref;
+        self
+    }
+
+    /// Sets the name.
+    #[must_use]
+    pub fn display_name(mut self, display_name: Option<String>) -> Self {
+        self.display_name = display_name;
+        self
+    }
+}
+
+impl Operation for RevUsersUpdate {
+    const ENDPOINT: &'static str = "rev-users.update";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = RevUserAnswer;
+}
+
+/// `rev-users.create`: a new contact, with a new ID. 409 while another contact has the external reference.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevUsersCreate {
+    /// The members of schema `rev-users-create-request`.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
+}
+
+impl Operation for RevUsersCreate {
+    const ENDPOINT: &'static str = "rev-users.create";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = RevUserAnswer;
+}

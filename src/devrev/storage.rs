@@ -1,0 +1,161 @@
+//! Files, downloaded from the storage host that `artifacts.locate` names.
+//!
+//! That is another host than the API's: the token is never sent there (this client does not have it), and the
+//! limit of the API does not count there. URLs are signed, so they are not shown either.
+
+use super::error::{ApiError, ErrorKind};
+use super::meter::Meter;
+use super::retry::{Failed, RetryPolicy, retry};
+use super::transport::{self, ClientError, Transport};
+use crate::stop::Stop;
+use reqwest::StatusCode;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What these downloads are called among the endpoints.
+pub const STORAGE: &str = "storage";
+/// Of a whole download.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
+/// Hops from host to host; storage hosts have been seen to make one.
+const MOST_REDIRECTS: usize = 3;
+/// The largest file of unknown size that is kept, in bytes.
+const LARGEST: u64 = 64 << 30;
+
+/// Takes the bytes of a file.
+pub trait Sink: Send {
+    /// Takes some more. An error ends the download for good.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String>;
+}
+
+/// Downloads files.
+#[derive(Debug)]
+pub struct Storage {
+    http: reqwest::Client,
+    retry: RetryPolicy,
+    stop: Stop,
+    meter: Arc<Meter>,
+}
+
+impl Storage {
+    pub(super) fn new(
+        api: &Transport,
+        retry: RetryPolicy,
+        stop: Stop,
+        meter: Arc<Meter>,
+    ) -> Result<Self, ClientError> {
+        let http = transport::builder(api.is_https())
+            .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
+            .timeout(TOTAL_TIMEOUT);
+        Ok(Self { http: transport::build(http)?, retry, stop, meter })
+    }
+
+    /// Downloads a file into a sink, and returns that. `locate` gives its URL: it is asked once more, and only
+    /// once, when the host does not take the first one, which may have expired. A download that broke is begun
+    /// anew, in a new sink, and so is one of another size than `size` says, in bytes.
+    pub async fn download<S, L, F>(
+        &self,
+        locate: L,
+        size: Option<u64>,
+        sink: impl Fn() -> Result<S, String> + Sync,
+    ) -> Result<S, ApiError>
+    where
+        S: Sink,
+        L: Fn() -> F + Sync,
+        F: Future<Output = Result<String, ApiError>> + Send,
+    {
+        let mut url = locate().await?;
+        let has_asked_again = AtomicBool::new(false);
+        loop {
+            let tried = retry(
+                self.retry,
+                &self.stop,
+                |failed, _| {
+                    self.meter.retried();
+                    tracing::warn!("{}; trying again", failed.error);
+                },
+                || self.attempt(&url, size, &sink),
+            );
+            match tried.await {
+                Err(error) if is_expired(&error) && !has_asked_again.swap(true, Ordering::Relaxed) => {
+                    url = locate().await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn attempt<S: Sink>(
+        &self,
+        url: &str,
+        size: Option<u64>,
+        sink: &(impl Fn() -> Result<S, String> + Sync),
+    ) -> Result<S, Failed> {
+        let once = |error: ApiError| Failed { error, again: false };
+        let mut sink = sink().map_err(|text| once(unwritten(text)))?;
+        let start = Instant::now();
+        let exchange = self.stop.race(self.exchange(url, size, &mut sink)).await;
+        let exchanged = exchange.unwrap_or_else(|| {
+            let text = "given up: the run is being stopped";
+            Err(ApiError::unanswered(STORAGE, ErrorKind::Stopped, text))
+        });
+        let status = match &exchanged {
+            Ok(status) => Some(*status),
+            Err(error) => error.status,
+        };
+        self.meter.called(STORAGE, status, start.elapsed());
+        match exchanged {
+            Ok(_) => Ok(sink),
+            Err(error) => Err(Failed { again: error.transient(), error }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        size: Option<u64>,
+        sink: &mut impl Sink,
+    ) -> Result<StatusCode, ApiError> {
+        let broken = |error: reqwest::Error| {
+            let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
+            ApiError::unanswered(STORAGE, kind, transport::chain(&error.without_url()))
+        };
+        let url = reqwest::Url::parse(url).map_err(|error| {
+            let text = format!("artifacts.locate answered with what is no URL: {error}");
+            ApiError::unanswered(STORAGE, ErrorKind::Refused, text)
+        })?;
+        let mut response = self.http.get(url).send().await.map_err(broken)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(ApiError::of_storage(STORAGE, status));
+        }
+        let most = size.unwrap_or(LARGEST);
+        let other_size = |bytes: u64| {
+            let text = match size {
+                Some(size) => format!("{bytes} bytes or more came, where DevRev says {size}"),
+                None => format!("the file is longer than {LARGEST} bytes"),
+            };
+            ApiError::unanswered(STORAGE, ErrorKind::Unreadable, text)
+        };
+        let mut bytes = 0;
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            bytes += chunk.len() as u64;
+            if bytes > most {
+                return Err(other_size(bytes));
+            }
+            sink.write(&chunk).map_err(unwritten)?;
+        }
+        if size.is_some_and(|size| size != bytes) { Err(other_size(bytes)) } else { Ok(status) }
+    }
+}
+
+/// Storage hosts say so in different ways, 403 above all.
+fn is_expired(error: &ApiError) -> bool {
+    error.status.is_some_and(|status| status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// The disk's failure, not the host's.
+fn unwritten(text: String) -> ApiError {
+    ApiError::unanswered(STORAGE, ErrorKind::NotKept, text)
+}
