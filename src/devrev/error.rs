@@ -106,6 +106,11 @@ impl ApiError {
         Self { endpoint, kind, status: None, effect, attempts: 0, text: text.into() }
     }
 
+    /// An answer that contradicts itself or the question.
+    pub fn of_answer(text: impl Into<String>) -> Self {
+        Self::unanswered("answer", ErrorKind::Unreadable, text)
+    }
+
     /// A storage host's refusal, whose body is not in the API's form and may quote the signed URL.
     pub(super) fn of_storage(endpoint: &'static str, status: StatusCode) -> Self {
         Self::refused(endpoint, status, &ApiMessage::default(), None, None)

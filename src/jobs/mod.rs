@@ -3,10 +3,13 @@
 //! - [`backfill_groups`]: an issue gets the group that its creator belongs to
 //! - [`rules`]: how rows are judged, by `validate` and by the jobs alike
 //! - [`duplicates`]: the same object in several rows
-//! - [`failing`]: what a failed call means for a row and for the run
+//! - [`merge_contacts`]: two contacts of one person become one
+//! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is
 
 pub mod backfill_groups;
 pub mod duplicates;
 pub mod failing;
+pub mod merge_contacts;
+pub mod read_at;
 pub mod rules;
 mod sieve;

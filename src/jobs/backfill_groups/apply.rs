@@ -2,13 +2,14 @@
 
 use super::Change;
 use super::decide::same_group;
-use super::lookup::{MAX_AGE, ReadAt, same_value};
+use super::lookup::{MAX_AGE, same_value};
 use crate::devrev::client::{Client, Found};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Issue, Names, Ref};
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 
 /// How often an issue is read again because its write had to wait for longer than the value is good.
@@ -115,11 +116,11 @@ fn same_issue(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lookup::ReadAt;
     use super::*;
     use crate::devrev::RetryPolicy;
     use crate::devrev::breaker::BreakerSettings;
     use crate::devrev::client::ClientSettings;
+    use crate::jobs::read_at::ReadAt;
     use crate::sandbox::{Data, Options, Sandbox};
     use crate::stop::Stop;
     use secrecy::SecretString;

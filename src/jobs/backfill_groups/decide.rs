@@ -183,7 +183,7 @@ pub(super) fn same_group(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
     use crate::devrev::ids::{IssueId, UserId};
-    use crate::jobs::backfill_groups::lookup::ReadAt;
+    use crate::jobs::read_at::ReadAt;
 
     fn rules(on_ambiguous: OnAmbiguous, overwrite: bool) -> Rules {
         let group = |number: u32, name: &str, members: &[&str]| {

@@ -16,10 +16,11 @@ use crate::devrev::works::{GroupField, Work, WorksGet, WorksList};
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::Item;
 use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
 use futures_util::{StreamExt, stream};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How old a value may be when its change is sent.
@@ -42,23 +43,6 @@ const MOST_GROUPS: usize = 10_000;
 
 /// `works.get` calls at once. The rate limit usually allows fewer.
 const GETS_AT_ONCE: usize = 8;
-
-/// When a value was read.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadAt(pub(super) Instant, pub(super) SystemTime);
-
-impl ReadAt {
-    /// Just now.
-    pub fn now() -> Self {
-        Self(Instant::now(), SystemTime::now())
-    }
-
-    /// How old the value is: by the steady clock, or by the wall clock if that says more, for the steady one
-    /// stands still while a laptop sleeps.
-    pub fn age(self) -> Duration {
-        self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
-    }
-}
 
 /// An issue as it was read.
 #[derive(Debug, Clone)]

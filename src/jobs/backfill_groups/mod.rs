@@ -20,9 +20,10 @@ use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use decide::{Decision, Rules};
-use lookup::{Lookup, ReadAt, Wanted};
+use lookup::{Lookup, Wanted};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

@@ -1,0 +1,5 @@
+//! x
+pub mod belongings;
+pub mod gather;
+pub mod look;
+pub mod pair;
