@@ -6,6 +6,7 @@
 //! - [`jobs`]: what a row means: a typed item, a planned change, an applied change
 //! - [`engine`]: batches, concurrency, stop conditions, interruption; events come out, nothing is printed
 //! - [`journal`]: a run's folder on disk: what resume believes
+//! - [`backup`]: what a contact was before a merge: folders on disk, and the proof that they are whole
 //! - [`devrev`]: the typed client: pace, send, classify, try again; and the same without a way to write
 //! - [`report`]: what operators see: progress, summary, result files
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
@@ -13,6 +14,7 @@
 //! [`commands`] wires them together, one file a subcommand; [`cli`] is what was typed, [`settings`] what it
 //! means, [`exit`] how it ends, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
 
+pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod devrev;

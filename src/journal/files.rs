@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// Options that make files with mode 0600.
-pub(super) fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     #[allow(unused_mut, reason = "mutable where modes exist")]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -14,7 +14,7 @@ pub(super) fn private() -> OpenOptions {
 }
 
 /// A builder of folders with mode 0700.
-pub(super) fn private_folder() -> DirBuilder {
+pub(crate) fn private_folder() -> DirBuilder {
     #[allow(unused_mut, reason = "mutable where modes exist")]
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -22,13 +22,23 @@ pub(super) fn private_folder() -> DirBuilder {
     builder
 }
 
+/// Makes a folder with those above it, durably.
+pub(crate) fn make(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.is_dir()).collect();
+    private_folder().recursive(true).create(folder)?;
+    missing
+        .into_iter()
+        .filter(|path| !path.as_os_str().is_empty())
+        .try_for_each(|path| sync_folder(folder_of(path)))
+}
+
 /// Makes a folder's entries durable: a new or renamed file is found again after a power cut.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows cannot open a folder as a file, and journals its entries itself.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// The folder that holds `path`; a bare name is in the working folder.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

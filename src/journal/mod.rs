@@ -14,7 +14,7 @@ pub mod atomic;
 #[cfg(test)]
 mod crash_tests;
 pub mod error;
-mod files;
+pub(crate) mod files;
 mod line;
 pub mod lock;
 pub mod manifest;

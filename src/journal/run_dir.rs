@@ -28,7 +28,7 @@ impl RunDir {
         if !is_name {
             return Err(JournalError::CommandName(command.to_owned()));
         }
-        make(runs_dir).map_err(JournalError::io("make the folder", runs_dir))?;
+        files::make(runs_dir).map_err(JournalError::io("make the folder", runs_dir))?;
         let stamp = now.format("%Y%m%d-%H%M%S");
         for _ in 0..MAX_TRIES {
             let id = format!("{stamp}-{command}-{:04x}", rand::random::<u16>());
@@ -96,16 +96,6 @@ impl RunDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Makes a folder with those above it, durably.
-fn make(folder: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.is_dir()).collect();
-    files::private_folder().recursive(true).create(folder)?;
-    missing
-        .into_iter()
-        .filter(|path| !path.as_os_str().is_empty())
-        .try_for_each(|path| files::sync_folder(files::folder_of(path)))
 }
 
 macro_rules! run_files {
@@ -195,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_runs_folder_may_be_a_bare_name() {
-        assert!(make(Path::new("src")).is_ok());
+        assert!(files::make(Path::new("src")).is_ok());
         assert_eq!(files::folder_of(Path::new("runs")), Path::new("."));
     }
 

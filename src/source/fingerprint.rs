@@ -40,12 +40,17 @@ pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<Fing
         to.write_all(part)?;
         bytes += filled as u64;
     }
-    let mut sha256 = String::with_capacity(64);
+    Ok(Fingerprint { bytes, sha256: hex(hash) })
+}
+
+/// A SHA-256 in lower-case hexadecimal.
+pub(crate) fn hex(hash: Sha256) -> String {
+    let mut text = String::with_capacity(64);
     for byte in hash.finalize() {
         // Writing to a String cannot fail.
-        let _ = write!(sha256, "{byte:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
-    Ok(Fingerprint { bytes, sha256 })
+    text
 }
 
 /// A cheap sign that a file is still the same: it tells a file that changes under a run, not a forger.
