@@ -72,6 +72,8 @@ pub enum Command {
     BackfillGroups(BackfillGroups),
     /// Go on with a run that was interrupted or stopped
     Resume(Resume),
+    /// Look after the backups of merged contacts
+    Backups(Backups),
     /// Serve an in-memory DevRev to rehearse against
     Sandbox(Sandbox),
 }
@@ -195,6 +197,25 @@ pub struct ClientFlags {
     /// Tries after the first, for calls that may be repeated [default: 3]
     #[arg(long, value_name = "N")]
     pub max_retries: Option<String>,
+}
+
+/// `backups`.
+#[derive(Debug, Args)]
+pub struct Backups {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: BackupsCommand,
+}
+
+/// What to do with backups.
+#[derive(Debug, Subcommand)]
+pub enum BackupsCommand {
+    /// Check that backups are whole, byte for byte; change nothing
+    Verify {
+        /// The folder of all backups, or one backup [default: BACKUP_DIR, else backups]
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// `sandbox`.

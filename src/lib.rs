@@ -82,6 +82,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             runtime.block_on(commands::backfill_groups::run(args, global, terminal))
         }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
+        Command::Backups(args) => runtime.block_on(commands::backups::run(args, global.json)),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };
     // A thread that still waits for an answer on standard input must not keep the process.

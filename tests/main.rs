@@ -7,6 +7,7 @@
 mod support;
 
 mod backfill;
+mod backups;
 mod confirm;
 mod crash;
 mod disk_full;

@@ -3,7 +3,7 @@
 use super::error::BackupError;
 use super::layout::{FileEntry, RelPath};
 use crate::journal::files;
-use crate::source::fingerprint::hex;
+use crate::source::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

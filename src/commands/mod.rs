@@ -6,9 +6,11 @@
 //! - [`preflight`], [`issue_feed`]: from an input to the engine's tasks
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
+//! - [`backups`]: whether backups are whole
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
 pub mod backfill_groups;
+pub mod backups;
 pub mod confirm;
 pub mod connect;
 pub mod finish;

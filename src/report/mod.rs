@@ -5,8 +5,10 @@
 //! - [`progress`]: while a run goes on
 //! - [`results`]: the result files
 //! - [`summary`]: the end of a run
+//! - [`backups`]: what `backups verify` found
 //! - [`validation`]: what `validate` found
 
+pub mod backups;
 pub mod logging;
 pub mod progress;
 pub mod results;

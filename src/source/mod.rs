@@ -13,5 +13,6 @@ mod quotes;
 mod tap;
 
 pub use error::SourceError;
+pub(crate) use fingerprint::hex;
 pub use fingerprint::{Fingerprint, Stamp, fingerprint};
 pub use input::Input;
