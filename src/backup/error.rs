@@ -48,7 +48,7 @@ pub enum BackupError {
 
 impl BackupError {
     /// Makes a [`BackupError::Io`] of an error of the operating system.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 

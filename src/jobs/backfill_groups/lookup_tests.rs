@@ -9,6 +9,7 @@ use crate::sandbox::{Data, Options, Sandbox};
 use crate::stop::Stop;
 use secrecy::SecretString;
 use serde_json::json;
+use std::time::SystemTime;
 
 /// So many issues for each of so many creators: issue `n` is of creator `n % creators + 1`.
 async fn sandbox(creators: u64, issues: u64, faults: &[&str]) -> Sandbox {

@@ -1,5 +1,273 @@
-//! x
+//! Merges duplicate contacts: the same e-mail address, one contact whose external reference begins with `REVU-`,
+//! one whose begins with `user_`.
+//!
+//! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
+//!
+//! - [`pair`], [`pairing`]: which rows are about two contacts of one person
+//! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
+//! - [`decide`]: whether they may be merged
+//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
+//! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
+//!   sent; [`after`]: the reference, and the proof that nothing was lost
+//! - [`gather`]: questions of many pairs, put together
+//! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
+
+pub mod after;
+pub mod apply;
+pub mod backing_up;
 pub mod belongings;
+pub mod change;
+pub mod decide;
 pub mod gather;
 pub mod look;
 pub mod pair;
+pub mod preview;
+pub mod report;
+pub mod settle;
+
+use crate::devrev::error::ApiError;
+use crate::devrev::ids::Key;
+use crate::devrev::read_only::ReadOnly;
+use crate::engine::job::{Asked, Planner, Verdict};
+use crate::exit::Failure;
+use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
+use crate::journal::record::{Outcome, State};
+use crate::journal::replay::InDoubt;
+use belongings::Belongings;
+use change::{Change, Found, Kept, Side, Stage, Step};
+use pair::{Keep, Pair};
+use preview::Sampler;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What a `TICKET_COUNT` that is not DevRev's count does to a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCountMismatch {
+    /// It is not merged: the input and DevRev do not speak of the same.
+    Fail,
+    /// It is said.
+    Warn,
+}
+
+impl FromStr for OnCountMismatch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "warn" => Ok(Self::Warn),
+            _ => Err("is not fail or warn"),
+        }
+    }
+}
+
+/// What decisions rest on besides the pair and what DevRev shows.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// `--primary`: which contact stays.
+    pub keep: Keep,
+    /// `--on-count-mismatch`.
+    pub on_count_mismatch: OnCountMismatch,
+    /// Contacts that another run may have merged away, without having seen what became of it: the run.
+    pub elsewhere: HashMap<Key, String>,
+    /// Whether to say what each merge would take.
+    pub preview: bool,
+}
+
+/// The job's reading and deciding half.
+#[derive(Debug)]
+pub struct MergeContacts {
+    client: ReadOnly,
+    rules: Rules,
+    sampler: Sampler,
+}
+
+impl MergeContacts {
+    /// The job with its rules, reading through this client.
+    pub fn new(client: ReadOnly, rules: Rules) -> Self {
+        Self { client, rules, sampler: Sampler::default() }
+    }
+
+    /// Looks at pairs of which nothing was sent.
+    async fn look(&mut self, pairs: &[Pair]) -> Result<Vec<Verdict<Change>>, Failure> {
+        let read_at = ReadAt::now();
+        let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary, &pair.secondary]).collect();
+        let seen = look::contacts(&self.client, &wanted).await?;
+        let mut decided = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
+            decided.push(
+                self.may(pair)
+                    .and_then(|()| decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id))),
+            );
+        }
+        let ids: Vec<String> = decided
+            .iter()
+            .flatten()
+            .flat_map(|(primary, secondary)| [primary.read.id.clone(), secondary.read.id.clone()])
+            .collect();
+        let mut belongings = Together::read(&self.client, &ids).await?;
+        let mut verdicts = Vec::with_capacity(pairs.len());
+        for (pair, decided) in pairs.iter().zip(decided) {
+            let verdict = match decided {
+                Err(outcome) => Verdict::Settled(outcome),
+                Ok((primary, secondary)) => {
+                    let kept = |contact: &crate::devrev::whole::Whole<_>, belongings| Kept {
+                        contact: contact.clone(),
+                        belongings,
+                    };
+                    let primary_has = belongings.take(&self.client, &primary.read.id).await?;
+                    let secondary_has = belongings.take(&self.client, &secondary.read.id).await?;
+                    match (primary_has, secondary_has) {
+                        (Err(error), _) | (_, Err(error)) => Verdict::Settled(failing::unread(&error)),
+                        (Ok(first), Ok(second)) => {
+                            let (primary, secondary) = (kept(primary, first), kept(secondary, second));
+                            self.verdict(pair, Found { primary, secondary, read_at }).await?
+                        }
+                    }
+                }
+            };
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
+    /// Whether this run may touch a pair at all.
+    fn may(&self, pair: &Pair) -> Result<(), Outcome> {
+        for contact in [&pair.primary, &pair.secondary] {
+            if let Some(run) = self.rules.elsewhere.get(&contact.id.key()) {
+                let text = format!(
+                    "run {run} may have sent a merge of {}, and does not know what became of it: resume that run",
+                    contact.id
+                );
+                return Err(Outcome::of(State::Failed, "in-doubt-elsewhere", text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last questions, once all is read.
+    async fn verdict(&mut self, pair: &Pair, found: Found) -> Result<Verdict<Change>, Failure> {
+        for (row, kept) in [(&pair.primary, &found.primary), (&pair.secondary, &found.secondary)] {
+            let tickets = kept.belongings.tickets();
+            if row.tickets != tickets {
+                let text = format!(
+                    "{}: TICKET_COUNT is {}, and DevRev shows {tickets} tickets (--on-count-mismatch warn merges all the \
+                     same)",
+                    row.id, row.tickets
+                );
+                match self.rules.on_count_mismatch {
+                    OnCountMismatch::Fail => {
+                        return Ok(Verdict::Settled(Outcome::of(State::Failed, COUNT_DIFFERS, text)));
+                    }
+                    OnCountMismatch::Warn => tracing::warn!("{text}"),
+                }
+            }
+        }
+        let preview = if self.rules.preview {
+            match self.sampler.preview(&self.client, &found).await {
+                Ok(preview) => Some(preview),
+                Err(error) => match failing::ends_run(&error) {
+                    Some(failure) => return Err(failure),
+                    None => return Ok(Verdict::Settled(failing::unread(&error))),
+                },
+            }
+        } else {
+            None
+        };
+        let new_ref = match self.rules.keep {
+            Keep::Revu => found.secondary.contact.read.external_ref.clone(),
+            Keep::User => None,
+        };
+        Ok(Verdict::Change(Change {
+            email: pair.email.clone(),
+            primary: Side::of(&pair.primary, &found.primary),
+            secondary: Side::of(&pair.secondary, &found.secondary),
+            new_ref,
+            preview,
+            steps: Vec::new(),
+            found: Some(Arc::new(found)),
+        }))
+    }
+}
+
+/// The reason of a pair whose ticket counts differ.
+pub const COUNT_DIFFERS: &str = "ticket-count-differs";
+
+/// What hangs on many contacts, read together, or one by one where that fails.
+struct Together(Option<HashMap<Key, Belongings>>);
+
+impl Together {
+    async fn read(client: &ReadOnly, ids: &[String]) -> Result<Self, Failure> {
+        if ids.is_empty() {
+            return Ok(Self(Some(HashMap::new())));
+        }
+        match belongings::all(client, ids).await {
+            Ok(found) => Ok(Self(Some(found))),
+            Err(error) => match failing::ends_run(&error) {
+                Some(failure) => Err(failure),
+                None => {
+                    tracing::warn!("reading what hangs on each contact alone: {error}");
+                    Ok(Self(None))
+                }
+            },
+        }
+    }
+
+    async fn take(&mut self, client: &ReadOnly, id: &str) -> Result<Result<Belongings, ApiError>, Failure> {
+        let key = crate::devrev::rev_users::contact_key(id);
+        if let (Some(found), Some(key)) = (&mut self.0, &key)
+            && let Some(belongings) = found.remove(key)
+        {
+            return Ok(Ok(belongings));
+        }
+        match belongings::all(client, &[id.to_owned()]).await {
+            Ok(found) => Ok(Ok(found.into_values().next().unwrap_or_default())),
+            Err(error) => match failing::ends_run(&error) {
+                Some(failure) => Err(failure),
+                None => Ok(Err(error)),
+            },
+        }
+    }
+}
+
+/// A change in doubt as it was meant, with the steps that were taken. `Err` for one that this version cannot read:
+/// nothing is guessed then.
+fn meant(in_doubt: &InDoubt) -> Result<Option<Change>, serde_json::Error> {
+    let Some(change) = &in_doubt.change else { return Ok(None) };
+    let mut change: Change = serde_json::from_str(change.get())?;
+    for step in &in_doubt.steps {
+        change.steps.push(serde_json::from_str::<Step>(step.get())?);
+    }
+    Ok(Some(change))
+}
+
+impl Planner for MergeContacts {
+    type Item = Pair;
+    type Change = Change;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Pair>>) -> Result<Vec<Verdict<Change>>, Failure> {
+        let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
+        let mut fresh = Vec::new();
+        for Asked { item, in_doubt } in batch {
+            verdicts.push(match in_doubt.as_ref().map(meant) {
+                Some(Err(error)) => {
+                    let text = format!("what the journal says of this pair cannot be read: {error}");
+                    Some(Verdict::Settled(Outcome::of(State::Unknown, "journal-unreadable", text)))
+                }
+                // What was sent is followed up, whatever DevRev shows of it by now.
+                Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
+                _ => {
+                    fresh.push(item);
+                    None
+                }
+            });
+        }
+        let mut looked = if fresh.is_empty() { Vec::new() } else { self.look(&fresh).await? }.into_iter();
+        Ok(verdicts.into_iter().filter_map(|verdict| verdict.or_else(|| looked.next())).collect())
+    }
+}

@@ -1,0 +1,208 @@
+//! After a merge took: the primary gets the secondary's external reference, and it is seen that nothing was lost.
+
+use super::apply::{Merger, Track};
+use super::belongings;
+use super::change::{Stage, What};
+use super::gather::{Activity, Busy, Gather};
+use super::look::{self, Seen};
+use super::settle::Waits;
+use crate::backup::verify;
+use crate::devrev::client::Found;
+use crate::devrev::error::{ApiError, ErrorKind};
+use crate::devrev::read_only::ReadOnly;
+use crate::devrev::rev_users::{RevUserAnswer, RevUsersGet, RevUsersUpdate, contact_key};
+use crate::engine::job::Applied;
+use crate::journal::record::State;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashSet};
+
+/// What the primary must show after the merge as it did before.
+const METADATA: [&str; 8] =
+    ["display_name", "full_name", "email", "description", "custom_fields", "rev_org", "tags", "is_verified"];
+
+/// The checks after merges, put together.
+#[derive(Debug)]
+pub struct After {
+    works: Gather<String, HashSet<String>>,
+}
+
+impl After {
+    /// Checks through this client, so many primaries at once.
+    pub fn new(activity: &Activity, reads: ReadOnly, most: usize) -> Self {
+        let works = Gather::new(activity.clone(), most, move |primaries| {
+            Box::pin(works_of(reads.clone(), primaries))
+        });
+        Self { works }
+    }
+
+    /// Takes the steps after the proof.
+    pub async fn finish(
+        &self,
+        merger: &Merger,
+        track: &mut Track<'_>,
+        busy: Busy,
+    ) -> Result<Applied, Applied> {
+        if track.change.stage() == Stage::Proven {
+            set_ref(merger, track).await?;
+            track.record(What::RefSet).await?;
+        }
+        if track.change.stage() == Stage::RefSet {
+            if track.after.is_none() {
+                track.after = Some(primary_now(merger, track).await?);
+            }
+            self.check(merger, track, busy).await?;
+        }
+        match track.after.as_ref().map(|after| differences(track, after)) {
+            Some(differences) if !differences.is_empty() => {
+                let text = format!("merged, but the primary is not as before: {}", differences.join("; "));
+                Err(track.ended(State::Failed, "primary-differs", text))
+            }
+            _ => Ok(track.done()),
+        }
+    }
+
+    /// Waits until every work of both backups is the primary's.
+    async fn check(&self, merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(), Applied> {
+        let Some((primary, secondary)) = track.change.backups() else {
+            return Err(track.ended(State::Unknown, "no-backup", "the journal names no backup of this pair"));
+        };
+        let ids = verify::work_ids(primary).and_then(|own| Ok((own, verify::work_ids(secondary)?)));
+        let (own, moved): (BTreeSet<String>, BTreeSet<String>) = match ids {
+            Ok((own, moved)) => (own.into_iter().collect(), moved.into_iter().collect()),
+            Err(error) => {
+                let text = format!("merged, but its backup cannot be read to check for its works: {error}");
+                return Err(track.ended(State::Unknown, "backup-unreadable", text));
+            }
+        };
+        let moved_count = moved.len() as u64;
+        let expected: BTreeSet<String> = own.into_iter().chain(moved).collect();
+        drop(busy);
+        let mut waits = Waits::new(&merger.pace);
+        let mut missing: Vec<String>;
+        let mut last = String::new();
+        loop {
+            let asked = self.works.ask(track.change.primary.id.clone());
+            missing = match merger.stop.race(asked).await {
+                None => return Err(track.interrupted()),
+                Some(Ok(found)) => expected.iter().filter(|work| !found.contains(*work)).cloned().collect(),
+                Some(Err(error)) if error.transient() => {
+                    last = format!(" ({error})");
+                    expected.iter().cloned().collect()
+                }
+                Some(Err(error)) => return Err(track.failed("works-not-checked", &error)),
+            };
+            if missing.is_empty() {
+                let works = expected.len() as u64;
+                return track.record(What::Checked { works, moved: moved_count }).await;
+            }
+            match waits.wait(&merger.stop).await {
+                None => return Err(track.interrupted()),
+                Some(true) => {}
+                Some(false) => break,
+            }
+        }
+        let named: Vec<_> = missing.iter().take(5).map(String::as_str).collect();
+        let text = format!(
+            "merged, but {} of {} works are not seen to be {}'s{last}: {}",
+            missing.len(),
+            expected.len(),
+            track.change.primary.display_id,
+            named.join(", ")
+        );
+        Err(track.ended(State::Unknown, "works-not-moved", text))
+    }
+}
+
+/// Sets the primary's external reference, once the secondary has let go of it.
+async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> {
+    let Some(wanted) = track.change.new_ref.clone() else { return Ok(()) };
+    let id = track.change.primary.id.clone();
+    let update = RevUsersUpdate::of(&id).external_ref(Some(wanted.clone()));
+    let is_set = |answer: &RevUserAnswer| answer.rev_user.read.external_ref.as_deref() == Some(&*wanted);
+    let look = || async {
+        let found = merger.client.call(&RevUsersGet { id: id.clone() }).await?;
+        Ok(if is_set(&found) { Found::Settled(found) } else { Found::NotDone })
+    };
+    let mut waits = Waits::new(&merger.pace);
+    let error = loop {
+        let error = match merger.client.write(&update, || !merger.stop.is_set(), look).await {
+            Ok(written) if written.answer.rev_user.read.key() != contact_key(&id) => {
+                ApiError::of_answer(format!("DevRev answered with {}", written.answer.rev_user.read.id))
+            }
+            Ok(written) if !is_set(&written.answer) => {
+                let now = written.answer.rev_user.read.external_ref.unwrap_or_default();
+                ApiError::of_answer(format!("DevRev answered, but the reference is `{now}`"))
+            }
+            Ok(written) => {
+                track.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let taken = error.kind == ErrorKind::Conflict;
+        if merger.stop.is_set() {
+            return Err(track.interrupted());
+        }
+        // 409: the merge has not settled altogether yet.
+        if !taken && !error.transient() {
+            break error;
+        }
+        match waits.wait(&merger.stop).await {
+            None => return Err(track.interrupted()),
+            Some(true) => tracing::debug!("{}: {error}", track.change.email),
+            Some(false) => break error,
+        }
+    };
+    let reason = if error.kind == ErrorKind::Conflict { "ref-taken" } else { "ref-not-set" };
+    Err(track.failed(reason, &error))
+}
+
+/// The primary as it is now.
+async fn primary_now(merger: &Merger, track: &Track<'_>) -> Result<Value, Applied> {
+    match look::contact_of(&merger.reads, &track.change.primary.id).await {
+        Seen::Present(contact) => Ok(serde_json::from_str(contact.raw.get()).unwrap_or_default()),
+        Seen::Unread(error) => Err(track.failed("primary-unread", &error)),
+        Seen::Gone(words) => Err(track.ended(State::Unknown, "primary-gone", words)),
+        Seen::Moved { to } => {
+            let text = format!("it has moved to {}", to.unwrap_or_default());
+            Err(track.ended(State::Unknown, "primary-gone", text))
+        }
+    }
+}
+
+/// What the primary has lost or changed since it was backed up. What it gained is the secondary's, and no loss.
+fn differences(track: &Track<'_>, after: &Value) -> Vec<String> {
+    let before = track.change.backups().and_then(|(primary, _)| verify::metadata(primary).ok());
+    let Some(before) = before else { return vec!["its backup cannot be read".to_owned()] };
+    METADATA
+        .iter()
+        .filter(|member| {
+            let was = before.get(**member).unwrap_or(&Value::Null);
+            !is_nothing(was) && after.get(**member) != Some(was)
+        })
+        .map(|member| {
+            let shown = |of: &Value| of.get(*member).unwrap_or(&Value::Null).to_string();
+            format!("{member} was {} and is {}", shown(&before), shown(after))
+        })
+        .collect()
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+/// The works of many contacts, as the IDs of each.
+async fn works_of(reads: ReadOnly, contacts: Vec<String>) -> Result<Vec<HashSet<String>>, ApiError> {
+    let found = belongings::works(&reads, &contacts).await?;
+    let ids = contacts.iter().map(|id| {
+        let works = contact_key(id).and_then(|key| found.get(&key));
+        works.into_iter().flatten().map(|work| work.read.id.clone()).collect()
+    });
+    Ok(ids.collect())
+}

@@ -1,0 +1,467 @@
+//! A merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows what may
+//! have been sent.
+
+use super::after::After;
+use super::backing_up::{BackedUp, Backups, Trouble};
+use super::belongings;
+use super::change::{Change, Found, Kept, Stage, Step, What};
+use super::decide;
+use super::gather::{Activity, Busy, Gather};
+use super::look::{self, Seen};
+use super::pair::Pair;
+use super::report;
+use super::settle::{self, Pace, Settled};
+use crate::devrev::client::Client;
+use crate::devrev::error::{ApiError, Effect, ErrorKind};
+use crate::devrev::ids::Key;
+use crate::devrev::read_only::ReadOnly;
+use crate::devrev::rev_users::{RevUsersMerge, contact_key};
+use crate::engine::job::{Applied, Applier, Steps};
+use crate::exit::{Exit, Failure};
+use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
+use crate::journal::record::{Outcome, State};
+use crate::stop::Stop;
+use chrono::Utc;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Pairs in one question.
+const PAIRS: usize = 25;
+/// How often a pair that is used while it is backed up is backed up anew.
+const MOST_BACKUPS: u32 = 3;
+/// How often a pair is looked at again because its merge had to wait for longer than the look is good.
+const MOST_LOOKS: u32 = 10;
+
+/// How merges are carried out.
+#[derive(Debug, Clone)]
+pub struct How {
+    /// The run's ID.
+    pub run: String,
+    /// `--backup-dir`.
+    pub backup_dir: PathBuf,
+    /// Pairs that are backed up at once.
+    pub concurrency: usize,
+    /// `MERGE_SETTLE_TIMEOUT`.
+    pub settle_timeout: Duration,
+    /// `MERGE_POLL_DELAY`: before the first read after a merge.
+    pub poll_delay: Duration,
+    /// How old a look at both contacts may be when their merge is sent.
+    pub max_age: Duration,
+    /// `--resend-unproven`.
+    pub resend_unproven: bool,
+    /// `--on-count-mismatch warn`.
+    pub any_count: bool,
+}
+
+/// The job's writing half: only a real run has one.
+#[derive(Debug)]
+pub struct Merger {
+    pub(super) client: Client,
+    pub(super) reads: ReadOnly,
+    pub(super) stop: Stop,
+    pub(super) activity: Activity,
+    pub(super) pace: Pace,
+    how: How,
+    backups: Backups,
+    places: Arc<Semaphore>,
+    looks: Gather<Change, Result<Arc<Found>, Outcome>>,
+    after: After,
+}
+
+/// A merge under way: what is known of it, and where that is written down.
+#[derive(Debug)]
+pub struct Track<'s> {
+    /// The change with all steps so far.
+    pub change: Change,
+    /// The primary after the merge, once it was read.
+    pub after: Option<Value>,
+    steps: &'s Steps,
+}
+
+impl Track<'_> {
+    /// Writes a step down. Fails when the disk does: then nothing more may be sent.
+    pub async fn record(&mut self, what: What) -> Result<(), Applied> {
+        let step = Step { at: Utc::now(), what };
+        let recorded = self.steps.record(&step).await;
+        recorded.map_err(|failure| {
+            let halt = Some(failure.clone());
+            let text = format!("the journal could not be written: {failure}");
+            self.open_or_unknown("not-journalled", text, halt)
+        })?;
+        self.change.steps.push(step);
+        Ok(())
+    }
+
+    /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.
+    pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
+        let sent = self.change.stage() != Stage::Begin;
+        let outcome = sent.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
+        Applied { outcome, halt }
+    }
+
+    /// The end of a pair that is in this state.
+    pub fn ended(&self, state: State, reason: &'static str, text: impl Into<String>) -> Applied {
+        self.reported(Outcome::of(state, reason, text)).into()
+    }
+
+    /// The end of a pair for an error of a call after which nothing more is known of it than before.
+    pub fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
+        match failing::ends_run(error) {
+            // Whoever stopped the run knows why.
+            Some(_) if error.kind == ErrorKind::Stopped => self.interrupted(),
+            Some(failure) => self.open_or_unknown(error.reason(), error.to_string(), Some(failure)),
+            None if self.change.stage() == Stage::Begin => {
+                self.ended(State::Failed, reason, error.to_string())
+            }
+            None => self.ended(State::Unknown, reason, error.to_string()),
+        }
+    }
+
+    /// The end of a pair in a run that is being stopped.
+    pub fn interrupted(&self) -> Applied {
+        self.open_or_unknown(
+            "interrupted",
+            "the run was stopped; `resume` goes on from here".to_owned(),
+            None,
+        )
+    }
+
+    fn reported(&self, outcome: Outcome) -> Outcome {
+        let report = report::pair(&self.change, self.after.as_ref(), &outcome);
+        outcome.after(self.change.attempts()).reported(report)
+    }
+
+    /// The end of a merge that took, and of which all is as it should be.
+    pub fn done(&self) -> Applied {
+        self.reported(Outcome::done(0)).into()
+    }
+}
+
+impl Merger {
+    /// Merges through this client.
+    pub fn new(client: &Client, stop: &Stop, how: How) -> Result<Self, Failure> {
+        let reads = client.read_only();
+        let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+        let activity = Activity::default();
+        let asking = reads.clone();
+        let looks =
+            Gather::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
+        Ok(Self {
+            client: client.clone(),
+            reads: reads.clone(),
+            stop: stop.clone(),
+            pace: Pace::new(how.poll_delay, how.settle_timeout),
+            backups: Backups::new(
+                reads.clone(),
+                storage,
+                how.backup_dir.clone(),
+                how.run.clone(),
+                how.any_count,
+            ),
+            places: Arc::new(Semaphore::new(how.concurrency)),
+            looks,
+            after: After::new(&activity, reads, PAIRS),
+            activity,
+            how,
+        })
+    }
+
+    async fn merge(&self, track: &mut Track<'_>) -> Result<Applied, Applied> {
+        let mut busy = Some(self.activity.begin());
+        let stage = track.change.stage();
+        if stage == Stage::Begin {
+            // Steps of a process that got no further than its backups.
+            track.change.steps.clear();
+            self.back_up_and_send(track, &mut busy).await?;
+        }
+        if matches!(stage, Stage::Begin | Stage::Sent) {
+            drop(busy.take());
+            self.follow(track, stage == Stage::Sent).await?;
+        }
+        let busy = busy.unwrap_or_else(|| self.activity.begin());
+        self.after.finish(self, track, busy).await
+    }
+
+    /// Backs both contacts up, looks at them once more, and sends the merge.
+    async fn back_up_and_send(&self, track: &mut Track<'_>, busy: &mut Option<Busy>) -> Result<(), Applied> {
+        let Some(mut found) = track.change.found.clone() else {
+            return Err(track.ended(State::Failed, "defect", "a defect: a pair was not looked at"));
+        };
+        let mut made = 0;
+        loop {
+            made += 1;
+            self.back_up(track, &found).await?;
+            let seen = self.look(track, busy).await?;
+            if made >= MOST_BACKUPS && !same_works(&found, &seen) {
+                let text = format!("works came or went while it was backed up, {made} times");
+                return Err(track.ended(State::Failed, "backup-outrun", text));
+            }
+            if !same_works(&found, &seen) || (made < MOST_BACKUPS && !same_contacts(&found, &seen)) {
+                let kept = |old: &Kept, new: &Kept| {
+                    let mut kept = new.clone();
+                    kept.belongings.conversations.clone_from(&old.belongings.conversations);
+                    kept
+                };
+                found = Arc::new(Found {
+                    primary: kept(&found.primary, &seen.primary),
+                    secondary: kept(&found.secondary, &seen.secondary),
+                    read_at: seen.read_at,
+                });
+                continue;
+            }
+            return self.send(track, seen.read_at, busy).await;
+        }
+    }
+
+    async fn back_up(&self, track: &mut Track<'_>, found: &Found) -> Result<(), Applied> {
+        let place = self.stop.race(Arc::clone(&self.places).acquire_owned()).await;
+        let Some(Ok(_place)) = place else { return Err(track.interrupted()) };
+        if self.stop.is_set() {
+            return Err(track.interrupted());
+        }
+        let made = match self.backups.make(&track.change, found).await {
+            Ok(made) => made,
+            Err(trouble) => return Err(not_backed_up(track, trouble)),
+        };
+        let BackedUp { primary, secondary, bytes } = made.clone();
+        track.record(What::BackedUp { primary, secondary, bytes }).await?;
+        if let Err(trouble) = self.backups.verify(&track.change, &made, found) {
+            return Err(not_backed_up(track, trouble));
+        }
+        track.record(What::Verified).await
+    }
+
+    /// Looks at both contacts, together with other pairs.
+    async fn look(&self, track: &Track<'_>, busy: &mut Option<Busy>) -> Result<Arc<Found>, Applied> {
+        drop(busy.take());
+        let asked = self.stop.race(self.looks.ask(track.change.clone())).await;
+        *busy = Some(self.activity.begin());
+        match asked {
+            None => Err(track.interrupted()),
+            Some(Err(error)) => Err(track.failed(error.reason(), &error)),
+            Some(Ok(Err(outcome))) => {
+                let Outcome { state, reason, detail, .. } = outcome;
+                let outcome = Outcome { state, reason, detail, attempts: 0, report: None };
+                Err(track.reported(outcome).into())
+            }
+            Some(Ok(Ok(found))) => Ok(found),
+        }
+    }
+
+    /// Sends the merge, once, if what was seen is not too old by then.
+    async fn send(
+        &self,
+        track: &mut Track<'_>,
+        mut read_at: ReadAt,
+        busy: &mut Option<Busy>,
+    ) -> Result<(), Applied> {
+        let merge = RevUsersMerge {
+            primary_user: track.change.primary.id.clone(),
+            secondary_user: track.change.secondary.id.clone(),
+        };
+        let resent = track.change.in_doubt();
+        let mut looks = 0;
+        loop {
+            if self.stop.is_set() {
+                return Err(track.interrupted());
+            }
+            track.record(What::Merging { attempt: track.change.attempts() + 1 }).await?;
+            let sent = self.client.once(&merge, || read_at.age() <= self.how.max_age).await;
+            let error = match sent {
+                Ok(_) => return track.record(What::Acknowledged).await,
+                Err(error) => error,
+            };
+            tracing::info!("{}: {error}", track.change.email);
+            if error.effect == Effect::Unknown {
+                // It may have been carried out: only reads will tell.
+                return Ok(());
+            }
+            track.record(What::NotTaken).await?;
+            looks += 1;
+            if resent && error.kind != ErrorKind::Stale {
+                // Refused perhaps because the first one took after all.
+                return Ok(());
+            }
+            if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
+                return Err(track.failed("merge-refused", &error));
+            }
+            read_at = self.look(track, busy).await?.read_at;
+        }
+    }
+
+    /// Follows a merge that was, or may have been, sent until it is known what became of it. One that is not
+    /// proven is sent again only if it was sent by an earlier process, every read of the whole settle time
+    /// showed both contacts untouched, and the operator has said so.
+    async fn follow(&self, track: &mut Track<'_>, earlier: bool) -> Result<(), Applied> {
+        let may_resend = earlier && self.how.resend_unproven;
+        match self.settled(track).await? {
+            Settled::Unproven { untouched: true, .. } if may_resend => {
+                self.resend(track).await?;
+                match self.settled(track).await? {
+                    Settled::Proven(by) => track.record(What::Proven { by }).await,
+                    settled => Err(unproven(track, settled, &self.how)),
+                }
+            }
+            Settled::Proven(by) => track.record(What::Proven { by }).await,
+            settled => Err(unproven(track, settled, &self.how)),
+        }
+    }
+
+    async fn settled(&self, track: &Track<'_>) -> Result<Settled, Applied> {
+        let before = |folder: Option<&PathBuf>| {
+            folder.and_then(|folder| crate::backup::verify::metadata(folder).ok()).unwrap_or_default()
+        };
+        let backups = track.change.backups();
+        let (primary, secondary) =
+            (before(backups.map(|(primary, _)| primary)), before(backups.map(|(_, secondary)| secondary)));
+        let settled =
+            settle::settle(&self.reads, &self.stop, &self.pace, &track.change, (&primary, &secondary)).await;
+        match settled {
+            Settled::Stopped => Err(track.interrupted()),
+            Settled::Broken(error) => Err(track.failed("not-proven", &error)),
+            settled => Ok(settled),
+        }
+    }
+
+    /// Sends a merge that was proven not to have taken. The backups have to be whole still.
+    async fn resend(&self, track: &mut Track<'_>) -> Result<(), Applied> {
+        let Some((primary, secondary)) = track.change.backups() else {
+            let text = "the journal names no backup of this pair, so it is not sent again";
+            return Err(track.ended(State::Unknown, "not-proven", text));
+        };
+        for (folder, side) in [(primary, &track.change.primary), (secondary, &track.change.secondary)] {
+            if let Err(trouble) = self.backups.whole(folder, side) {
+                let text = format!("not sent again, since its backup is not whole: {}", words(&trouble));
+                return Err(track.ended(State::Unknown, "backup-incomplete", text));
+            }
+        }
+        let mut busy = Some(self.activity.begin());
+        let read_at = self.look(track, &mut busy).await?.read_at;
+        self.send(track, read_at, &mut busy).await
+    }
+}
+
+impl Applier<Change> for Merger {
+    async fn apply(&self, change: Change, steps: Steps) -> Applied {
+        let mut track = Track { change, after: None, steps: &steps };
+        let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
+        applied
+    }
+}
+
+/// What reads have shown of a merge that is not proven.
+fn unproven(track: &Track<'_>, settled: Settled, how: &How) -> Applied {
+    let seconds = how.settle_timeout.as_secs_f64();
+    match settled {
+        Settled::Elsewhere(text) => {
+            let text = format!("{}: {text}; look at it in DevRev", track.change.secondary.display_id);
+            track.ended(State::Unknown, "merged-elsewhere", text)
+        }
+        Settled::Unproven { last, untouched } => {
+            let more = if untouched {
+                "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
+                 again"
+            } else {
+                "; look at both contacts in DevRev"
+            };
+            let text = format!("sent, and not seen to have taken within {seconds} s: {last}{more}");
+            track.ended(State::Unknown, "not-proven", text)
+        }
+        _ => track.interrupted(),
+    }
+}
+
+/// What a backup that could not be made or verified means: this pair is not merged.
+fn not_backed_up(track: &Track<'_>, trouble: Trouble) -> Applied {
+    match trouble {
+        Trouble::Unread(error) => track.failed("backup-failed", &error),
+        Trouble::Full(text) => full(text),
+        Trouble::Disk(error) if error.is_full() => full(error.to_string()),
+        trouble @ Trouble::Disk(_) => track.ended(State::Failed, "backup-failed", words(&trouble)),
+        trouble @ Trouble::Short(_) => track.ended(State::Failed, "backup-incomplete", words(&trouble)),
+    }
+}
+
+/// No other pair would fare better.
+fn full(text: String) -> Applied {
+    let text = format!("no room for backups: {text}; make room, or give another --backup-dir, then resume");
+    Applied { outcome: None, halt: Some(Failure::new(Exit::Backup, text)) }
+}
+
+fn words(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Unread(error) => error.to_string(),
+        Trouble::Disk(error) => error.to_string(),
+        Trouble::Full(text) | Trouble::Short(text) => text.clone(),
+    }
+}
+
+/// Looks at many pairs again, just before they are merged: as they are then, they are merged.
+async fn look_again(
+    reads: ReadOnly,
+    pairs: Vec<Change>,
+) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
+    let read_at = ReadAt::now();
+    let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary.row, &pair.secondary.row]).collect();
+    let seen = look::contacts(&reads, &wanted).await.map_err(|failure| {
+        let kind = match failure.exit {
+            Exit::Credentials => ErrorKind::Unauthorized,
+            Exit::Interrupted => ErrorKind::Stopped,
+            _ => ErrorKind::BreakerOpen,
+        };
+        ApiError { kind, ..ApiError::of_answer(failure.message) }
+    })?;
+    let ids: Vec<String> =
+        pairs.iter().flat_map(|pair| [pair.primary.id.clone(), pair.secondary.id.clone()]).collect();
+    let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
+    let mut answers = Vec::with_capacity(pairs.len());
+    for change in &pairs {
+        answers.push(one_again(change, &seen, &mut works, read_at));
+    }
+    Ok(answers)
+}
+
+fn one_again(
+    change: &Change,
+    seen: &HashMap<Key, Seen>,
+    works: &mut HashMap<Key, Vec<Arc<crate::devrev::whole::Whole<crate::devrev::works::OwnedWork>>>>,
+    read_at: ReadAt,
+) -> Result<Arc<Found>, Outcome> {
+    let pair = Pair {
+        email: change.email.clone(),
+        primary: change.primary.row.clone(),
+        secondary: change.secondary.row.clone(),
+    };
+    let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
+    let (primary, secondary) = decide::both(&pair, of(&pair.primary.id), of(&pair.secondary.id))?;
+    let mut kept = |contact: &crate::devrev::whole::Whole<_>, id: &str| {
+        let works = contact_key(id).and_then(|key| works.remove(&key)).unwrap_or_default();
+        let belongings = belongings::Belongings { works, conversations: Vec::new() };
+        Kept { contact: contact.clone(), belongings }
+    };
+    let (primary, secondary) = (kept(primary, &change.primary.id), kept(secondary, &change.secondary.id));
+    Ok(Arc::new(Found { primary, secondary, read_at }))
+}
+
+fn same_works(one: &Found, other: &Found) -> bool {
+    one.primary.belongings.work_ids() == other.primary.belongings.work_ids()
+        && one.secondary.belongings.work_ids() == other.secondary.belongings.work_ids()
+}
+
+/// Whether both contacts are as they were, whatever the order of their members.
+fn same_contacts(one: &Found, other: &Found) -> bool {
+    let same = |one: &Kept, other: &Kept| {
+        let (one, other) = (one.contact.raw.get(), other.contact.raw.get());
+        one == other
+            || matches!(
+                (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)),
+                (Ok(one), Ok(other)) if one == other
+            )
+    };
+    same(&one.primary, &other.primary) && same(&one.secondary, &other.secondary)
+}

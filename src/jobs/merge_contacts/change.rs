@@ -1,0 +1,221 @@
+//! A planned merge, and the steps of it that were taken: what the journal and the plan hold.
+
+use super::belongings::Belongings;
+use super::pair::Contact;
+use super::preview::Preview;
+use crate::devrev::rev_users::RevUser;
+use crate::devrev::whole::Whole;
+use crate::jobs::read_at::ReadAt;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Two contacts that become one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// Their address, in lower case.
+    pub email: String,
+    /// The contact that stays.
+    pub primary: Side,
+    /// The contact that ends.
+    pub secondary: Side,
+    /// The external reference that the primary gets after the merge; `None`: it keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_ref: Option<String>,
+    /// What it would take, in a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// The steps that earlier processes have recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// What was read from DevRev. Not written down: another process reads anew.
+    #[serde(skip)]
+    pub found: Option<Arc<Found>>,
+}
+
+/// One contact of the two, as DevRev showed it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Side {
+    /// What the row says.
+    pub row: Contact,
+    /// The contact's ID as DevRev gave it.
+    pub id: String,
+    /// Its display ID.
+    pub display_id: String,
+    /// Its display name.
+    pub display_name: Option<String>,
+    /// Its external reference.
+    pub external_ref: Option<String>,
+    /// Works that it owns, created or reported.
+    pub works: u64,
+    /// How many of these are tickets.
+    pub tickets: u64,
+    /// Conversations that it takes part in.
+    pub conversations: u64,
+}
+
+impl Side {
+    /// What a row and DevRev say of a contact.
+    pub fn of(row: &Contact, kept: &Kept) -> Self {
+        let contact = &kept.contact.read;
+        Self {
+            row: row.clone(),
+            id: contact.id.clone(),
+            display_id: contact.shown().to_owned(),
+            display_name: contact.display_name.clone(),
+            external_ref: contact.external_ref.clone(),
+            works: kept.belongings.works.len() as u64,
+            tickets: kept.belongings.tickets(),
+            conversations: kept.belongings.conversations.len() as u64,
+        }
+    }
+}
+
+/// What was read of both contacts.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Of the primary.
+    pub primary: Kept,
+    /// Of the secondary.
+    pub secondary: Kept,
+    /// When.
+    pub read_at: ReadAt,
+}
+
+/// What was read of one contact.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The contact.
+    pub contact: Whole<RevUser>,
+    /// What hangs on it.
+    pub belongings: Belongings,
+}
+
+/// A step, and when it was recorded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The steps of a merge, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum What {
+    /// Both contacts are on disk.
+    BackedUp {
+        /// The primary's backup.
+        primary: PathBuf,
+        /// The secondary's backup.
+        secondary: PathBuf,
+        /// Bytes of both.
+        bytes: u64,
+    },
+    /// Both backups were read back and hold all that they should.
+    Verified,
+    /// The merge is about to be sent. From here on nobody may send it unless its fate is known.
+    Merging {
+        /// How many times that makes.
+        attempt: u32,
+    },
+    /// DevRev has certainly not acted on it.
+    NotTaken,
+    /// DevRev has acknowledged it. That proves nothing yet.
+    Acknowledged,
+    /// The secondary is no more: the merge took.
+    Proven {
+        /// By what that was seen.
+        by: Proof,
+    },
+    /// The primary has the external reference that it should.
+    RefSet,
+    /// The primary is as before, and has every work of the backups.
+    Checked {
+        /// Works of both backups.
+        works: u64,
+        /// Those that were the secondary's.
+        moved: u64,
+    },
+}
+
+/// How a merge shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// The secondary's ID leads nowhere (404).
+    Gone,
+    /// It leads to the primary (301).
+    Moved,
+    /// It is in state `deleted`.
+    Deleted,
+    /// It names the primary as its primary identity.
+    Identity,
+}
+
+/// How far a merge has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing was sent: all can begin anew.
+    Begin,
+    /// The merge may have been sent.
+    Sent,
+    /// The merge took.
+    Proven,
+    /// The reference is set.
+    RefSet,
+    /// All is done.
+    Checked,
+}
+
+impl Change {
+    /// How far the recorded steps go.
+    pub fn stage(&self) -> Stage {
+        let last = self.steps.iter().rev().find_map(|step| match step.what {
+            What::Proven { .. } => Some(Stage::Proven),
+            What::RefSet => Some(Stage::RefSet),
+            What::Checked { .. } => Some(Stage::Checked),
+            _ => None,
+        });
+        last.unwrap_or(if self.in_doubt() { Stage::Sent } else { Stage::Begin })
+    }
+
+    /// Whether a merge was sent of which it is not certain that DevRev did not act on it.
+    pub fn in_doubt(&self) -> bool {
+        let sendings = self.steps.iter().fold(0_u32, |sendings, step| match step.what {
+            What::Merging { .. } => sendings + 1,
+            // Of the last one; an earlier one may still take.
+            What::NotTaken => sendings.saturating_sub(1),
+            _ => sendings,
+        });
+        sendings > 0
+    }
+
+    /// How many times the merge was, or may have been, sent.
+    pub fn attempts(&self) -> u32 {
+        let attempts = self.steps.iter().filter_map(|step| match step.what {
+            What::Merging { attempt } => Some(attempt),
+            _ => None,
+        });
+        attempts.max().unwrap_or(0)
+    }
+
+    /// The backups of both contacts that were made last.
+    pub fn backups(&self) -> Option<(&PathBuf, &PathBuf)> {
+        self.steps.iter().rev().find_map(|step| match &step.what {
+            What::BackedUp { primary, secondary, .. } => Some((primary, secondary)),
+            _ => None,
+        })
+    }
+
+    /// How many works were the secondary's, once that was checked.
+    pub fn moved(&self) -> Option<u64> {
+        self.steps.iter().rev().find_map(|step| match step.what {
+            What::Checked { moved, .. } => Some(moved),
+            _ => None,
+        })
+    }
+}

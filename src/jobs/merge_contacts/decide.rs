@@ -1,0 +1,116 @@
+//! From a pair and what DevRev shows of it to a merge, or to the reason for none.
+
+use super::look::{Seen, leads_to};
+use super::pair::{Contact, Pair};
+use crate::devrev::ids::Key;
+use crate::devrev::rev_users::RevUser;
+use crate::devrev::whole::Whole;
+use crate::jobs::failing;
+use crate::journal::record::{Outcome, State};
+
+fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
+    Outcome::of(State::Skipped, reason, detail)
+}
+
+/// Both contacts, if they may be merged as they are now; else why not.
+pub fn both<'s>(
+    pair: &Pair,
+    primary: Option<&'s Seen>,
+    secondary: Option<&'s Seen>,
+) -> Result<(&'s Whole<RevUser>, &'s Whole<RevUser>), Outcome> {
+    let primary = match primary {
+        Some(Seen::Present(contact)) => contact,
+        Some(Seen::Unread(error)) => return Err(failing::unread(error)),
+        Some(Seen::Gone(words)) => {
+            return Err(skipped("primary-gone", format!("{}: {words}", pair.primary.id)));
+        }
+        Some(Seen::Moved { to }) => return Err(skipped("primary-gone", moved(&pair.primary, to.as_deref()))),
+        None => return Err(skipped("primary-gone", format!("DevRev shows no {}", pair.primary.id))),
+    };
+    let secondary = match secondary {
+        Some(Seen::Present(contact)) => contact,
+        Some(Seen::Unread(error)) => return Err(failing::unread(error)),
+        Some(Seen::Moved { to }) if leads_to(to.as_deref(), &pair.primary.id.key()) == Some(true) => {
+            return Err(already(pair, &primary.read));
+        }
+        Some(Seen::Moved { to }) => {
+            return Err(skipped("secondary-gone", moved(&pair.secondary, to.as_deref())));
+        }
+        Some(Seen::Gone(words)) => return Err(gone(pair, &primary.read, words)),
+        None => return Err(gone(pair, &primary.read, "DevRev shows no such contact")),
+    };
+    let primary_key = pair.primary.id.key();
+    if let Some(identity) = &secondary.read.primary_identity {
+        return Err(if identity.key().as_ref() == Some(&primary_key) {
+            already(pair, &primary.read)
+        } else {
+            skipped("merged-elsewhere", format!("{} is part of {}", pair.secondary.id, identity.id))
+        });
+    }
+    if let Some(identity) = &primary.read.primary_identity
+        && identity.key().as_ref() != Some(&primary_key)
+    {
+        return Err(skipped("merged-elsewhere", format!("{} is part of {}", pair.primary.id, identity.id)));
+    }
+    if secondary.read.state.as_deref() == Some("deleted") {
+        return Err(gone(pair, &primary.read, "its state is deleted"));
+    }
+    for (row, contact) in [(&pair.primary, &primary.read), (&pair.secondary, &secondary.read)] {
+        fits(pair, row, contact)?;
+    }
+    if primary.read.is_verified == Some(true) && secondary.read.is_verified == Some(false) {
+        // Whoever made it never showed that the address is theirs: its works would become a verified one's.
+        let text = format!("{} is not verified, {} is", pair.secondary.id, pair.primary.id);
+        return Err(skipped("unverified-into-verified", text));
+    }
+    Ok((primary, secondary))
+}
+
+/// Whether a contact is what its row says.
+fn fits(pair: &Pair, row: &Contact, contact: &RevUser) -> Result<(), Outcome> {
+    if row.id.as_str().starts_with("don:") && !row.id.as_str().eq_ignore_ascii_case(&contact.id) {
+        let text = format!("the row says {}, DevRev knows it as {}", row.id, contact.id);
+        return Err(Outcome::of(State::Failed, "contact-differs", text));
+    }
+    let state = contact.state.as_deref().unwrap_or("active");
+    if state != "active" {
+        return Err(skipped("not-active", format!("{}: its state is {state}", row.id)));
+    }
+    let email = contact.email.as_deref().unwrap_or_default().trim();
+    if email.to_lowercase() != pair.email {
+        let text = format!("{}: the row says `{}`, DevRev says `{email}`", row.id, row.email);
+        return Err(skipped("email-drifted", text));
+    }
+    let reference = contact.external_ref.as_deref().unwrap_or_default();
+    if reference != row.external_ref {
+        let text = format!("{}: the row says `{}`, DevRev says `{reference}`", row.id, row.external_ref);
+        return Err(skipped("ref-drifted", text));
+    }
+    Ok(())
+}
+
+/// The secondary was merged into the primary before.
+fn already(pair: &Pair, primary: &RevUser) -> Outcome {
+    let reference = primary.external_ref.as_deref().unwrap_or_default();
+    let text =
+        format!("{} is part of {}, whose reference is `{reference}`", pair.secondary.id, pair.primary.id);
+    Outcome::of(State::Already, "merged-before", text)
+}
+
+/// The secondary is not there. If the primary has its reference, that is what a merge leaves behind.
+fn gone(pair: &Pair, primary: &RevUser, words: &str) -> Outcome {
+    let reference = primary.external_ref.as_deref().unwrap_or_default();
+    if reference == pair.secondary.external_ref && reference != pair.primary.external_ref {
+        return already(pair, primary);
+    }
+    skipped("secondary-gone", format!("{}: {words}", pair.secondary.id))
+}
+
+fn moved(contact: &Contact, to: Option<&str>) -> String {
+    format!("{} has moved{}", contact.id, to.map(|to| format!(" to {to}")).unwrap_or_default())
+}
+
+/// Whether this contact is another one's.
+pub fn is(contact: &RevUser, key: &Key) -> bool {
+    contact.key().as_ref() == Some(key)
+}

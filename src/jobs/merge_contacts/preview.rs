@@ -1,0 +1,140 @@
+//! What a merge would take, for a dry run: exactly for the first pairs, whose timelines are read, and by their
+//! averages for the others.
+
+use super::change::Found;
+use crate::devrev::error::ApiError;
+use crate::devrev::pages::Pages;
+use crate::devrev::read_only::ReadOnly;
+use crate::devrev::timeline::TimelineEntriesList;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Timelines that a dry run reads in all: more would take it as long as the run itself.
+const MOST_TIMELINES: u64 = 200;
+/// Calls of a merge beside those for its timelines and files: the looks before and after it are shared with
+/// other pairs.
+const CALLS: f64 = 4.0;
+/// Calls for each file: one asks where it is, one fetches it, and that one goes to another host.
+const CALLS_PER_FILE: f64 = 1.0;
+
+/// What one merge would take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Preview {
+    /// Whether timelines were read for this, or their averages taken.
+    pub estimated: bool,
+    /// Timelines that the backup would hold: one for each work and conversation.
+    pub timelines: u64,
+    /// Their entries.
+    pub entries: u64,
+    /// Files that the backup would hold.
+    pub attachments: u64,
+    /// Bytes that it would hold, files included.
+    pub bytes: u64,
+    /// Calls under the rate limit.
+    pub calls: u64,
+}
+
+/// What timelines come to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    timelines: u64,
+    pages: u64,
+    entries: u64,
+    attachments: u64,
+    bytes: u64,
+}
+
+/// Looks into timelines until it has seen enough.
+#[derive(Debug, Default)]
+pub struct Sampler {
+    seen: Sums,
+}
+
+impl Sampler {
+    /// What the merge of these contacts would take. Fails when a timeline cannot be read.
+    pub async fn preview(&mut self, client: &ReadOnly, found: &Found) -> Result<Preview, ApiError> {
+        let mut objects: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut known = Sums::default();
+        for kept in [&found.primary, &found.secondary] {
+            known.bytes += kept.contact.raw.get().len() as u64;
+            let mut files = kept.contact.read.artifacts.iter().collect::<Vec<_>>();
+            for work in &kept.belongings.works {
+                *objects.entry(&work.read.id).or_default() += 1;
+                known.bytes += work.raw.get().len() as u64;
+                files.extend(&work.read.artifacts);
+            }
+            for conversation in &kept.belongings.conversations {
+                *objects.entry(&conversation.read.id).or_default() += 1;
+                known.bytes += conversation.raw.get().len() as u64;
+            }
+            known.attachments += files.len() as u64;
+            known.bytes += files.iter().filter_map(|file| file.size()).sum::<u64>();
+        }
+        let timelines: u64 = objects.values().sum();
+        let estimated = self.seen.timelines + timelines > MOST_TIMELINES && self.seen.timelines > 0;
+        let read = if estimated {
+            self.seen.times(timelines)
+        } else {
+            let mut read = Sums::default();
+            for (object, times) in objects {
+                let one = timeline(client, object).await?;
+                read.add(one.times(times));
+            }
+            self.seen.add(read);
+            read
+        };
+        known.add(read);
+        // Counts stay far below 2^52.
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let calls = (CALLS + known.pages as f64 + known.attachments as f64 * CALLS_PER_FILE).ceil() as u64;
+        Ok(Preview {
+            estimated,
+            timelines,
+            entries: known.entries,
+            attachments: known.attachments,
+            bytes: known.bytes,
+            calls,
+        })
+    }
+}
+
+/// Reads one timeline and keeps nothing of it.
+async fn timeline(client: &ReadOnly, object: &str) -> Result<Sums, ApiError> {
+    let mut sums = Sums { timelines: 1, ..Sums::default() };
+    let mut pages = Pages::new(TimelineEntriesList::of(object));
+    while let Some(page) = pages.next(client).await? {
+        sums.pages += 1;
+        for entry in page {
+            sums.entries += 1;
+            sums.bytes += entry.raw.get().len() as u64;
+            sums.attachments += entry.read.artifacts.len() as u64;
+            sums.bytes += entry.read.artifacts.iter().filter_map(|file| file.size()).sum::<u64>();
+        }
+    }
+    Ok(sums)
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.timelines += other.timelines;
+        self.pages += other.pages;
+        self.entries += other.entries;
+        self.attachments += other.attachments;
+        self.bytes += other.bytes;
+    }
+
+    /// What so many timelines of this average come to.
+    fn times(self, timelines: u64) -> Self {
+        let share = |sum: u64| {
+            let product = u128::from(sum) * u128::from(timelines) / u128::from(self.timelines.max(1));
+            u64::try_from(product).unwrap_or(u64::MAX)
+        };
+        Self {
+            timelines,
+            pages: share(self.pages),
+            entries: share(self.entries),
+            attachments: share(self.attachments),
+            bytes: share(self.bytes),
+        }
+    }
+}

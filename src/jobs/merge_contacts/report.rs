@@ -1,0 +1,48 @@
+//! What `report.json` says of a pair.
+
+use super::change::{Change, Side};
+use crate::journal::record::Outcome;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+/// A pair in `report.json`; `after` is the primary after the merge.
+pub fn pair(change: &Change, after: Option<&Value>, outcome: &Outcome) -> Option<Box<RawValue>> {
+    let before = |side: &Side| {
+        json!({
+            "id": side.id,
+            "display_id": side.display_id,
+            "row": side.row.row,
+            "display_name": side.display_name,
+            "external_ref": side.external_ref,
+            "tickets": side.tickets,
+            "works": side.works,
+            "conversations": side.conversations,
+        })
+    };
+    let mut report = json!({
+        "email": change.email,
+        "state": outcome.state.name(),
+        "primary": {"before": before(&change.primary)},
+        "secondary": before(&change.secondary),
+        "steps": change.steps,
+    });
+    if let Some(after) = after {
+        report["primary"]["after"] = json!({
+            "display_name": after.get("display_name"),
+            "external_ref": after.get("external_ref"),
+            "state": after.get("state"),
+        });
+    }
+    if let Some(moved) = change.moved() {
+        report["works_moved"] = json!(moved);
+        report["tickets_moved"] = json!(change.secondary.tickets);
+    }
+    if let Some((primary, secondary)) = change.backups() {
+        report["backups"] = json!({"primary": primary, "secondary": secondary});
+    }
+    if let Some(reason) = &outcome.reason {
+        report["reason"] = json!(reason);
+        report["detail"] = json!(outcome.detail);
+    }
+    to_raw_value(&report).ok()
+}
