@@ -3,8 +3,8 @@
 use super::apply::{Merger, Track};
 use super::belongings;
 use super::change::{Stage, What};
-use super::gather::{Activity, Busy, Gather};
 use super::look::{self, Seen};
+use super::questions::{Activity, Busy, Questions};
 use super::settle::Waits;
 use crate::backup::verify;
 use crate::devrev::client::Found;
@@ -23,13 +23,13 @@ const METADATA: [&str; 8] =
 /// The checks after merges, put together.
 #[derive(Debug)]
 pub struct After {
-    works: Gather<String, HashSet<String>>,
+    works: Questions<String, HashSet<String>>,
 }
 
 impl After {
     /// Checks through this client, so many primaries at once.
     pub fn new(activity: &Activity, reads: ReadOnly, most: usize) -> Self {
-        let works = Gather::new(activity.clone(), most, move |primaries| {
+        let works = Questions::new(activity.clone(), most, move |primaries| {
             Box::pin(works_of(reads.clone(), primaries))
         });
         Self { works }

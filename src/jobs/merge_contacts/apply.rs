@@ -4,11 +4,11 @@
 use super::after::After;
 use super::backing_up::{BackedUp, Backups, Trouble};
 use super::belongings;
-use super::change::{Change, Found, Kept, Stage, Step, What};
+use super::change::{Change, Found, Shown, Stage, Step, What};
 use super::decide;
-use super::gather::{Activity, Busy, Gather};
 use super::look::{self, Seen};
 use super::pair::Pair;
+use super::questions::{Activity, Busy, Questions};
 use super::report;
 use super::settle::{self, Pace, Settled};
 use crate::devrev::client::Client;
@@ -69,7 +69,7 @@ pub struct Merger {
     how: How,
     backups: Backups,
     places: Arc<Semaphore>,
-    looks: Gather<Change, Result<Arc<Found>, Outcome>>,
+    looks: Questions<Change, Result<Arc<Found>, Outcome>>,
     after: After,
 }
 
@@ -150,7 +150,7 @@ impl Merger {
         let activity = Activity::default();
         let asking = reads.clone();
         let looks =
-            Gather::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
+            Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
         Ok(Self {
             client: client.clone(),
             reads: reads.clone(),
@@ -202,7 +202,7 @@ impl Merger {
                 return Err(track.ended(State::Failed, "backup-outrun", text));
             }
             if !same_works(&found, &seen) || (made < MOST_BACKUPS && !same_contacts(&found, &seen)) {
-                let kept = |old: &Kept, new: &Kept| {
+                let kept = |old: &Shown, new: &Shown| {
                     let mut kept = new.clone();
                     kept.belongings.conversations.clone_from(&old.belongings.conversations);
                     kept
@@ -442,7 +442,7 @@ fn one_again(
     let mut kept = |contact: &crate::devrev::whole::Whole<_>, id: &str| {
         let works = contact_key(id).and_then(|key| works.remove(&key)).unwrap_or_default();
         let belongings = belongings::Belongings { works, conversations: Vec::new() };
-        Kept { contact: contact.clone(), belongings }
+        Shown { contact: contact.clone(), belongings }
     };
     let (primary, secondary) = (kept(primary, &change.primary.id), kept(secondary, &change.secondary.id));
     Ok(Arc::new(Found { primary, secondary, read_at }))
@@ -455,7 +455,7 @@ fn same_works(one: &Found, other: &Found) -> bool {
 
 /// Whether both contacts are as they were, whatever the order of their members.
 fn same_contacts(one: &Found, other: &Found) -> bool {
-    let same = |one: &Kept, other: &Kept| {
+    let same = |one: &Shown, other: &Shown| {
         let (one, other) = (one.contact.raw.get(), other.contact.raw.get());
         one == other
             || matches!(

@@ -2,7 +2,7 @@
 //!
 //! Timelines come page by page and files piece by piece: nothing is held that grows with them.
 
-use super::change::{Change, Found, Kept, Side};
+use super::change::{Change, Found, Shown, Side};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
 use crate::backup::layout::{Attachment, Attachments, Counts, Label, Metadata, RelPath};
@@ -163,7 +163,7 @@ impl Backups {
     }
 
     /// Backs one contact up. Returns the folder and the bytes of its files.
-    async fn contact(&self, side: &Side, kept: &Kept, at: DateTime<Utc>) -> Result<(PathBuf, u64), Trouble> {
+    async fn contact(&self, side: &Side, kept: &Shown, at: DateTime<Utc>) -> Result<(PathBuf, u64), Trouble> {
         self.room_for(side.tickets << 20)?;
         let email = kept.contact.read.email.as_deref().unwrap_or_default();
         let label = Label { email, display_id: &side.display_id, at };

@@ -57,7 +57,7 @@ pub struct Side {
 
 impl Side {
     /// What a row and DevRev say of a contact.
-    pub fn of(row: &Contact, kept: &Kept) -> Self {
+    pub fn of(row: &Contact, kept: &Shown) -> Self {
         let contact = &kept.contact.read;
         Self {
             row: row.clone(),
@@ -76,16 +76,16 @@ impl Side {
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Of the primary.
-    pub primary: Kept,
+    pub primary: Shown,
     /// Of the secondary.
-    pub secondary: Kept,
+    pub secondary: Shown,
     /// When.
     pub read_at: ReadAt,
 }
 
 /// What was read of one contact.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct Shown {
     /// The contact.
     pub contact: Whole<RevUser>,
     /// What hangs on it.

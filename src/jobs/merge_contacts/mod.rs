@@ -9,7 +9,7 @@
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
-//! - [`gather`]: questions of many pairs, put together
+//! - [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
 
 pub mod after;
@@ -18,10 +18,10 @@ pub mod backing_up;
 pub mod belongings;
 pub mod change;
 pub mod decide;
-pub mod gather;
 pub mod look;
 pub mod pair;
 pub mod preview;
+pub mod questions;
 pub mod report;
 pub mod settle;
 
@@ -35,7 +35,7 @@ use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::InDoubt;
 use belongings::Belongings;
-use change::{Change, Found, Kept, Side, Stage, Step};
+use change::{Change, Found, Shown, Side, Stage, Step};
 use pair::{Keep, Pair};
 use preview::Sampler;
 use serde::{Deserialize, Serialize};
@@ -116,7 +116,7 @@ impl MergeContacts {
             let verdict = match decided {
                 Err(outcome) => Verdict::Settled(outcome),
                 Ok((primary, secondary)) => {
-                    let kept = |contact: &crate::devrev::whole::Whole<_>, belongings| Kept {
+                    let kept = |contact: &crate::devrev::whole::Whole<_>, belongings| Shown {
                         contact: contact.clone(),
                         belongings,
                     };

@@ -54,12 +54,12 @@ type Waiting<Q, A> = (Q, oneshot::Sender<Result<A, ApiError>>);
 
 /// Puts questions together.
 #[derive(Debug)]
-pub struct Gather<Q, A> {
+pub struct Questions<Q, A> {
     questions: mpsc::UnboundedSender<Waiting<Q, A>>,
     task: JoinHandle<()>,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> Questions<Q, A> {
     /// At most `most` questions at once are put to `ask`, which answers each of them, in order.
     pub fn new(
         activity: Activity,
@@ -80,7 +80,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     }
 }
 
-impl<Q, A> Drop for Gather<Q, A> {
+impl<Q, A> Drop for Questions<Q, A> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -132,10 +132,10 @@ mod tests {
     use super::*;
     use std::sync::{Mutex, PoisonError};
 
-    fn sums(activity: &Activity, most: usize) -> (Arc<Gather<u32, usize>>, Arc<Mutex<Vec<usize>>>) {
+    fn sums(activity: &Activity, most: usize) -> (Arc<Questions<u32, usize>>, Arc<Mutex<Vec<usize>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let sizes = Arc::clone(&asked);
-        let gather = Gather::new(activity.clone(), most, move |questions: Vec<u32>| {
+        let gather = Questions::new(activity.clone(), most, move |questions: Vec<u32>| {
             sizes.lock().unwrap_or_else(PoisonError::into_inner).push(questions.len());
             let answers = questions.iter().map(|question| *question as usize * 2).collect();
             Box::pin(async { Ok(answers) })
