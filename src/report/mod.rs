@@ -3,13 +3,15 @@
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log on standard error
 //! - [`progress`]: while a run goes on
-//! - [`results`]: the result files
+//! - [`results`]: the result files; [`review`]: the rows that people must look at
 //! - [`summary`]: the end of a run
 //! - [`validation`]: what `validate` found
 
+mod beside;
 pub mod logging;
 pub mod progress;
 pub mod results;
+pub mod review;
 pub mod summary;
 pub mod terminal;
 pub mod validation;
