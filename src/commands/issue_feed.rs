@@ -1,40 +1,27 @@
 //! Rows of issues as the engine's tasks: judged, without those that have a result already.
 
-use super::preflight::{Preflight, source_failure, unchanged};
+use super::feed::{self, RowFeed, invalid, number};
+use super::preflight::{Preflight, header_failure};
 use crate::devrev::ids::{Id, Names};
 use crate::engine::job::Task;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::Item;
 use crate::jobs::duplicates::{Duplicate, Verdict, Verdicts};
 use crate::jobs::rules::Column;
-use crate::jobs::rules::finding::{Finding, Rule, Severity};
+use crate::jobs::rules::finding::Rule;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::row::{Place, Row};
-use crate::source::csv::Rows;
-use crate::source::{Input, Stamp};
+use crate::source::Input;
 use crate::stop::Stop;
 use std::iter::Peekable;
-use std::path::PathBuf;
-
-/// How often the file is looked at for changes, in rows. After its last row it is looked at again.
-const LOOK_EVERY: u64 = 50;
 
 /// The tasks of one run.
 pub struct IssueFeed {
-    rows: Rows,
+    rows: RowFeed,
     columns: IssueColumns,
     duplicates: Peekable<Verdicts>,
-    limit: u64,
-    /// What earlier processes of the run have settled or left in doubt.
-    replay: Replay,
-    retry_failed: bool,
-    /// Ends the passing over of rows that have a result, of which there may be millions.
-    stop: Stop,
-    path: PathBuf,
-    stamp: Stamp,
-    ended: bool,
 }
 
 impl IssueFeed {
@@ -47,25 +34,9 @@ impl IssueFeed {
         retry_failed: bool,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let file = input.open().map_err(|error| source_failure(&error))?;
-        let columns = IssueColumns::find(file.header())
-            .map_err(|error| Failure::new(Exit::InvalidInput, error.to_string()))?;
-        Ok(Self {
-            rows: file.rows(),
-            columns,
-            duplicates: preflight.duplicates.peekable(),
-            limit: limit.unwrap_or(u64::MAX),
-            replay,
-            retry_failed,
-            stop,
-            path: input.path().to_owned(),
-            stamp: preflight.stamp,
-            ended: false,
-        })
-    }
-
-    fn settled(&self, row: u64) -> bool {
-        self.replay.settled.contains(row) && !(self.retry_failed && self.replay.failed.contains(row))
+        let rows = RowFeed::open(input, preflight.stamp, limit, replay, retry_failed, stop)?;
+        let columns = IssueColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
+        Ok(Self { rows, columns, duplicates: preflight.duplicates.peekable() })
     }
 
     /// The verdict about this row, if it is about the same issue as another.
@@ -91,12 +62,6 @@ impl IssueFeed {
         }
     }
 
-    /// Ends the feed; says so if it ends because the file was changed.
-    fn end(&mut self) -> Option<Failure> {
-        self.ended = true;
-        unchanged(&self.path, &self.stamp).err()
-    }
-
     fn task(&mut self, row: &Row) -> Result<Task<Item>, Failure> {
         let mut findings = Vec::new();
         let judged = self.columns.judge(row, &mut |finding| findings.push(finding));
@@ -110,7 +75,7 @@ impl IssueFeed {
         } else {
             self.item(row, judged.identity.map_or(0, |id| id.key))
         };
-        let in_doubt = self.replay.unknown.remove(&row.number);
+        let in_doubt = self.rows.in_doubt(row.number);
         Ok(Task { rows: row.number.into(), key, item, in_doubt })
     }
 
@@ -132,61 +97,24 @@ impl Iterator for IssueFeed {
     type Item = Result<Task<Item>, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
-            let row = match self.rows.next() {
-                Some(Ok(Ok(row))) => Ok(row),
-                Some(Ok(Err(bad))) => Err(bad),
-                None => return self.end().map(Err),
-                Some(Err(error)) => return Some(Err(self.end().unwrap_or_else(|| source_failure(&error)))),
+        loop {
+            let row = match self.rows.next()? {
+                Ok(row) => row,
+                Err(failure) => return Some(Err(failure)),
             };
-            let number = row.as_ref().map_or_else(|bad| bad.row.number, |row| row.number);
-            if number > self.limit {
-                return self.end().map(Err);
-            }
-            if number % LOOK_EVERY == 1 && self.stop.is_set() {
-                self.ended = true;
-                return None;
-            }
-            if number % LOOK_EVERY == 1
-                && let Err(failure) = unchanged(&self.path, &self.stamp)
-            {
-                self.ended = true;
-                return Some(Err(failure));
-            }
-            if self.settled(number) {
+            if self.rows.settled(number(&row)) {
                 continue;
             }
             return Some(match row {
                 Ok(row) => self.task(&row),
-                Err(bad) => Ok(Task {
-                    rows: number.into(),
-                    key: format!("row {number}"),
-                    item: Err(invalid(&[Finding::of_problem(&bad.row, &bad.problem)])),
-                    in_doubt: None,
-                }),
+                Err(bad) => Ok(feed::bad(&bad)),
             });
         }
-        None
     }
 }
 
 fn id<T: Names>(column: Column, row: &Row) -> Result<Id<T>, Outcome> {
     Id::parse(column.text(row)).map_err(|error| Outcome::of(State::Failed, "id-shape", error.to_string()))
-}
-
-/// The outcome of a row that is wrong: its first rule as the reason, all of them in words.
-fn invalid(findings: &[Finding]) -> Outcome {
-    let wrong = || findings.iter().filter(|finding| finding.rule.severity() == Severity::Error);
-    let words: Vec<_> = wrong()
-        .map(|finding| match &finding.column {
-            Some(column) => format!("{column} `{}`: {}", finding.value, finding.message),
-            None => finding.message.clone(),
-        })
-        .collect();
-    let line = findings.first().and_then(|finding| finding.line);
-    let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-    let reason = wrong().next().map_or("invalid", |finding| finding.rule.name());
-    Outcome::of(State::Failed, reason, format!("{line}{}", words.join("; ")))
 }
 
 fn duplicated(duplicate: Duplicate) -> Outcome {

@@ -3,7 +3,7 @@
 //!
 //! - [`backfill_groups`] and [`resume`] begin and go on with a run; [`session`] is that run
 //! - [`finish`]: how every run ends, whatever happened
-//! - [`preflight`], [`issue_feed`]: from an input to the engine's tasks
+//! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: whether backups are whole
@@ -13,6 +13,8 @@ pub mod backfill_groups;
 pub mod backups;
 pub mod confirm;
 pub mod connect;
+pub mod contact_feed;
+pub mod feed;
 pub mod finish;
 pub mod issue_feed;
 pub mod online;

@@ -3,9 +3,13 @@
 
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicates, Verdicts};
+use crate::jobs::merge_contacts::gather::{Gather, Scope};
+use crate::jobs::merge_contacts::pairing::Pairing;
 use crate::jobs::rules::Prefixes;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::row::{Place, Row};
+use crate::source::csv::CsvFile;
+use crate::source::header::ColumnError;
 use crate::source::{Fingerprint, Input, SourceError, Stamp};
 use ::csv::ByteRecord;
 use std::io;
@@ -24,27 +28,51 @@ pub struct Preflight {
     pub duplicates: Verdicts,
 }
 
+/// The same for an input of contacts.
+#[derive(Debug)]
+pub struct ContactPreflight {
+    /// The input's content.
+    pub fingerprint: Fingerprint,
+    /// By which a change under the run is noticed.
+    pub stamp: Stamp,
+    /// Which contacts are pairs.
+    pub pairing: Pairing,
+}
+
 /// Looks at an input of issues. Blocks: two passes over the file, on two threads.
 ///
 /// Fails with [`Exit::InvalidInput`] when the header or the format is such that rows cannot be told.
 pub fn look(input: &Input) -> Result<Preflight, Failure> {
-    let stamp = Stamp::of(input.path()).map_err(|error| unreadable(input, &error))?;
-    let (fingerprint, scanned) = std::thread::scope(|scope| {
-        let hashed = scope.spawn(|| input.fingerprint());
-        let scanned = scan(input);
-        (hashed.join(), scanned)
-    });
-    let (rows, duplicates) = scanned?;
-    let fingerprint = fingerprint
-        .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the input could not be hashed"))?
-        .map_err(|error| source_failure(&error))?;
+    let (fingerprint, stamp, (rows, duplicates)) = fingerprinted(input, duplicates)?;
     Ok(Preflight { fingerprint, stamp, rows, duplicates })
 }
 
-fn scan(input: &Input) -> Result<(u64, Verdicts), Failure> {
-    let mut file = input.open().map_err(|error| source_failure(&error))?;
-    let columns = IssueColumns::find(file.header())
-        .map_err(|error| Failure::new(Exit::InvalidInput, format!("{error}; correct the header")))?;
+/// Looks at an input of contacts and pairs them: otherwise as [`look`] does.
+pub fn look_at_contacts(input: &Input, scope: Scope) -> Result<ContactPreflight, Failure> {
+    let (fingerprint, stamp, pairing) = fingerprinted(input, |file| pairing(file, scope))?;
+    Ok(ContactPreflight { fingerprint, stamp, pairing })
+}
+
+/// Scans an input while another thread takes its fingerprint.
+fn fingerprinted<T>(
+    input: &Input,
+    scan: impl FnOnce(CsvFile) -> Result<T, Failure>,
+) -> Result<(Fingerprint, Stamp, T), Failure> {
+    let stamp = Stamp::of(input.path()).map_err(|error| unreadable(input, &error))?;
+    let (fingerprint, scanned) = std::thread::scope(|scope| {
+        let hashed = scope.spawn(|| input.fingerprint());
+        let scanned = input.open().map_err(|error| source_failure(&error)).and_then(scan);
+        (hashed.join(), scanned)
+    });
+    let scanned = scanned?;
+    let fingerprint = fingerprint
+        .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the input could not be hashed"))?
+        .map_err(|error| source_failure(&error))?;
+    Ok((fingerprint, stamp, scanned))
+}
+
+fn duplicates(file: CsvFile) -> Result<(u64, Verdicts), Failure> {
+    let columns = IssueColumns::find(file.header()).map_err(|error| header_failure(&error))?;
     let scratch = std::env::temp_dir();
     let disk = |error: io::Error| {
         Failure::new(
@@ -53,20 +81,43 @@ fn scan(input: &Input) -> Result<(u64, Verdicts), Failure> {
         )
     };
     let mut duplicates = Duplicates::new(&scratch);
-    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
     let mut prefixes = Prefixes::default();
     let mut rows = 0;
-    while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
+    each_record(file, |row, whole| {
         rows += 1;
-        if read.is_err() {
-            continue;
-        }
-        if let Some(identity) = columns.judge_next(&row, &mut prefixes, &mut |_| ()).identity {
+        if whole && let Some(identity) = columns.judge_next(row, &mut prefixes, &mut |_| ()).identity {
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(identity.key, identity.values, place.pack()).map_err(disk)?;
         }
-    }
+        Ok(())
+    })?;
     Ok((rows, duplicates.finish().map_err(disk)?))
+}
+
+fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
+    let mut contacts = Gather::new(file.header(), scope).map_err(|error| header_failure(&error))?;
+    each_record(file, |row, whole| {
+        contacts.note(row, whole);
+        Ok(())
+    })?;
+    Ok(contacts.finish())
+}
+
+/// Hands over every record and whether it is a row.
+fn each_record(
+    mut file: CsvFile,
+    mut take: impl FnMut(&Row, bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+    while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
+        take(&row, read.is_ok())?;
+    }
+    Ok(())
+}
+
+/// What a header without the needed columns means for a command.
+pub fn header_failure(error: &ColumnError) -> Failure {
+    Failure::new(Exit::InvalidInput, format!("{error}; correct the header"))
 }
 
 fn unreadable(input: &Input, error: &io::Error) -> Failure {

@@ -3,15 +3,17 @@
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log on standard error
 //! - [`progress`]: while a run goes on
-//! - [`results`]: the result files
+//! - [`results`]: the result files; [`review`]: the rows that people must look at
 //! - [`summary`]: the end of a run
 //! - [`backups`]: what `backups verify` found
 //! - [`validation`]: what `validate` found
 
 pub mod backups;
+mod beside;
 pub mod logging;
 pub mod progress;
 pub mod results;
+pub mod review;
 pub mod summary;
 pub mod terminal;
 pub mod validation;

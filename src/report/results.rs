@@ -4,6 +4,7 @@
 //! input. So every row is in exactly one of them, whatever crashed before, and memory stays flat: both
 //! sources are streamed side by side.
 
+use super::beside::{Beside, writer};
 use crate::engine::event::{Settled, Tally};
 use crate::journal::atomic;
 use crate::journal::error::JournalError;
@@ -11,7 +12,7 @@ use crate::journal::ordered::Word;
 use crate::journal::record::{Outcome, State};
 use crate::journal::run_dir::RunDir;
 use crate::source::csv::Rows;
-use ::csv::{ByteRecord, Writer, WriterBuilder};
+use ::csv::Writer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -81,31 +82,13 @@ where
     })
 }
 
-fn writer<'a>(file: &'a mut (dyn Write + 'a)) -> Writer<&'a mut (dyn Write + 'a)> {
-    // The lines are of equal length but for a bad record's.
-    WriterBuilder::new().flexible(true).from_writer(file)
-}
-
 fn fill<W>(mut rows: Rows, words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {
-    let names = rows.header().names().clone();
-    let kept: Vec<usize> = (0..names.len())
-        .filter(|column| {
-            let name = String::from_utf8_lossy(names.get(*column).unwrap_or_default()).trim().to_lowercase();
-            !ADDED.contains(&name.as_str())
-        })
-        .collect();
-    let mut line = ByteRecord::new();
-    for column in &kept {
-        line.push_field(names.get(*column).unwrap_or_default());
-    }
-    for name in ADDED {
-        line.push_field(name.as_bytes());
-    }
+    let mut lines = Beside::new(rows.header(), &ADDED);
     for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
-        file.write_byte_record(&line)?;
+        file.write_byte_record(lines.header())?;
     }
 
     let mut words = words.peekable();
@@ -141,8 +124,12 @@ where
                 State::Failed | State::Unknown => &mut files.failed,
             },
         };
-        record(&mut line, &fields, &kept, names.len(), number, &settled);
-        file.write_byte_record(&line)?;
+        let (reason, attempts) = match &settled {
+            Settled::Planned => (Cow::Borrowed(""), 0),
+            Settled::Outcome(outcome) => (reason(outcome), outcome.attempts),
+        };
+        let added = [&number.to_string(), settled.state(), &reason, &attempts.to_string()];
+        file.write_byte_record(lines.line(&fields, &added))?;
     }
     for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
         file.flush()?;
@@ -172,31 +159,6 @@ fn settled(word: Word) -> (Settled, Option<(String, Box<RawValue>)>) {
             (Settled::Outcome(Outcome::of(State::Unknown, "no-outcome", text)), None)
         }
     }
-}
-
-/// The row's own fields, byte for byte, and what became of it.
-fn record(
-    line: &mut ByteRecord,
-    fields: &ByteRecord,
-    kept: &[usize],
-    width: usize,
-    number: u64,
-    settled: &Settled,
-) {
-    line.clear();
-    // A record with too few or too many fields stays so: made to fit, it would pass for a good one when the
-    // file is given back as input.
-    for field in kept.iter().filter_map(|column| fields.get(*column)).chain(fields.iter().skip(width)) {
-        line.push_field(field);
-    }
-    let (reason, attempts) = match settled {
-        Settled::Planned => (Cow::Borrowed(""), 0),
-        Settled::Outcome(outcome) => (reason(outcome), outcome.attempts),
-    };
-    line.push_field(number.to_string().as_bytes());
-    line.push_field(settled.state().as_bytes());
-    line.push_field(reason.as_bytes());
-    line.push_field(attempts.to_string().as_bytes());
 }
 
 /// The reason's code and its words.

@@ -1,7 +1,7 @@
 //! From a pair and what DevRev shows of it to a merge, or to the reason for none.
 
 use super::look::{Seen, leads_to};
-use super::pair::{Contact, Pair};
+use super::pair::{Contact, Pair, folded};
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
@@ -77,7 +77,7 @@ fn fits(pair: &Pair, row: &Contact, contact: &RevUser) -> Result<(), Outcome> {
         return Err(skipped("not-active", format!("{}: its state is {state}", row.id)));
     }
     let email = contact.email.as_deref().unwrap_or_default().trim();
-    if email.to_lowercase() != pair.email {
+    if folded(email) != pair.email {
         let text = format!("{}: the row says `{}`, DevRev says `{email}`", row.id, row.email);
         return Err(skipped("email-drifted", text));
     }

@@ -3,7 +3,8 @@
 //!
 //! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
 //!
-//! - [`pair`], [`pairing`]: which rows are about two contacts of one person
+//! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] notes them and `groups` sorts
+//!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
@@ -18,10 +19,17 @@ pub mod backing_up;
 pub mod belongings;
 pub mod change;
 pub mod decide;
+pub mod gather;
+mod groups;
+pub mod kept;
 pub mod look;
 pub mod pair;
+pub mod pairing;
+#[cfg(test)]
+mod pairing_tests;
 pub mod preview;
 pub mod questions;
+pub mod reason;
 pub mod report;
 pub mod settle;
 

@@ -1,38 +1,53 @@
-//! Two contacts of one person, as the input names them.
+//! Two contacts of one person.
 
 use crate::devrev::ids::RevUserId;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// A contact, as its row describes it.
+/// What a row says of a contact.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Contact {
-    /// The row's number in the input.
+    /// The row in the input, counted from 1.
     pub row: u64,
-    /// The contact's ID.
+    /// The contact.
     pub id: RevUserId,
-    /// Its e-mail address as it is written, without surrounding space.
+    /// Its e-mail address as it is written, without surrounding white space.
     pub email: String,
-    /// Its external reference.
+    /// Its external reference; may be empty.
     pub external_ref: String,
     /// Its display name; may be empty.
     pub display_name: String,
-    /// Its tickets.
+    /// Its tickets, as the input counts them.
     pub tickets: u64,
 }
 
-/// Two contacts with one e-mail address, of which one is to stay.
+/// Two contacts that are to be one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pair {
-    /// The address in lower case, without surrounding space.
+    /// The e-mail address that they share, as it is compared: see [`folded`].
     pub email: String,
-    /// The contact that stays.
+    /// The contact that is kept.
     pub primary: Contact,
-    /// The contact that becomes part of it.
+    /// The contact that goes into it.
     pub secondary: Contact,
 }
 
-/// Which contact of a pair stays.
+impl Pair {
+    /// Makes a pair of two contacts if they are one by all that can be told from their rows: one address, one
+    /// reference of each [`Source`], no two organisations. Texts are compared here, not hashes of them.
+    pub fn of(primary: Contact, secondary: Contact) -> Option<Self> {
+        let email = folded(&primary.email);
+        let orgs = (organisation(primary.id.as_str()), organisation(secondary.id.as_str()));
+        let sources = (Source::of(&primary.external_ref)?, Source::of(&secondary.external_ref)?);
+        let fits = email == folded(&secondary.email)
+            && sources.0 != sources.1
+            && !matches!(orgs, (Some(one), Some(other)) if one != other)
+            && primary.id != secondary.id;
+        fits.then_some(Self { email, primary, secondary })
+    }
+}
+
+/// Which contact of a pair is kept: `--primary`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
@@ -40,6 +55,13 @@ pub enum Keep {
     Revu,
     /// The one whose external reference begins with `user_`.
     User,
+}
+
+impl Keep {
+    /// Whether this is the contact to keep.
+    pub fn keeps(self, source: Source) -> bool {
+        matches!((self, source), (Self::Revu, Source::Revu) | (Self::User, Source::User))
+    }
 }
 
 impl FromStr for Keep {
@@ -51,5 +73,88 @@ impl FromStr for Keep {
             "user" => Ok(Self::User),
             _ => Err("is not revu or user"),
         }
+    }
+}
+
+/// Where a contact came from, as its external reference begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `REVU-`
+    Revu,
+    /// `user_`
+    User,
+}
+
+impl Source {
+    /// The source of this external reference, if it is one of the two. The case of letters counts.
+    pub fn of(external_ref: &str) -> Option<Self> {
+        if external_ref.starts_with("REVU-") {
+            Some(Self::Revu)
+        } else if external_ref.starts_with("user_") {
+            Some(Self::User)
+        } else {
+            None
+        }
+    }
+}
+
+/// An e-mail address as addresses are compared: without surrounding white space, in Unicode's lower case.
+pub fn folded(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// The partition and organisation that a DON names, such as `dvrv-us-1:devo/X`; a display ID names none.
+pub fn organisation(id: &str) -> Option<&str> {
+    let (_service, rest) = id.strip_prefix("don:")?.split_once(':')?;
+    rest.rsplit_once(':').map(|(organisation, _)| organisation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contact(id: &str, email: &str, external_ref: &str) -> Contact {
+        Contact {
+            row: 1,
+            id: RevUserId::parse(id).unwrap(),
+            email: email.to_owned(),
+            external_ref: external_ref.to_owned(),
+            display_name: String::new(),
+            tickets: 0,
+        }
+    }
+
+    #[test]
+    fn a_pair_is_checked_again() {
+        let don = "don:identity:dvrv-us-1:devo/A:revu/1";
+        for (id, email, external_ref, fits) in [
+            ("REVU-2", " ANN@x.io", "user_1", true),
+            ("don:identity:dvrv-us-1:devo/A:revu/2", "ann@x.io", "user_1", true),
+            ("don:identity:dvrv-us-1:devo/B:revu/2", "ann@x.io", "user_1", false),
+            ("REVU-1", "ann@x.io", "user_1", false),
+            ("REVU-2", "anne@x.io", "user_1", false),
+            ("REVU-2", "ann@x.io", "REVU-9", false),
+            ("REVU-2", "ann@x.io", "USER_1", false),
+        ] {
+            let other = contact(id, email, external_ref);
+            let pair = Pair::of(contact(don, "Ann@x.io", "REVU-1"), other);
+            assert_eq!(pair.is_some(), fits, "{id} {email} {external_ref}");
+            assert!(pair.is_none_or(|pair| pair.email == "ann@x.io"));
+        }
+    }
+
+    #[test]
+    fn which_to_keep_is_written_as_on_the_command_line() {
+        for (keep, text) in [(Keep::Revu, "revu"), (Keep::User, "user")] {
+            assert_eq!(text.parse(), Ok(keep));
+            assert_eq!(serde_json::to_value(keep).unwrap(), text);
+        }
+        assert!("Revu".parse::<Keep>().is_err());
+    }
+
+    #[test]
+    fn only_a_don_names_an_organisation() {
+        assert_eq!(organisation("don:identity:dvrv-us-1:devo/A:revu/1"), Some("dvrv-us-1:devo/A"));
+        assert_eq!(organisation("REVU-1"), None);
     }
 }

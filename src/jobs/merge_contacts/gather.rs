@@ -1,0 +1,168 @@
+//! The pass over the input: what each contact is compared by, in few bytes.
+
+use super::pair::{Keep, Source, folded, organisation};
+use super::pairing::Pairing;
+use crate::devrev::ids::{CONTACT_TYPES, Ref};
+use crate::jobs::rules::Prefixes;
+use crate::jobs::rules::contacts::ContactColumns;
+use crate::row::Row;
+use crate::source::header::{ColumnError, Header};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+/// Addresses that are looked for in a record that is not a row: a limit for garbage.
+const MOST_ADDRESSES: usize = 16;
+
+/// What is to be paired, and how.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// `--primary`
+    pub keep: Keep,
+    /// `--filter-email`: only rows with these addresses are in the run; empty for all rows.
+    pub emails: Vec<String>,
+    /// `--limit`, in pairs: only the rows of the first pairs, by their second rows, are in the run.
+    pub limit: Option<u64>,
+}
+
+/// What a row is compared by: 48 bytes. Texts are there as hashes, with keys of this process, since strangers
+/// choose their addresses and must not be able to choose collisions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Note {
+    /// The address; [`NO_EMAIL`] if there is none.
+    pub(super) email: [u64; 2],
+    /// The contact, in either form of its ID; 0 if the row names none. Two contacts with one hash go to
+    /// review, one in ten million times a million rows: that does no harm.
+    pub(super) contact: u64,
+    pub(super) row: u64,
+    pub(super) tickets: u64,
+    /// The organisation; 0 if the ID names none. Compared again as text when a pair is made.
+    pub(super) organisation: u32,
+    pub(super) kind: Kind,
+    /// Whether the row's address is one of those that are asked for.
+    pub(super) in_filter: bool,
+    /// Whether the contact stands in another row too: known at the end.
+    pub(super) twice: bool,
+}
+
+pub(super) const NO_EMAIL: [u64; 2] = [0, 0];
+
+/// What a row may be part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A contact from one of the two sources.
+    Of(Source),
+    /// A contact whose reference begins otherwise.
+    Other,
+    /// Not a contact that can be worked on.
+    Invalid,
+}
+
+/// Gathers the contacts of an input.
+///
+/// A contact costs 48 bytes here, 32 more while [`Self::finish`] groups them, and 16 from then on: 80 MB at the
+/// most for a million, 16 MB during the run; besides, 40 bytes and 8 a row for each group that people must look
+/// at.
+#[derive(Debug)]
+pub struct Gather {
+    columns: ContactColumns,
+    prefixes: Prefixes,
+    scope: Scope,
+    /// The addresses that are asked for, folded, and whether a row has them.
+    filter: HashMap<String, bool>,
+    hashes: [RandomState; 2],
+    notes: Vec<Note>,
+    rows: u64,
+}
+
+impl Gather {
+    /// Begins with the header. The error names all columns that are missing.
+    pub fn new(header: &Header, scope: Scope) -> Result<Self, ColumnError> {
+        Ok(Self {
+            columns: ContactColumns::find(header)?,
+            prefixes: Prefixes::default(),
+            filter: scope.emails.iter().map(|email| (folded(email), false)).collect(),
+            scope,
+            hashes: [RandomState::new(), RandomState::new()],
+            notes: Vec::new(),
+            rows: 0,
+        })
+    }
+
+    /// Notes the next record; `whole` says whether it is a row, as the reader judges it. Every record of the
+    /// input has to be noted, in order.
+    pub fn note(&mut self, row: &Row, whole: bool) {
+        self.rows += 1;
+        let id = self.columns.id.text(row);
+        let contact = Ref::parse(id, CONTACT_TYPES).map_or(0, |id| self.hash(0, id.tail).max(1));
+        let organisation = organisation(id).map_or(0, |name| truncated(self.hash(1, name)).max(1));
+        let mut note = Note {
+            email: NO_EMAIL,
+            contact,
+            row: self.rows,
+            tickets: 0,
+            organisation,
+            kind: Kind::Invalid,
+            in_filter: self.filter.is_empty(),
+            twice: false,
+        };
+        if !whole {
+            return self.note_bad(row, note);
+        }
+        if let Some(item) = self.columns.judge_next(row, &mut self.prefixes, &mut |_| ()).item {
+            note.kind = Source::of(item.external_ref).map_or(Kind::Other, Kind::Of);
+            note.tickets = item.tickets;
+        }
+        let email = self.columns.email.text(row);
+        // The shape does not matter here: what is wrong in it may be right in another row with other letters.
+        if email.contains('@') {
+            let (key, asked_for) = self.email(email);
+            note.email = key;
+            note.in_filter |= asked_for;
+        }
+        self.notes.push(note);
+    }
+
+    /// Notes a record with too many or too few fields, or worse: its address may stand in any column, and
+    /// whoever has the same one must not be paired as if this record were not there.
+    fn note_bad(&mut self, row: &Row, mut note: Note) {
+        let fields = row.fields.iter().filter_map(|field| std::str::from_utf8(field).ok());
+        let mut keys = Vec::new();
+        for email in fields.filter(|field| field.contains('@')).take(MOST_ADDRESSES) {
+            let (key, asked_for) = self.email(email);
+            keys.push(key);
+            note.in_filter |= asked_for;
+        }
+        if keys.is_empty() {
+            keys.push(NO_EMAIL);
+        }
+        for email in keys {
+            self.notes.push(Note { email, ..note });
+            // One row is not the same contact twice.
+            note.contact = 0;
+        }
+    }
+
+    /// What an address is compared by, and whether it is asked for by name.
+    fn email(&mut self, text: &str) -> ([u64; 2], bool) {
+        let text = folded(text);
+        let asked_for = self.filter.get_mut(&text).map(|seen| *seen = true).is_some();
+        ([self.hash(0, &text).max(1), self.hash(1, &text)], asked_for)
+    }
+
+    fn hash(&self, key: usize, text: &str) -> u64 {
+        self.hashes.get(key).map_or(0, |keyed| keyed.hash_one(text))
+    }
+
+    /// Groups what was noted.
+    pub fn finish(self) -> Pairing {
+        let is_unmatched = |email: &&String| self.filter.get(&folded(email)) == Some(&false);
+        let unmatched = self.scope.emails.iter().filter(is_unmatched).cloned().collect();
+        Pairing::new(self.notes, self.rows, &self.scope, unmatched)
+    }
+}
+
+/// The upper half of a hash.
+#[allow(clippy::cast_possible_truncation, reason = "what is left fits")]
+fn truncated(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
