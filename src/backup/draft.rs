@@ -45,12 +45,12 @@ impl Draft {
     ///
     /// Fails when the file is there already, or when something else than a folder stands where one should.
     pub fn file(&mut self, path: &RelPath) -> Result<FileWriter, BackupError> {
-        self.vouch(&self.folder)?;
+        vouch(&self.folder)?;
         for folder in path.folders() {
             let folder = self.folder.join(folder);
             match files::private_folder().create(&folder) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.vouch(&folder)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => vouch(&folder)?,
                 Err(error) => return Err(BackupError::io("make the folder", &folder)(error)),
             }
             self.folders.insert(folder);
@@ -124,12 +124,6 @@ impl Draft {
         let error = io::Error::new(io::ErrorKind::AlreadyExists, "every name that was tried is taken");
         Err(BackupError::io("give its name to", &self.folder)(error))
     }
-
-    /// Refuses what is not a folder, links to folders included.
-    fn vouch(&self, folder: &Path) -> Result<(), BackupError> {
-        let metadata = folder.symlink_metadata().map_err(BackupError::io("look at", folder))?;
-        if metadata.is_dir() { Ok(()) } else { Err(BackupError::NotAFolder(folder.to_owned())) }
-    }
 }
 
 impl Drop for Draft {
@@ -162,6 +156,12 @@ pub fn clear_partials(root: &Path, run: &str) -> Result<usize, BackupError> {
         }
     }
     Ok(cleared)
+}
+
+/// Refuses what is not a folder, links to folders included.
+fn vouch(folder: &Path) -> Result<(), BackupError> {
+    let metadata = folder.symlink_metadata().map_err(BackupError::io("look at", folder))?;
+    if metadata.is_dir() { Ok(()) } else { Err(BackupError::NotAFolder(folder.to_owned())) }
 }
 
 /// How the folders of a run's drafts begin. Run IDs end in a random part, so that none begins another.

@@ -73,6 +73,18 @@ fn no_file_is_made_twice_and_no_draft_is_begun_twice() {
     assert!(draft.folder.exists());
 }
 
+#[test]
+fn a_file_that_another_hand_was_in_is_not_listed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut draft = Draft::begin(root.path(), RUN, &label()).unwrap();
+    let mut file = draft.file(&RelPath::TICKETS).unwrap();
+    file.write(b"abc").unwrap();
+    fs::OpenOptions::new().write(true).open(file.path()).unwrap().set_len(9).unwrap();
+    let text = file.finish().unwrap_err().to_string();
+    assert!(text.contains("it has 9 bytes, and 3 were written"), "{text}");
+    assert!(!RelPath::TICKETS.below(&draft.folder).exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn nothing_is_written_through_a_link() {

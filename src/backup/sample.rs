@@ -26,12 +26,26 @@ pub(super) struct Sample {
     pub(super) contact: Value,
     pub(super) works: Value,
     pub(super) conversations: Value,
-    /// Folder, object, display ID, entries, attachments with their content.
-    pub(super) timelines:
-        Vec<(&'static str, &'static str, &'static str, Vec<Value>, Vec<(Attachment, &'static str)>)>,
+    pub(super) timelines: Vec<Timeline>,
     pub(super) own: Vec<(Attachment, &'static str)>,
     pub(super) counts: Counts,
     pub(super) expected_tickets: u64,
+}
+
+/// A timeline to be written.
+pub(super) struct Timeline {
+    pub(super) folder: &'static str,
+    pub(super) object: &'static str,
+    pub(super) display_id: &'static str,
+    pub(super) entries: Vec<Value>,
+    /// With their content.
+    pub(super) files: Vec<(Attachment, &'static str)>,
+}
+
+impl Timeline {
+    pub(super) fn new(object: &'static str, display_id: &'static str) -> Self {
+        Self { folder: display_id, object, display_id, entries: Vec::new(), files: Vec::new() }
+    }
 }
 
 pub(super) fn attachment(artifact: &str, file: &str, size: Option<u64>, bytes: u64) -> Attachment {
@@ -50,18 +64,19 @@ impl Default for Sample {
             ]),
             conversations: json!([{"id": "don:c1", "display_id": "CONV-1"}]),
             timelines: vec![
-                (
-                    "TKT-1",
-                    "don:t1",
-                    "TKT-1",
-                    vec![
+                Timeline {
+                    entries: vec![
                         json!({"id": "e1", "body": "hi", "artifacts": [{"id": "A-1"}]}),
                         json!({"id": "e2"}),
                     ],
-                    vec![(first, "abc"), (attachment("A-2", "a~2.txt", None, 2), "de")],
-                ),
-                ("ISS-1", "don:i1", "ISS-1", vec![], vec![]),
-                ("CONV-1", "don:c1", "CONV-1", vec![json!({"id": "e3", "artifacts": null})], vec![]),
+                    files: vec![(first, "abc"), (attachment("A-2", "a~2.txt", None, 2), "de")],
+                    ..Timeline::new("don:t1", "TKT-1")
+                },
+                Timeline::new("don:i1", "ISS-1"),
+                Timeline {
+                    entries: vec![json!({"id": "e3", "artifacts": null})],
+                    ..Timeline::new("don:c1", "CONV-1")
+                },
             ],
             own: vec![(attachment("A-3", "me.png", Some(1), 1), "x")],
             counts: Counts { tickets: 1, works: 2, conversations: 1, entries: 3, attachments: 3, bytes: 6 },
@@ -78,7 +93,7 @@ impl Sample {
         draft.write_json(&RelPath::METADATA, &metadata).unwrap();
         draft.write_json(&RelPath::TICKETS, &json!({"works": self.works})).unwrap();
         draft.write_json(&RelPath::CONVERSATIONS, &json!({"conversations": self.conversations})).unwrap();
-        for (folder, object, display_id, entries, files) in &self.timelines {
+        for Timeline { folder, object, display_id, entries, files } in &self.timelines {
             let mut messages = draft.messages(folder, object, display_id).unwrap();
             for entry in entries {
                 messages.entry(&raw(entry)).unwrap();
@@ -117,9 +132,9 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.symlink_metadata().unwrap().is_dir() {
-            files.extend(files_below(&path))
+            files.extend(files_below(&path));
         } else {
-            files.push(path)
+            files.push(path);
         }
     }
     files.sort();

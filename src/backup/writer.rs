@@ -73,7 +73,14 @@ impl FileWriter {
     fn sync(&mut self) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.flush()?;
-        file.get_ref().sync_all()
+        let file = file.get_ref();
+        // Whoever goes on after a failed write must not get an entry for a file that has a hole.
+        let found = file.metadata()?.len();
+        if found != self.bytes {
+            let text = format!("it has {found} bytes, and {} were written", self.bytes);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        file.sync_all()
     }
 }
 

@@ -85,8 +85,8 @@ impl Found {
         for path in paths {
             if is_partial(&path) {
                 found.partial.push(name(&path));
-            } else if is_backup(&path) {
-                // Links and files with a backup's name too: they are told to be none when they are verified.
+            } else if !path.is_file() && is_backup(&path) {
+                // Not an archive that was made of one; but a link, which is no backup, is told to be none.
                 found.backups.push(path);
             } else {
                 found.ignored.push(name(&path));

@@ -181,7 +181,7 @@ impl Check<'_, '_> {
             }
             match files.remove(file.as_str()) {
                 None => {
-                    self.problems.add(path, format!("has `{file}`, which is not in attachments/ (again)"))
+                    self.problems.add(path, format!("has `{file}`, which is not in attachments/ (again)"));
                 }
                 Some(found) if found != *bytes => {
                     self.problems

@@ -1,6 +1,6 @@
 use super::*;
 use crate::backup::layout::{Attachment, FileEntry, Verification};
-use crate::backup::sample::{Sample, attachment, files_below};
+use crate::backup::sample::{Sample, Timeline, attachment, files_below};
 use serde_json::json;
 use std::fs;
 
@@ -209,10 +209,10 @@ fn everything_that_belongs_to_the_contact_must_be_there() {
     one(&|sample| sample.counts.bytes = 7, "counts 7 bytes of attachments, and there are 6");
     one(&|sample| sample.expected_tickets = 2, "metadata.json: expects 1 tickets, verification.json 2");
     one(&|sample| drop(sample.timelines.pop()), "`don:c1` has no messages.json");
-    one(&|sample| sample.timelines[1].1 = "don:other", "is of `don:other`, which is not in the backup");
-    one(&|sample| sample.timelines[1].1 = "don:t1", "which is not in the backup, or has another");
-    one(&|sample| sample.timelines[1].2 = "ISS-2", "has display ID `ISS-2`");
-    one(&|sample| sample.timelines[1].0 = "ISS-3", "is in the folder of another than `ISS-1`");
+    one(&|sample| sample.timelines[1].object = "don:other", "is of `don:other`, which is not in the backup");
+    one(&|sample| sample.timelines[1].object = "don:t1", "which is not in the backup, or has another");
+    one(&|sample| sample.timelines[1].display_id = "ISS-2", "has display ID `ISS-2`");
+    one(&|sample| sample.timelines[1].folder = "ISS-3", "is in the folder of another than `ISS-1`");
     one(&|sample| drop(sample.own.pop()), "contact/attachments.json: lacks attachment `A-3`");
     one(&|sample| sample.contact = json!({"id": 1}), "metadata.json: is not what it should be");
     one(&|sample| sample.works = json!([{"id": "x"}]), "tickets.json: is not what it should be");
@@ -223,13 +223,13 @@ fn everything_that_belongs_to_the_contact_must_be_there() {
         },
         "tickets.json: has `don:t1` twice",
     );
-    one(&|sample| sample.timelines[2].3.push(json!({"artifacts": ["A-9"]})), "lacks attachment `A-9`");
-    one(&|sample| sample.timelines[2].3.push(json!(7)), "a timeline entry, which is an object");
+    one(&|sample| sample.timelines[2].entries.push(json!({"artifacts": ["A-9"]})), "lacks attachment `A-9`");
+    one(&|sample| sample.timelines[2].entries.push(json!(7)), "a timeline entry, which is an object");
 }
 
 #[test]
 fn an_index_is_held_against_its_files() {
-    let change = |change: fn(&mut Attachment)| wrong(|sample| change(&mut sample.timelines[0].4[0].0));
+    let change = |change: fn(&mut Attachment)| wrong(|sample| change(&mut sample.timelines[0].files[0].0));
     let artifact = change(|attachment| attachment.artifact = "A-9".into());
     assert_eq!(artifact, ["conversations/TKT-1/messages.json: lacks attachment `A-1`"]);
     let size = change(|attachment| attachment.size = Some(4));
@@ -246,8 +246,8 @@ fn an_index_is_held_against_its_files() {
     // A second work's file of the same name is not taken for this one's.
     let strayed = wrong(|sample| {
         let file = (attachment("A-1", "b.txt", None, 3), "abc");
-        sample.timelines[1].4.push(file);
-        sample.timelines[0].4.remove(0);
+        sample.timelines[1].files.push(file);
+        sample.timelines[0].files.remove(0);
     });
     assert_eq!(strayed, ["conversations/TKT-1/messages.json: lacks attachment `A-1`"]);
 }
@@ -259,9 +259,9 @@ fn two_objects_whose_names_collide_have_two_folders() {
             json!([{"id": "don:c1", "display_id": "conv/1"}, {"id": "don:c2", "display_id": "CONV:1"}]);
         let mut names = crate::backup::name::Names::default();
         assert_eq!((names.claim("conv/1"), names.claim("CONV:1")), ("conv_1".into(), "CONV_1~2".into()));
-        sample.timelines[2].0 = "conv_1";
-        sample.timelines[2].2 = "conv/1";
-        sample.timelines.push(("CONV_1~2", "don:c2", "CONV:1", vec![], vec![]));
+        sample.timelines[2].folder = "conv_1";
+        sample.timelines[2].display_id = "conv/1";
+        sample.timelines.push(Timeline { folder: "CONV_1~2", ..Timeline::new("don:c2", "CONV:1") });
         sample.counts.conversations = 2;
     });
     assert!(problems.is_empty(), "{problems:?}");
