@@ -70,6 +70,8 @@ pub enum Command {
     Validate(Validate),
     /// Fill in missing creator groups on issues
     BackfillGroups(BackfillGroups),
+    /// Merge duplicate contacts, each backed up before
+    MergeContacts(MergeContacts),
     /// Go on with a run that was interrupted or stopped
     Resume(Resume),
     /// Look after the backups of merged contacts
@@ -137,6 +139,33 @@ pub struct BackfillGroups {
     pub batch: BatchFlags,
 }
 
+/// `merge-contacts`.
+#[derive(Debug, Args)]
+pub struct MergeContacts {
+    /// The CSV file with the columns of the contact export; `-` reads standard input
+    #[arg(long, value_name = "PATH")]
+    pub csv: PathBuf,
+    /// Take only the first N pairs
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Take only contacts with this e-mail address; may be given several times
+    #[arg(long, value_name = "EMAIL")]
+    pub filter_email: Vec<String>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long, visible_alias = "preview")]
+    pub dry_run: bool,
+    /// Which contact of a pair stays: the one whose external reference begins with REVU- or with user_
+    /// [default: revu]
+    #[arg(long, value_name = "revu|user")]
+    pub primary: Option<String>,
+    /// What a TICKET_COUNT that is not DevRev's count does to a pair [default: fail]
+    #[arg(long, value_name = "fail|warn")]
+    pub on_count_mismatch: Option<String>,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
@@ -149,6 +178,10 @@ pub struct Resume {
     /// Take the failed rows again too
     #[arg(long)]
     pub retry_failed: bool,
+    /// Send merges again of which it is not known that they took, if both contacts are untouched over the whole
+    /// settle time
+    #[arg(long)]
+    pub resend_unproven: bool,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,
@@ -167,6 +200,9 @@ pub struct BatchFlags {
     /// Where the folders of runs are [default: runs]
     #[arg(long, value_name = "DIR")]
     pub runs_dir: Option<String>,
+    /// Where backups of contacts are [default: backups]
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<String>,
     /// Rows in a batch [default: 100]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<String>,
@@ -188,10 +224,10 @@ pub struct BatchFlags {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "The client")]
 pub struct ClientFlags {
-    /// Calls in a period; 0 for no limit but DevRev's own [default: 50]
+    /// Calls in a period; 0 for no limit but DevRev's own [default: 50, for merges 45]
     #[arg(long, value_name = "N")]
     pub rate_limit_calls: Option<String>,
-    /// The period in seconds [default: 10]
+    /// The period in seconds [default: 10, for merges 60]
     #[arg(long, value_name = "SECONDS")]
     pub rate_limit_period: Option<String>,
     /// Tries after the first, for calls that may be repeated [default: 3]

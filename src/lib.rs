@@ -81,8 +81,11 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::BackfillGroups(args) => {
             runtime.block_on(commands::backfill_groups::run(args, global, terminal))
         }
+        Command::MergeContacts(args) => {
+            runtime.block_on(commands::merge_contacts::run(args, global, terminal))
+        }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
-        Command::Backups(args) => runtime.block_on(commands::backups::run(args, global.json)),
+        Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global)),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };
     // A thread that still waits for an answer on standard input must not keep the process.

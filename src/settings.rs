@@ -23,6 +23,15 @@ use url::{Host, Url};
 /// The API of DevRev itself.
 const DEFAULT_BASE_URL: &str = "https://api.devrev.ai";
 
+/// Whose defaults the rate limit has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rates {
+    /// 50 calls in 10 s.
+    Backfill,
+    /// 45 calls in 60 s.
+    Merge,
+}
+
 /// Resolved settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -54,6 +63,12 @@ pub struct Settings {
     pub creator_group_field: String,
     /// `--runs-dir`.
     pub runs_dir: PathBuf,
+    /// `--backup-dir`.
+    pub backup_dir: PathBuf,
+    /// `MERGE_SETTLE_TIMEOUT`: how long a merge that was sent is followed.
+    pub settle_timeout: Duration,
+    /// `MERGE_POLL_DELAY`: before the first look at what became of a merge; later ones learn from it.
+    pub poll_delay: Duration,
     /// `--env-file`: part of the command that goes on with a run.
     pub env_file: Option<PathBuf>,
     /// What was resolved, and from where, without secrets: for `run.json`.
@@ -62,16 +77,17 @@ pub struct Settings {
 
 impl Settings {
     /// Resolves the settings. The error names every value that is wrong.
-    pub fn resolve(global: &Global, batch: &BatchFlags) -> Result<Self, Failure> {
+    pub fn resolve(global: &Global, batch: &BatchFlags, rates: Rates) -> Result<Self, Failure> {
         let environment =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let settings = Self::from_sources(batch, environment, dotenv(global.env_file.as_deref())?)?;
+        let settings = Self::from_sources(batch, rates, environment, dotenv(global.env_file.as_deref())?)?;
         Ok(Self { env_file: global.env_file.clone(), ..settings })
     }
 
     /// Resolves the settings of a command that runs no batch.
     pub fn for_client(global: &Global, client: &ClientFlags) -> Result<Self, Failure> {
-        Self::resolve(global, &BatchFlags { client: client.clone(), ..BatchFlags::default() })
+        let batch = BatchFlags { client: client.clone(), ..BatchFlags::default() };
+        Self::resolve(global, &batch, Rates::Backfill)
     }
 
     /// What is said where a token is needed and there is none.
@@ -83,6 +99,7 @@ impl Settings {
 
     fn from_sources(
         batch: &BatchFlags,
+        rates: Rates,
         environment: impl Fn(&str) -> Option<String>,
         dotenv: DotEnv,
     ) -> Result<Self, Failure> {
@@ -95,13 +112,19 @@ impl Settings {
         let calls = from.number(
             "RATE_LIMIT_CALLS",
             flag("rate-limit-calls", client.rate_limit_calls.as_ref()),
-            50,
+            match rates {
+                Rates::Backfill => 50,
+                Rates::Merge => 45,
+            },
             0..=1_000_000,
         );
         let period = from.seconds(
             "RATE_LIMIT_PERIOD",
             flag("rate-limit-period", client.rate_limit_period.as_ref()),
-            10.0,
+            match rates {
+                Rates::Backfill => 10.0,
+                Rates::Merge => 60.0,
+            },
             0.001..=3600.0,
         );
         let max_retries =
@@ -131,6 +154,9 @@ impl Settings {
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
         let runs_dir = from.text("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
+        let backup_dir = from.text("BACKUP_DIR", flag("backup-dir", batch.backup_dir.as_ref()), "backups");
+        let settle_timeout = from.seconds("MERGE_SETTLE_TIMEOUT", None, 300.0, 0.01..=86_400.0);
+        let poll_delay = from.seconds("MERGE_POLL_DELAY", None, 1.0, 0.001..=60.0);
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {
@@ -165,6 +191,9 @@ impl Settings {
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
             runs_dir: runs_dir.into(),
+            backup_dir: backup_dir.into(),
+            settle_timeout: settle_timeout.ok_or_else(incomplete)?,
+            poll_delay: poll_delay.ok_or_else(incomplete)?,
             env_file: None,
             record,
         })

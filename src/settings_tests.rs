@@ -8,7 +8,7 @@ fn resolve(flags: &BatchFlags, env: &[(&str, &str)], file: &[(&str, &str)]) -> R
     };
     let env = owned(env);
     let dotenv = DotEnv { path: ".env".into(), values: owned(file) };
-    Settings::from_sources(flags, |name| env.get(name).cloned(), dotenv)
+    Settings::from_sources(flags, Rates::Backfill, |name| env.get(name).cloned(), dotenv)
 }
 
 #[test]

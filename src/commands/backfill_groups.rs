@@ -1,29 +1,48 @@
-//! `backfill-groups`: begins a run.
+//! `backfill-groups`: begins a run, and what a run of it has of its own.
 
-use super::confirm::Confirmation;
-use super::connect::SANDBOX;
-use super::options::BackfillOptions;
+use super::begin::{self, New, Rows};
+use super::issue_feed::IssueFeed;
+use super::job::{Job, Start};
 use super::preflight::{self, Preflight};
-use super::session::{GROUP_MAP, Session};
-use super::signals;
 use crate::cli;
+use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
+use crate::jobs::backfill_groups::BackfillGroups;
+use crate::jobs::backfill_groups::apply::GroupWriter;
+use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
+use crate::jobs::backfill_groups::group_map::GroupMap;
+use crate::jobs::backfill_groups::membership::{Cache, Membership};
+use crate::jobs::failing;
 use crate::journal::atomic;
-use crate::journal::lock::RunLock;
-use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
-use crate::journal::writer::Journal;
 use crate::report::terminal::Terminal;
-use crate::settings::Settings;
+use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
-use chrono::Utc;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
-/// The name of the command, in run IDs and `run.json`.
-pub const COMMAND: &str = "backfill-groups";
+/// The name under which a run keeps its copy of `--group-map`.
+const GROUP_MAP: &str = "group-map.csv";
+
+/// The options of a backfill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillOptions {
+    /// `--on-ambiguous`.
+    pub on_ambiguous: OnAmbiguous,
+    /// `--overwrite`.
+    pub overwrite: bool,
+    /// `--limit`: only the first rows.
+    pub limit: Option<u64>,
+    /// `CREATOR_GROUP_FIELD`.
+    pub field: String,
+    /// Whether a `--group-map` was given; its copy is in the run's folder.
+    pub group_map: bool,
+    /// Whether the run is against the sandbox in the same process.
+    pub sandbox: bool,
+}
 
 /// Begins a run and works on it until it ends.
 pub async fn run(
@@ -31,131 +50,102 @@ pub async fn run(
     global: cli::Global,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
-    let settings = Settings::resolve(&global, &args.batch)?;
-    let options = BackfillOptions::typed(&args, &settings)?;
-    let confirmation = Confirmation::needed(!args.dry_run, options.sandbox, args.batch.yes)?;
-    if !options.sandbox && settings.token.is_none() {
-        return Err(Settings::no_token());
-    }
-    let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
-    let stop = Stop::default();
-    signals::listen(&stop, &terminal)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
-
-    let (run, input, preflight) = take_in(&args.csv, &settings.runs_dir, &stop).await?;
-    let lock = RunLock::take(&run)?;
-    if let Some(text) = group_map {
-        let path = run.path().join(GROUP_MAP);
-        atomic::replace(&path, |file| file.write_all(&text)).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
-        })?;
-    }
-    let manifest = manifest(&run, &settings, &options, args.dry_run, &input, &preflight);
-    // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
-    let journal = Journal::create(&run)?;
-    manifest.write(&run)?;
-    let session = Session {
-        settings,
-        options,
-        run,
-        lock,
-        manifest,
-        input,
-        preflight: Some(preflight),
-        replay: Replay::default(),
-        journal,
-        retry_failed: false,
-        confirmation,
-        stop,
-        terminal,
-        quiet: global.quiet,
-        json: global.json,
+    let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
+    let on_ambiguous = super::choice("on-ambiguous", args.on_ambiguous.as_deref(), OnAmbiguous::Skip)?;
+    let options = BackfillOptions {
+        on_ambiguous,
+        overwrite: args.overwrite,
+        limit: args.limit,
+        field: settings.creator_group_field.clone(),
+        group_map: args.group_map.is_some(),
+        sandbox: args.batch.sandbox,
     };
-    session.run().await
+    let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
+    let new =
+        New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
+    begin::run(options, new, Rows::Csv(&args.csv), |run| keep_group_map(run, group_map)).await
 }
 
-/// Reads the file that `--group-map` names, to keep a copy: `resume` goes by what the run began with.
+/// Reads the file that `--group-map` names.
 fn read_group_map(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path)
         .map_err(|error| Failure::new(Exit::Usage, format!("--group-map {}: {error}", path.display())))
 }
 
-/// Makes the run's folder and looks at the input. Standard input is kept in the folder.
-///
-/// Input that cannot be used leaves no folder behind: nothing was sent.
-async fn take_in(csv: &Path, runs_dir: &Path, stop: &Stop) -> Result<(RunDir, Input, Preflight), Failure> {
-    if csv != Path::new("-") {
-        // An absolute path: `resume` may be called from elsewhere.
-        let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
-        let (input, preflight) = look(move || Ok(input), stop).await?;
-        return Ok((RunDir::create(runs_dir, COMMAND, Utc::now())?, input, preflight));
+/// Keeps a copy of it: `resume` goes by what the run began with.
+fn keep_group_map(run: &RunDir, text: Option<Vec<u8>>) -> Result<(), Failure> {
+    let Some(text) = text else { return Ok(()) };
+    let path = run.path().join(GROUP_MAP);
+    atomic::replace(&path, |file| file.write_all(&text))
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
+}
+
+impl BackfillOptions {
+    /// Where the group index is kept; a sandbox in this process costs nothing to ask.
+    fn cache(&self, start: &Start<'_, Preflight>) -> Option<Cache> {
+        let org = start.manifest.org.as_ref().map_or("", |org| org.id.as_str());
+        let folder = start.settings.runs_dir.join(".cache");
+        let of = format!("{} {org}", start.target);
+        if self.sandbox { None } else { Cache::new(&folder, of, start.settings.cache_ttl) }
     }
-    let run = RunDir::create(runs_dir, COMMAND, Utc::now())?;
-    let spool = run.input();
-    let copy = move || Input::stdin(&spool).map_err(|error| preflight::source_failure(&error));
-    match look(copy, stop).await {
-        Ok((input, preflight)) => Ok((run, input, preflight)),
-        Err(failure) => {
-            // Nothing was sent, so there is nothing to resume; what cannot be removed does no harm.
-            let _ = std::fs::remove_dir_all(run.path());
-            Err(failure)
+}
+
+impl Job for BackfillOptions {
+    const COMMAND: &'static str = "backfill-groups";
+    type Looked = Preflight;
+    type Planner = BackfillGroups;
+    type Applier = GroupWriter;
+    type Feed = IssueFeed;
+
+    fn in_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    fn look(&self, input: &Input) -> Result<Preflight, Failure> {
+        preflight::look(input)
+    }
+
+    fn total(&self, looked: &Preflight) -> u64 {
+        self.limit.map_or(looked.rows, |limit| limit.min(looked.rows))
+    }
+
+    fn what(&self, _looked: &Preflight) -> String {
+        let more =
+            if self.overwrite { ", and those that have one may get another (--overwrite)" } else { "" };
+        format!("Issues that lack a creator group will get one{more}.")
+    }
+
+    async fn begin(&self, start: &Start<'_, Preflight>) -> Result<(BackfillGroups, GroupWriter), Failure> {
+        let reads = start.client.read_only();
+        if start.terminal.draws() {
+            start.terminal.say("finding out who is in which groups ...");
         }
+        let membership = Membership::load(&reads, self.cache(start).as_ref()).await.map_err(|error| {
+            failing::ends_run(&error).unwrap_or_else(|| {
+                Failure::new(Exit::Stopped, format!("cannot list the groups and their members: {error}"))
+            })
+        })?;
+        let membership = Arc::new(membership);
+        let group_map = if self.group_map {
+            GroupMap::read(&start.run.path().join(GROUP_MAP), &membership)?
+        } else {
+            GroupMap::default()
+        };
+        let (on_ambiguous, overwrite) = (self.on_ambiguous, self.overwrite);
+        let rules = Rules { membership, group_map, on_ambiguous, overwrite };
+        let field = GroupField::named(&self.field);
+        let planner = BackfillGroups::new(reads, field.clone(), rules);
+        Ok((planner, GroupWriter::new(start.client.clone(), field)))
     }
-}
 
-/// Gets at an input and looks at it, on a thread that may block.
-async fn look(
-    input: impl FnOnce() -> Result<Input, Failure> + Send + 'static,
-    stop: &Stop,
-) -> Result<(Input, Preflight), Failure> {
-    let look = tokio::task::spawn_blocking(move || {
-        let input = input()?;
-        let preflight = preflight::look(&input)?;
-        Ok((input, preflight))
-    });
-    match stop.race(look).await {
-        Some(looked) => looked.map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("a defect while reading the input: {error}"))
-        })?,
-        None => Err(signals::interrupted(stop, "interrupted while the input was read; nothing was sent")),
-    }
-}
-
-fn manifest(
-    run: &RunDir,
-    settings: &Settings,
-    options: &BackfillOptions,
-    dry_run: bool,
-    input: &Input,
-    preflight: &Preflight,
-) -> Manifest {
-    let now = Utc::now();
-    let target = if options.sandbox { SANDBOX.to_owned() } else { settings.base_url.to_string() };
-    Manifest {
-        format: FORMAT,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        id: run.id().to_owned(),
-        command: COMMAND.to_owned(),
-        created_at: now,
-        updated_at: now,
-        ended_at: None,
-        settings: json!({ "job": options, "resolved": settings.record }),
-        input: Some(manifest::Input {
-            path: input.path().display().to_string(),
-            bytes: preflight.fingerprint.bytes,
-            sha256: preflight.fingerprint.sha256.clone(),
-            rows: preflight.rows,
-            spooled: input.argument() == Path::new("-"),
-        }),
-        org: None,
-        user: None,
-        base_url: target,
-        environment: settings.environment.clone(),
-        dry_run,
-        counts: std::collections::BTreeMap::new(),
-        state: RunState::Running,
-        exit_code: None,
-        why: None,
-        parent: None,
+    fn feed(
+        &self,
+        input: &Input,
+        looked: Preflight,
+        replay: Replay,
+        retry_failed: bool,
+        stop: Stop,
+    ) -> Result<IssueFeed, Failure> {
+        IssueFeed::new(input, looked, self.limit, replay, retry_failed, stop)
     }
 }

@@ -6,6 +6,7 @@ use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::report::backups::{BackupsReport, Judged};
 use crate::report::terminal::result;
+use crate::settings::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,13 +17,16 @@ const AT_ONCE: usize = 2;
 ///
 /// The outcome is [`Exit::Backup`] when any backup is damaged. Fails when there is nothing to verify
 /// ([`Exit::Usage`]): a check of nothing must not look like success.
-pub async fn run(args: cli::Backups, json: bool) -> Result<Exit, Failure> {
+pub async fn run(args: cli::Backups, global: &cli::Global) -> Result<Exit, Failure> {
     let cli::BackupsCommand::Verify { dir } = args.command;
-    let dir = backup_dir(dir);
+    let dir = match dir {
+        Some(dir) => dir,
+        None => Settings::for_client(global, &cli::ClientFlags::default())?.backup_dir,
+    };
     let report = tokio::task::spawn_blocking(move || look(&dir))
         .await
         .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))??;
-    let text = if json {
+    let text = if global.json {
         serde_json::to_string(&report).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
     } else {
         report.text()
@@ -30,12 +34,6 @@ pub async fn run(args: cli::Backups, json: bool) -> Result<Exit, Failure> {
     let unwritten = |error| Failure::new(Exit::Unexpected, format!("cannot write the report: {error}"));
     result(&text).map_err(unwritten)?;
     Ok(if report.damaged > 0 { Exit::Backup } else { Exit::Ok })
-}
-
-/// Where backups are: as typed, as set, or by default.
-fn backup_dir(typed: Option<PathBuf>) -> PathBuf {
-    let set = || std::env::var_os("BACKUP_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
-    typed.or_else(set).unwrap_or_else(|| PathBuf::from("backups"))
 }
 
 /// Verifies one backup, or all in a folder.

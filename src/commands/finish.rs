@@ -1,5 +1,6 @@
 //! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
 
+use super::job::Job;
 use super::preflight::unchanged;
 use super::session::Session;
 use crate::devrev::client::Client;
@@ -9,14 +10,16 @@ use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
 use crate::journal::manifest::RunState;
-use crate::journal::ordered::Words;
+use crate::journal::ordered::{Word, Words};
 use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
 use crate::report::results;
 use crate::report::summary::Summary;
 use crate::report::terminal::result;
 use crate::source::Stamp;
 use crate::stop::Cause;
 use chrono::Utc;
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// What this process did, in numbers.
@@ -41,8 +44,8 @@ impl Figures {
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
 ///
 /// `stamp` is the input's at the beginning: from another input no result files are made.
-pub async fn run(
-    mut session: Session,
+pub async fn run<J: Job>(
+    mut session: Session<J>,
     how: How,
     stamp: Option<Stamp>,
     total: u64,
@@ -67,7 +70,7 @@ pub async fn run(
         counted(&session)
     });
     let open = total.saturating_sub(tally.total());
-    let (state, exit, why) = ending(&how, &tally, open);
+    let (state, exit, why) = ending(&how, &tally, open, &session.job);
     let summary = Summary {
         run: session.run.id().to_owned(),
         folder: session.run.path().display().to_string(),
@@ -98,12 +101,8 @@ pub async fn run(
     if let Err(error) = manifest.write(&session.run) {
         troubles.push(error.to_string());
     }
-    let report = atomic::replace(&session.run.report(), |file| {
-        serde_json::to_writer_pretty(&mut *file, &summary)?;
-        file.write_all(b"\n")
-    });
-    if let Err(error) = report {
-        troubles.push(format!("cannot write {}: {error}", session.run.report().display()));
+    if let Err(trouble) = write_report::<J>(&session.run, &summary).await {
+        troubles.push(trouble);
     }
     for trouble in &troubles {
         session.terminal.say(&format!("warning: {trouble}"));
@@ -117,8 +116,55 @@ pub async fn run(
     Ok(exit)
 }
 
+/// The member of `report.json` that has what outcomes and plans say of themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Reported(pub &'static str);
+
+/// Writes `report.json`, streaming what the journal says of each row.
+async fn write_report<J: Job>(run: &RunDir, summary: &Summary) -> Result<(), String> {
+    let (run, mut text) = (run.clone(), serde_json::to_string_pretty(summary).unwrap_or_default());
+    let write = move || {
+        let path = run.report();
+        let failed = |error: String| format!("cannot write {}: {error}", path.display());
+        let words = match J::REPORTED {
+            None => None,
+            Some(_) => Some(Words::read(&run).map_err(|error| failed(error.to_string()))?),
+        };
+        let written = atomic::replace(&path, |file| {
+            if let (Some(Reported(name)), Some(words)) = (J::REPORTED, words) {
+                // In the place of the closing brace.
+                text.truncate(text.trim_end().len().saturating_sub(2));
+                write!(file, "{text},\n  \"{name}\": [")?;
+                report_each(file, words)?;
+                file.write_all(b"\n  ]\n}\n")
+            } else {
+                writeln!(file, "{text}")
+            }
+        });
+        written.map_err(|error| failed(error.to_string()))
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Err(format!("a defect: {error}")))
+}
+
+fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
+    let mut first = true;
+    for word in words {
+        let (_, word) = word.map_err(io::Error::other)?;
+        let said = match word {
+            Word::Outcome { outcome, .. } => outcome.report,
+            Word::Planned { change, .. } | Word::Open { change, .. } => change,
+        };
+        if let Some(said) = said {
+            write!(file, "{}\n    {}", if first { "" } else { "," }, said.get())?;
+            first = false;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the result files; counts every row by its last word.
-async fn results(session: &Session) -> Result<Tally, String> {
+async fn results<J: Job>(session: &Session<J>) -> Result<Tally, String> {
     let (run, input, dry_run) = (session.run.clone(), session.input.clone(), session.manifest.dry_run);
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
@@ -131,7 +177,7 @@ async fn results(session: &Session) -> Result<Tally, String> {
 }
 
 /// The rows by state as the journal alone has them.
-fn counted(session: &Session) -> Tally {
+fn counted<J: Job>(session: &Session<J>) -> Tally {
     let mut tally = Tally::default();
     if let Ok(replay) = Replay::read(&session.run) {
         tally.states = replay.counts;
@@ -140,13 +186,15 @@ fn counted(session: &Session) -> Tally {
     tally
 }
 
-fn ending(how: &How, tally: &Tally, open: u64) -> (RunState, Exit, Option<String>) {
+fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Exit, Option<String>) {
     match how {
         How::Finished if open > 0 => {
             let why = format!("a defect: the run came to its end, and {open} rows have no result");
             (RunState::Stopped, Exit::Unexpected, Some(why))
         }
-        How::Finished if tally.errors() > 0 => (RunState::Finished, Exit::SomeFailed, None),
+        How::Finished if tally.errors() > 0 => {
+            (RunState::Finished, job.exit(tally).unwrap_or(Exit::SomeFailed), None)
+        }
         How::Finished => (RunState::Finished, Exit::Ok, None),
         How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
         How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
@@ -164,7 +212,7 @@ fn state_name(state: RunState) -> &'static str {
 }
 
 /// What the operator can do now, as commands where there are such.
-fn next(session: &Session, state: RunState, exit: Exit, tally: &Tally, open: u64) -> Vec<String> {
+fn next<J: Job>(session: &Session<J>, state: RunState, exit: Exit, tally: &Tally, open: u64) -> Vec<String> {
     let mut resume = format!("devrev-batch resume {}", session.run.id());
     let runs_dir = session.settings.runs_dir.as_os_str();
     if runs_dir != "runs" {
@@ -180,7 +228,7 @@ fn next(session: &Session, state: RunState, exit: Exit, tally: &Tally, open: u64
     if session.manifest.dry_run && next.is_empty() {
         next.push(format!("look at {}, then run the same without --dry-run", session.run.plan().display()));
     }
-    if tally.of("failed") > 0 && exit == Exit::SomeFailed {
+    if tally.of("failed") > 0 && matches!(exit, Exit::SomeFailed | Exit::Backup) {
         next.push(format!(
             "look at {}, mend the cause, then {resume} --retry-failed",
             session.run.failed().display()

@@ -1,6 +1,7 @@
 //! The look at an input before a run: its fingerprint, how many rows it has, which rows are about the same
 //! thing, and whether it can be read to its end at all. Nothing is sent before this is over.
 
+use super::job::Looked;
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicates, Verdicts};
 use crate::jobs::merge_contacts::gather::{Gather, Scope};
@@ -37,6 +38,34 @@ pub struct ContactPreflight {
     pub stamp: Stamp,
     /// Which contacts are pairs.
     pub pairing: Pairing,
+}
+
+impl Looked for Preflight {
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl Looked for ContactPreflight {
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn rows(&self) -> u64 {
+        self.pairing.numbers().rows
+    }
 }
 
 /// Looks at an input of issues. Blocks: two passes over the file, on two threads.

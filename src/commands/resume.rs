@@ -1,9 +1,9 @@
 //! `resume`: goes on with a run.
 
-use super::backfill_groups::COMMAND;
+use super::backfill_groups::BackfillOptions;
 use super::confirm::Confirmation;
-use super::options::BackfillOptions;
-use super::preflight::{self, Preflight};
+use super::job::{Job, Looked};
+use super::merge_contacts::MergeOptions;
 use super::session::{self, Session};
 use super::signals;
 use crate::cli;
@@ -16,7 +16,7 @@ use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::terminal::Terminal;
-use crate::settings::Settings;
+use crate::settings::{Rates, Settings};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ use std::path::Path;
 
 /// Goes on with a run until it ends.
 pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
-    let settings = Settings::resolve(&global, &args.batch)?;
+    let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = match &args.run {
         Some(id) => RunDir::open(&settings.runs_dir, id)?,
         None => newest(&settings.runs_dir, args.latest, args.retry_failed)?,
@@ -36,80 +36,106 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
         // They only take up room.
         tracing::warn!("cannot remove what a killed process left in {}: {error}", run.path().display());
     }
-    if manifest.command != COMMAND {
-        let text = format!("run {} is of `{}`, which this version cannot resume", run.id(), manifest.command);
-        return Err(Failure::new(Exit::Usage, text));
+    let resumed = Resumed { args: &args, global: &global, terminal, run, lock, manifest };
+    match resumed.manifest.command.as_str() {
+        BackfillOptions::COMMAND => resumed.go_on::<BackfillOptions>(settings).await,
+        MergeOptions::COMMAND => {
+            let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
+            resumed.go_on::<MergeOptions>(settings).await
+        }
+        command => {
+            let text =
+                format!("run {} is of `{command}`, which this version cannot resume", resumed.run.id());
+            Err(Failure::new(Exit::Usage, text))
+        }
     }
-    let options = options(&manifest, &run)?;
-    same_target(&manifest, &settings, &options, args.batch.sandbox)?;
-    let stop = Stop::default();
-    signals::listen(&stop, &terminal)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+}
 
-    let known = manifest.input.clone().ok_or_else(|| {
-        Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
-    })?;
-    let (input, preflight, replay) = take_up(&run, known.clone(), &stop).await?;
-    if let Some(torn) = &replay.torn {
-        tracing::warn!(
-            "{} bytes at the end of the journal were torn by a crash; they are set aside",
-            torn.bytes
-        );
+/// A run that this process holds.
+struct Resumed<'a> {
+    args: &'a cli::Resume,
+    global: &'a cli::Global,
+    terminal: Terminal,
+    run: RunDir,
+    lock: RunLock,
+    manifest: Manifest,
+}
+
+impl Resumed<'_> {
+    async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+        let Self { args, run, manifest, .. } = self;
+        let job: J = options(&manifest, &run)?;
+        same_target(&manifest, &settings, job.in_sandbox(), args.batch.sandbox)?;
+        let stop = Stop::default();
+        signals::listen(&stop, &self.terminal)
+            .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+
+        let known = manifest.input.clone().ok_or_else(|| {
+            Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
+        })?;
+        let (input, looked, replay) = take_up(&job, &run, known, &stop).await?;
+        if let Some(torn) = &replay.torn {
+            tracing::warn!(
+                "{} bytes at the end of the journal were torn by a crash; they are set aside",
+                torn.bytes
+            );
+        }
+        // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
+        let confirmation = if session::is_idle(&replay, args.retry_failed, job.total(&looked)) {
+            Confirmation::NotNeeded
+        } else if !job.in_sandbox() && settings.token.is_none() {
+            return Err(Settings::no_token());
+        } else {
+            Confirmation::needed(!manifest.dry_run, job.in_sandbox(), args.batch.yes)?
+        };
+        mend(&run, &replay)?;
+        let journal = Journal::resume(&run, &replay)?;
+        let session = Session {
+            settings,
+            job,
+            run,
+            lock: self.lock,
+            manifest,
+            input,
+            looked: Some(looked),
+            replay,
+            journal,
+            retry_failed: args.retry_failed,
+            resend_unproven: args.resend_unproven,
+            confirmation,
+            stop,
+            terminal: self.terminal,
+            quiet: self.global.quiet,
+            json: self.global.json,
+        };
+        session.run().await
     }
-    // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
-    let rows = options.rows_of(known.rows);
-    let confirmation = if session::is_idle(&replay, args.retry_failed, rows) {
-        Confirmation::NotNeeded
-    } else if !options.sandbox && settings.token.is_none() {
-        return Err(Settings::no_token());
-    } else {
-        Confirmation::needed(!manifest.dry_run, options.sandbox, args.batch.yes)?
-    };
-    mend(&run, &replay)?;
-    let journal = Journal::resume(&run, &replay)?;
-    let session = Session {
-        settings,
-        options,
-        run,
-        lock,
-        manifest,
-        input,
-        preflight: Some(preflight),
-        replay,
-        journal,
-        retry_failed: args.retry_failed,
-        confirmation,
-        stop,
-        terminal,
-        quiet: global.quiet,
-        json: global.json,
-    };
-    session.run().await
 }
 
 /// Checks that the input is the one that the run began with, and reads the journal meanwhile.
-async fn take_up(
+async fn take_up<J: Job>(
+    job: &J,
     run: &RunDir,
     known: manifest::Input,
     stop: &Stop,
-) -> Result<(Input, Preflight, Replay), Failure> {
-    let run = run.clone();
+) -> Result<(Input, J::Looked, Replay), Failure> {
+    let (job, run) = (job.clone(), run.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
         let input = if known.spooled { Input::kept(&run.input(), None) } else { Input::file(path) };
         let (replay, looked) = std::thread::scope(|scope| {
             let replay = scope.spawn(|| Replay::read(&run));
-            let looked = preflight::look(&input);
+            let looked = job.look(&input);
             (replay.join(), looked)
         });
         let replay = replay
             .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the journal could not be read"))??;
-        let preflight = looked.map_err(|failure| {
+        let looked = looked.map_err(|failure| {
             let text = format!("run {} cannot go on: its input is not what it was: {failure}", run.id());
             Failure::new(Exit::Changed, text)
         })?;
-        same_input(&known, &preflight.fingerprint, &input, run.id())?;
-        Ok((input, preflight, replay))
+        same_input(&known, looked.fingerprint(), &input, run.id())?;
+        Ok((input, looked, replay))
     });
     match stop.race(read).await {
         Some(read) => read.map_err(|error| {
@@ -136,7 +162,7 @@ fn same_input(known: &manifest::Input, now: &Fingerprint, input: &Input, run: &s
     Err(Failure::new(Exit::Changed, text))
 }
 
-fn options(manifest: &Manifest, run: &RunDir) -> Result<BackfillOptions, Failure> {
+fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
     let job = manifest.settings.get("job").cloned().unwrap_or_default();
     serde_json::from_value(job).map_err(|error| {
         let text = format!(
@@ -151,16 +177,16 @@ fn options(manifest: &Manifest, run: &RunDir) -> Result<BackfillOptions, Failure
 fn same_target(
     manifest: &Manifest,
     settings: &Settings,
-    options: &BackfillOptions,
+    in_sandbox: bool,
     sandbox: bool,
 ) -> Result<(), Failure> {
-    if sandbox && !options.sandbox {
+    if sandbox && !in_sandbox {
         let text =
             format!("run {} is against {}: it cannot go on in a sandbox", manifest.id, manifest.base_url);
         return Err(Failure::new(Exit::Usage, text));
     }
     let now = settings.base_url.to_string();
-    if !options.sandbox && now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/') {
+    if !in_sandbox && now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/') {
         let text = format!(
             "run {} began at {}, and DEVREV_BASE_URL is {now}: set it back, or begin a new run",
             manifest.id, manifest.base_url

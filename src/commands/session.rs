@@ -3,23 +3,14 @@
 use super::confirm::Confirmation;
 use super::connect::Connection;
 use super::finish::{self, Figures};
-use super::issue_feed::IssueFeed;
-use super::options::BackfillOptions;
-use super::preflight::Preflight;
+use super::job::{Job, Looked, Start};
 use crate::devrev::breaker::BreakerState;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::DevUserAnswer;
-use crate::devrev::works::GroupField;
-use crate::engine::job::NoApplier;
+use crate::engine::job::{Applier, NoApplier, Planner};
 use crate::engine::limits::Limits;
 use crate::engine::run::{self, Config, How, Mode};
 use crate::exit::{Exit, Failure};
-use crate::jobs::backfill_groups::BackfillGroups;
-use crate::jobs::backfill_groups::apply::GroupWriter;
-use crate::jobs::backfill_groups::decide::Rules;
-use crate::jobs::backfill_groups::group_map::GroupMap;
-use crate::jobs::backfill_groups::membership::{Cache, Membership};
-use crate::jobs::failing;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::journal::replay::Replay;
@@ -37,16 +28,13 @@ use tokio::sync::mpsc;
 /// How long changes in flight may go on after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The name under which a run keeps its copy of `--group-map`.
-pub const GROUP_MAP: &str = "group-map.csv";
-
 /// A run that this process holds, and all that it needs to go on with it.
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<J: Job> {
     /// The settings of this process.
     pub settings: Settings,
     /// What the job does.
-    pub options: BackfillOptions,
+    pub job: J,
     /// The run's folder.
     pub run: RunDir,
     /// Held until the process ends.
@@ -56,13 +44,15 @@ pub struct Session {
     /// The rows.
     pub input: Input,
     /// What is known of the input.
-    pub preflight: Option<Preflight>,
+    pub looked: Option<J::Looked>,
     /// What earlier processes of this run did.
     pub replay: Replay,
     /// The journal, open for this process's records.
     pub journal: Journal,
     /// Whether failed rows are taken again.
     pub retry_failed: bool,
+    /// Whether merges of which it is not known that they took may be sent again.
+    pub resend_unproven: bool,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
     /// What ends every wait.
@@ -75,18 +65,18 @@ pub struct Session {
     pub json: bool,
 }
 
-impl Session {
+impl<J: Job> Session<J> {
     /// Works on the run until it ends, one way or another; writes the result files and prints the summary.
     pub async fn run(mut self) -> Result<Exit, Failure> {
         let since = Instant::now();
         let scope = Scope {
-            total: self.manifest.input.as_ref().map_or(0, |input| self.options.rows_of(input.rows)),
+            total: self.looked.as_ref().map_or(0, |looked| self.job.total(looked)),
             before: settled_before(&self.replay, self.retry_failed),
         };
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
         let mut figures = Figures::default();
-        let stamp = self.preflight.as_ref().map(|preflight| preflight.stamp);
+        let stamp = self.looked.as_ref().map(Looked::stamp);
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
@@ -102,7 +92,7 @@ impl Session {
         if is_idle(&self.replay, self.retry_failed, scope.total) {
             return Ok(How::Finished);
         }
-        let connection = Connection::open(&self.settings, self.options.sandbox, &self.stop).await?;
+        let connection = Connection::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
         let outcome = self.converse(&connection, scope).await;
         figures.read(&connection.client);
         outcome
@@ -114,62 +104,50 @@ impl Session {
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
         self.same_organisation(&identity, &connection.target)?;
-        self.confirm(scope, &connection.target).await?;
+        let looked = self.looked.take();
+        let looked =
+            looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
+        self.confirm(scope, &looked, &connection.target).await?;
         self.manifest.state = RunState::Running;
         self.manifest.write(&self.run)?;
 
-        let reads = connection.client.read_only();
-        if self.terminal.draws() {
-            self.terminal.say("finding out who is in which groups ...");
-        }
-        let membership = Membership::load(&reads, self.cache(&connection.target).as_ref()).await;
-        let membership = match membership {
-            Ok(membership) => Arc::new(membership),
-            Err(error) => {
-                let failure = failing::ends_run(&error).unwrap_or_else(|| {
-                    Failure::new(Exit::Stopped, format!("cannot list the groups and their members: {error}"))
-                });
-                return self.stop.cause().map(How::Interrupted).ok_or(failure);
-            }
+        let start = Start {
+            client: &connection.client,
+            target: &connection.target,
+            settings: &self.settings,
+            run: &self.run,
+            manifest: &self.manifest,
+            input: &self.input,
+            looked: &looked,
+            resend_unproven: self.resend_unproven,
+            stop: &self.stop,
+            terminal: &self.terminal,
         };
-        let group_map = if self.options.group_map {
-            GroupMap::read(&self.run.path().join(GROUP_MAP), &membership)?
-        } else {
-            GroupMap::default()
+        let (planner, applier) = match self.job.begin(&start).await {
+            Ok(halves) => halves,
+            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
-        let rules = Rules {
-            membership,
-            group_map,
-            on_ambiguous: self.options.on_ambiguous,
-            overwrite: self.options.overwrite,
-        };
-        let field = GroupField::named(&self.options.field);
-        let planner = BackfillGroups::new(reads, field.clone(), rules);
-        let writer = GroupWriter::new(connection.client.clone(), field);
         if self.manifest.dry_run {
-            self.engine(planner, Mode::<NoApplier>::Plan, &connection.client, scope).await
+            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client, scope).await
         } else {
-            self.engine(planner, Mode::Apply(Arc::new(writer)), &connection.client, scope).await
+            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client, scope).await
         }
     }
 
     async fn engine<A>(
         &mut self,
-        planner: BackfillGroups,
+        planner: J::Planner,
         mode: Mode<A>,
+        looked: J::Looked,
         client: &Client,
         scope: Scope,
     ) -> Result<How, Failure>
     where
-        A: crate::engine::job::Applier<crate::jobs::backfill_groups::Change>,
+        A: Applier<<J::Planner as Planner>::Change>,
     {
         let replay = std::mem::take(&mut self.replay);
-        let preflight = self.preflight.take();
-        let preflight =
-            preflight.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        let (limit, stop) = (self.options.limit, self.stop.clone());
-        let feed = IssueFeed::new(&self.input, preflight, limit, replay, self.retry_failed, stop)?;
-        let config = Config {
+        let feed = self.job.feed(&self.input, looked, replay, self.retry_failed, self.stop.clone())?;
+        let mut config = Config {
             batch_size: self.settings.batch_size,
             concurrency: self.settings.concurrency,
             limits: Limits {
@@ -180,6 +158,7 @@ impl Session {
             record_each: false,
             grace: GRACE,
         };
+        self.job.tune(&mut config);
         let (sender, events) = mpsc::channel(1024);
         let live = {
             let client = client.clone();
@@ -217,26 +196,21 @@ impl Session {
         Ok(())
     }
 
-    async fn confirm(&self, scope: Scope, target: &str) -> Result<(), Failure> {
+    async fn confirm(&self, scope: Scope, looked: &J::Looked, target: &str) -> Result<(), Failure> {
         let party = |party: &Option<Party>| {
             party
                 .as_ref()
                 .map_or_else(String::new, |party| party.name.clone().unwrap_or_else(|| party.id.clone()))
         };
         let what = format!(
-            "{} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n\
-             Issues that lack a creator group will get one{}.",
+            "{} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}",
             self.manifest.command,
             self.settings.environment,
             party(&self.manifest.org),
             party(&self.manifest.user),
             scope.total.saturating_sub(scope.before),
             self.input.name(),
-            if self.options.overwrite {
-                ", and those that have one may get another (--overwrite)"
-            } else {
-                ""
-            },
+            self.job.what(looked),
         );
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
         let asked = tokio::task::spawn_blocking(move || confirmation.obtain(&terminal, &what));
@@ -249,14 +223,6 @@ impl Session {
                 "nothing was written: interrupted before it was confirmed",
             )),
         }
-    }
-
-    /// Where the group index is kept; a sandbox in this process costs nothing to ask.
-    fn cache(&self, target: &str) -> Option<Cache> {
-        let org = self.manifest.org.as_ref().map_or("", |org| org.id.as_str());
-        let folder = self.settings.runs_dir.join(".cache");
-        let of = format!("{target} {org}");
-        if self.options.sandbox { None } else { Cache::new(&folder, of, self.settings.cache_ttl) }
     }
 
     /// A run that never began leaves nothing behind, unless an earlier process made it: its folder may hold

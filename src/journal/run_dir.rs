@@ -123,6 +123,8 @@ run_files! {
     skipped => "skipped.csv",
     /// `failed.csv`: rows that failed, fit to be given back as input.
     failed => "failed.csv",
+    /// `review.csv`: rows that a person has to look at.
+    review => "review.csv",
     /// `report.json`: the summary for machines.
     report => "report.json",
     /// `input.csv`: the input as it was read, where it did not come from a file.

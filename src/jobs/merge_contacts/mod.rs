@@ -10,7 +10,7 @@
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
-//! - [`questions`]: questions of many pairs, put together
+//! - [`elsewhere`]: merges of other runs that are in doubt; [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
 
 pub mod after;
@@ -19,6 +19,7 @@ pub mod backing_up;
 pub mod belongings;
 pub mod change;
 pub mod decide;
+pub mod elsewhere;
 pub mod gather;
 mod groups;
 pub mod kept;
@@ -81,7 +82,7 @@ pub struct Rules {
     /// `--on-count-mismatch`.
     pub on_count_mismatch: OnCountMismatch,
     /// Contacts that another run may have merged away, without having seen what became of it: the run.
-    pub elsewhere: HashMap<Key, String>,
+    pub elsewhere: elsewhere::Elsewhere,
     /// Whether to say what each merge would take.
     pub preview: bool,
 }

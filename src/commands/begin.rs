@@ -1,0 +1,188 @@
+//! Begins a run: everything up to the moment from which `resume` can go on with it.
+
+use super::confirm::Confirmation;
+use super::connect::SANDBOX;
+use super::job::{Job, Looked};
+use super::preflight;
+use super::session::Session;
+use super::signals;
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::journal::lock::RunLock;
+use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::journal::writer::Journal;
+use crate::report::terminal::Terminal;
+use crate::settings::Settings;
+use crate::source::Input;
+use crate::stop::Stop;
+use chrono::Utc;
+use serde_json::json;
+use std::path::Path;
+
+/// What is typed for every new run.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// The settings.
+    pub settings: Settings,
+    /// `--dry-run`
+    pub dry_run: bool,
+    /// `--yes`
+    pub yes: bool,
+    /// `--quiet`, `--json`
+    pub global: &'a cli::Global,
+    /// Where progress is shown.
+    pub terminal: Terminal,
+    /// The run that this one takes back.
+    pub parent: Option<String>,
+}
+
+/// Where the rows come from.
+#[derive(Debug)]
+pub enum Rows<'a> {
+    /// A file, or standard input for `-`.
+    Csv(&'a Path),
+    /// Made for the purpose, to be kept in the run's folder.
+    Made(Vec<u8>),
+}
+
+/// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
+pub async fn run<J: Job>(
+    job: J,
+    new: New<'_>,
+    rows: Rows<'_>,
+    prepare: impl FnOnce(&RunDir) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let confirmation = Confirmation::needed(!new.dry_run, job.in_sandbox(), new.yes)?;
+    if !job.in_sandbox() && new.settings.token.is_none() {
+        return Err(Settings::no_token());
+    }
+    let stop = Stop::default();
+    signals::listen(&stop, &new.terminal)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+
+    let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
+    let lock = RunLock::take(&run)?;
+    prepare(&run)?;
+    let manifest = manifest(&job, &run, &new, &input, &looked);
+    // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
+    let journal = Journal::create(&run)?;
+    manifest.write(&run)?;
+    let session = Session {
+        settings: new.settings,
+        job,
+        run,
+        lock,
+        manifest,
+        input,
+        looked: Some(looked),
+        replay: Replay::default(),
+        journal,
+        retry_failed: false,
+        resend_unproven: false,
+        confirmation,
+        stop,
+        terminal: new.terminal,
+        quiet: new.global.quiet,
+        json: new.global.json,
+    };
+    session.run().await
+}
+
+/// Makes the run's folder and looks at the input. What is no file is kept in the folder.
+///
+/// Input that cannot be used leaves no folder behind: nothing was sent.
+async fn take_in<J: Job>(
+    job: &J,
+    rows: Rows<'_>,
+    new: &New<'_>,
+    stop: &Stop,
+) -> Result<(RunDir, Input, J::Looked), Failure> {
+    let settings = &new.settings;
+    let made = match rows {
+        Rows::Csv(csv) if csv != Path::new("-") => {
+            // An absolute path: `resume` may be called from elsewhere.
+            let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
+            let (input, looked) = look(job, move || Ok(input), new, stop).await?;
+            return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+        }
+        Rows::Csv(_) => None,
+        Rows::Made(rows) => Some(rows),
+    };
+    let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
+    let spool = run.input();
+    let copy = move || match made {
+        None => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
+        Some(rows) => {
+            let kept = crate::journal::atomic::replace(&spool, |file| file.write_all(&rows));
+            kept.map_err(|error| {
+                Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", spool.display()))
+            })?;
+            Ok(Input::kept(&spool, None))
+        }
+    };
+    match look(job, copy, new, stop).await {
+        Ok((input, looked)) => Ok((run, input, looked)),
+        Err(failure) => {
+            // Nothing was sent, so there is nothing to resume; what cannot be removed does no harm.
+            let _ = std::fs::remove_dir_all(run.path());
+            Err(failure)
+        }
+    }
+}
+
+/// Gets at an input and looks at it, on a thread that may block.
+async fn look<J: Job>(
+    job: &J,
+    input: impl FnOnce() -> Result<Input, Failure> + Send + 'static,
+    new: &New<'_>,
+    stop: &Stop,
+) -> Result<(Input, J::Looked), Failure> {
+    let (job, settings, dry_run) = (job.clone(), new.settings.clone(), new.dry_run);
+    let look = tokio::task::spawn_blocking(move || {
+        let input = input()?;
+        let looked = job.look(&input)?;
+        job.check(&settings, &looked, dry_run)?;
+        Ok((input, looked))
+    });
+    match stop.race(look).await {
+        Some(looked) => looked.map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("a defect while reading the input: {error}"))
+        })?,
+        None => Err(signals::interrupted(stop, "interrupted while the input was read; nothing was sent")),
+    }
+}
+
+fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked: &J::Looked) -> Manifest {
+    let now = Utc::now();
+    let settings = &new.settings;
+    let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
+    Manifest {
+        format: FORMAT,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        id: run.id().to_owned(),
+        command: J::COMMAND.to_owned(),
+        created_at: now,
+        updated_at: now,
+        ended_at: None,
+        settings: json!({ "job": job, "resolved": settings.record }),
+        input: Some(manifest::Input {
+            path: input.path().display().to_string(),
+            bytes: looked.fingerprint().bytes,
+            sha256: looked.fingerprint().sha256.clone(),
+            rows: looked.rows(),
+            spooled: input.path() == run.input(),
+        }),
+        org: None,
+        user: None,
+        base_url: target,
+        environment: settings.environment.clone(),
+        dry_run: new.dry_run,
+        counts: std::collections::BTreeMap::new(),
+        state: RunState::Running,
+        exit_code: None,
+        why: None,
+        parent: new.parent.clone(),
+    }
+}

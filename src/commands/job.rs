@@ -1,0 +1,111 @@
+//! What a command that runs a batch has of its own: all else is the same for every run.
+
+use super::finish::Reported;
+use crate::devrev::client::Client;
+use crate::engine::event::Tally;
+use crate::engine::job::{Applier, Planner, Task};
+use crate::engine::run::Config;
+use crate::exit::{Exit, Failure};
+use crate::journal::manifest::Manifest;
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::report::terminal::Terminal;
+use crate::settings::Settings;
+use crate::source::{Fingerprint, Input, Stamp};
+use crate::stop::Stop;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::future::Future;
+
+/// What the look at an input has found.
+pub trait Looked: Debug + Send + 'static {
+    /// The input's content.
+    fn fingerprint(&self) -> &Fingerprint;
+    /// By which a change under the run is noticed.
+    fn stamp(&self) -> Stamp;
+    /// Its data records, good and bad.
+    fn rows(&self) -> u64;
+}
+
+/// What is at hand when a run's work begins.
+#[derive(Debug)]
+pub struct Start<'a, L> {
+    /// The client.
+    pub client: &'a Client,
+    /// The base URL, or `sandbox`.
+    pub target: &'a str,
+    /// The settings of this process.
+    pub settings: &'a Settings,
+    /// The run's folder.
+    pub run: &'a RunDir,
+    /// `run.json`.
+    pub manifest: &'a Manifest,
+    /// The rows.
+    pub input: &'a Input,
+    /// What is known of them.
+    pub looked: &'a L,
+    /// `--resend-unproven`
+    pub resend_unproven: bool,
+    /// What ends every wait.
+    pub stop: &'a Stop,
+    /// Where progress is shown.
+    pub terminal: &'a Terminal,
+}
+
+/// A job with its options, which `run.json` keeps so that `resume` does the same.
+pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// The command's name, in run IDs and `run.json`.
+    const COMMAND: &'static str;
+    /// The member of `report.json` that has what the outcomes say of themselves, if they say anything.
+    const REPORTED: Option<Reported> = None;
+    /// What the look at the input finds.
+    type Looked: Looked;
+    /// Reads and decides.
+    type Planner: Planner;
+    /// Makes the changes.
+    type Applier: Applier<<Self::Planner as Planner>::Change>;
+    /// The tasks.
+    type Feed: Iterator<Item = Result<Task<<Self::Planner as Planner>::Item>, Failure>> + Send + 'static;
+
+    /// Whether the run is against the sandbox in the same process.
+    fn in_sandbox(&self) -> bool;
+
+    /// Looks at the input. Blocks.
+    fn look(&self, input: &Input) -> Result<Self::Looked, Failure>;
+
+    /// The rows that the run takes.
+    fn total(&self, looked: &Self::Looked) -> u64;
+
+    /// What will happen, for the question whether it may.
+    fn what(&self, looked: &Self::Looked) -> String;
+
+    /// Checks what has to be so before the operator is asked. Blocks, sends nothing.
+    fn check(&self, _settings: &Settings, _looked: &Self::Looked, _dry_run: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Reads what is needed once, and makes both halves of the job.
+    fn begin(
+        &self,
+        start: &Start<'_, Self::Looked>,
+    ) -> impl Future<Output = Result<(Self::Planner, Self::Applier), Failure>> + Send;
+
+    /// The tasks that are left.
+    fn feed(
+        &self,
+        input: &Input,
+        looked: Self::Looked,
+        replay: Replay,
+        retry_failed: bool,
+        stop: Stop,
+    ) -> Result<Self::Feed, Failure>;
+
+    /// How the engine works, where that is not as the settings say.
+    fn tune(&self, _config: &mut Config) {}
+
+    /// The exit code of a run that came to its end with errors, if it is not the usual one.
+    fn exit(&self, _tally: &Tally) -> Option<Exit> {
+        None
+    }
+}

@@ -1,0 +1,198 @@
+//! `merge-contacts`: begins a run, and what a run of it has of its own.
+
+use super::begin::{self, New, Rows};
+use super::contact_feed::ContactFeed;
+use super::finish::Reported;
+use super::job::{Job, Start};
+use super::preflight::{self, ContactPreflight, source_failure};
+use crate::backup::{draft, space};
+use crate::cli;
+use crate::engine::event::Tally;
+use crate::engine::run::Config;
+use crate::exit::{Exit, Failure};
+use crate::jobs::merge_contacts::apply::{How, Merger};
+use crate::jobs::merge_contacts::gather::Scope;
+use crate::jobs::merge_contacts::pair::Keep;
+use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere};
+use crate::journal::replay::Replay;
+use crate::report::review::write_review;
+use crate::report::terminal::Terminal;
+use crate::settings::{Rates, Settings};
+use crate::source::Input;
+use crate::stop::Stop;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Disk space that a ticket is reckoned with, in bytes.
+const TICKET_BYTES: u64 = 1 << 20;
+/// Pairs that may be under way at once: most of them wait for DevRev.
+const OPEN_PAIRS: usize = 400;
+/// How old a look at both contacts may be when their merge is sent, unless the limit is so low that more time
+/// passes while others are looked at.
+const MAX_AGE: Duration = Duration::from_secs(120);
+/// Calls that may go before a merge after its look.
+const CALLS_BEFORE: u32 = 120;
+
+/// The options of a merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeOptions {
+    /// `--primary`.
+    pub primary: Keep,
+    /// `--filter-email`.
+    pub filter_email: Vec<String>,
+    /// `--limit`: only the first pairs.
+    pub limit: Option<u64>,
+    /// `--on-count-mismatch`.
+    pub on_count_mismatch: OnCountMismatch,
+    /// Where backups are, as an absolute path.
+    pub backup_dir: PathBuf,
+    /// Whether the run is against the sandbox in the same process.
+    pub sandbox: bool,
+}
+
+/// Begins a run and works on it until it ends.
+pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+    let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
+    let options = MergeOptions {
+        primary: super::choice("primary", args.primary.as_deref(), Keep::Revu)?,
+        filter_email: args.filter_email,
+        limit: args.limit,
+        on_count_mismatch: super::choice(
+            "on-count-mismatch",
+            args.on_count_mismatch.as_deref(),
+            OnCountMismatch::Fail,
+        )?,
+        backup_dir: std::path::absolute(&settings.backup_dir).unwrap_or_else(|_| settings.backup_dir.clone()),
+        sandbox: args.batch.sandbox,
+    };
+    let new =
+        New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
+    begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
+}
+
+impl Job for MergeOptions {
+    const COMMAND: &'static str = "merge-contacts";
+    const REPORTED: Option<Reported> = Some(Reported("pairs"));
+    type Looked = ContactPreflight;
+    type Planner = MergeContacts;
+    type Applier = Merger;
+    type Feed = ContactFeed;
+
+    fn in_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    fn look(&self, input: &Input) -> Result<ContactPreflight, Failure> {
+        let (keep, emails, limit) = (self.primary, self.filter_email.clone(), self.limit);
+        let looked = preflight::look_at_contacts(input, Scope { keep, emails, limit })?;
+        let unmatched = looked.pairing.unmatched();
+        if unmatched.is_empty() {
+            return Ok(looked);
+        }
+        let text = format!("--filter-email: {} has no row with {}", input.name(), unmatched.join(", "));
+        Err(Failure::new(Exit::Usage, text))
+    }
+
+    fn total(&self, looked: &ContactPreflight) -> u64 {
+        looked.pairing.numbers().in_scope
+    }
+
+    fn what(&self, looked: &ContactPreflight) -> String {
+        let numbers = looked.pairing.numbers();
+        let kept = match self.primary {
+            Keep::Revu => "REVU-",
+            Keep::User => "user_",
+        };
+        format!(
+            "{} pairs of contacts ({} tickets) will be backed up to {} and merged; the {kept} one of each stays.\n\
+             DevRev cannot take a merge back.",
+            numbers.pairs,
+            numbers.tickets,
+            self.backup_dir.display()
+        )
+    }
+
+    fn check(&self, _settings: &Settings, looked: &ContactPreflight, dry_run: bool) -> Result<(), Failure> {
+        if dry_run {
+            return Ok(());
+        }
+        let wanted = looked.pairing.numbers().tickets.saturating_mul(TICKET_BYTES);
+        let folder = self.backup_dir.display();
+        let left = space::available(&self.backup_dir).map_err(|error| {
+            Failure::new(Exit::Backup, format!("cannot see how much room is left for {folder}: {error}"))
+        })?;
+        if left >= wanted {
+            return Ok(());
+        }
+        let text = format!(
+            "nothing was sent: backups of {} tickets are reckoned with {} MiB, and the disk of {folder} has {} MiB left; make \
+             room, give another --backup-dir, or take fewer pairs with --limit",
+            looked.pairing.numbers().tickets,
+            wanted >> 20,
+            left >> 20
+        );
+        Err(Failure::new(Exit::Backup, text))
+    }
+
+    async fn begin(&self, start: &Start<'_, ContactPreflight>) -> Result<(MergeContacts, Merger), Failure> {
+        let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
+        let path = start.run.review();
+        write_review(&path, rows, &start.looked.pairing).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
+        })?;
+        let elsewhere = if start.manifest.dry_run {
+            elsewhere::Elsewhere::default()
+        } else {
+            if self.backup_dir.is_dir() {
+                draft::clear_partials(&self.backup_dir, start.run.id())?;
+            }
+            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)
+        };
+        let rules = Rules {
+            keep: self.primary,
+            on_count_mismatch: self.on_count_mismatch,
+            elsewhere,
+            preview: start.manifest.dry_run,
+        };
+        let settings = start.settings;
+        let calls = settings.rate.map(|rate| rate.period / rate.calls.get() * CALLS_BEFORE);
+        let how = How {
+            run: start.run.id().to_owned(),
+            backup_dir: self.backup_dir.clone(),
+            concurrency: settings.concurrency,
+            settle_timeout: settings.settle_timeout,
+            poll_delay: settings.poll_delay,
+            max_age: calls.unwrap_or_default().max(MAX_AGE),
+            resend_unproven: start.resend_unproven,
+            any_count: self.on_count_mismatch == OnCountMismatch::Warn,
+        };
+        let planner = MergeContacts::new(start.client.read_only(), rules);
+        Ok((planner, Merger::new(start.client, start.stop, how)?))
+    }
+
+    fn feed(
+        &self,
+        input: &Input,
+        looked: ContactPreflight,
+        replay: Replay,
+        retry_failed: bool,
+        stop: Stop,
+    ) -> Result<ContactFeed, Failure> {
+        ContactFeed::new(input, looked, replay, retry_failed, stop)
+    }
+
+    fn tune(&self, config: &mut Config) {
+        // The job bounds what is done at once by itself: pairs that wait for DevRev must not hold up others.
+        config.concurrency = OPEN_PAIRS.max(config.batch_size) * 2;
+        config.open_batches = config.open_batches.max(OPEN_PAIRS.div_ceil(config.batch_size));
+        config.record_each = true;
+    }
+
+    fn exit(&self, tally: &Tally) -> Option<Exit> {
+        let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
+            reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
+        });
+        (tally.of("done") == 0 && tally.of("unknown") == 0 && for_backups).then_some(Exit::Backup)
+    }
+}
