@@ -13,3 +13,6 @@ pub mod kept;
 pub mod pair;
 pub mod pairing;
 pub mod reason;
+
+#[cfg(test)]
+pub(crate) mod inputs;
