@@ -95,7 +95,7 @@ fn what_is_out_of_the_run_is_passed_over() {
 
 #[test]
 fn records_that_are_no_rows_fail_by_themselves() {
-    let text = csv(&ROWS[..1]) + "REVU-9,x\n" + &csv(&ROWS[7..]).split_once('\n').unwrap().1;
+    let text = csv(&ROWS[..1]) + "REVU-9,x\n" + csv(&ROWS[7..]).split_once('\n').unwrap().1;
     let found: Vec<_> = tasks(&text, ALL, Replay::default(), false).iter().map(short).collect();
     assert_eq!(found, ["2 failed ragged-record", "1+3 REVU-1 <- REVU-8"]);
 }
