@@ -88,7 +88,7 @@ fn a_run_json_that_is_missing_or_not_one() {
         value.to_string()
     };
     let newer = with(|value| {
-        value["format"] = json!(2);
+        value["format"] = json!(3);
         value["tool_version"] = json!("9.9.9");
     });
     let cases = [
@@ -104,7 +104,7 @@ fn a_run_json_that_is_missing_or_not_one() {
         (with(|value| value["id"] = json!("20260101-000000-x-0000")), 6, "this is the folder of"),
         (with(|value| value["settings"]["job"] = json!(3)), 6, "settings.job"),
         (with(|value| value["input"] = json!(null)), 6, "names no input"),
-        (with(|value| value["command"] = json!("merge-contacts")), 2, "merge-contacts"),
+        (with(|value| value["command"] = json!("of-another-version")), 2, "of-another-version"),
         (newer, 2, "a newer devrev-batch (9.9.9) wrote it"),
     ];
     for (text, code, words) in cases {

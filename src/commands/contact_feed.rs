@@ -124,16 +124,12 @@ impl Iterator for ContactFeed {
     type Item = Result<Task<Pair>, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let row = match self.rows.next()? {
-                Ok(row) => row,
-                Err(failure) => return Some(Err(failure)),
-            };
-            match self.take(row) {
-                Ok(None) => {}
-                taken => return taken.transpose(),
+        while let Some(row) = self.rows.next() {
+            if let Some(task) = row.and_then(|row| self.take(row)).transpose() {
+                return Some(task);
             }
         }
+        None
     }
 }
 

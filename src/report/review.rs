@@ -33,3 +33,70 @@ pub fn write_review(path: &Path, mut rows: Rows, pairing: &Pairing) -> io::Resul
     })?;
     Ok(written)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::merge_contacts::gather::Scope;
+    use crate::jobs::merge_contacts::inputs::{ALL, csv, paired};
+    use crate::source::Input;
+
+    fn review(text: &str, scope: &Scope) -> (u64, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, path) = (folder.path().join("in.csv"), folder.path().join("review.csv"));
+        std::fs::write(&input, text).unwrap();
+        let rows = Input::file(&input).open().unwrap().rows();
+        let written = write_review(&path, rows, &paired(text, scope)).unwrap();
+        (written, std::fs::read_to_string(&path).unwrap())
+    }
+
+    const ROWS: [[&str; 4]; 8] = [
+        ["REVU-1", "a@x.io", "user_1", "1"],
+        ["REVU-2", "b@x.io", "\"user_1, \"\"x\"\"\"", " 02"],
+        ["REVU-3", "p@x.io", "user_1", "1"],
+        ["REVU-4", "p@x.io", "REVU-1", "1"],
+        ["REVU-5", "b@x.io,", "user_2", "1"],
+        ["REVU-6", "A@x.io", "user_2", "1"],
+        ["REVU-7", "s@x.io", "user_2", "1"],
+        ["REVU-8", "b@x.io", "REVU-2", "1"],
+    ];
+    const BAD: &str = "invalid-row-in-group: a row that belongs with this one is invalid; see rows";
+    const ALIKE: &str =
+        "\"two-of-a-kind: both EXTERNAL_REFs begin alike; one must begin with REVU-, one with user_; see row";
+
+    #[test]
+    fn rows_to_look_at_stand_there_as_in_the_input() {
+        let text = csv(&ROWS);
+        let lines: Vec<&str> = text.lines().collect();
+        let expected = [
+            format!("{},_row,_group,_reason", lines[0]),
+            format!("{},1,1,{ALIKE} 6\"", lines[1]),
+            format!("{},2,2,\"{BAD} 5, 8\"", lines[2]),
+            format!("{},5,2,\"{BAD} 2, 8\"", lines[5]),
+            format!("{},6,1,{ALIKE} 1\"", lines[6]),
+            format!("{},8,2,\"{BAD} 2, 5\"", lines[8]),
+        ];
+        // A limit does not make it shorter.
+        for limit in [None, Some(0)] {
+            let (written, found) = review(&text, &Scope { limit, ..ALL });
+            assert_eq!(found.lines().collect::<Vec<_>>(), expected);
+            assert_eq!(written, 5);
+        }
+        let (written, found) = review(&text, &Scope { emails: vec!["b@x.io".to_owned()], ..ALL });
+        assert_eq!((written, found.lines().nth(1).unwrap()), (3, &*expected[2].replace(",2,2,", ",2,1,")));
+    }
+
+    #[test]
+    fn a_review_file_may_be_the_next_input() {
+        let (_, found) = review(&csv(&ROWS), &ALL);
+        let (written, again) = review(&found, &ALL);
+        assert_eq!(written, 5);
+        assert_eq!(again.lines().next(), found.lines().next());
+    }
+
+    #[test]
+    fn nothing_to_look_at() {
+        let (written, found) = review(&csv(&ROWS[2..4]), &ALL);
+        assert_eq!((written, found.lines().count()), (0, 1));
+    }
+}

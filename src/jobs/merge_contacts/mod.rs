@@ -22,12 +22,12 @@ pub mod decide;
 pub mod elsewhere;
 pub mod gather;
 mod groups;
+#[cfg(test)]
+pub(crate) mod inputs;
 pub mod kept;
 pub mod look;
 pub mod pair;
 pub mod pairing;
-#[cfg(test)]
-mod pairing_tests;
 pub mod preview;
 pub mod questions;
 pub mod reason;
