@@ -44,13 +44,7 @@ fn data() -> Value {
 }
 
 fn options(data: &Value) -> Options {
-    Options {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        data: Data::from_json(data.to_string().as_bytes()).unwrap(),
-        rate_limit: None,
-        faults: Vec::new(),
-        delay: None,
-    }
+    Options::new(Data::from_json(data.to_string().as_bytes()).unwrap())
 }
 
 /// A sandbox and a client of it.
