@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn the_demonstration_data_is_sound() {
-        assert_eq!(Data::demo().to_string(), "Brightwater Software (DEMO): 40 users, 12 groups, 300 issues");
+        let wanted = "Brightwater Software (DEMO): 40 users, 12 groups, 300 issues, 50 contacts, 232 tickets";
+        assert_eq!(Data::demo().to_string(), wanted);
     }
 
     #[test]
