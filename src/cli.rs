@@ -272,4 +272,10 @@ pub struct Sandbox {
     /// Milliseconds that each answer takes
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub delay: u64,
+    /// Milliseconds until a merge of contacts takes effect [default: as the data says]
+    #[arg(long, value_name = "MS")]
+    pub merge_delay: Option<u64>,
+    /// What a merge makes of the secondary contact [default: as the data says]
+    #[arg(long, value_name = "gone|moved|deleted|identity|never")]
+    pub merge_ends: Option<String>,
 }

@@ -2,7 +2,9 @@
 
 use crate::support::program::Running;
 use crate::support::{Fixture, Org, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// Starts it on any free port; its base URL.
 fn start(fixture: &Fixture, flags: &[&str]) -> (Running, String) {
@@ -50,6 +52,30 @@ fn it_breaks_to_order() {
 }
 
 #[test]
+fn merges_go_as_its_flags_say() {
+    let fixture = Fixture::down(&Org::of(1));
+    let mut data = fixture.org.json();
+    data["contacts"] =
+        json!([{"number": 1, "external_ref": "REVU-1"}, {"number": 2, "external_ref": "user_2"}]);
+    fixture.write("data.json", data.to_string());
+    let flags = ["--data", "data.json", "--merge-delay", "0", "--merge-ends", "moved"];
+    let (_running, url) = start(&fixture, &flags);
+    let call = |path: &str, body: &Value| {
+        let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        let (body, token) = (body.to_string(), "Authorization: Bearer t");
+        write!(stream, "POST /{path} HTTP/1.0\r\n{token}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let merge = json!({"primary_user": "REVU-1", "secondary_user": "REVU-2"});
+    assert!(call("rev-users.merge", &merge).contains(" 200 OK"));
+    let moved = call("rev-users.get", &json!({"id": "REVU-2"}));
+    assert!(moved.contains(" 301 ") && moved.contains("devo/TEST:revu/1"), "{moved}");
+}
+
+#[test]
 fn it_says_for_people_how_to_use_it() {
     let fixture = Fixture::down(&Org::of(1));
     let running = fixture.program(["sandbox", "--listen", "127.0.0.1:0"]).spawn();
@@ -62,9 +88,10 @@ fn bad_flags_are_usage_errors_that_say_what_is_wrong() {
     let fixture = Fixture::new(&Org::of(1));
     fixture.write("bad.json", "{\"organisation\": 3}");
     let taken = fixture.base_url().replace("http://", "");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--fault", "path=works.update"], "--fault: bad fault rule"),
         (&["--fault", "path=works.rename,status=500"], "no endpoint `works.rename`"),
+        (&["--merge-ends", "lost"], "--merge-ends: `lost` is none of gone, moved"),
         (&["--rate-limit", "50"], "--rate-limit: `50` is no rate limit"),
         (&["--data", "none.json"], "none.json"),
         (&["--data", "bad.json"], "bad.json"),

@@ -9,7 +9,6 @@ use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;
 use crate::stop::Stop;
 use secrecy::SecretString;
-use std::net::{Ipv4Addr, SocketAddr};
 use url::Url;
 
 /// How the target is called where there is no base URL to show.
@@ -39,14 +38,8 @@ impl Connection {
     async fn to_sandbox(settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
         let failed =
             |error: String| Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}"));
-        let options = Options {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            data: Data::demo(),
-            rate_limit: None,
-            faults: Vec::new(),
-            delay: None,
-        };
-        let sandbox = Sandbox::start(options).await.map_err(|error| failed(error.to_string()))?;
+        let sandbox =
+            Sandbox::start(Options::new(Data::demo())).await.map_err(|error| failed(error.to_string()))?;
         let url = Url::parse(&sandbox.base_url()).map_err(|error| failed(error.to_string()))?;
         let rate = settings.rate.filter(|_| settings.rate_given);
         let client = client(settings, url, SecretString::from("sandbox"), rate, stop)?;

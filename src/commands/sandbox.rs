@@ -15,12 +15,21 @@ pub async fn run(args: cli::Sandbox, json: bool) -> Result<Exit, Failure> {
     let faults: Result<Vec<_>, _> = args.fault.iter().map(|rule| rule.parse()).collect();
     let faults = faults.map_err(|error: crate::sandbox::FaultError| usage(format!("--fault: {error}")))?;
     let data = args.data.as_deref().map_or_else(|| Ok(Data::demo()), Data::read);
+    let data = data.map_err(|error| usage(error.to_string()))?;
+    let mut merge = data.merge();
+    if let Some(millis) = args.merge_delay {
+        merge.delay = Duration::from_millis(millis);
+    }
+    if let Some(ends) = &args.merge_ends {
+        merge.ends = ends.parse().map_err(|error| usage(format!("--merge-ends: {error}")))?;
+    }
     let options = Options {
         listen: args.listen,
-        data: data.map_err(|error| usage(error.to_string()))?,
         rate_limit,
         faults,
         delay: (args.delay > 0).then(|| Duration::from_millis(args.delay)),
+        merge: Some(merge),
+        ..Options::new(data)
     };
     let sandbox = Sandbox::start(options).await.map_err(|error| usage(error.to_string()))?;
     let url = sandbox.base_url();

@@ -9,11 +9,8 @@ const FIELD: &str = "tnt__creator_group";
 
 async fn sandbox(faults: &[&str]) -> Sandbox {
     let options = Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        data: Data::demo(),
-        rate_limit: None,
         faults: faults.iter().map(|rule| rule.parse().unwrap()).collect(),
-        delay: None,
+        ..Options::new(Data::demo())
     };
     Sandbox::start(options).await.unwrap()
 }

@@ -2,6 +2,7 @@
 
 use super::SandboxError;
 use super::format::File;
+use super::merge::MergeOptions;
 use super::world::World;
 use std::fmt;
 use std::path::Path;
@@ -27,6 +28,11 @@ impl Data {
         Self::from_json(&bytes).map_err(|error| error.in_file(path))
     }
 
+    /// How merges go in this data.
+    pub fn merge(&self) -> MergeOptions {
+        self.0.read().merges.options
+    }
+
     /// Reads data from JSON text.
     pub fn from_json(json: &[u8]) -> Result<Self, SandboxError> {
         let file: File =
@@ -37,11 +43,20 @@ impl Data {
 }
 
 impl fmt::Display for Data {
-    /// What there is: `Brightwater Software (DEMO): 40 users, 12 groups, 300 issues`.
+    /// What there is: `Brightwater Software (DEMO): 40 users, 12 groups, 300 issues`; then contacts and
+    /// tickets, if there are any beside those.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let world = &self.0;
-        let (users, groups, issues) = (world.users.len(), world.groups.len(), world.issues().len());
-        write!(f, "{} ({}): {users} users, {groups} groups, {issues} issues", world.org_name, world.org)
+        let state = world.read();
+        let (users, groups, issues) = (world.listed_users, world.groups.len(), state.issues.len());
+        write!(f, "{} ({}): {users} users, {groups} groups, {issues} issues", world.org_name, world.org)?;
+        let contacts = (world.users.len() + state.contacts.len()).saturating_sub(users);
+        for (count, noun) in [(contacts, "contacts"), (state.tickets.len(), "tickets")] {
+            if count > 0 {
+                write!(f, ", {count} {noun}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -94,7 +109,8 @@ mod tests {
 
     #[test]
     fn the_demonstration_data_is_sound() {
-        assert_eq!(Data::demo().to_string(), "Brightwater Software (DEMO): 40 users, 12 groups, 300 issues");
+        let wanted = "Brightwater Software (DEMO): 40 users, 12 groups, 300 issues, 50 contacts, 232 tickets";
+        assert_eq!(Data::demo().to_string(), wanted);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 pub(super) struct ApiError {
     /// The HTTP status.
     pub(super) status: u16,
+    /// Where the object is now, for a redirection.
+    pub(super) location: Option<String>,
     body: Map<String, Value>,
 }
 
@@ -16,7 +18,7 @@ impl ApiError {
         let mut body = Map::new();
         body.insert("type".to_owned(), kind.into());
         body.insert("message".to_owned(), message.into().into());
-        Self { status, body }
+        Self { status, location: None, body }
     }
 
     /// Adds a member to the body.
@@ -45,6 +47,16 @@ impl ApiError {
         };
         let error = Self::new(status, kind, message);
         if kind == "internal_error" { error.with("reference_id", "sandbox-0001") } else { error }
+    }
+
+    /// The object's ID has changed to this DON.
+    pub(super) fn moved(to: String) -> Self {
+        Self { location: Some(to), ..Self::of_status(301) }
+    }
+
+    /// Another object has what the request wants.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "conflict", message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {

@@ -1,13 +1,14 @@
 //! Faults to order: which calls are broken, and how.
 
 use super::endpoints;
+use super::storage::STORAGE;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A rule that breaks calls, read from text such as `path=works.update,status=503,after=3,count=2`.
 ///
-/// Which calls: `path=` an endpoint's name or `*` (the default), `after=N` spares the first N of them,
+/// Which calls: `path=` an endpoint's name, `storage` (the host of the artifacts) or `*` (the default), `after=N` spares the first N of them,
 /// `count=N` breaks no more than N, `p=0.1` breaks each with that probability (`seed=N` makes another
 /// series of the same chance; a series is always the same). Calls that the rate limit or the check of the
 /// token turns away do not count. Of several rules the first that matches is taken.
@@ -191,7 +192,7 @@ impl Parts {
 
 /// A path that names no endpoint would break nothing, unseen.
 fn path(path: &str) -> Result<String, String> {
-    if path == "*" || endpoints::find(path).is_some() {
+    if path == "*" || path == STORAGE || endpoints::find(path).is_some() {
         Ok(path.to_owned())
     } else {
         Err(format!("`path`: the sandbox has no endpoint `{path}`"))

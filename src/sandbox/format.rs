@@ -7,16 +7,29 @@
 //!   "users": [{"number": 1, "name": "Ana Sousa", "email": "ana@example.com", "kind": "dev_user", "state": "active"}],
 //!   "groups": [{"number": 1, "name": "Billing", "member_type": "dev_user", "members": ["DEVU-1"]}],
 //!   "custom_fields": {"tnt__creator_group": {"type": "id", "allowed": ["group"]}},
-//!   "issues": [{"number": 1, "title": "Invoice shows the wrong total", "created_by": "DEVU-1"}]
+//!   "issues": [{"number": 1, "title": "Invoice shows the wrong total", "created_by": "DEVU-1"}],
+//!   "contacts": [{"number": 7, "display_name": "Eva", "email": "eva@example.com", "external_ref": "user_7"}],
+//!   "tickets": [{"number": 9, "title": "Cannot log in", "created_by": "REVU-7", "artifacts": [1]}],
+//!   "conversations": [{"number": 5, "title": "Hello", "members": ["REVU-7", "DEVU-1"]}],
+//!   "artifacts": [{"number": 1, "name": "screen.png", "size": 2048, "type": "image/png"}],
+//!   "timelines": {"TKT-9": [{"type": "timeline_comment", "created_by": "REVU-7", "body": "Still"}], "CONV-5": {"generated": 250}},
+//!   "merge": {"delay_ms": 300, "ends": "gone", "ref_delay_ms": 0},
+//!   "url_ttl_ms": 600000
 //! }
 //! ```
 //!
 //! An unknown member is an error, and so is a reference to what the file does not hold.
 
-use crate::devrev::ids::{ObjectType, Ref, USER_TYPES};
-use serde::de::{Deserialize, Deserializer, Error as _};
+mod contacts;
+mod refs;
+mod timelines;
+
+pub(super) use contacts::{Artifact, Contact, Conversation, Merge, Ticket};
+pub(super) use refs::{ArtifactRef, GroupRef, Member, ObjectRef, UserRef};
+pub(super) use timelines::{Entry, EntryType, Timeline};
+
+use crate::devrev::ids::ObjectType;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// The whole file.
 #[derive(Debug, serde::Deserialize)]
@@ -41,6 +54,28 @@ pub(super) struct File {
     pub(super) native_fields: Vec<NativeField>,
     #[serde(default)]
     pub(super) issues: Vec<Issue>,
+    /// Contacts, beside the users of kind `rev_user`; a number stands in one of the two lists only.
+    #[serde(default)]
+    pub(super) contacts: Vec<Contact>,
+    #[serde(default)]
+    pub(super) tickets: Vec<Ticket>,
+    #[serde(default)]
+    pub(super) conversations: Vec<Conversation>,
+    #[serde(default)]
+    pub(super) artifacts: Vec<Artifact>,
+    /// By the object (`TKT-9`, `CONV-5`, `ISS-1`, `REVU-7`); an object without one has an empty timeline.
+    #[serde(default)]
+    pub(super) timelines: BTreeMap<ObjectRef, Timeline>,
+    /// How every merge goes.
+    #[serde(default)]
+    pub(super) merge: Merge,
+    /// How long the URL of an artifact is good, in milliseconds: ten minutes unless said.
+    #[serde(default = "url_ttl_ms")]
+    pub(super) url_ttl_ms: u64,
+}
+
+fn url_ttl_ms() -> u64 {
+    600_000
 }
 
 fn creator_group_field() -> String {
@@ -94,7 +129,7 @@ impl UserKind {
 }
 
 /// `user-state` of the API file.
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum UserState {
     #[default]
@@ -164,95 +199,9 @@ pub(super) struct Issue {
     pub(super) created_by: UserRef,
     #[serde(default)]
     pub(super) owned_by: Box<[UserRef]>,
+    /// Its creator, unless said.
+    #[serde(default)]
+    pub(super) reported_by: Option<Box<[UserRef]>>,
     #[serde(default)]
     pub(super) creator_group: Option<GroupRef>,
-}
-
-/// A user, named by kind and number: small, because a million issues hold them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct UserRef {
-    pub(super) kind: UserKind,
-    pub(super) number: u32,
-}
-
-/// A group, named by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct GroupRef(pub(super) u32);
-
-/// A member of a group.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Member {
-    User(UserRef),
-    Group(GroupRef),
-}
-
-impl UserRef {
-    /// The user that an ID names; `None` for an ID of another type of object.
-    pub(super) fn of(id: Ref<'_>) -> Option<Self> {
-        let kind = match id.object {
-            ObjectType::DevUser => UserKind::DevUser,
-            ObjectType::RevUser => UserKind::RevUser,
-            ObjectType::ServiceAccount => UserKind::ServiceAccount,
-            ObjectType::SysUser => UserKind::SysUser,
-            _ => return None,
-        };
-        Some(Self { kind, number: small_number(id)? })
-    }
-}
-
-impl GroupRef {
-    /// The group that an ID names; `None` for an ID of another type of object.
-    pub(super) fn of(id: Ref<'_>) -> Option<Self> {
-        (id.object == ObjectType::Group).then(|| small_number(id).map(Self))?
-    }
-}
-
-/// The number at the end of an ID. `07` is not 7: DevRev's own IDs have no leading zeros.
-fn small_number(id: Ref<'_>) -> Option<u32> {
-    if id.tail.starts_with('0') { None } else { id.tail.parse().ok() }
-}
-
-impl fmt::Display for UserRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.kind.object().display_prefix(), self.number)
-    }
-}
-
-impl fmt::Display for GroupRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GROUP-{}", self.0)
-    }
-}
-
-/// Reads a display ID or a DON of one of these types.
-fn reference<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    wanted: &[ObjectType],
-    make: impl FnOnce(Ref<'_>) -> Option<T>,
-) -> Result<T, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    let id = Ref::parse(&text, wanted).map_err(D::Error::custom)?;
-    make(id).ok_or_else(|| D::Error::custom(format!("`{text}` does not end in a number of this data")))
-}
-
-impl<'de> Deserialize<'de> for UserRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        reference(deserializer, USER_TYPES, Self::of)
-    }
-}
-
-impl<'de> Deserialize<'de> for GroupRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        reference(deserializer, &[ObjectType::Group], Self::of)
-    }
-}
-
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut wanted = USER_TYPES.to_vec();
-        wanted.push(ObjectType::Group);
-        reference(deserializer, &wanted, |id| {
-            UserRef::of(id).map(Self::User).or_else(|| GroupRef::of(id).map(Self::Group))
-        })
-    }
 }

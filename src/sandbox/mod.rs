@@ -2,39 +2,51 @@
 //!
 //! It holds requests against the tables of DevRev's API file and refuses what does not fit, so a client
 //! that it accepts has a chance with the real one. What it does not imitate it refuses too, and says so.
-//! Beside the API it has control endpoints for tests (see `control.rs`): `GET /_sandbox/stats`,
-//! `GET /_sandbox/issues` and `POST /_sandbox/issues/ISS-1`.
+//! Beside the API it has control endpoints for tests (see `control.rs`), and a second port that plays the host
+//! of the artifacts (see `storage.rs`).
 //!
 //! A request's way: `connection` -> `server` (limit, token, fault) -> `check` against `schema` ->
-//! `endpoints` -> `world`.
+//! `endpoints` -> `world` (what stays) and `state` (what changes).
 
+mod artifacts;
 mod check;
 mod clock;
 mod connection;
+mod contacts;
+mod content;
 mod control;
+mod conversations;
 mod cursor;
 mod data;
 mod endpoints;
 mod error;
 mod fault;
 mod format;
-mod issues;
 mod limit;
+mod merge;
 mod schema;
 mod server;
+mod state;
 mod stats;
+mod storage;
+mod summary;
 #[cfg(test)]
 mod tests;
+mod timelines;
+mod user_index;
+mod works;
 mod world;
 
+pub use content::artifact_content;
 pub use data::Data;
 pub use fault::{Fault, FaultError};
 pub use limit::{RateLimit, RateLimitError};
+pub use merge::{MergeEnds, MergeError, MergeOptions};
 
 use connection::{Connection, Listener, Open};
 use server::Server;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +66,16 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// Time added to each answer.
     pub delay: Option<Duration>,
+    /// How merges go; `None` as the data says.
+    pub merge: Option<MergeOptions>,
+}
+
+impl Options {
+    /// A sandbox that listens on any free port of this machine, has no limit and breaks nothing.
+    pub fn new(data: Data) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { listen, data, rate_limit: None, faults: Vec::new(), delay: None, merge: None }
+    }
 }
 
 /// Why a sandbox does not start.
@@ -109,12 +131,22 @@ impl SandboxError {
     }
 }
 
+/// Where a client on this machine finds a listener: one that listens everywhere is found here too.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
 /// A running sandbox. Dropping it stops it.
 #[derive(Debug)]
 pub struct Sandbox {
     addr: SocketAddr,
     open: Arc<Open>,
-    accepting: JoinHandle<()>,
+    accepting: [JoinHandle<()>; 2],
 }
 
 impl Sandbox {
@@ -123,14 +155,25 @@ impl Sandbox {
         let refused = |source| SandboxError::Listen { addr: options.listen, source };
         let tcp = TcpListener::bind(options.listen).await.map_err(refused)?;
         let addr = tcp.local_addr().map_err(refused)?;
+        let storage = SocketAddr::new(addr.ip(), 0);
+        let refused = |source| SandboxError::Listen { addr: storage, source };
+        let storage = TcpListener::bind(storage).await.map_err(refused)?;
+        let mut world = options.data.0;
+        world.artifacts.serve_at(reachable(storage.local_addr().map_err(refused)?));
+        if let Some(merge) = options.merge {
+            world.write().merges.options = merge;
+        }
         let open = Arc::new(Open::default());
-        let listener = Listener { tcp, open: Arc::clone(&open) };
-        let server = Server::new(options.data.0, options.rate_limit, options.faults, options.delay);
-        let service = server.router().into_make_service_with_connect_info::<Connection>();
-        let accepting = tokio::spawn(async move {
-            // Accepting never ends by itself: `accept` tries again after an error.
-            let _ = axum::serve(listener, service).await;
-        });
+        let server = Server::new(world, options.rate_limit, options.faults, options.delay);
+        let accept = |tcp, router: axum::Router| {
+            let listener = Listener { tcp, open: Arc::clone(&open) };
+            let service = router.into_make_service_with_connect_info::<Connection>();
+            tokio::spawn(async move {
+                // Accepting never ends by itself: `accept` tries again after an error.
+                let _ = axum::serve(listener, service).await;
+            })
+        };
+        let accepting = [accept(tcp, Arc::clone(&server).router()), accept(storage, server.storage_router())];
         Ok(Self { addr, open, accepting })
     }
 
@@ -147,12 +190,14 @@ impl Sandbox {
     /// Stops it: requests under way get no answer, and the port is free when this returns.
     pub async fn stop(mut self) {
         self.end();
-        // Aborted, or already over: gone either way.
-        let _ = (&mut self.accepting).await;
+        for accepting in &mut self.accepting {
+            // Aborted, or already over: gone either way.
+            let _ = accepting.await;
+        }
     }
 
     fn end(&self) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
         self.open.close();
     }
 }

@@ -3,6 +3,10 @@
 //! A field that the API knows and the sandbox does not imitate stands in its table as
 //! [`Kind::NotSimulated`]: a request with it is refused, and never half understood.
 
+mod contacts;
+
+pub(super) use contacts::*;
+
 use crate::devrev::ids::{ObjectType, USER_TYPES};
 
 /// A field of a request.
@@ -95,22 +99,36 @@ pub(super) const WORKS_LIST: &[Field] = &[
     field("type", Kind::List(&WORK_TYPE)),
 ];
 
-/// `works-update-request` with the members of `works-update-request-issue`, and the native field that
-/// some tenants' gateway has instead of a custom one.
+/// `works-update-request` with the members of `works-update-request-issue` and `works-update-request-ticket`,
+/// and the native field that some tenants' gateway has instead of a custom one.
 pub(super) const WORKS_UPDATE: &[Field] = &[
+    not_simulated("account"),
     not_simulated("applies_to_part"),
     not_simulated("artifacts"),
     field("body", Kind::Text { min: 0, max: 65_536 }),
+    not_simulated("channels"),
+    not_simulated("channels_v2"),
     field("creator_group", Kind::Native(&[required("id", Kind::Id(GROUPS))])),
     field("custom_fields", Kind::Free),
     not_simulated("custom_schema_fragments"),
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
     not_simulated("developed_with"),
+    not_simulated("group"),
     required("id", Kind::Id(WORK_TYPES)),
+    not_simulated("is_archived"),
+    not_simulated("is_frozen"),
+    not_simulated("is_spam"),
+    not_simulated("needs_response"),
     field("owned_by", USER_SET),
     not_simulated("priority"),
     not_simulated("priority_v2"),
     field("reported_by", USER_SET),
+    not_simulated("rev_org"),
+    not_simulated("sentiment"),
+    not_simulated("sentiment_modified_date"),
+    not_simulated("sentiment_summary"),
+    not_simulated("severity"),
+    not_simulated("source_channel_v2"),
     not_simulated("sprint"),
     not_simulated("stage"),
     not_simulated("stage_validation_options"),

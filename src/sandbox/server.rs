@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::fault::{Action, Fault, Faults, When};
 use super::limit::{Limiter, RateLimit, Standing};
 use super::stats::Stats;
+use super::storage;
 use super::world::World;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -25,8 +26,8 @@ const LARGEST_BODY: usize = 4 << 20;
 /// The count of calls that name no endpoint.
 const UNKNOWN: &str = "unknown";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const PAGE: &[u8] = b"<!doctype html>\n<html><head><title>Just a moment...</title></head>\n\
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const PAGE: &[u8] = b"<!doctype html>\n<html><head><title>Just a moment...</title></head>\n\
     <body><h1>We are checking your browser</h1></body></html>\n";
 
 /// Everything that requests share.
@@ -34,8 +35,8 @@ pub(super) struct Server {
     pub(super) world: World,
     pub(super) stats: Stats,
     limiter: Option<Limiter>,
-    faults: Faults,
-    delay: Duration,
+    pub(super) faults: Faults,
+    pub(super) delay: Duration,
 }
 
 /// An answer before it is sent.
@@ -76,8 +77,14 @@ impl Server {
         })
     }
 
+    /// Serves the API.
     pub(super) fn router(self: Arc<Self>) -> Router {
         Router::new().fallback(serve).with_state(self)
+    }
+
+    /// Serves the artifacts.
+    pub(super) fn storage_router(self: Arc<Self>) -> Router {
+        Router::new().fallback(storage::serve).with_state(self)
     }
 
     /// What is to be answered, with every change made that the call makes.
@@ -92,7 +99,7 @@ impl Server {
         }
         let endpoint = endpoints::find(name);
         let true_answer = || match self.answer(endpoint, name, &parts.method, body) {
-            Ok(body) => Reply::new(200, JSON, body),
+            Ok(body) => Reply::new(endpoint.map_or(200, |endpoint| endpoint.status), JSON, body),
             Err(error) => Reply::error(&error),
         };
         match self.faults.pick(name) {
@@ -127,6 +134,7 @@ async fn serve(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    server.world.settle();
     if let Some(rest) = path.strip_prefix("/_sandbox/") {
         let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
         return control::answer(&server, &parts.method, rest, &body);
@@ -192,7 +200,7 @@ impl Reply {
     }
 
     fn error(error: &ApiError) -> Self {
-        Self::new(error.status, JSON, error.body())
+        Self { location: error.location.clone(), ..Self::new(error.status, JSON, error.body()) }
     }
 
     fn response(self, standing: Option<Standing>) -> Response {

@@ -1,6 +1,7 @@
 //! What the sandbox counts, for tests to look at.
 
 use super::clock::epoch;
+use super::state::State;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +27,8 @@ struct Counts {
     /// When the calls of the last period arrived.
     arrivals: VecDeque<Instant>,
     peak: usize,
+    storage: u64,
+    storage_with_token: u64,
     first_call: Option<Duration>,
     last_call: Option<Duration>,
 }
@@ -59,8 +62,15 @@ impl Stats {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).throttled += 1;
     }
 
-    /// All counts; times are milliseconds since the epoch.
-    pub(super) fn show(&self, writes: u64) -> Value {
+    /// Counts a request to the host of the artifacts.
+    pub(super) fn stored(&self, with_token: bool) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.storage += 1;
+        counts.storage_with_token += u64::from(with_token);
+    }
+
+    /// All counts, with what `state` has counted; times are milliseconds since the epoch.
+    pub(super) fn show(&self, state: &State) -> Value {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
         json!({
@@ -71,7 +81,11 @@ impl Stats {
             "peak": self.period.map(|_| counts.peak),
             "first_call": millis(counts.first_call),
             "last_call": millis(counts.last_call),
-            "writes": writes,
+            "writes": state.writes,
+            "merges": state.merges.accepted,
+            "double_merges": state.merges.double,
+            "storage": counts.storage,
+            "storage_with_token": counts.storage_with_token,
         })
     }
 }

@@ -1,17 +1,32 @@
-//! The organisation that the sandbox plays: its users, groups and fields, which stay as they are, and its
-//! issues, which change.
+//! The organisation that the sandbox plays: its users, groups, fields, files and timelines, which stay as they
+//! are, and its works, contacts and conversations, which change.
 
+mod parts;
+
+pub(super) use parts::display_name;
+
+use super::artifacts::Artifacts;
+use super::contacts::{Contact, Contacts};
+use super::conversations::Conversations;
 use super::error::ApiError;
-use super::format::{CustomField, File, GroupRef, Member, MemberType, NativeField, UserRef, UserState};
-use super::issues::Issues;
+use super::format::{
+    CustomField, File, GroupRef, Member, MemberType, NativeField, ObjectRef, UserKind, UserRef,
+};
+use super::merge::Merges;
+use super::state::State;
+use super::timelines::Timelines;
+use super::works::{Resolver, Work, Works};
 use crate::devrev::ids::{ObjectType, Ref, USER_TYPES};
+use parts::{contact_fields, contact_of, groups, position, users};
 use rustc_hash::FxHashMap;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
-/// Everything that requests read and change.
+/// Everything that requests read and change. A user is named by a position: first come the users that stay
+/// as they are, then the contacts.
 pub(super) struct World {
     /// The organisation's code, as it stands in DONs.
     pub(super) org: Box<str>,
@@ -19,25 +34,33 @@ pub(super) struct World {
     pub(super) org_name: String,
     /// The user behind every token.
     pub(super) own: u32,
+    /// All users but contacts.
     pub(super) users: Vec<User>,
+    /// The users in the data file's list of users, contacts among them.
+    pub(super) listed_users: usize,
     pub(super) groups: Vec<Group>,
     /// The custom fields that issues have.
     pub(super) custom_fields: BTreeMap<String, CustomField>,
+    /// The custom fields that contacts have, with the type of their values.
+    pub(super) contact_fields: BTreeMap<String, &'static str>,
     /// The custom field that shows an issue's creator group.
     pub(super) creator_group_field: String,
     /// The native fields that the gateway knows.
     pub(super) native: &'static [&'static str],
+    pub(super) artifacts: Artifacts,
+    pub(super) timelines: Timelines,
     user_index: FxHashMap<UserRef, u32>,
     group_index: FxHashMap<u32, u32>,
-    issues: RwLock<Issues>,
+    started: Instant,
+    state: RwLock<State>,
 }
 
-/// A user, with the summary that stands in every object that names them.
+/// A user other than a contact, with the summary that stands in every object that names them.
 pub(super) struct User {
     pub(super) id: UserRef,
     pub(super) name: String,
     pub(super) email: Option<String>,
-    pub(super) state: UserState,
+    pub(super) state: super::format::UserState,
     /// `user-summary`, ready to be put into an answer.
     pub(super) summary: Box<RawValue>,
 }
@@ -63,8 +86,27 @@ impl World {
         if org.is_empty() || !org.bytes().all(sound) {
             return Err(format!("the organisation's id `{org}` is not made of letters and digits"));
         }
-        let (users, user_index) = users(file.users, &org)?;
-        let (groups, group_index) = groups(file.groups, &org, &user_index)?;
+        let listed_users = file.users.len();
+        let (rev_users, given): (Vec<_>, Vec<_>) =
+            file.users.into_iter().partition(|user| user.kind == UserKind::RevUser);
+        let (users, user_index) = users(given, &org)?;
+        let first_contact = position(users.len())?;
+        let contacts =
+            rev_users.into_iter().map(contact_of).chain(file.contacts.into_iter().map(Contact::of));
+        let contacts = Contacts::build(contacts.collect())?;
+        let contact_fields = contact_fields(&contacts, &file.custom_fields);
+        let artifacts = Artifacts::build(file.artifacts, file.url_ttl_ms)?;
+        let find_user = |user: UserRef| match user.kind {
+            UserKind::RevUser => contacts.position(user.number).map(|contact| first_contact + contact),
+            _ => user_index.get(&user).copied(),
+        };
+        let (groups, group_index) = groups(file.groups, &org, &find_user)?;
+        let find_group = |group: GroupRef| group_index.get(&group.0).copied();
+        let find_artifact = |number: u32| artifacts.get(number).is_some();
+        let resolver = Resolver { user: &find_user, group: &find_group, artifact: &find_artifact };
+        for contact in contacts.slice(0, contacts.len()) {
+            resolver.artifacts(contact.id(), &contact.artifacts)?;
+        }
         let own = *user_index.get(&file.own).ok_or_else(|| format!("self: there is no user {}", file.own))?;
         let native: &[&str] =
             if file.native_fields.contains(&NativeField::CreatorGroup) { &["creator_group"] } else { &[] };
@@ -79,35 +121,68 @@ impl World {
             let field = &file.creator_group_field;
             return Err(format!("issues have a creator_group, but custom_fields does not declare `{field}`"));
         }
-        let issues = Issues::build(file.issues, users.len(), &user_index, &group_index)?;
+        let issues = Works::build(ObjectType::Issue, "issues", file.issues, &resolver)?;
+        let tickets = Works::build(ObjectType::Ticket, "tickets", file.tickets, &resolver)?;
+        let conversations = Conversations::build(file.conversations, &resolver)?;
+        let there = |of: ObjectRef| match of.object {
+            ObjectType::Issue => issues.get(of.number).is_some(),
+            ObjectType::Ticket => tickets.get(of.number).is_some(),
+            ObjectType::Conversation => conversations.get(of.number).is_some(),
+            _ => contacts.position(of.number).is_some(),
+        };
+        let timelines = Timelines::build(file.timelines, &resolver, there)?;
+        let merges = Merges::new(file.merge.into());
+        let state = State { issues, tickets, contacts, conversations, merges, writes: 0, first_contact };
         Ok(Self {
             org,
             org_name: file.organisation.name,
             own,
             users,
+            listed_users,
             groups,
             custom_fields: file.custom_fields,
+            contact_fields,
             creator_group_field: file.creator_group_field,
             native,
+            artifacts,
+            timelines,
             user_index,
             group_index,
-            issues: RwLock::new(issues),
+            started: Instant::now(),
+            state: RwLock::new(state),
         })
     }
 
-    /// The issues, to be read.
-    pub(super) fn issues(&self) -> RwLockReadGuard<'_, Issues> {
-        self.issues.read().unwrap_or_else(PoisonError::into_inner)
+    /// What changes, to be read.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The issues, to be changed.
-    pub(super) fn issues_mut(&self) -> RwLockWriteGuard<'_, Issues> {
-        self.issues.write().unwrap_or_else(PoisonError::into_inner)
+    /// What changes, to be changed.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The user that a checked ID names, if there is one.
-    pub(super) fn user(&self, id: &str) -> Option<u32> {
-        self.user_index.get(&UserRef::of(self.own_ref(id, USER_TYPES)?)?).copied()
+    /// The time by which merges go.
+    pub(super) fn now(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
+    /// Carries out the merges that are due: the beginning of every request.
+    pub(super) fn settle(&self) {
+        let now = self.now();
+        if self.read().merges.any_due(now) {
+            self.write().settle(now);
+        }
+    }
+
+    /// The user that a checked ID names, gone contacts included, if there is one.
+    pub(super) fn user(&self, state: &State, id: &str) -> Option<u32> {
+        let user = UserRef::of(self.own_ref(id, USER_TYPES)?)?;
+        match user.kind {
+            UserKind::RevUser => state.contacts.position(user.number).map(|contact| state.user_at(contact)),
+            _ => self.user_index.get(&user).copied(),
+        }
     }
 
     /// The group that a checked ID names, if there is one.
@@ -115,14 +190,26 @@ impl World {
         self.group_index.get(&GroupRef::of(self.own_ref(id, &[ObjectType::Group])?)?.0).copied()
     }
 
-    /// The number of the issue that a checked ID names, whether or not there is such an issue.
-    pub(super) fn issue_number(&self, id: &str) -> Option<u32> {
-        self.own_ref(id, &[ObjectType::Issue])?.tail.parse().ok()
+    /// The object of one of these types that a checked ID names, whether or not there is such an object.
+    pub(super) fn object(&self, id: &str, types: &[ObjectType]) -> Option<ObjectRef> {
+        ObjectRef::of(self.own_ref(id, types)?)
+    }
+
+    /// The work that a checked ID names, if there is one, with all of its type.
+    pub(super) fn work<'a>(&self, state: &'a State, id: &str) -> Option<(&'a Works, &'a Work)> {
+        let named = self.object(id, super::schema::WORK_TYPES)?;
+        let works = if named.object == ObjectType::Ticket { &state.tickets } else { &state.issues };
+        works.get(named.number).map(|work| (works, work))
     }
 
     /// Like [`Self::user`], for requests that are refused when a user does not exist.
-    pub(super) fn existing_user(&self, field: &str, id: &str) -> Result<u32, ApiError> {
-        self.user(id).ok_or_else(|| ApiError::invalid_id(field, format!("there is no user `{id}`")))
+    pub(super) fn existing_user(&self, state: &State, field: &str, id: &str) -> Result<u32, ApiError> {
+        let there = |user: &u32| match state.contact_at(*user) {
+            Some(contact) => state.contacts.get(contact).is_some_and(Contact::exists),
+            None => true,
+        };
+        let user = self.user(state, id).filter(there);
+        user.ok_or_else(|| ApiError::invalid_id(field, format!("there is no user `{id}`")))
     }
 
     /// A DON of another organisation names nothing here.
@@ -136,11 +223,12 @@ impl World {
     }
 
     /// The member of a group, as `member-summary`.
-    pub(super) fn member(&self, member: Member) -> Value {
+    pub(super) fn member(&self, state: &State, member: Member) -> Value {
         let group = |id: GroupRef| self.groups.get(*self.group_index.get(&id.0)? as usize);
-        let user = |id: UserRef| self.users.get(*self.user_index.get(&id)? as usize);
         match member {
-            Member::User(id) => user(id).map_or(Value::Null, |user| json!(user.summary)),
+            Member::User(id) => {
+                json!(self.user(state, &id.to_string()).and_then(|user| self.summary(state, user)))
+            }
             Member::Group(id) => group(id).map_or(Value::Null, |group| {
                 json!({
                     "type": "group",
@@ -159,88 +247,12 @@ pub(super) fn identity_don(org: &str, object: ObjectType, number: u32) -> String
     format!("don:identity:dvrv-us-1:devo/{org}:{}/{number}", object.don_name())
 }
 
-/// The DON of an issue.
-pub(super) fn issue_don(org: &str, number: u32) -> String {
-    format!("don:core:dvrv-us-1:devo/{org}:issue/{number}")
+/// The DON of an object of the core service: a work, a conversation, an artifact.
+pub(super) fn core_don(org: &str, object: ObjectType, number: u32) -> String {
+    format!("don:core:dvrv-us-1:devo/{org}:{}/{number}", object.don_name())
 }
 
-fn position(length: usize) -> Result<u32, String> {
-    u32::try_from(length).map_err(|_| "more objects than the sandbox can number".to_owned())
-}
-
-fn raw(value: &Value) -> Result<Box<RawValue>, String> {
-    to_raw_value(value).map_err(|error| error.to_string())
-}
-
-type Users = (Vec<User>, FxHashMap<UserRef, u32>);
-
-fn users(given: Vec<super::format::User>, org: &str) -> Result<Users, String> {
-    let (mut users, mut index) = (Vec::with_capacity(given.len()), FxHashMap::default());
-    for user in given {
-        let id = UserRef { kind: user.kind, number: user.number };
-        if index.insert(id, position(users.len())?).is_some() {
-            return Err(format!("users: {id} stands there twice"));
-        }
-        let mut summary = json!({
-            "type": user.kind,
-            "id": identity_don(org, user.kind.object(), user.number),
-            "display_id": id.to_string(),
-            "display_name": display_name(&user.name),
-            "full_name": user.name,
-            "state": user.state,
-        });
-        if let Some(email) = &user.email {
-            summary["email"] = json!(email);
-        }
-        let summary = raw(&summary)?;
-        users.push(User { id, name: user.name, email: user.email, state: user.state, summary });
-    }
-    Ok((users, index))
-}
-
-/// A handle made of a name: `Ana Sousa` -> `ana-sousa`.
-pub(super) fn display_name(name: &str) -> String {
-    name.to_lowercase().split_whitespace().collect::<Vec<_>>().join("-")
-}
-
-type Groups = (Vec<Group>, FxHashMap<u32, u32>);
-
-fn groups(
-    given: Vec<super::format::Group>,
-    org: &str,
-    users: &FxHashMap<UserRef, u32>,
-) -> Result<Groups, String> {
-    let mut index = FxHashMap::default();
-    for (at, group) in given.iter().enumerate() {
-        if index.insert(group.number, position(at)?).is_some() {
-            return Err(format!("groups: GROUP-{} stands there twice", group.number));
-        }
-    }
-    let mut groups = Vec::with_capacity(given.len());
-    for group in given {
-        let id = GroupRef(group.number);
-        for member in &group.members {
-            match member {
-                Member::User(user) if !users.contains_key(user) => {
-                    return Err(format!("{id}: members: there is no user {user}"));
-                }
-                Member::Group(other) if !index.contains_key(&other.0) => {
-                    return Err(format!("{id}: members: there is no group {other}"));
-                }
-                Member::User(_) | Member::Group(_) => {}
-            }
-        }
-        let don = identity_don(org, ObjectType::Group, group.number);
-        let native = raw(&json!({"id": don, "display_id": id.to_string(), "name": group.name}))?;
-        groups.push(Group {
-            id,
-            name: group.name,
-            description: group.description,
-            member_type: group.member_type,
-            members: group.members,
-            don,
-            native,
-        });
-    }
-    Ok((groups, index))
+/// An object's short ID.
+pub(super) fn display_id(object: ObjectType, number: u32) -> String {
+    format!("{}-{number}", object.display_prefix())
 }

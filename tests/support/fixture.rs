@@ -107,10 +107,10 @@ impl Fixture {
         eventually("the address to be free", || {
             let options = Options {
                 listen: self.addr,
-                data: self.now.data(),
                 rate_limit: trouble.rate_limit.as_ref().map(|limit| limit.parse().unwrap()),
                 faults: trouble.faults.iter().map(|rule| rule.parse().unwrap()).collect(),
                 delay: trouble.delay,
+                ..Options::new(self.now.data())
             };
             self.sandbox = RUNTIME.block_on(Sandbox::start(options)).ok();
             self.sandbox.is_some()

@@ -127,10 +127,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     async fn writer() -> (Sandbox, GroupWriter) {
-        let listen = ([127, 0, 0, 1], 0).into();
-        let options =
-            Options { listen, data: Data::demo(), rate_limit: None, faults: Vec::new(), delay: None };
-        let sandbox = Sandbox::start(options).await.unwrap();
+        let sandbox = Sandbox::start(Options::new(Data::demo())).await.unwrap();
         let settings = ClientSettings {
             base_url: sandbox.base_url().parse().unwrap(),
             token: SecretString::from("t"),

@@ -24,11 +24,8 @@ async fn sandbox(creators: u64, issues: u64, faults: &[&str]) -> Sandbox {
         "custom_fields": {"tnt__creator_group": {"type": "id", "allowed": ["group"]}}, "issues": issues,
     });
     let options = Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        data: Data::from_json(data.to_string().as_bytes()).unwrap(),
-        rate_limit: None,
         faults: faults.iter().map(|rule| rule.parse().unwrap()).collect(),
-        delay: None,
+        ..Options::new(Data::from_json(data.to_string().as_bytes()).unwrap())
     };
     Sandbox::start(options).await.unwrap()
 }

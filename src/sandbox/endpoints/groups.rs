@@ -9,9 +9,9 @@ use crate::sandbox::world::{Group, World};
 use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "groups.list", fields: GROUPS_LIST, run: list },
-    Endpoint { name: "groups.get", fields: GROUPS_GET, run: get },
-    Endpoint { name: "groups.members.list", fields: GROUP_MEMBERS_LIST, run: members },
+    Endpoint { name: "groups.list", fields: GROUPS_LIST, status: 200, run: list },
+    Endpoint { name: "groups.get", fields: GROUPS_GET, status: 200, run: get },
+    Endpoint { name: "groups.members.list", fields: GROUP_MEMBERS_LIST, status: 200, run: members },
 ];
 
 fn list(world: &World, body: &Body) -> Answer {
@@ -34,7 +34,9 @@ fn get(world: &World, body: &Body) -> Answer {
 fn members(world: &World, body: &Body) -> Answer {
     let group = group(world, text(body, "group"))?;
     let page = Page::of("groups.members.list", body)?;
-    paged(&page, "members", group.members.iter().map(|member| json!({"member": world.member(*member)})))
+    let state = world.read();
+    let members = group.members.iter().map(|member| json!({"member": world.member(&state, *member)}));
+    paged(&page, "members", members)
 }
 
 fn group<'a>(world: &'a World, id: &str) -> Result<&'a Group, ApiError> {

@@ -1,6 +1,13 @@
 //! The API's endpoints, one file a family of objects. A family is added by its file and a line in [`ALL`].
 
+mod artifacts;
+mod conversations;
 mod groups;
+mod rev_user;
+mod rev_users;
+mod rev_users_merge;
+mod rev_users_write;
+mod timelines;
 mod users;
 mod works;
 mod works_update;
@@ -16,6 +23,8 @@ pub(super) struct Endpoint {
     /// The last segment of its path: `works.get`.
     pub(super) name: &'static str,
     pub(super) fields: &'static [Field],
+    /// The status of a good answer.
+    pub(super) status: u16,
     /// Answers a request whose body is checked. It does not wait for anything.
     pub(super) run: fn(&World, &Body) -> Answer,
 }
@@ -24,7 +33,15 @@ pub(super) struct Endpoint {
 pub(super) type Answer = Result<Vec<u8>, ApiError>;
 
 /// Every endpoint of the sandbox.
-pub(super) const ALL: &[&[Endpoint]] = &[works::ENDPOINTS, groups::ENDPOINTS, users::ENDPOINTS];
+pub(super) const ALL: &[&[Endpoint]] = &[
+    works::ENDPOINTS,
+    groups::ENDPOINTS,
+    users::ENDPOINTS,
+    rev_users::ENDPOINTS,
+    conversations::ENDPOINTS,
+    timelines::ENDPOINTS,
+    artifacts::ENDPOINTS,
+];
 
 /// The endpoint of a name.
 pub(super) fn find(name: &str) -> Option<&'static Endpoint> {

@@ -8,8 +8,8 @@ use crate::sandbox::world::{User, World, display_name, identity_don};
 use serde_json::json;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "dev-users.self", fields: DEV_USERS_SELF, run: own },
-    Endpoint { name: "dev-users.get", fields: DEV_USERS_GET, run: get },
+    Endpoint { name: "dev-users.self", fields: DEV_USERS_SELF, status: 200, run: own },
+    Endpoint { name: "dev-users.get", fields: DEV_USERS_GET, status: 200, run: get },
 ];
 
 fn own(world: &World, _: &Body) -> Answer {
@@ -18,7 +18,7 @@ fn own(world: &World, _: &Body) -> Answer {
 
 fn get(world: &World, body: &Body) -> Answer {
     let id = text(body, "id");
-    let user = world.user(id).and_then(|user| world.users.get(user as usize));
+    let user = world.user(&world.read(), id).and_then(|user| world.users.get(user as usize));
     answer(world, user, id)
 }
 

@@ -1,55 +1,72 @@
-//! `works.get` and `works.list`, and how an issue looks in an answer.
+//! `works.get` and `works.list`, and how an issue or a ticket looks in an answer.
 
 use super::{Answer, Endpoint, json, works_update};
+use crate::devrev::ids::ObjectType;
 use crate::sandbox::check::{Body, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
-use crate::sandbox::issues::{Filter, Issue, Issues};
 use crate::sandbox::schema::{WORKS_GET, WORKS_LIST, WORKS_UPDATE};
-use crate::sandbox::world::{World, issue_don};
-use chrono::{DateTime, SecondsFormat};
+use crate::sandbox::state::State;
+use crate::sandbox::summary::{ArtifactSummary, Summary, date};
+use crate::sandbox::works::{Filter, Work, Works};
+use crate::sandbox::world::{World, core_don, display_id};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "works.get", fields: WORKS_GET, run: get },
-    Endpoint { name: "works.list", fields: WORKS_LIST, run: list },
-    Endpoint { name: "works.update", fields: WORKS_UPDATE, run: works_update::run },
+    Endpoint { name: "works.get", fields: WORKS_GET, status: 200, run: get },
+    Endpoint { name: "works.list", fields: WORKS_LIST, status: 200, run: list },
+    Endpoint { name: "works.update", fields: WORKS_UPDATE, status: 200, run: works_update::run },
 ];
+
+/// Where tickets begin in a list of all works: issues come first, each type by number.
+const TICKETS: u64 = 1 << 32;
 
 fn get(world: &World, body: &Body) -> Answer {
     let id = text(body, "id");
-    let issues = world.issues();
-    let issue = world.issue_number(id).and_then(|number| issues.get(number)).ok_or_else(|| not_found(id))?;
-    json(&WorkAnswer { work: Work::of(world, &issues, issue) })
+    let state = world.read();
+    let (works, work) = world.work(&state, id).ok_or_else(|| not_found(id))?;
+    json(&WorkAnswer { work: Shown::of(world, &state, works, work) })
 }
 
 fn list(world: &World, body: &Body) -> Answer {
     let page = Page::of("works.list", body)?;
     // A list without elements is no filter, as a Go service reads it.
-    let mut types = texts(body, "type").peekable();
-    let no_issues = types.peek().is_some() && !types.any(|wanted| wanted == "issue");
-    let filter = Filter {
-        creators: users(world, body, "created_by"),
-        owners: users(world, body, "owned_by"),
-        reporters: users(world, body, "reported_by"),
+    let wanted = |kind: &str| {
+        let mut types = texts(body, "type").peekable();
+        types.peek().is_none() || types.any(|wanted| wanted == kind)
     };
-    let issues = world.issues();
-    let most = if no_issues { 0 } else { page.limit + 1 };
-    let mut found = issues.select(&filter, page.after, most);
+    let state = world.read();
+    let filter = Filter {
+        creators: users(world, &state, body, "created_by"),
+        owners: users(world, &state, body, "owned_by"),
+        reporters: users(world, &state, body, "reported_by"),
+    };
+    let mut found: Vec<(&Works, &Work)> = Vec::new();
+    for (works, kind, begin) in [(&state.issues, "issue", 0), (&state.tickets, "ticket", TICKETS)] {
+        let most = page.limit + 1 - found.len();
+        if wanted(kind) && most > 0 && page.after < begin + TICKETS {
+            let after = u32::try_from(page.after.saturating_sub(begin)).unwrap_or(u32::MAX);
+            found.extend(works.select(&filter, after, most).into_iter().map(|work| (works, work)));
+        }
+    }
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let next_cursor = found.last().filter(|_| more).map(|last| page.next_cursor(last.number.into()));
-    let works = found.into_iter().map(|issue| Work::of(world, &issues, issue)).collect();
+    let key = |(works, work): &(&Works, &Work)| {
+        let begin = if works.object == ObjectType::Ticket { TICKETS } else { 0 };
+        begin + u64::from(work.number)
+    };
+    let next_cursor = found.last().filter(|_| more).map(|last| page.next_cursor(key(last)));
+    let works = found.into_iter().map(|(works, work)| Shown::of(world, &state, works, work)).collect();
     json(&WorksAnswer { works, next_cursor })
 }
 
-/// The users of a filter, each once. Users that do not exist have no issues.
-fn users(world: &World, body: &Body, field: &str) -> Option<Vec<u32>> {
+/// The users of a filter, each once. Users that do not exist have nothing.
+pub(super) fn users(world: &World, state: &State, body: &Body, field: &str) -> Option<Vec<u32>> {
     let mut given = texts(body, field).peekable();
     given.peek()?;
-    let mut users: Vec<u32> = given.filter_map(|id| world.user(id)).collect();
+    let mut users: Vec<u32> = given.filter_map(|id| world.user(state, id)).collect();
     users.sort_unstable();
     users.dedup();
     Some(users)
@@ -62,20 +79,20 @@ pub(super) fn not_found(id: &str) -> ApiError {
 /// `works-get-response` and `works-update-response`
 #[derive(Serialize)]
 pub(super) struct WorkAnswer<'a> {
-    pub(super) work: Work<'a>,
+    pub(super) work: Shown<'a>,
 }
 
 /// `works-list-response`
 #[derive(Serialize)]
 struct WorksAnswer<'a> {
-    works: Vec<Work<'a>>,
+    works: Vec<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// `issue`
+/// `issue` or `ticket`
 #[derive(Serialize)]
-pub(super) struct Work<'a> {
+pub(super) struct Shown<'a> {
     r#type: &'static str,
     id: String,
     display_id: String,
@@ -83,12 +100,19 @@ pub(super) struct Work<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
     applies_to_part: Part,
-    created_by: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    artifacts: Vec<ArtifactSummary<'a>>,
+    created_by: Option<Summary<'a>>,
     created_date: String,
     modified_date: String,
-    owned_by: Vec<&'a RawValue>,
-    reported_by: Vec<&'a RawValue>,
-    priority: &'static str,
+    owned_by: Vec<Summary<'a>>,
+    reported_by: Vec<Summary<'a>>,
+    /// Of an issue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<&'static str>,
+    /// Of a ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
     stage: Stage,
     custom_fields: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,12 +135,11 @@ struct Stage {
     ordinal: u32,
 }
 
-impl<'a> Work<'a> {
-    /// An issue as an answer shows it. What the data file does not hold follows from its number.
-    pub(super) fn of(world: &'a World, issues: &Issues, issue: &'a Issue) -> Self {
-        let summary = |user: &u32| world.users.get(*user as usize).map(|user| &*user.summary);
-        let group = issue.group.and_then(|group| world.groups.get(group as usize));
-        let extra = issue.extra.as_deref();
+impl<'a> Shown<'a> {
+    /// A work as an answer shows it. What the data file does not hold follows from its number.
+    pub(super) fn of(world: &'a World, state: &'a State, works: &Works, work: &'a Work) -> Self {
+        let group = work.group.and_then(|group| world.groups.get(group as usize));
+        let extra = work.extra.as_deref();
         let mut custom_fields = BTreeMap::new();
         for (name, value) in extra.iter().flat_map(|extra| &extra.fields) {
             custom_fields.insert(name.as_str(), value.as_str());
@@ -126,22 +149,26 @@ impl<'a> Work<'a> {
         {
             custom_fields.insert(&world.creator_group_field, &group.don);
         }
-        let created = issues.created(issue);
-        let modified = if issue.modified == 0 { created + 5_400_000 } else { issue.modified };
+        let created = works.created(work);
+        let modified = if work.modified == 0 { created + 5_400_000 } else { work.modified };
+        let (number, at) = (work.number, work.number as usize);
+        let is_ticket = works.object == ObjectType::Ticket;
         Self {
-            r#type: "issue",
-            id: issue_don(&world.org, issue.number),
-            display_id: format!("ISS-{}", issue.number),
-            title: &issue.title,
+            r#type: if is_ticket { "ticket" } else { "issue" },
+            id: core_don(&world.org, works.object, number),
+            display_id: display_id(works.object, number),
+            title: &work.title,
             body: extra.and_then(|extra| extra.body.as_deref()),
-            applies_to_part: part(&world.org, issue.number),
-            created_by: summary(&issue.creator),
+            applies_to_part: part(&world.org, number),
+            artifacts: extra.map_or_else(Vec::new, |extra| world.files(&extra.artifacts)),
+            created_by: world.summary(state, work.creator),
             created_date: date(created),
             modified_date: date(modified),
-            owned_by: issue.owners.iter().filter_map(summary).collect(),
-            reported_by: issue.reporters().iter().filter_map(summary).collect(),
-            priority: ["p2", "p3", "p1", "p2", "p0"][issue.number as usize % 5],
-            stage: stage(issue.number),
+            owned_by: world.summaries(state, work.owners()),
+            reported_by: world.summaries(state, work.reporters()),
+            priority: (!is_ticket).then(|| ["p2", "p3", "p1", "p2", "p0"][at % 5]),
+            severity: is_ticket.then(|| ["medium", "low", "high", "blocker"][at % 4]),
+            stage: stage(number),
             custom_fields,
             creator_group: group
                 .filter(|_| world.native.contains(&"creator_group"))
@@ -165,9 +192,4 @@ fn stage(number: u32) -> Stage {
     const NAMES: [&str; 5] = ["triage", "backlog", "prioritized", "in_development", "completed"];
     let at = number % 5;
     Stage { name: NAMES[at as usize], ordinal: at + 1 }
-}
-
-fn date(milliseconds: u64) -> String {
-    let date = i64::try_from(milliseconds).ok().and_then(DateTime::from_timestamp_millis);
-    date.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

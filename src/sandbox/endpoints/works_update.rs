@@ -1,13 +1,14 @@
 //! `works.update`: every value is checked before the first one is changed.
 
-use super::works::{Work, WorkAnswer, not_found};
+use super::works::{Shown, WorkAnswer, not_found};
 use super::{Answer, json};
 use crate::devrev::ids::{IdError, ObjectType, Ref};
 use crate::sandbox::check::{Body, text};
 use crate::sandbox::clock::epoch_millis;
 use crate::sandbox::error::{ApiError, json_type};
 use crate::sandbox::format::{CustomField, IdTarget};
-use crate::sandbox::issues::Issue;
+use crate::sandbox::state::State;
+use crate::sandbox::works::Works;
 use crate::sandbox::world::World;
 use serde_json::Value;
 
@@ -34,36 +35,43 @@ enum GroupChange {
 
 pub(super) fn run(world: &World, body: &Body) -> Answer {
     let id = text(body, "id");
-    let number = {
-        let issues = world.issues();
-        let issue = world.issue_number(id).and_then(|number| issues.get(number));
-        issue.ok_or_else(|| not_found(id))?.number
+    let mut state = world.write();
+    let (object, number) = {
+        let (works, work) = world.work(&state, id).ok_or_else(|| not_found(id))?;
+        (works.object, work.number)
     };
-    if text(body, "type") != "issue" {
-        let reason = format!("`{id}` is an issue, not of type {}", text(body, "type"));
-        return Err(ApiError::not_permitted("type", reason).with("allowed_values", vec!["issue"]));
+    let own = object.don_name();
+    if text(body, "type") != own {
+        let reason = format!("`{id}` is {}, not of type {}", object.noun(), text(body, "type"));
+        return Err(ApiError::not_permitted("type", reason).with("allowed_values", vec![own]));
     }
-    let change = change(world, body)?;
-    let mut issues = world.issues_mut();
-    issues.writes += 1;
-    if let Some(issue) = issues.get_mut(number) {
-        change.apply(issue);
-    }
+    let change = change(world, &state, object, body)?;
+    state.writes += 1;
+    let works = if object == ObjectType::Ticket { &mut state.tickets } else { &mut state.issues };
+    change.apply(works, number);
     // Still under the lock: the answer shows this update, and no later one.
-    let issue = issues.get(number).ok_or_else(|| not_found(id))?;
-    json(&WorkAnswer { work: Work::of(world, &issues, issue) })
+    let (works, work) = world.work(&state, id).ok_or_else(|| not_found(id))?;
+    json(&WorkAnswer { work: Shown::of(world, &state, works, work) })
 }
 
-fn change<'a>(world: &World, body: &'a Body) -> Result<Change<'a>, ApiError> {
+fn change<'a>(
+    world: &World,
+    state: &State,
+    object: ObjectType,
+    body: &'a Body,
+) -> Result<Change<'a>, ApiError> {
     let mut change = Change {
         title: body.get("title").and_then(Value::as_str),
         body: body.get("body").and_then(Value::as_str),
-        owners: user_set(world, body, "owned_by")?,
-        reporters: user_set(world, body, "reported_by")?,
+        owners: user_set(world, state, body, "owned_by")?,
+        reporters: user_set(world, state, body, "reported_by")?,
         ..Change::default()
     };
     if change.owners.as_ref().is_some_and(|owners| owners.is_empty()) {
         return Err(ApiError::not_permitted("owned_by.set", "must not be empty"));
+    }
+    if object == ObjectType::Ticket {
+        return no_fields_of_issues(body).map(|()| change);
     }
     match body.get("creator_group") {
         None => {}
@@ -84,13 +92,23 @@ fn change<'a>(world: &World, body: &'a Body) -> Result<Change<'a>, ApiError> {
     Ok(change)
 }
 
+/// The fields that a data file declares are those of issues: a ticket has none of them.
+fn no_fields_of_issues(body: &Body) -> Result<(), ApiError> {
+    let custom = body.get("custom_fields").and_then(Value::as_object);
+    if let Some(name) = custom.and_then(|fields| fields.keys().next()) {
+        let reason = "not a field of the tenant's schema of tickets";
+        return Err(ApiError::customization("field_not_in_schema", name, reason));
+    }
+    if body.contains_key("creator_group") { Err(ApiError::invalid_field("creator_group")) } else { Ok(()) }
+}
+
 /// The users of `{"set": [...]}`.
-fn user_set(world: &World, body: &Body, field: &str) -> Result<Option<Box<[u32]>>, ApiError> {
+fn user_set(world: &World, state: &State, body: &Body, field: &str) -> Result<Option<Box<[u32]>>, ApiError> {
     let Some(set) = body.get(field).and_then(|field| field.get("set")).and_then(Value::as_array) else {
         return Ok(None);
     };
     let path = format!("{field}.set");
-    let users = set.iter().filter_map(Value::as_str).map(|id| world.existing_user(&path, id));
+    let users = set.iter().filter_map(Value::as_str).map(|id| world.existing_user(state, &path, id));
     users.collect::<Result<_, _>>().map(Some)
 }
 
@@ -148,28 +166,29 @@ fn types(allowed: &[IdTarget]) -> Vec<ObjectType> {
 }
 
 impl Change<'_> {
-    fn apply(self, issue: &mut Issue) {
-        issue.writes += 1;
-        issue.modified = epoch_millis();
-        if let Some(title) = self.title {
-            issue.title = title.into();
-        }
+    fn apply(self, works: &mut Works, number: u32) {
         if let Some(owners) = self.owners {
-            issue.owners = owners;
-        }
-        if let GroupChange::To(group) = self.group {
-            issue.group = group;
-        }
-        if let Some(body) = self.body {
-            issue.extra_mut().body = Some(body.to_owned());
+            works.set_owners(number, owners);
         }
         if let Some(reporters) = self.reporters {
-            issue.extra_mut().reporters = Some(reporters);
+            works.set_reporters(number, reporters);
+        }
+        let Some(work) = works.get_mut(number) else { return };
+        work.writes += 1;
+        work.modified = epoch_millis();
+        if let Some(title) = self.title {
+            work.title = title.into();
+        }
+        if let GroupChange::To(group) = self.group {
+            work.group = group;
+        }
+        if let Some(body) = self.body {
+            work.extra_mut().body = Some(body.to_owned());
         }
         for (name, value) in self.fields {
             match value {
-                Some(value) => drop(issue.extra_mut().fields.insert(name.to_owned(), value)),
-                None => drop(issue.extra_mut().fields.remove(name)),
+                Some(value) => drop(work.extra_mut().fields.insert(name.to_owned(), value)),
+                None => drop(work.extra_mut().fields.remove(name)),
             }
         }
     }

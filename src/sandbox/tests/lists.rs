@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every page of a list, as far as the cursors lead.
-async fn pages(rig: &Rig, path: &str, mut query: Value, name: &str) -> Vec<Vec<Value>> {
+pub(super) async fn pages(rig: &Rig, path: &str, mut query: Value, name: &str) -> Vec<Vec<Value>> {
     let mut pages = Vec::new();
     loop {
         let answer = rig.good(path, &query).await;

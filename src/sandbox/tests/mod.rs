@@ -1,8 +1,12 @@
 //! The sandbox through a real client, over TCP.
 
+mod attached;
+mod contacts;
 mod faults;
 mod lists;
+mod merges;
 mod requests;
+mod storage;
 mod updates;
 
 use super::*;
@@ -44,13 +48,7 @@ fn data() -> Value {
 }
 
 fn options(data: &Value) -> Options {
-    Options {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        data: Data::from_json(data.to_string().as_bytes()).unwrap(),
-        rate_limit: None,
-        faults: Vec::new(),
-        delay: None,
-    }
+    Options::new(Data::from_json(data.to_string().as_bytes()).unwrap())
 }
 
 /// A sandbox and a client of it.
@@ -171,6 +169,46 @@ async fn the_demonstration_data_is_served() {
     let size = works.to_string().len() / 100;
     assert!((700..1_300).contains(&size), "an issue takes {size} bytes");
     assert_eq!(rig.text("issues").await.lines().count(), 300);
+}
+
+/// `test_data/contacts.csv` belongs to the demonstration data: every row tells of a contact, and says how many
+/// tickets it has, but for those that are wrong on purpose.
+#[tokio::test]
+async fn the_demonstration_contacts_are_as_their_csv_says() {
+    let rig = rig(Options::new(Data::demo())).await;
+    let mut tickets = std::collections::BTreeMap::<String, u32>::new();
+    for work in rig.text("works").await.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let lists = [&json!([work["created_by"]]), &work["owned_by"], &work["reported_by"]].map(Value::clone);
+        let mut users: Vec<_> = lists
+            .iter()
+            .flat_map(|list| list.as_array().unwrap())
+            .map(|user| user.as_str().unwrap())
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        for user in users.into_iter().filter(|_| work["type"] == "ticket") {
+            *tickets.entry(user.to_owned()).or_default() += 1;
+        }
+    }
+    let mut reader = csv::Reader::from_reader(&include_bytes!("../../../test_data/contacts.csv")[..]);
+    let (mut rows, mut odd) = (0, Vec::new());
+    for row in reader.records().map(Result::unwrap) {
+        rows += 1;
+        let id = format!("REVU-{}", row[0].rsplit(['/', '-']).next().unwrap());
+        let got = rig.call("rev-users.get", json!({"id": &row[0]})).await;
+        let user = &got.body["rev_user"];
+        let known = got.status == 200
+            && user["external_ref"] == row[3]
+            && user["email"].as_str() == Some(&row[2].trim().to_lowercase());
+        let count = tickets.get(&id).copied().unwrap_or_default();
+        if !known || count.to_string() != row[7] {
+            odd.push(id);
+        }
+    }
+    odd.sort();
+    // A wrong count, another external_ref, and one that is gone.
+    assert_eq!((rows, odd), (52, ["REVU-46", "REVU-52", "REVU-54"].map(str::to_owned).to_vec()));
+    assert_eq!(tickets["REVU-19"], 130);
 }
 
 #[tokio::test]

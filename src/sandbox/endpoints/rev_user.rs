@@ -1,0 +1,105 @@
+//! How a contact looks in an answer, and how a request names one.
+
+use crate::devrev::ids::ObjectType;
+use crate::sandbox::contacts::Contact;
+use crate::sandbox::error::ApiError;
+use crate::sandbox::format::UserState;
+use crate::sandbox::merge::MergeEnds;
+use crate::sandbox::schema::CONTACTS;
+use crate::sandbox::state::State;
+use crate::sandbox::summary::{ArtifactSummary, RevOrg, Summary, date, rev_org};
+use crate::sandbox::world::{World, identity_don};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// `rev-user`
+#[derive(Serialize)]
+pub(super) struct RevUser<'a> {
+    id: String,
+    display_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_ref: Option<&'a str>,
+    external_refs: Vec<&'a str>,
+    state: UserState,
+    is_verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    phone_numbers: &'a [String],
+    custom_fields: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev_org: Option<RevOrg<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_identity: Option<Summary<'a>>,
+    artifacts: Vec<ArtifactSummary<'a>>,
+    created_date: String,
+    modified_date: String,
+}
+
+/// `rev-users-get-response` and its siblings.
+#[derive(Serialize)]
+pub(super) struct RevUserAnswer<'a> {
+    pub(super) rev_user: Option<RevUser<'a>>,
+}
+
+impl<'a> RevUser<'a> {
+    /// A contact as an answer shows it.
+    pub(super) fn of(world: &'a World, state: &'a State, contact: &'a Contact) -> Self {
+        let mut external_refs: Vec<&str> = contact.external_refs.iter().map(String::as_str).collect();
+        if external_refs.is_empty() {
+            external_refs.extend(contact.external_ref());
+        }
+        let identity = contact.merged.filter(|merged| merged.ends == MergeEnds::Identity);
+        Self {
+            id: don(world, contact),
+            display_id: contact.id().to_string(),
+            display_name: contact.display_name.as_deref(),
+            full_name: contact.full_name.as_deref(),
+            email: contact.email(),
+            external_ref: contact.external_ref(),
+            external_refs,
+            state: contact.state,
+            is_verified: contact.is_verified,
+            description: contact.description.as_deref(),
+            phone_numbers: &contact.phone_numbers,
+            custom_fields: &contact.custom_fields,
+            rev_org: contact.rev_org.as_deref().map(|name| rev_org(&world.org, name)),
+            primary_identity: identity.and_then(|merged| world.summary(state, state.user_at(merged.into))),
+            artifacts: world.files(&contact.artifacts),
+            created_date: date(contact.created),
+            modified_date: date(contact.modified),
+        }
+    }
+}
+
+fn don(world: &World, contact: &Contact) -> String {
+    identity_don(&world.org, ObjectType::RevUser, contact.number)
+}
+
+/// The position of the contact that an ID names, deleted ones included; one that has moved says where to.
+pub(super) fn find(world: &World, state: &State, id: &str) -> Result<u32, ApiError> {
+    let none = || ApiError::not_found(format!("rev user `{id}` not found"));
+    let named = world.object(id, CONTACTS).ok_or_else(none)?;
+    let at = state.contacts.position(named.number).ok_or_else(none)?;
+    let merged = state.contacts.get(at).and_then(|contact| contact.merged);
+    match merged {
+        Some(merged) if merged.ends == MergeEnds::Gone => Err(none()),
+        Some(merged) if merged.ends == MergeEnds::Moved => {
+            let primary = state.contacts.get(merged.into).ok_or_else(none)?;
+            Err(ApiError::moved(don(world, primary)))
+        }
+        Some(_) | None => Ok(at),
+    }
+}
+
+/// The same, for a request that changes the contact: deleted ones are not found.
+pub(super) fn find_existing(world: &World, state: &State, id: &str) -> Result<u32, ApiError> {
+    let at = find(world, state, id)?;
+    let exists = state.contacts.get(at).is_some_and(Contact::exists);
+    if exists { Ok(at) } else { Err(ApiError::not_found(format!("rev user `{id}` not found"))) }
+}
