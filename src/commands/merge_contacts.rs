@@ -193,6 +193,7 @@ impl Job for MergeOptions {
         let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
             reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
         });
-        (tally.of("done") == 0 && tally.of("unknown") == 0 && for_backups).then_some(Exit::Backup)
+        let sent = ["planned", "done", "unknown"].into_iter().any(|state| tally.of(state) > 0);
+        (!sent && for_backups).then_some(Exit::Backup)
     }
 }

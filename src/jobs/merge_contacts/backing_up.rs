@@ -20,12 +20,17 @@ use crate::devrev::timeline::TimelineEntriesList;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Room that is left on the disk, in bytes: the journal has to go on.
 const RESERVE: u64 = 64 << 20;
+
+/// The buffer of a copy, in bytes.
+const COPY_BYTES: usize = 128 << 10;
 
 /// Why a contact is not backed up.
 #[derive(Debug)]
@@ -95,9 +100,10 @@ impl Backups {
     /// Backs both contacts up.
     pub async fn make(&self, change: &Change, found: &Found) -> Result<BackedUp, Trouble> {
         let at = Utc::now();
-        let (primary, some) = self.contact(&change.primary, &found.primary, at).await?;
-        let (secondary, more) = self.contact(&change.secondary, &found.secondary, at).await?;
-        Ok(BackedUp { primary, secondary, bytes: some + more })
+        let first = self.contact(&change.primary, &found.primary, at, None).await?;
+        let second = self.contact(&change.secondary, &found.secondary, at, Some(&first)).await?;
+        let bytes = first.bytes + second.bytes;
+        Ok(BackedUp { primary: first.folder, secondary: second.folder, bytes })
     }
 
     /// Reads both backups back, and holds them against what DevRev shows and what the rows say.
@@ -162,8 +168,14 @@ impl Backups {
         Ok(())
     }
 
-    /// Backs one contact up. Returns the folder and the bytes of its files.
-    async fn contact(&self, side: &Side, kept: &Shown, at: DateTime<Utc>) -> Result<(PathBuf, u64), Trouble> {
+    /// Backs one contact up. What its fellow's backup has already is taken from there.
+    async fn contact(
+        &self,
+        side: &Side,
+        kept: &Shown,
+        at: DateTime<Utc>,
+        fellow: Option<&Made>,
+    ) -> Result<Made, Trouble> {
         self.room_for(side.tickets << 20)?;
         let email = kept.contact.read.email.as_deref().unwrap_or_default();
         let label = Label { email, display_id: &side.display_id, at };
@@ -191,22 +203,32 @@ impl Backups {
         };
         let own = &kept.contact.read.artifacts;
         if !own.is_empty() {
-            let attachments = self.attachments(&mut draft, None, own.clone(), &mut counts).await?;
+            let attachments = self.attachments(&mut draft, None, own.clone()).await?;
+            counts.attachments += attachments.len() as u64;
+            counts.bytes += attachments.iter().map(|attachment| attachment.bytes).sum::<u64>();
             on_disk(|| draft.write_json(&RelPath::CONTACT_ATTACHMENTS, &Attachments { attachments }))?;
         }
-        let mut folders = Names::default();
-        for work in works {
-            let shown = work.read.display_id.as_deref().unwrap_or(&work.read.id);
-            let object = Object { id: &work.read.id, shown, folder: folders.claim(shown) };
-            self.timeline(&mut draft, object, work.read.artifacts.clone(), &mut counts).await?;
-        }
-        for conversation in conversations {
-            let shown = conversation.read.display_id.as_deref().unwrap_or(&conversation.read.id);
-            let object = Object { id: &conversation.read.id, shown, folder: folders.claim(shown) };
-            self.timeline(&mut draft, object, Vec::new(), &mut counts).await?;
+        let (mut folders, mut timelines) = (Names::default(), HashMap::new());
+        let works =
+            works.iter().map(|work| (&work.read.id, &work.read.display_id, work.read.artifacts.clone()));
+        let conversations = conversations
+            .iter()
+            .map(|conversation| (&conversation.read.id, &conversation.read.display_id, Vec::new()));
+        for (id, display_id, own) in works.chain(conversations) {
+            let shown = display_id.as_deref().unwrap_or(id);
+            let object = Object { id, shown, folder: folders.claim(shown) };
+            let known = fellow.and_then(|fellow| Some((fellow, fellow.timelines.get(id)?)));
+            let timeline = match known {
+                Some((fellow, timeline)) => {
+                    on_disk(|| copied(&mut draft, &object.folder, &fellow.folder, timeline))?
+                }
+                None => self.timeline(&mut draft, object, own).await?,
+            };
+            timeline.count(&mut counts);
+            timelines.insert(id.clone(), timeline);
         }
         let folder = on_disk(|| draft.finish(counts, side.row.tickets))?;
-        Ok((folder, counts.bytes))
+        Ok(Made { folder, bytes: counts.bytes, timelines })
     }
 
     /// Writes the timeline of a work or a conversation, and all files that hang on either.
@@ -215,8 +237,7 @@ impl Backups {
         draft: &mut Draft,
         object: Object<'_>,
         own: Vec<ArtifactSummary>,
-        counts: &mut Counts,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Timeline, Trouble> {
         let mut messages: MessagesWriter =
             on_disk(|| draft.messages(&object.folder, object.id, object.shown))?;
         let mut files = own;
@@ -227,10 +248,10 @@ impl Backups {
                 files.extend(entry.read.artifacts);
             }
         }
-        counts.entries += messages.entries();
-        let attachments = self.attachments(draft, Some(&object.folder), files, counts).await?;
+        let entries = messages.entries();
+        let attachments = self.attachments(draft, Some(&object.folder), files).await?;
         draft.add(on_disk(|| messages.finish(&attachments))?);
-        Ok(())
+        Ok(Timeline { folder: object.folder, entries, attachments })
     }
 
     /// Downloads files, each once, into a timeline's folder or into that of the contact itself.
@@ -239,7 +260,6 @@ impl Backups {
         draft: &mut Draft,
         folder: Option<&str>,
         files: Vec<ArtifactSummary>,
-        counts: &mut Counts,
     ) -> Result<Vec<Attachment>, Trouble> {
         let (mut names, mut known, mut kept) = (Names::default(), HashSet::new(), Vec::new());
         for artifact in files {
@@ -252,8 +272,6 @@ impl Backups {
                 None => RelPath::contact_attachment(&file),
             };
             let bytes = self.download(draft, &path, &artifact).await?;
-            counts.attachments += 1;
-            counts.bytes += bytes;
             let (name, size) = (artifact.name().to_owned(), artifact.size());
             kept.push(Attachment { artifact: artifact.id, name, file, size, bytes });
         }
@@ -298,6 +316,63 @@ impl Backups {
         draft.into_inner().unwrap_or_else(PoisonError::into_inner).add(entry);
         Ok(bytes)
     }
+}
+
+/// A backup that was made, and where in it is what.
+struct Made {
+    folder: PathBuf,
+    bytes: u64,
+    /// By the ID of the work or the conversation.
+    timelines: HashMap<String, Timeline>,
+}
+
+/// A timeline that is on disk.
+struct Timeline {
+    folder: String,
+    entries: u64,
+    attachments: Vec<Attachment>,
+}
+
+impl Timeline {
+    fn count(&self, counts: &mut Counts) {
+        counts.entries += self.entries;
+        counts.attachments += self.attachments.len() as u64;
+        counts.bytes += self.attachments.iter().map(|attachment| attachment.bytes).sum::<u64>();
+    }
+}
+
+/// Copies a timeline, with its files, from a backup that has it: both contacts of a pair may be in one
+/// conversation.
+fn copied(
+    draft: &mut Draft,
+    folder: &str,
+    from: &Path,
+    timeline: &Timeline,
+) -> Result<Timeline, BackupError> {
+    let mut copy = |from_path: RelPath, to: RelPath| {
+        let source = from_path.below(from);
+        let failed = || BackupError::io("read", &source);
+        let mut reader = File::open(&source).map_err(failed())?;
+        let mut writer = draft.file(&to)?;
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            let read = reader.read(&mut buffer).map_err(failed())?;
+            let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+            writer.write(bytes)?;
+        }
+        draft.add(writer.finish()?);
+        Ok(())
+    };
+    copy(RelPath::messages(&timeline.folder), RelPath::messages(folder))?;
+    for attachment in &timeline.attachments {
+        let file = &attachment.file;
+        copy(RelPath::attachment(&timeline.folder, file), RelPath::attachment(folder, file))?;
+    }
+    Ok(Timeline {
+        folder: folder.to_owned(),
+        entries: timeline.entries,
+        attachments: timeline.attachments.clone(),
+    })
 }
 
 /// A work or a conversation.

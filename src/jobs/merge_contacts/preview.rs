@@ -77,8 +77,9 @@ impl Sampler {
         } else {
             let mut read = Sums::default();
             for (object, times) in objects {
+                // What both contacts have is read once, and kept twice.
                 let one = timeline(client, object).await?;
-                read.add(one.times(times));
+                read.add(Sums { pages: one.pages, ..one.times(times) });
             }
             self.seen.add(read);
             read
