@@ -3,7 +3,8 @@
 use super::begin::{self, New, Rows};
 use super::contact_feed::ContactFeed;
 use super::finish::Reported;
-use super::job::{Job, Start};
+use super::job::{Job, Plan, Start};
+use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
 use crate::backup::{draft, space};
 use crate::cli;
@@ -187,6 +188,11 @@ impl Job for MergeOptions {
         config.concurrency = OPEN_PAIRS.max(config.batch_size) * 2;
         config.open_batches = config.open_batches.max(OPEN_PAIRS.div_ceil(config.batch_size));
         config.record_each = true;
+    }
+
+    fn plan(&self, settings: &Settings) -> Option<Box<dyn Plan>> {
+        let rate = settings.rate.filter(|_| !self.sandbox || settings.rate_given);
+        Some(Box::new(MergePlan::new(rate)))
     }
 
     fn exit(&self, tally: &Tally) -> Option<Exit> {
