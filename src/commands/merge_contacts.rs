@@ -142,13 +142,14 @@ impl Job for MergeOptions {
         write_review(&path, rows, &start.looked.pairing).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
         })?;
-        let elsewhere = if start.manifest.dry_run {
+        if !start.manifest.dry_run && self.backup_dir.is_dir() {
+            draft::clear_partials(&self.backup_dir, start.run.id())?;
+        }
+        // The sandbox of another process is another world.
+        let elsewhere = if start.manifest.dry_run || self.sandbox {
             elsewhere::Elsewhere::default()
         } else {
-            if self.backup_dir.is_dir() {
-                draft::clear_partials(&self.backup_dir, start.run.id())?;
-            }
-            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)
+            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)?
         };
         let rules = Rules {
             keep: self.primary,

@@ -26,7 +26,7 @@ use chrono::Utc;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -181,6 +181,8 @@ impl Merger {
         }
         if matches!(stage, Stage::Begin | Stage::Sent) {
             drop(busy.take());
+            // What was read is on disk, and no longer needed.
+            track.change.found = None;
             self.follow(track, stage == Stage::Sent).await?;
         }
         let busy = busy.unwrap_or_else(|| self.activity.begin());
@@ -267,11 +269,47 @@ impl Merger {
         let resent = track.change.in_doubt();
         let mut looks = 0;
         loop {
-            if self.stop.is_set() {
-                return Err(track.interrupted());
+            // On disk when nothing is left to wait for: whoever finds it there knows that it was sent, but for a
+            // moment.
+            let step = Step { at: Utc::now(), what: What::Merging { attempt: track.change.attempts() + 1 } };
+            let recorded = Mutex::new(None);
+            let (steps, written) = (track.steps, &recorded);
+            let announce = || {
+                let step = &step;
+                async move {
+                    if matches!(*lock(written), Some(Ok(()))) {
+                        return true;
+                    }
+                    if self.stop.is_set() || read_at.age() > self.how.max_age {
+                        return false;
+                    }
+                    let done = steps.record(step).await;
+                    let goes = done.is_ok();
+                    *lock(written) = Some(done);
+                    goes
+                }
+            };
+            let sent = self.client.once(&merge, announce).await;
+            match recorded.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(Ok(())) => track.change.steps.push(step),
+                Some(Err(failure)) => {
+                    let text = format!("the journal could not be written: {failure}");
+                    return Err(track.open_or_unknown("not-journalled", text, Some(failure)));
+                }
+                None if self.stop.is_set() => return Err(track.interrupted()),
+                None => {
+                    // Refused before it was sent.
+                    let Err(error) = sent else {
+                        return Err(track.ended(State::Unknown, "defect", "a defect: sent without a word"));
+                    };
+                    looks += 1;
+                    if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
+                        return Err(track.failed("merge-refused", &error));
+                    }
+                    read_at = self.look(track, busy).await?.read_at;
+                    continue;
+                }
             }
-            track.record(What::Merging { attempt: track.change.attempts() + 1 }).await?;
-            let sent = self.client.once(&merge, || read_at.age() <= self.how.max_age).await;
             let error = match sent {
                 Ok(_) => return track.record(What::Acknowledged).await,
                 Err(error) => error,
@@ -282,15 +320,11 @@ impl Merger {
                 return Ok(());
             }
             track.record(What::NotTaken).await?;
-            looks += 1;
-            if resent && error.kind != ErrorKind::Stale {
+            if resent {
                 // Refused perhaps because the first one took after all.
                 return Ok(());
             }
-            if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
-                return Err(track.failed("merge-refused", &error));
-            }
-            read_at = self.look(track, busy).await?.read_at;
+            return Err(track.failed("merge-refused", &error));
         }
     }
 
@@ -352,6 +386,10 @@ impl Applier<Change> for Merger {
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What reads have shown of a merge that is not proven.

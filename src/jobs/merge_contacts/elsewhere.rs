@@ -5,6 +5,8 @@ use super::change::Change;
 use super::meant;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
+use crate::exit::{Exit, Failure};
+use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -19,7 +21,10 @@ pub type Elsewhere = HashMap<Key, String>;
 
 /// Finds the merges that are in doubt in other runs against the same DevRev. Blocks for as long as their journals
 /// take to read. What cannot be read is said in the log: its merges stay unknown.
-pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
+///
+/// Fails when another process is at work on such a run: what that one is about to send cannot be foreseen. Two
+/// that begin at the same time both fail.
+pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Result<Elsewhere, Failure> {
     let mut found = Elsewhere::new();
     let runs = RunDir::list(runs_dir).unwrap_or_default();
     for run in runs.iter().filter(|run| run.id() != own) {
@@ -29,6 +34,13 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
             && manifest.base_url.trim_end_matches('/') == target.trim_end_matches('/');
         if !same {
             continue;
+        }
+        if RunLock::is_held(run) {
+            let text = format!(
+                "run {} is merging contacts at {target} just now: let it end, then begin again",
+                run.id()
+            );
+            return Err(Failure::new(Exit::Locked, text));
         }
         match Replay::read(run) {
             Ok(replay) => {
@@ -45,5 +57,5 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
             }
         }
     }
-    found
+    Ok(found)
 }
