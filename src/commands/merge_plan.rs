@@ -113,10 +113,10 @@ impl Plan for MergePlan {
         let about = if self.estimated { "about " } else { "" };
         let _ = writeln!(
             text,
-            "\n{} pairs would be merged, and {} tickets change hands. DevRev cannot take a merge back.\n\
+            "\n{} would be merged, and {} change hands. DevRev cannot take a merge back.\n\
              The backups would hold {} contacts, {} tickets, {about}{} entries of {} timelines and {about}{} files: {about}{}.",
-            self.pairs,
-            self.moved,
+            counted(self.pairs, "pair"),
+            counted(self.moved, "ticket"),
             self.pairs * 2,
             self.tickets,
             self.entries,
@@ -158,6 +158,10 @@ impl Plan for MergePlan {
             "seconds_under_the_limit": self.time().map(|time| time.as_secs_f64()),
         })
     }
+}
+
+fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 fn short(text: &str, most: usize) -> String {

@@ -53,7 +53,7 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Result<Elsewhere, F
                 }
             }
             Err(error) => {
-                tracing::warn!("run {} may have sent merges, and cannot be read: {error}", run.id())
+                tracing::warn!("run {} may have sent merges, and cannot be read: {error}", run.id());
             }
         }
     }

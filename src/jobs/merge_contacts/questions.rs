@@ -143,7 +143,9 @@ mod tests {
     use super::*;
     use std::sync::{Mutex, PoisonError};
 
-    fn sums(activity: &Activity, most: usize) -> (Arc<Questions<u32, usize>>, Arc<Mutex<Vec<usize>>>) {
+    type Sizes = Arc<Mutex<Vec<usize>>>;
+
+    fn sums(activity: &Activity, most: usize) -> (Arc<Questions<u32, usize>>, Sizes) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let sizes = Arc::clone(&asked);
         let gather = Questions::new(activity.clone(), most, move |questions: Vec<u32>| {
