@@ -21,6 +21,7 @@ mod journal_tail;
 mod limits;
 mod merge_crash;
 mod merge_matrix;
+mod merge_never_twice;
 mod merge_rules;
 mod output;
 mod resume;
