@@ -193,6 +193,8 @@ impl Job for MergeOptions {
         let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
             reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
         });
-        (tally.of("done") == 0 && tally.of("unknown") == 0 && for_backups).then_some(Exit::Backup)
+        // What a dry run plans would be merged.
+        let none_merged = ["done", "unknown", "planned"].iter().all(|state| tally.of(state) == 0);
+        (none_merged && for_backups).then_some(Exit::Backup)
     }
 }
