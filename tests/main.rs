@@ -22,6 +22,7 @@ mod limits;
 mod merge_crash;
 mod merge_matrix;
 mod merge_never_twice;
+mod merge_report;
 mod merge_rules;
 mod output;
 mod resume;
