@@ -250,6 +250,12 @@ fn next<J: Job>(session: &Session<J>, state: RunState, exit: Exit, tally: &Tally
         resume = format!("{resume} --env-file {}", quoted(&file.to_string_lossy()));
     }
     let mut next = Vec::new();
+    if tally.of("unknown") > 0 {
+        next.push(format!(
+            "look at the `unknown` rows of {}: each says what to look at in DevRev; then resume",
+            session.run.failed().display()
+        ));
+    }
     if open > 0 || state != RunState::Finished || tally.of("unknown") > 0 {
         next.push(resume.clone());
     }
