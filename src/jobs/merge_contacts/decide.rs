@@ -40,7 +40,11 @@ pub fn both<'s>(
         None => return Err(gone(pair, &primary.read, "DevRev shows no such contact")),
     };
     let primary_key = pair.primary.id.key();
-    if let Some(identity) = &secondary.read.primary_identity {
+    let own = secondary.read.key();
+    if let Some(identity) = &secondary.read.primary_identity
+        && identity.key() != own
+        && !identity.is_nobody()
+    {
         return Err(if identity.key().as_ref() == Some(&primary_key) {
             already(pair, &primary.read)
         } else {
@@ -58,7 +62,7 @@ pub fn both<'s>(
     for (row, contact) in [(&pair.primary, &primary.read), (&pair.secondary, &secondary.read)] {
         fits(pair, row, contact)?;
     }
-    if primary.read.is_verified == Some(true) && secondary.read.is_verified == Some(false) {
+    if primary.read.is_verified == Some(true) && secondary.read.is_verified != Some(true) {
         // Whoever made it never showed that the address is theirs: its works would become a verified one's.
         let text = format!("{} is not verified, {} is", pair.secondary.id, pair.primary.id);
         return Err(skipped("unverified-into-verified", text));

@@ -29,13 +29,15 @@ impl Track<'_> {
     pub async fn record(&mut self, what: What) -> Result<(), Applied> {
         let step = Step { at: Utc::now(), what };
         let recorded = self.steps.record(&step).await;
-        recorded.map_err(|failure| {
-            let halt = Some(failure.clone());
-            let text = format!("the journal could not be written: {failure}");
-            self.open_or_unknown("not-journalled", text, halt)
-        })?;
+        recorded.map_err(|failure| self.not_journalled(failure))?;
         self.change.steps.push(step);
         Ok(())
+    }
+
+    /// The end of a pair of which a step could not be written down.
+    pub fn not_journalled(&self, failure: Failure) -> Applied {
+        let text = format!("the journal could not be written: {failure}");
+        self.open_or_unknown("not-journalled", text, Some(failure))
     }
 
     /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.
@@ -72,8 +74,12 @@ impl Track<'_> {
         )
     }
 
-    /// An outcome with all that the report says of it.
-    pub fn reported(&self, outcome: Outcome) -> Outcome {
+    /// An outcome with all that the report says of it. A pair of which a merge was sent that is neither proven nor
+    /// disproven stays in doubt, whatever else is said of it: nothing may make it look as if nothing was sent.
+    pub fn reported(&self, mut outcome: Outcome) -> Outcome {
+        if self.change.stage() == Stage::Sent {
+            outcome.state = State::Unknown;
+        }
         let report = report::pair(&self.change, self.after.as_ref(), &outcome);
         outcome.after(self.change.attempts()).reported(report)
     }
@@ -93,7 +99,11 @@ pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -
             track.ended(State::Unknown, "merged-elsewhere", text)
         }
         Settled::Unproven { last, untouched } => {
-            let more = if untouched {
+            let acknowledged = track.change.steps.iter().any(|step| step.what == What::Acknowledged);
+            let more = if untouched && acknowledged {
+                "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume later; \
+                 only if it never takes, `resume --resend-unproven` sends it again"
+            } else if untouched {
                 "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
                  again"
             } else {
