@@ -3,7 +3,7 @@
 //!
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
-//! - [`finish`]: how every run ends, whatever happened
+//! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
@@ -21,6 +21,7 @@ pub mod finish;
 pub mod issue_feed;
 pub mod job;
 pub mod merge_contacts;
+pub mod merge_plan;
 pub mod online;
 pub mod preflight;
 pub mod resume;

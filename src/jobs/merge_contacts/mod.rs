@@ -7,7 +7,8 @@
 //!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
-//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
+//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
+//!   greater part of that
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`questions`]: questions of many pairs, put together
@@ -26,6 +27,7 @@ mod groups;
 pub(crate) mod inputs;
 pub mod kept;
 pub mod look;
+mod look_again;
 pub mod pair;
 pub mod pairing;
 pub mod preview;
@@ -33,6 +35,8 @@ pub mod questions;
 pub mod reason;
 pub mod report;
 pub mod settle;
+mod timelines;
+pub mod track;
 
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
@@ -217,13 +221,13 @@ impl Together {
         }
         match belongings::all(client, ids).await {
             Ok(found) => Ok(Self(Some(found))),
-            Err(error) => match failing::ends_run(&error) {
-                Some(failure) => Err(failure),
-                None => {
-                    tracing::warn!("reading what hangs on each contact alone: {error}");
-                    Ok(Self(None))
+            Err(error) => {
+                if let Some(failure) = failing::ends_run(&error) {
+                    return Err(failure);
                 }
-            },
+                tracing::warn!("reading what hangs on each contact alone: {error}");
+                Ok(Self(None))
+            }
         }
     }
 
