@@ -24,11 +24,11 @@ fn two_runs_at_once_do_not_send_a_merge_twice() {
 
 #[test]
 fn a_run_waits_for_another_one_also_when_it_is_resumed() {
-    let hang = "path=rev-users.merge,hang=before,count=1";
+    let hang = "path=rev-users.merge,hang=before,count=2";
     let fixture = Merging::broken(&People::of(2), ["path=works.list,status=401,count=1", hang]);
     fixture.merge(&[]).run().exits(4);
     let first = fixture.the_run();
-    let reached = || fixture.calls("rev-users.merge") > 0;
+    let reached = || fixture.calls("rev-users.merge") == 2;
     let second = fixture.merge(&[]).run_until(reached);
     let runs = fixture.runs();
     let other = runs.iter().find(|run| run.id() != first.id()).unwrap();
