@@ -19,6 +19,8 @@ mod inputs;
 mod interrupt;
 mod journal_tail;
 mod limits;
+mod merge_at_once;
+mod merge_backups;
 mod merge_crash;
 mod merge_matrix;
 mod merge_never_twice;
