@@ -104,6 +104,12 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// How the engine works, where that is not as the settings say.
     fn tune(&self, _config: &mut Config) {}
 
+    /// Writes the files that only runs of this job have, anew from the journal, whenever a process of a run ends that
+    /// is not dry. Blocks. The error says which could not be written.
+    fn result_files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The exit code of a run that came to its end with errors, if it is not the usual one.
     fn exit(&self, _tally: &Tally) -> Option<Exit> {
         None

@@ -47,12 +47,12 @@ impl After {
             track.record(What::RefSet).await?;
         }
         if track.change.stage() == Stage::RefSet {
-            if track.after.is_none() {
-                track.after = Some(primary_now(merger, track).await?);
+            if track.change.after.is_none() {
+                track.change.after = Some(primary_now(merger, track).await?);
             }
             self.check(merger, track, busy).await?;
         }
-        match track.after.as_ref().map(|after| differences(track, after)) {
+        match track.change.after.as_ref().map(|after| differences(track, after)) {
             Some(differences) if !differences.is_empty() => {
                 let text = format!("merged, but the primary is not as before: {}", differences.join("; "));
                 Err(track.ended(State::Failed, "primary-differs", text))
@@ -134,7 +134,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
                 ApiError::of_answer(format!("DevRev answered, but the reference is `{now}`"))
             }
             Ok(written) => {
-                track.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
+                track.change.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
                 return Ok(());
             }
             Err(error) => error,

@@ -4,12 +4,11 @@
 use super::after::After;
 use super::backing_up::{BackedUp, Backups, Trouble};
 use super::belongings;
-use super::change::{Change, Found, Shown, Stage, Step, What};
+use super::change::{Change, Found, Shown, Stage, What};
 use super::decide;
 use super::look::{self, Seen};
 use super::pair::Pair;
 use super::questions::{Activity, Busy, Questions};
-use super::report;
 use super::settle::{self, Pace, Settled};
 use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
@@ -18,11 +17,10 @@ use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::track::{self, Stepwise};
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
-use chrono::Utc;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -73,74 +71,8 @@ pub struct Merger {
     after: After,
 }
 
-/// A merge under way: what is known of it, and where that is written down.
-#[derive(Debug)]
-pub struct Track<'s> {
-    /// The change with all steps so far.
-    pub change: Change,
-    /// The primary after the merge, once it was read.
-    pub after: Option<Value>,
-    steps: &'s Steps,
-}
-
-impl Track<'_> {
-    /// Writes a step down. Fails when the disk does: then nothing more may be sent.
-    pub async fn record(&mut self, what: What) -> Result<(), Applied> {
-        let step = Step { at: Utc::now(), what };
-        let recorded = self.steps.record(&step).await;
-        recorded.map_err(|failure| {
-            let halt = Some(failure.clone());
-            let text = format!("the journal could not be written: {failure}");
-            self.open_or_unknown("not-journalled", text, halt)
-        })?;
-        self.change.steps.push(step);
-        Ok(())
-    }
-
-    /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.
-    pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
-        let sent = self.change.stage() != Stage::Begin;
-        let outcome = sent.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
-        Applied { outcome, halt }
-    }
-
-    /// The end of a pair that is in this state.
-    pub fn ended(&self, state: State, reason: &'static str, text: impl Into<String>) -> Applied {
-        self.reported(Outcome::of(state, reason, text)).into()
-    }
-
-    /// The end of a pair for an error of a call after which nothing more is known of it than before.
-    pub fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
-        match failing::ends_run(error) {
-            // Whoever stopped the run knows why.
-            Some(_) if error.kind == ErrorKind::Stopped => self.interrupted(),
-            Some(failure) => self.open_or_unknown(error.reason(), error.to_string(), Some(failure)),
-            None if self.change.stage() == Stage::Begin => {
-                self.ended(State::Failed, reason, error.to_string())
-            }
-            None => self.ended(State::Unknown, reason, error.to_string()),
-        }
-    }
-
-    /// The end of a pair in a run that is being stopped.
-    pub fn interrupted(&self) -> Applied {
-        self.open_or_unknown(
-            "interrupted",
-            "the run was stopped; `resume` goes on from here".to_owned(),
-            None,
-        )
-    }
-
-    fn reported(&self, outcome: Outcome) -> Outcome {
-        let report = report::pair(&self.change, self.after.as_ref(), &outcome);
-        outcome.after(self.change.attempts()).reported(report)
-    }
-
-    /// The end of a merge that took, and of which all is as it should be.
-    pub fn done(&self) -> Applied {
-        self.reported(Outcome::done(0)).into()
-    }
-}
+/// A merge under way.
+pub type Track<'s> = track::Track<'s, Change>;
 
 impl Merger {
     /// Merges through this client.
@@ -348,7 +280,7 @@ impl Merger {
 
 impl Applier<Change> for Merger {
     async fn apply(&self, change: Change, steps: Steps) -> Applied {
-        let mut track = Track { change, after: None, steps: &steps };
+        let mut track = Track::new(change, &steps);
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied
     }
@@ -408,14 +340,7 @@ async fn look_again(
 ) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
     let read_at = ReadAt::now();
     let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary.row, &pair.secondary.row]).collect();
-    let seen = look::contacts(&reads, &wanted).await.map_err(|failure| {
-        let kind = match failure.exit {
-            Exit::Credentials => ErrorKind::Unauthorized,
-            Exit::Interrupted => ErrorKind::Stopped,
-            _ => ErrorKind::BreakerOpen,
-        };
-        ApiError { kind, ..ApiError::of_answer(failure.message) }
-    })?;
+    let seen = look::asked(&reads, &wanted).await?;
     let ids: Vec<String> =
         pairs.iter().flat_map(|pair| [pair.primary.id.clone(), pair.secondary.id.clone()]).collect();
     let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;

@@ -2,9 +2,9 @@
 //! seen yet. Another run must not send them a second time.
 
 use super::change::Change;
-use super::meant;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
+use crate::jobs::track::meant;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -32,7 +32,8 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
         }
         match Replay::read(run) {
             Ok(replay) => {
-                let changes = replay.unknown.values().filter_map(|in_doubt| meant(in_doubt).ok().flatten());
+                let changes =
+                    replay.unknown.values().filter_map(|in_doubt| meant::<Change>(in_doubt).ok().flatten());
                 for change in changes.filter(Change::in_doubt) {
                     let ids = [&change.primary.id, &change.secondary.id];
                     found.extend(

@@ -41,10 +41,10 @@ use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
-use crate::journal::replay::InDoubt;
 use belongings::Belongings;
-use change::{Change, Found, Shown, Side, Stage, Step};
+use change::{Change, Found, Shown, Side, Stage};
 use pair::{Keep, Pair};
 use preview::Sampler;
 use serde::{Deserialize, Serialize};
@@ -200,6 +200,7 @@ impl MergeContacts {
             preview,
             steps: Vec::new(),
             found: Some(Arc::new(found)),
+            after: None,
         }))
     }
 }
@@ -244,17 +245,6 @@ impl Together {
     }
 }
 
-/// A change in doubt as it was meant, with the steps that were taken. `Err` for one that this version cannot read:
-/// nothing is guessed then.
-fn meant(in_doubt: &InDoubt) -> Result<Option<Change>, serde_json::Error> {
-    let Some(change) = &in_doubt.change else { return Ok(None) };
-    let mut change: Change = serde_json::from_str(change.get())?;
-    for step in &in_doubt.steps {
-        change.steps.push(serde_json::from_str::<Step>(step.get())?);
-    }
-    Ok(Some(change))
-}
-
 impl Planner for MergeContacts {
     type Item = Pair;
     type Change = Change;
@@ -263,11 +253,8 @@ impl Planner for MergeContacts {
         let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
         for Asked { item, in_doubt } in batch {
-            verdicts.push(match in_doubt.as_ref().map(meant) {
-                Some(Err(error)) => {
-                    let text = format!("what the journal says of this pair cannot be read: {error}");
-                    Some(Verdict::Settled(Outcome::of(State::Unknown, "journal-unreadable", text)))
-                }
+            verdicts.push(match in_doubt.as_ref().map(track::meant::<Change>) {
+                Some(Err(error)) => Some(Verdict::Settled(track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
                 _ => {

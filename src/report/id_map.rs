@@ -1,0 +1,45 @@
+//! `undo-id-map.csv`: which contact was created in the place of which, for all who know the old IDs.
+
+use crate::journal::atomic;
+use crate::journal::ordered::{Word, Words};
+use crate::journal::run_dir::RunDir;
+use ::csv::Writer;
+use serde::Deserialize;
+use std::io;
+
+const COLUMNS: [&str; 5] = ["old_id", "old_display_id", "new_id", "new_display_id", "email"];
+
+/// A pair, as outcomes say it.
+#[derive(Deserialize)]
+struct Pair {
+    email: String,
+    secondary: Ids,
+}
+
+#[derive(Deserialize)]
+struct Ids {
+    old_id: String,
+    old_display_id: String,
+    /// Absent as long as no contact was created.
+    new_id: Option<String>,
+    new_display_id: Option<String>,
+}
+
+/// Writes the map anew from the journal, in the order of the input. A dry run gets none.
+pub fn write(run: &RunDir) -> io::Result<()> {
+    let words = Words::read(run).map_err(io::Error::other)?;
+    atomic::replace(&run.id_map(), |file| {
+        let mut file = Writer::from_writer(file);
+        file.write_record(COLUMNS)?;
+        for word in words {
+            let Word::Outcome { outcome, .. } = word.map_err(io::Error::other)?.1 else { continue };
+            let Some(report) = outcome.report else { continue };
+            let Ok(Pair { email, secondary }) = serde_json::from_str(report.get()) else { continue };
+            let Ids { old_id, old_display_id, new_id: Some(new_id), new_display_id } = secondary else {
+                continue;
+            };
+            file.write_record([old_id, old_display_id, new_id, new_display_id.unwrap_or_default(), email])?;
+        }
+        file.flush()
+    })
+}
