@@ -71,6 +71,23 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
     begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
 }
 
+impl MergeOptions {
+    /// Fails while another run merges contacts of the same DevRev: what the two have looked at, either may have
+    /// merged by the time that the other one sends its merge.
+    fn alone(&self, start: &Start<'_, ContactPreflight>) -> Result<(), Failure> {
+        // A built-in sandbox is this process's own.
+        if self.sandbox {
+            return Ok(());
+        }
+        let other = elsewhere::at_work(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url);
+        other.map_or(Ok(()), |run| {
+            let text =
+                format!("nothing was sent: run {run} merges contacts just now; resume once it has ended");
+            Err(Failure::new(Exit::Locked, text))
+        })
+    }
+}
+
 impl Job for MergeOptions {
     const COMMAND: &'static str = "merge-contacts";
     const REPORTED: Option<Reported> = Some(Reported("pairs"));
@@ -144,6 +161,7 @@ impl Job for MergeOptions {
         let elsewhere = if start.manifest.dry_run {
             elsewhere::Elsewhere::default()
         } else {
+            self.alone(start)?;
             if self.backup_dir.is_dir() {
                 draft::clear_partials(&self.backup_dir, start.run.id())?;
             }
@@ -193,6 +211,8 @@ impl Job for MergeOptions {
         let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
             reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
         });
-        (tally.of("done") == 0 && tally.of("unknown") == 0 && for_backups).then_some(Exit::Backup)
+        // What a dry run plans would be merged.
+        let none_merged = ["done", "unknown", "planned"].iter().all(|state| tally.of(state) == 0);
+        (none_merged && for_backups).then_some(Exit::Backup)
     }
 }

@@ -1,13 +1,24 @@
-//! What the tests share: a folder with a sandbox ([`fixture`]), small organisations ([`org`]), the program
-//! ([`program`]), and what it leaves behind ([`run`]).
+//! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`]), and what it leaves
+//! behind ([`run`]).
+//!
+//! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
+//! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
+//!   pair ([`pairs`]), and what must hold after every run ([`merged`])
 
 pub(crate) mod fixture;
+pub(crate) mod merged;
+pub(crate) mod merging;
 pub(crate) mod org;
+pub(crate) mod pairs;
+pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod run;
+pub(crate) mod site;
 
 pub(crate) use fixture::Fixture;
+pub(crate) use merging::Merging;
 pub(crate) use org::Org;
+pub(crate) use people::People;
 pub(crate) use run::Run;
 
 use std::path::{Path, PathBuf};

@@ -172,7 +172,10 @@ impl Running {
             reader.join().unwrap();
         }
         let shown = std::mem::take(&mut self.shown);
-        Ended { code, shown, out: self.out.get(), err: self.err.get() }
+        let ended = Ended { code, shown, out: self.out.get(), err: self.err.get() };
+        let shows = |text: &str| text.contains(super::site::TOKEN);
+        assert!(!shows(&ended.out) && !shows(&ended.err), "the token is shown: {}", ended.all());
+        ended
     }
 }
 

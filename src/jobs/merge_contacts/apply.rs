@@ -176,6 +176,12 @@ impl Merger {
         match asked {
             None => Err(track.interrupted()),
             Some(Err(error)) => Err(track.failed(error.reason(), &error)),
+            // A merge that was sent may have taken by now: whatever is seen, only following it up tells.
+            Some(Ok(Err(outcome))) if track.change.in_doubt() => {
+                let seen = outcome.detail.unwrap_or_default();
+                let text = format!("not sent again: {seen}; `resume` finds out what became of the merge");
+                Err(track.ended(State::Unknown, "not-proven", text))
+            }
             Some(Ok(Err(outcome))) => {
                 let Outcome { state, reason, detail, .. } = outcome;
                 let outcome = Outcome { state, reason, detail, attempts: 0, report: None };

@@ -1,0 +1,220 @@
+//! `merge-contacts`: which pairs are merged, and which are not, for which reason.
+
+use crate::support::fixture::Trouble;
+use crate::support::people::Row;
+use crate::support::{Merging, People};
+use serde_json::{Value, json};
+
+/// Runs a world of three pairs of which the second is not to be merged, and wants that said.
+#[track_caller]
+fn refused(people: &People, state: &str, reason: &str, code: i32) {
+    let fixture = Merging::new(people);
+    fixture.merge(&[]).run().exits(code).says(reason);
+    assert_refused(&fixture, state, reason);
+}
+
+/// Wants the second of three pairs left alone for this reason, and the others merged.
+#[track_caller]
+fn assert_refused(fixture: &Merging, state: &str, reason: &str) {
+    let states = fixture.assert_ended();
+    let of = |email: &str| {
+        let (state, reason) = states[email].clone();
+        (state, reason.unwrap_or_default())
+    };
+    assert_eq!(of("person2@example.com"), (state.to_owned(), reason.to_owned()));
+    for other in ["person1@example.com", "person3@example.com"] {
+        assert_eq!(of(other).0, "done", "{other}");
+    }
+    assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (2, 2));
+    assert_eq!((fixture.contacts()["REVU-3"].writes, fixture.contacts()["REVU-4"].writes), (0, 0));
+}
+
+#[test]
+fn every_pair_is_backed_up_and_merged_once() {
+    let fixture = Merging::new(&People::of(13));
+    let ended = fixture.merge(&["--json"]).run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"done": 26, "skipped": 2}));
+    fixture.assert_all_done();
+}
+
+#[test]
+fn once_more_there_is_nothing_to_merge() {
+    for ends in ["gone", "moved", "deleted", "identity"] {
+        let trouble = Trouble::none().merge(&format!("delay=10,ref_delay=20,ends={ends}"));
+        let fixture = Merging::with(&People::of(5), &trouble);
+        fixture.merge(&[]).run().exits(0);
+        fixture.assert_all_done();
+        let proofs: Vec<_> = fixture
+            .the_run()
+            .pairs()
+            .values()
+            .filter_map(|pair| pair.steps.iter().find_map(|step| step.get("by").cloned()))
+            .collect();
+        assert!(proofs.iter().all(|by| by == ends) && proofs.len() == 5, "{proofs:?}");
+        let writes = fixture.writes();
+        let again = fixture.merge(&["--json"]).run().exits(0);
+        assert_eq!(again.json()["reasons"]["already"], json!({"merged-before": 10}), "{ends}");
+        assert_eq!((fixture.merges(), fixture.writes()), (5, writes));
+        fixture.assert_merged();
+    }
+}
+
+#[test]
+fn what_devrev_shows_speaks_against_it() {
+    let cases: [(&str, Value, &str); 7] = [
+        ("REVU-4", json!({"email": "other@example.com"}), "email-drifted"),
+        ("REVU-3", json!({"email": "other@example.com"}), "email-drifted"),
+        ("REVU-4", json!({"external_ref": "user_7"}), "ref-drifted"),
+        ("REVU-3", json!({"external_ref": null}), "ref-drifted"),
+        ("REVU-4", json!({"state": "locked"}), "not-active"),
+        ("REVU-3", json!({"state": "shadow"}), "not-active"),
+        ("REVU-4", json!({"state": "deleted"}), "secondary-gone"),
+    ];
+    for (contact, change, reason) in cases {
+        let mut people = People::of(3);
+        let data = people.contact(contact).as_object_mut().unwrap();
+        data.extend(change.as_object().unwrap().clone());
+        refused(&people, "skipped", reason, 0);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_merged() {
+    for (contact, reason) in [("REVU-3", "primary-gone"), ("REVU-4", "secondary-gone")] {
+        let mut people = People::of(3);
+        people.row(contact).id = "REVU-777".to_owned();
+        refused(&people, "skipped", reason, 0);
+    }
+}
+
+#[test]
+fn an_address_that_was_never_verified_gets_nothing_verified() {
+    let mut people = People::of(3);
+    people.contact("REVU-4")["is_verified"] = json!(false);
+    refused(&people, "skipped", "unverified-into-verified", 0);
+    // The other way round nobody gains what is not theirs.
+    let mut people = People::of(3);
+    people.contact("REVU-3")["is_verified"] = json!(false);
+    let fixture = Merging::new(&people);
+    fixture.merge(&[]).run().exits(0);
+    fixture.assert_all_done();
+}
+
+#[test]
+fn a_contact_of_another_organisation() {
+    let don = |org: &str, number: u32| format!("don:identity:dvrv-us-1:devo/{org}:revu/{number}");
+    // Said of one of the two or of both, it is not the contact of that number that is meant.
+    for (first, second) in [("OTHER", None), ("OTHER", Some("OTHER"))] {
+        let mut people = People::of(3);
+        people.row("REVU-4").id = don(first, 4);
+        if let Some(second) = second {
+            people.row("REVU-3").id = don(second, 3);
+        }
+        let fixture = Merging::new(&people);
+        fixture.merge(&[]).run();
+        let (state, _) = &fixture.assert_ended()["person2@example.com"];
+        assert_ne!(state, "done");
+        assert_eq!(fixture.merges(), 2);
+    }
+    let mut people = People::of(3);
+    (people.row("REVU-3").id, people.row("REVU-4").id) = (don("TEST", 3), don("OTHER", 4));
+    let fixture = Merging::new(&people);
+    fixture.merge(&[]).run().exits(0).says("different-organisations");
+    assert_eq!(fixture.merges(), 2);
+    let review = std::fs::read_to_string(fixture.the_run().file("review.csv")).unwrap();
+    assert_eq!(review.lines().count(), 3, "{review}");
+}
+
+#[test]
+fn the_contact_that_stays_is_the_operators_choice() {
+    let fixture = Merging::new(&People::of(6));
+    fixture.merge(&["--primary", "user"]).run().exits(0);
+    assert_eq!(fixture.merges(), 6);
+    fixture.assert_merged_into_users();
+    // Their references are right as they are.
+    assert_eq!(fixture.writes(), 0);
+    assert_eq!(fixture.the_run().results("success.csv").len(), 12);
+}
+
+#[test]
+fn a_count_of_tickets_that_differs_keeps_a_pair_from_being_merged() {
+    let mut people = People::of(3);
+    people.row("REVU-4").tickets += 1;
+    refused(&people, "failed", "ticket-count-differs", 3);
+    let fixture = Merging::new(&people);
+    fixture.merge(&["--on-count-mismatch", "warn"]).run().exits(0).says("TICKET_COUNT is 3");
+    fixture.assert_all_done();
+    fixture.merge(&["--on-count-mismatch", "shrug"]).run().exits(2).says("is not fail or warn");
+}
+
+#[test]
+fn where_nothing_could_be_merged_for_its_backup_the_exit_says_so() {
+    let mut people = People::of(2);
+    people.row("REVU-2").tickets = 40;
+    people.row("REVU-3").tickets = 40;
+    let fixture = Merging::new(&people);
+    fixture.merge(&[]).run().exits(12).says("ticket-count-differs");
+    assert_eq!((fixture.merges(), fixture.writes()), (0, 0));
+    let fixture = Merging::broken(&People::of(2), ["path=timeline-entries.list,status=403"]);
+    fixture.merge(&[]).run().exits(12).says("backup-failed");
+    assert_eq!((fixture.merges(), fixture.writes()), (0, 0));
+}
+
+#[test]
+fn only_some_addresses_or_the_first_pairs() {
+    let fixture = Merging::new(&People::of(5));
+    let filter = ["--filter-email", "PERSON2@example.com", "--filter-email", "person4@example.com", "--json"];
+    let ended = fixture.merge(&filter).run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"done": 4}));
+    let merged = |fixture: &Merging| {
+        let contacts = fixture.contacts().into_values();
+        contacts.filter(|contact| contact.merges > 0).map(|contact| contact.id).collect::<Vec<_>>()
+    };
+    assert_eq!(merged(&fixture), ["REVU-4", "REVU-8"]);
+    fixture.assert_merged();
+    let ended = fixture.merge(&["--filter-email", "nobody@example.com"]).run().exits(2);
+    ended.says("has no row with nobody@example.com");
+    assert_eq!(fixture.runs().len(), 1);
+
+    let fixture = Merging::new(&People::of(5));
+    fixture.merge(&["--limit", "2"]).run().exits(0);
+    assert_eq!(merged(&fixture), ["REVU-2", "REVU-4"]);
+    fixture.assert_merged();
+}
+
+#[test]
+fn rows_that_are_no_pair_are_left_to_people() {
+    let mut people = People::of(2);
+    // A third contact of one address; two of a kind; a reference of a third kind.
+    let third = people.add_contact(501, "person2@example.com", "user_");
+    let alike = [502, 503].map(|number| people.add_contact(number, "alike@example.com", "REVU-"));
+    let other = [504, 505].map(|number| people.add_contact(number, "other@example.com", "crm_"));
+    let added: Vec<Row> = [third].into_iter().chain(alike).chain(other).collect();
+    people.rows.extend(added);
+    let fixture = Merging::new(&people);
+    let ended = fixture.merge(&["--json"]).run().exits(0);
+    let reasons = json!({"more-than-two": 3, "no-duplicate": 2, "other-prefix": 2, "two-of-a-kind": 2});
+    assert_eq!(ended.json()["reasons"]["skipped"], reasons);
+    assert_eq!(fixture.merges(), 1);
+    let run = fixture.the_run();
+    run.assert_complete(people.rows.len() as u64);
+    let mut review = csv::Reader::from_path(run.file("review.csv")).unwrap();
+    let rows: Vec<_> = review.records().map(|row| row.unwrap()).collect();
+    let input: Vec<_> = fixture.people.csv().lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let number: usize = row[8].parse().unwrap();
+        let own: Vec<&str> = row.iter().take(8).collect();
+        assert_eq!(own.join(","), input[number - 1]);
+        assert!(row[10].contains("; see row"), "{row:?}");
+    }
+}
+
+#[test]
+fn off_a_terminal_and_without_yes_nothing_is_sent() {
+    let fixture = Merging::new(&People::of(2));
+    let program = fixture.quick(["merge-contacts", "--csv", "contacts.csv"]);
+    program.stdin("yes\n").run().exits(14).says("--yes");
+    assert_eq!((&fixture.stats()["total"], fixture.runs().len()), (&json!(0), 0));
+    assert!(!fixture.path("backups").exists());
+}
