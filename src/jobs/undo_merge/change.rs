@@ -22,6 +22,8 @@ pub struct Change {
     pub primary: Primary,
     /// The contact that was merged away.
     pub secondary: Secondary,
+    /// How many things that is, for who reads the plan.
+    pub counts: Counts,
     /// The works that are pointed at the secondary again.
     pub works: Vec<Work>,
     /// What stays as it is now, since it was changed after the merge.
@@ -37,6 +39,15 @@ pub struct Change {
     /// What was read from DevRev. Not written down: another process reads anew.
     #[serde(skip)]
     pub seen: Option<Arc<Seen>>,
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Works that are pointed at the secondary again.
+    pub works: usize,
+    /// Works and members that are left, since they were changed after the merge.
+    pub left: usize,
 }
 
 /// The contact that was kept.

@@ -36,7 +36,7 @@ use crate::jobs::merge_contacts::belongings;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::Outcome;
 use before::Before;
-use change::{Backups, Change, Primary, Secondary, Seen, Stage, Step};
+use change::{Backups, Change, Counts, Primary, Secondary, Seen, Stage, Step};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -221,6 +221,7 @@ impl UndoMerge {
                 create: members::create(&before.whole_secondary),
                 already,
             },
+            counts: Counts { works: works.len(), left: left.len() },
             works,
             left,
             cannot_come_back: before.lost(),
