@@ -6,6 +6,7 @@ use crate::support::program::Program;
 use crate::support::{Merging, People, Run};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 fn merge_run(fixture: &Merging) -> Run {
     fixture.runs().into_iter().find(|run| run.id().contains("-merge-contacts-")).unwrap()
@@ -80,7 +81,7 @@ fn contacts_and_works_are_as_before_but_for_the_new_ids() {
     assert_eq!(pair["works"]["pointed"].as_array().unwrap().len(), 3);
     let steps: Vec<_> = pair["steps"].as_array().unwrap().iter().map(|step| &step["step"]).collect();
     assert_eq!(steps, ["ref-put-back", "creating", "created", "works", "checked"]);
-    fixture.assert_no_token_below(fixture.folder());
+    fixture.assert_no_token();
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn the_same_pairs_can_be_merged_again() {
     let mut csv = HEADER.to_owned();
     for line in fixture.people.csv().lines().skip(1) {
         let (id, rest) = line.split_once(',').unwrap();
-        csv.push_str(&format!("{},{rest}\n", map.get(id).map_or(id, String::as_str)));
+        writeln!(csv, "{},{rest}", map.get(id).map_or(id, String::as_str)).unwrap();
     }
     fixture.write("again.csv", csv);
     let warn = ["merge-contacts", "--csv", "again.csv", "--yes", "--json", "--on-count-mismatch", "warn"];

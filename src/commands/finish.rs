@@ -9,6 +9,7 @@ use crate::engine::event::Tally;
 use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
+use crate::journal::error::JournalError;
 use crate::journal::manifest::RunState;
 use crate::journal::ordered::{Word, Words};
 use crate::journal::replay::Replay;
@@ -19,6 +20,7 @@ use crate::report::terminal::result;
 use crate::source::Stamp;
 use crate::stop::Cause;
 use chrono::Utc;
+use serde_json::Value;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -71,6 +73,13 @@ pub async fn run<J: Job>(
     });
     let open = total.saturating_sub(tally.total());
     let (state, exit, why) = ending(&how, &tally, open, &session.job);
+    let (plan, plan_text) = match planned(&session).await {
+        Ok(plan) => plan,
+        Err(trouble) => {
+            troubles.push(trouble);
+            (None, String::new())
+        }
+    };
     let summary = Summary {
         run: session.run.id().to_owned(),
         folder: session.run.path().display().to_string(),
@@ -85,6 +94,8 @@ pub async fn run<J: Job>(
         open,
         next: next(&session, state, exit, &tally, open),
         tally,
+        plan,
+        plan_text,
         calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
         calls_total: figures.calls.calls,
         seconds: figures.took.as_secs_f64(),
@@ -114,6 +125,23 @@ pub async fn run<J: Job>(
         session.terminal.say(&format!("warning: cannot print the summary: {error}"));
     }
     Ok(exit)
+}
+
+/// Sums up what a dry run has planned, for machines and for people.
+async fn planned<J: Job>(session: &Session<J>) -> Result<(Option<Value>, String), String> {
+    let plan = if session.manifest.dry_run { session.job.plan(&session.settings) } else { None };
+    let Some(mut plan) = plan else { return Ok((None, String::new())) };
+    let run = session.run.clone();
+    let read = move || {
+        for word in Words::read(&run)? {
+            if let (_, Word::Planned { change: Some(change), .. }) = word? {
+                plan.take(&change);
+            }
+        }
+        Ok((Some(plan.json()), plan.text()))
+    };
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?;
+    read.map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
 }
 
 /// The member of `report.json` that has what outcomes and plans say of themselves.

@@ -15,6 +15,8 @@ use crate::source::{Fingerprint, Input, Stamp};
 use crate::stop::Stop;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fmt::Debug;
 use std::future::Future;
 
@@ -26,6 +28,16 @@ pub trait Looked: Debug + Send + 'static {
     fn stamp(&self) -> Stamp;
     /// Its data records, good and bad.
     fn rows(&self) -> u64;
+}
+
+/// Sums up what a dry run has planned.
+pub trait Plan: Send {
+    /// Takes a planned change, in the order of the rows.
+    fn take(&mut self, change: &RawValue);
+    /// All of it, for people.
+    fn text(&self) -> String;
+    /// All of it, for machines.
+    fn json(&self) -> Value;
 }
 
 /// What is at hand when a run's work begins.
@@ -108,6 +120,11 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// is not dry. Blocks. The error says which could not be written.
     fn result_files(_run: &RunDir) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What sums up a dry run, if more is to be said of it than the counts.
+    fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
+        None
     }
 
     /// The exit code of a run that came to its end with errors, if it is not the usual one.

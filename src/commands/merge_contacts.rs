@@ -3,7 +3,8 @@
 use super::begin::{self, New, Rows};
 use super::contact_feed::ContactFeed;
 use super::finish::Reported;
-use super::job::{Job, Start};
+use super::job::{Job, Plan, Start};
+use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
 use crate::backup::{draft, space};
 use crate::cli;
@@ -69,23 +70,6 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
     begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
-}
-
-impl MergeOptions {
-    /// Fails while another run merges contacts of the same DevRev: what the two have looked at, either may have
-    /// merged by the time that the other one sends its merge.
-    fn alone(&self, start: &Start<'_, ContactPreflight>) -> Result<(), Failure> {
-        // A built-in sandbox is this process's own.
-        if self.sandbox {
-            return Ok(());
-        }
-        let other = elsewhere::at_work(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url);
-        other.map_or(Ok(()), |run| {
-            let text =
-                format!("nothing was sent: run {run} merges contacts just now; resume once it has ended");
-            Err(Failure::new(Exit::Locked, text))
-        })
-    }
 }
 
 impl Job for MergeOptions {
@@ -158,14 +142,14 @@ impl Job for MergeOptions {
         write_review(&path, rows, &start.looked.pairing).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
         })?;
-        let elsewhere = if start.manifest.dry_run {
+        if !start.manifest.dry_run && self.backup_dir.is_dir() {
+            draft::clear_partials(&self.backup_dir, start.run.id())?;
+        }
+        // The sandbox of another process is another world.
+        let elsewhere = if start.manifest.dry_run || self.sandbox {
             elsewhere::Elsewhere::default()
         } else {
-            self.alone(start)?;
-            if self.backup_dir.is_dir() {
-                draft::clear_partials(&self.backup_dir, start.run.id())?;
-            }
-            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)
+            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)?
         };
         let rules = Rules {
             keep: self.primary,
@@ -207,12 +191,16 @@ impl Job for MergeOptions {
         config.record_each = true;
     }
 
+    fn plan(&self, settings: &Settings) -> Option<Box<dyn Plan>> {
+        let rate = settings.rate.filter(|_| !self.sandbox || settings.rate_given);
+        Some(Box::new(MergePlan::new(rate)))
+    }
+
     fn exit(&self, tally: &Tally) -> Option<Exit> {
         let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
             reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
         });
-        // What a dry run plans would be merged.
-        let none_merged = ["done", "unknown", "planned"].iter().all(|state| tally.of(state) == 0);
-        (none_merged && for_backups).then_some(Exit::Backup)
+        let sent = ["planned", "done", "unknown"].into_iter().any(|state| tally.of(state) > 0);
+        (!sent && for_backups).then_some(Exit::Backup)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
-//! - [`finish`]: how every run ends, whatever happened
+//! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs
@@ -24,6 +24,7 @@ pub mod issue_feed;
 pub mod job;
 pub mod made_feed;
 pub mod merge_contacts;
+pub mod merge_plan;
 pub mod online;
 pub mod preflight;
 pub mod resume;

@@ -30,6 +30,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// A run that this process holds, and all that it needs to go on with it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub struct Session<J: Job> {
     /// The settings of this process.
     pub settings: Settings,

@@ -4,7 +4,7 @@ use super::finish::Reported;
 use super::job::{Job, Start};
 use super::made_feed::{Made, MadeFeed, MadeRows, nothing_to_do};
 use crate::engine::run::Config;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
 use crate::jobs::undo_merge::apply::Undoer;
 use crate::jobs::undo_merge::{Item, UndoMerge, rows};
@@ -47,20 +47,6 @@ impl Made for Item {
     }
 }
 
-impl UndoMergeOptions {
-    /// Fails while another run works on contacts of the same DevRev. The run that is taken back is held by this
-    /// process: so a run of merges that begins meanwhile is turned away in its turn.
-    fn alone(&self, start: &Start<'_, MadeRows>) -> Result<(), Failure> {
-        let other = elsewhere::at_work(&start.settings.runs_dir, &self.of, &start.manifest.base_url);
-        other.map_or(Ok(()), |run| {
-            let text = format!(
-                "nothing was sent: run {run} is being worked on just now; resume once that has ended"
-            );
-            Err(Failure::new(Exit::Locked, text))
-        })
-    }
-}
-
 impl Job for UndoMergeOptions {
     const COMMAND: &'static str = "undo-merge";
     const REPORTED: Option<Reported> = Some(Reported("undone"));
@@ -98,10 +84,12 @@ impl Job for UndoMergeOptions {
 
     async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
         let Start { settings, client, .. } = start;
-        if !start.manifest.dry_run {
-            self.alone(start)?;
-        }
-        let elsewhere = elsewhere::in_doubt(&settings.runs_dir, start.run.id(), &start.manifest.base_url);
+        // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
+        let elsewhere = if start.manifest.dry_run {
+            elsewhere::Elsewhere::default()
+        } else {
+            elsewhere::in_doubt(&settings.runs_dir, &self.of, &start.manifest.base_url)?
+        };
         let planner = UndoMerge::new(client.read_only(), elsewhere);
         Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))
     }

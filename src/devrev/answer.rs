@@ -27,14 +27,20 @@ pub(super) struct ApiMessage {
     reason: Option<String>,
     #[serde(default)]
     retry_after: Option<u64>,
+    /// Set when the body is not the API's: a gateway's page, perhaps, or nothing.
+    #[serde(skip)]
+    pub(super) foreign: bool,
 }
 
 impl ApiMessage {
     /// Reads an error's body. The status of a failed request is never lost because its body is not JSON:
     /// then the beginning of the body stands for the message.
     pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body)
-            .unwrap_or_else(|_| Self { message: Some(beginning(body)), ..Self::default() })
+        serde_json::from_slice(body).unwrap_or_else(|_| Self {
+            message: Some(beginning(body)),
+            foreign: true,
+            ..Self::default()
+        })
     }
 
     /// What the API said, in one line, cut to a length that a journal and a table bear.

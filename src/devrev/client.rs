@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -71,6 +72,18 @@ pub struct Written<A> {
 /// Stands for the look that a call without one does not make.
 type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
 
+/// What is done just before a request is sent, and may still hold it back.
+#[derive(Clone, Copy)]
+enum Before<'a> {
+    Nothing,
+    /// Whether what the request rests on is still good.
+    Fresh(&'a (dyn Fn() -> bool + Sync)),
+    /// Writes down that it is sent.
+    Announce(&'a (dyn Fn() -> Announced<'a> + Sync)),
+}
+
+type Announced<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
 /// How to reach DevRev.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
@@ -118,7 +131,7 @@ impl Client {
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        self.tries(operation, &|| true, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
+        self.tries(operation, Before::Nothing, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
     /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
@@ -136,24 +149,28 @@ impl Client {
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
-        self.tries(operation, &fresh, Some(look)).await
+        self.tries(operation, Before::Fresh(&fresh), Some(look)).await
     }
 
     /// Sends what must not be sent twice ([`Safety::Once`]): again only when DevRev has certainly not acted on it.
     ///
-    /// `fresh` is asked just before each sending, as with [`Client::write`].
-    pub async fn once<O: Operation>(
-        &self,
-        operation: &O,
-        fresh: impl Fn() -> bool + Sync,
-    ) -> Result<O::Answer, ApiError> {
-        self.tries(operation, &fresh, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
+    /// `announce` is awaited just before each sending, when nothing is left to wait for: it writes down that the
+    /// request is about to be sent. If it says no, nothing is sent, and this fails with [`ErrorKind::Stale`].
+    pub async fn once<O, N, F>(&self, operation: &O, announce: N) -> Result<O::Answer, ApiError>
+    where
+        O: Operation,
+        N: Fn() -> F + Sync,
+        F: Future<Output = bool> + Send,
+    {
+        let announce = || -> Announced<'_> { Box::pin(announce()) };
+        let before = Before::Announce(&announce);
+        self.tries(operation, before, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
     async fn tries<O, L, F>(
         &self,
         operation: &O,
-        fresh: &(dyn Fn() -> bool + Sync),
+        before: Before<'_>,
         look: Option<L>,
     ) -> Result<Written<O::Answer>, ApiError>
     where
@@ -179,7 +196,7 @@ impl Client {
                     Err(error) => return Err(Failed { error: still_in_doubt::<O>(error), again: false }),
                 }
             }
-            let outcome = self.through_the_limit::<O>(&body, fresh, &sent).await;
+            let outcome = self.through_the_limit::<O>(&body, before, &sent).await;
             outcome.map_err(|error| {
                 let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
@@ -211,7 +228,7 @@ impl Client {
     async fn through_the_limit<O: Operation>(
         &self,
         body: &bytes::Bytes,
-        fresh: &(dyn Fn() -> bool + Sync),
+        before: Before<'_>,
         sent: &AtomicU32,
     ) -> Result<O::Answer, ApiError> {
         let mut throttles = 0;
@@ -224,7 +241,7 @@ impl Client {
                     ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
                 }
             })?;
-            let error = match self.send::<O>(body.clone(), fresh, sent).await {
+            let error = match self.send::<O>(body.clone(), before, sent).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -238,8 +255,9 @@ impl Client {
 
     /// The probing read of the half-open breaker.
     async fn probe(&self) -> bool {
-        let outcome =
-            self.send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), &|| true, &AtomicU32::new(0)).await;
+        let outcome = self
+            .send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), Before::Nothing, &AtomicU32::new(0))
+            .await;
         !outcome.is_err_and(|error| error.outage())
     }
 
@@ -247,12 +265,17 @@ impl Client {
     async fn send<O: Operation>(
         &self,
         body: bytes::Bytes,
-        fresh: &(dyn Fn() -> bool + Sync),
+        before: Before<'_>,
         sent: &AtomicU32,
     ) -> Result<O::Answer, ApiError> {
         let inner = &*self.0;
         let permit = inner.pacer.permit().await.ok_or_else(|| stopped(O::ENDPOINT))?;
-        if !fresh() {
+        let goes = match before {
+            Before::Nothing => true,
+            Before::Fresh(fresh) => fresh(),
+            Before::Announce(announce) => announce().await,
+        };
+        if !goes {
             let text = "not sent: it waited for longer than what it rests on is good";
             return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Stale, text));
         }

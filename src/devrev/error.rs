@@ -127,6 +127,8 @@ impl ApiError {
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
             403 => ErrorKind::Forbidden,
+            // That there is no such object is for DevRev to say: that a merged contact is gone proves the merge.
+            404 if message.foreign => ErrorKind::Unreadable,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             // A gateway's: the request may have gone further than its answer came back.

@@ -1,6 +1,7 @@
 //! A change that is made in several steps, while it is made: what is known of it, and where that is written down.
 
 use super::failing;
+use crate::devrev::client::{Client, Operation};
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::engine::job::{Applied, Steps};
 use crate::exit::Failure;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A step, and when it was recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +58,21 @@ pub fn unreadable(error: &serde_json::Error) -> Outcome {
     Outcome::of(State::Unknown, "journal-unreadable", text)
 }
 
+/// How the sending of what must not be sent twice ended.
+#[derive(Debug)]
+pub enum Sent<A> {
+    /// It was sent, and this is the answer.
+    Answered(A),
+    /// It was sent, and failed so.
+    Failed(ApiError),
+    /// It was not sent: it may not be any more, or this kept it from being so. Nothing is written down.
+    Never(ApiError),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A change under way.
 #[derive(Debug)]
 pub struct Track<'s, C> {
@@ -73,14 +90,53 @@ impl<'s, C: Stepwise> Track<'s, C> {
     /// Writes a step down. Fails when the disk does: then nothing more may be sent.
     pub async fn record(&mut self, what: C::What) -> Result<(), Applied> {
         let step = Step { at: Utc::now(), what };
-        let recorded = self.steps.record(&step).await;
-        recorded.map_err(|failure| {
-            let halt = Some(failure.clone());
-            let text = format!("the journal could not be written: {failure}");
-            self.open_or_unknown("not-journalled", text, halt)
-        })?;
+        self.steps.record(&step).await.map_err(|failure| self.not_journalled(failure))?;
         self.change.steps().push(step);
         Ok(())
+    }
+
+    /// Sends what must not be sent twice, if it still may be then. That it is sent is on disk when nothing is left to
+    /// wait for: whoever finds the step there knows that it was, but for a moment.
+    pub async fn once<O: Operation>(
+        &mut self,
+        client: &Client,
+        operation: &O,
+        what: C::What,
+        may: impl Fn() -> bool + Sync,
+    ) -> Result<Sent<O::Answer>, Applied> {
+        let step = Step { at: Utc::now(), what };
+        let recorded = Mutex::new(None);
+        let (steps, written, may) = (self.steps, &recorded, &may);
+        let announce = || {
+            let step = &step;
+            async move {
+                if matches!(*lock(written), Some(Ok(()))) {
+                    return true;
+                }
+                if !may() {
+                    return false;
+                }
+                let done = steps.record(step).await;
+                let goes = done.is_ok();
+                *lock(written) = Some(done);
+                goes
+            }
+        };
+        let sent = client.once(operation, announce).await;
+        match (recorded.into_inner().unwrap_or_else(PoisonError::into_inner), sent) {
+            (Some(Ok(())), sent) => {
+                self.change.steps().push(step);
+                Ok(sent.map_or_else(Sent::Failed, Sent::Answered))
+            }
+            (Some(Err(failure)), _) => Err(self.not_journalled(failure)),
+            (None, Err(error)) => Ok(Sent::Never(error)),
+            (None, Ok(_)) => Err(self.ended(State::Unknown, "defect", "a defect: sent without a word")),
+        }
+    }
+
+    fn not_journalled(&self, failure: Failure) -> Applied {
+        let text = format!("the journal could not be written: {failure}");
+        self.open_or_unknown("not-journalled", text, Some(failure))
     }
 
     /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.

@@ -18,11 +18,15 @@ struct Pair {
 
 #[derive(Deserialize)]
 struct Ids {
-    old_id: String,
-    old_display_id: String,
+    #[serde(rename = "old_id")]
+    old: String,
+    #[serde(rename = "old_display_id")]
+    old_shown: String,
     /// Absent as long as no contact was created.
-    new_id: Option<String>,
-    new_display_id: Option<String>,
+    #[serde(rename = "new_id")]
+    new: Option<String>,
+    #[serde(rename = "new_display_id")]
+    new_shown: Option<String>,
 }
 
 /// Writes the map anew from the journal, in the order of the input. A dry run gets none.
@@ -35,10 +39,8 @@ pub fn write(run: &RunDir) -> io::Result<()> {
             let Word::Outcome { outcome, .. } = word.map_err(io::Error::other)?.1 else { continue };
             let Some(report) = outcome.report else { continue };
             let Ok(Pair { email, secondary }) = serde_json::from_str(report.get()) else { continue };
-            let Ids { old_id, old_display_id, new_id: Some(new_id), new_display_id } = secondary else {
-                continue;
-            };
-            file.write_record([old_id, old_display_id, new_id, new_display_id.unwrap_or_default(), email])?;
+            let Ids { old, old_shown, new: Some(new), new_shown } = secondary else { continue };
+            file.write_record([old, old_shown, new, new_shown.unwrap_or_default(), email])?;
         }
         file.flush()
     })

@@ -37,6 +37,12 @@ pub struct Summary {
     /// All rows of the run by state and reason, earlier processes' included.
     #[serde(flatten)]
     pub tally: Tally,
+    /// What a dry run would do, where more is to be said of it than the counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Value>,
+    /// The same for people.
+    #[serde(skip)]
+    pub plan_text: String,
     /// This process's calls, by endpoint and status.
     pub calls: Value,
     /// This process's calls altogether.
@@ -77,6 +83,9 @@ impl Summary {
             let _ = writeln!(text, "  {:<8} {:>9}  not done yet", "open", self.open);
         }
         let _ = writeln!(text, "  {:<8} {:>9}", "rows", self.rows);
+        if !self.plan_text.is_empty() {
+            let _ = write!(text, "\n{}", self.plan_text);
+        }
         let took = Duration::from_secs_f64(self.seconds.max(0.0));
         let waited = Duration::from_secs_f64(self.seconds_waiting.max(0.0));
         let _ = writeln!(

@@ -39,6 +39,8 @@ pub(super) struct Contact {
     pub(super) writes: u32,
     /// Merge calls that were accepted with this contact as the secondary.
     pub(super) merges: u32,
+    /// Whether an accepted merge of this contact as the secondary has not taken effect.
+    pub(super) merging: bool,
     /// What it was merged into.
     pub(super) merged: Option<Merged>,
 }

@@ -15,12 +15,10 @@ pub fn artifact_content(number: u32, size: u64) -> impl Iterator<Item = Vec<u8>>
 /// A stretch of the stream that a number makes; `begin` is a multiple of 8.
 fn bytes(number: u32, begin: u64, length: u64) -> Vec<u8> {
     let length = usize::try_from(length).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(length + 8);
-    for word in begin / 8.. {
-        if bytes.len() >= length {
-            break;
-        }
-        bytes.extend(mixed(u64::from(number), word).to_le_bytes());
+    let mut bytes = vec![0; length.next_multiple_of(8)];
+    // Written in place: a test build would take ten times as long to append.
+    for (word, place) in (begin / 8..).zip(bytes.chunks_exact_mut(8)) {
+        place.copy_from_slice(&mixed(u64::from(number), word).to_le_bytes());
     }
     bytes.truncate(length);
     bytes

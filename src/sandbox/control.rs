@@ -2,8 +2,8 @@
 //!
 //! - `GET /_sandbox/stats`: what was received and answered, one JSON object. `writes` counts updates and
 //!   creations of every object, `merges` the accepted merge calls, `double_merges` those of them whose
-//!   secondary had been given before, `storage` the requests for artifacts' bytes, `storage_with_token` those
-//!   of them that carried a token.
+//!   secondary was being merged already, or had been, `storage` the requests for artifacts' bytes,
+//!   `storage_with_token` those of them that carried a token.
 //! - `GET /_sandbox/issues`: all issues, a line of JSON each: `{"id", "creator_group", "writes"}`, where
 //!   `creator_group` is a DON or null and `writes` counts the updates that were applied.
 //! - `POST /_sandbox/issues/ISS-1` with `{"creator_group": "GROUP-3"}` or null: sets it as somebody else

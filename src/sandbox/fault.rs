@@ -8,10 +8,11 @@ use std::time::Duration;
 
 /// A rule that breaks calls, read from text such as `path=works.update,status=503,after=3,count=2`.
 ///
-/// Which calls: `path=` an endpoint's name, `storage` (the host of the artifacts) or `*` (the default), `after=N` spares the first N of them,
-/// `count=N` breaks no more than N, `p=0.1` breaks each with that probability (`seed=N` makes another
-/// series of the same chance; a series is always the same). Calls that the rate limit or the check of the
-/// token turns away do not count. Of several rules the first that matches is taken.
+/// Which calls: `path=` an endpoint's name, `storage` (the host of the artifacts' bytes) or `*` (the default),
+/// `after=N` spares the first N of them, `count=N` breaks no more than N, `p=0.1` breaks each with that
+/// probability (`seed=N` makes another series of the same chance; a series is always the same). Calls that
+/// the rate limit or the check of the token turns away do not count. Of several rules the first that matches
+/// is taken.
 ///
 /// How, one of:
 /// - `status=N`: answers that status (300 to 599) and applies nothing; with `applied`, applies first. Goes

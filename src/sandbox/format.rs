@@ -12,7 +12,10 @@
 //!   "tickets": [{"number": 9, "title": "Cannot log in", "created_by": "REVU-7", "artifacts": [1]}],
 //!   "conversations": [{"number": 5, "title": "Hello", "members": ["REVU-7", "DEVU-1"]}],
 //!   "artifacts": [{"number": 1, "name": "screen.png", "size": 2048, "type": "image/png"}],
-//!   "timelines": {"TKT-9": [{"type": "timeline_comment", "created_by": "REVU-7", "body": "Still"}], "CONV-5": {"generated": 250}},
+//!   "timelines": {
+//!     "TKT-9": [{"type": "timeline_comment", "created_by": "REVU-7", "body": "Still", "artifacts": [1]}],
+//!     "CONV-5": {"generated": 250}
+//!   },
 //!   "merge": {"delay_ms": 300, "ends": "gone", "ref_delay_ms": 0},
 //!   "url_ttl_ms": 600000
 //! }

@@ -91,7 +91,7 @@ pub(super) struct Merges {
     pub(super) options: MergeOptions,
     /// Merge calls that were answered 200.
     pub(super) accepted: u64,
-    /// Those among them whose secondary had been given in an accepted call before.
+    /// Those among them whose secondary was being merged already, or had been.
     pub(super) double: u64,
     /// By the time since the sandbox began; of one time, in the order of the calls.
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,

@@ -36,9 +36,12 @@ impl State {
         self.merges.accepted += 1;
         let Some(contact) = self.contacts.get_mut(secondary) else { return };
         contact.merges += 1;
-        if contact.merges > 1 {
+        if contact.merging || contact.merged.is_some() {
             self.merges.double += 1;
-        } else if self.merges.options.ends != MergeEnds::Never {
+            return;
+        }
+        contact.merging = true;
+        if self.merges.options.ends != MergeEnds::Never {
             let due = now + self.merges.options.delay;
             self.merges.schedule(due, Event::Merge { primary, secondary });
         }
@@ -56,6 +59,9 @@ impl State {
 
     fn merge(&mut self, primary: u32, secondary: u32, due: Duration) {
         let primary = self.present(primary);
+        if let Some(contact) = self.contacts.get_mut(secondary) {
+            contact.merging = false;
+        }
         // Merged crosswise, or into one that was deleted meanwhile: there is nothing to merge into.
         if primary == secondary || !self.contacts.get(primary).is_some_and(Contact::exists) {
             return;

@@ -141,6 +141,16 @@ impl Site {
             .env("BREAKER_COOLDOWN", "0.01")
     }
 
+    /// Wants the token in no file of the folder.
+    #[track_caller]
+    pub(crate) fn assert_no_token(&self) {
+        for path in super::files_below(self.folder()) {
+            let bytes = std::fs::read(&path).unwrap();
+            let shown = bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+            assert!(!shown, "the token is in {}: {}", path.display(), String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// The folders of all runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let Ok(entries) = std::fs::read_dir(self.path("runs")) else { return Vec::new() };

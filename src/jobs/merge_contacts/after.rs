@@ -1,11 +1,12 @@
 //! After a merge took: the primary gets the secondary's external reference, and it is seen that nothing was lost.
 
-use super::apply::{Merger, Track};
+use super::apply::Merger;
 use super::belongings;
 use super::change::{Stage, What};
 use super::look::{self, Seen};
 use super::questions::{Activity, Busy, Questions};
 use super::settle::Waits;
+use super::track::Track;
 use crate::backup::verify;
 use crate::devrev::client::Found;
 use crate::devrev::error::{ApiError, ErrorKind};

@@ -2,27 +2,22 @@
 //! have been sent.
 
 use super::after::After;
-use super::backing_up::{BackedUp, Backups, Trouble};
-use super::belongings;
+use super::backing_up::{BackedUp, Backups};
 use super::change::{Change, Found, Shown, Stage, What};
-use super::decide;
-use super::look::{self, Seen};
-use super::pair::Pair;
+use super::look_again::{look_again, same_contacts, same_works};
 use super::questions::{Activity, Busy, Questions};
 use super::settle::{self, Pace, Settled};
+use super::track::{Track, not_backed_up, unproven, words};
 use crate::devrev::client::Client;
-use crate::devrev::error::{ApiError, Effect, ErrorKind};
-use crate::devrev::ids::Key;
+use crate::devrev::error::{Effect, ErrorKind};
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::rev_users::{RevUsersMerge, contact_key};
+use crate::devrev::rev_users::RevUsersMerge;
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::track::{self, Stepwise};
+use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
-use serde_json::Value;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,9 +66,6 @@ pub struct Merger {
     after: After,
 }
 
-/// A merge under way.
-pub type Track<'s> = track::Track<'s, Change>;
-
 impl Merger {
     /// Merges through this client.
     pub fn new(client: &Client, stop: &Stop, how: How) -> Result<Self, Failure> {
@@ -113,6 +105,8 @@ impl Merger {
         }
         if matches!(stage, Stage::Begin | Stage::Sent) {
             drop(busy.take());
+            // What was read is on disk, and no longer needed.
+            track.change.found = None;
             self.follow(track, stage == Stage::Sent).await?;
         }
         let busy = busy.unwrap_or_else(|| self.activity.begin());
@@ -205,14 +199,20 @@ impl Merger {
         let resent = track.change.in_doubt();
         let mut looks = 0;
         loop {
-            if self.stop.is_set() {
-                return Err(track.interrupted());
-            }
-            track.record(What::Merging { attempt: track.change.attempts() + 1 }).await?;
-            let sent = self.client.once(&merge, || read_at.age() <= self.how.max_age).await;
-            let error = match sent {
-                Ok(_) => return track.record(What::Acknowledged).await,
-                Err(error) => error,
+            let merging = What::Merging { attempt: track.change.attempts() + 1 };
+            let may = || !self.stop.is_set() && read_at.age() <= self.how.max_age;
+            let error = match track.once(&self.client, &merge, merging, may).await? {
+                Sent::Answered(_) => return track.record(What::Acknowledged).await,
+                Sent::Failed(error) => error,
+                Sent::Never(_) if self.stop.is_set() => return Err(track.interrupted()),
+                Sent::Never(error) => {
+                    looks += 1;
+                    if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
+                        return Err(track.failed("merge-refused", &error));
+                    }
+                    read_at = self.look(track, busy).await?.read_at;
+                    continue;
+                }
             };
             tracing::info!("{}: {error}", track.change.email);
             if error.effect == Effect::Unknown {
@@ -220,15 +220,11 @@ impl Merger {
                 return Ok(());
             }
             track.record(What::NotTaken).await?;
-            looks += 1;
-            if resent && error.kind != ErrorKind::Stale {
+            if resent {
                 // Refused perhaps because the first one took after all.
                 return Ok(());
             }
-            if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
-                return Err(track.failed("merge-refused", &error));
-            }
-            read_at = self.look(track, busy).await?.read_at;
+            return Err(track.failed("merge-refused", &error));
         }
     }
 
@@ -242,11 +238,11 @@ impl Merger {
                 self.resend(track).await?;
                 match self.settled(track).await? {
                     Settled::Proven(by) => track.record(What::Proven { by }).await,
-                    settled => Err(unproven(track, settled, &self.how)),
+                    settled => Err(unproven(track, settled, self.how.settle_timeout)),
                 }
             }
             Settled::Proven(by) => track.record(What::Proven { by }).await,
-            settled => Err(unproven(track, settled, &self.how)),
+            settled => Err(unproven(track, settled, self.how.settle_timeout)),
         }
     }
 
@@ -290,109 +286,4 @@ impl Applier<Change> for Merger {
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied
     }
-}
-
-/// What reads have shown of a merge that is not proven.
-fn unproven(track: &Track<'_>, settled: Settled, how: &How) -> Applied {
-    let seconds = how.settle_timeout.as_secs_f64();
-    match settled {
-        Settled::Elsewhere(text) => {
-            let text = format!("{}: {text}; look at it in DevRev", track.change.secondary.display_id);
-            track.ended(State::Unknown, "merged-elsewhere", text)
-        }
-        Settled::Unproven { last, untouched } => {
-            let more = if untouched {
-                "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
-                 again"
-            } else {
-                "; look at both contacts in DevRev"
-            };
-            let text = format!("sent, and not seen to have taken within {seconds} s: {last}{more}");
-            track.ended(State::Unknown, "not-proven", text)
-        }
-        _ => track.interrupted(),
-    }
-}
-
-/// What a backup that could not be made or verified means: this pair is not merged.
-fn not_backed_up(track: &Track<'_>, trouble: Trouble) -> Applied {
-    match trouble {
-        Trouble::Unread(error) => track.failed("backup-failed", &error),
-        Trouble::Full(text) => full(text),
-        Trouble::Disk(error) if error.is_full() => full(error.to_string()),
-        trouble @ Trouble::Disk(_) => track.ended(State::Failed, "backup-failed", words(&trouble)),
-        trouble @ Trouble::Short(_) => track.ended(State::Failed, "backup-incomplete", words(&trouble)),
-    }
-}
-
-/// No other pair would fare better.
-fn full(text: String) -> Applied {
-    let text = format!("no room for backups: {text}; make room, or give another --backup-dir, then resume");
-    Applied { outcome: None, halt: Some(Failure::new(Exit::Backup, text)) }
-}
-
-fn words(trouble: &Trouble) -> String {
-    match trouble {
-        Trouble::Unread(error) => error.to_string(),
-        Trouble::Disk(error) => error.to_string(),
-        Trouble::Full(text) | Trouble::Short(text) => text.clone(),
-    }
-}
-
-/// Looks at many pairs again, just before they are merged: as they are then, they are merged.
-async fn look_again(
-    reads: ReadOnly,
-    pairs: Vec<Change>,
-) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
-    let read_at = ReadAt::now();
-    let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary.row, &pair.secondary.row]).collect();
-    let seen = look::asked(&reads, &wanted).await?;
-    let ids: Vec<String> =
-        pairs.iter().flat_map(|pair| [pair.primary.id.clone(), pair.secondary.id.clone()]).collect();
-    let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
-    let mut answers = Vec::with_capacity(pairs.len());
-    for change in &pairs {
-        answers.push(one_again(change, &seen, &mut works, read_at));
-    }
-    Ok(answers)
-}
-
-fn one_again(
-    change: &Change,
-    seen: &HashMap<Key, Seen>,
-    works: &mut HashMap<Key, Vec<Arc<crate::devrev::whole::Whole<crate::devrev::works::OwnedWork>>>>,
-    read_at: ReadAt,
-) -> Result<Arc<Found>, Outcome> {
-    let pair = Pair {
-        email: change.email.clone(),
-        primary: change.primary.row.clone(),
-        secondary: change.secondary.row.clone(),
-    };
-    let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
-    let (primary, secondary) = decide::both(&pair, of(&pair.primary.id), of(&pair.secondary.id))?;
-    let mut kept = |contact: &crate::devrev::whole::Whole<_>, id: &str| {
-        let works = contact_key(id).and_then(|key| works.remove(&key)).unwrap_or_default();
-        let belongings = belongings::Belongings { works, conversations: Vec::new() };
-        Shown { contact: contact.clone(), belongings }
-    };
-    let (primary, secondary) = (kept(primary, &change.primary.id), kept(secondary, &change.secondary.id));
-    Ok(Arc::new(Found { primary, secondary, read_at }))
-}
-
-fn same_works(one: &Found, other: &Found) -> bool {
-    one.primary.belongings.work_ids() == other.primary.belongings.work_ids()
-        && one.secondary.belongings.work_ids() == other.secondary.belongings.work_ids()
-}
-
-/// Whether both contacts are as they were, whatever the order of their members.
-fn same_contacts(one: &Found, other: &Found) -> bool {
-    let same = |one: &Shown, other: &Shown| {
-        let (one, other) = (one.contact.raw.get(), other.contact.raw.get());
-        one == other
-            || matches!(
-                (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)),
-                (Ok(one), Ok(other)) if one == other
-            )
-    };
-    same(&one.primary, &other.primary) && same(&one.secondary, &other.secondary)
 }

@@ -3,26 +3,21 @@
 //! Timelines come page by page and files piece by piece: nothing is held that grows with them.
 
 use super::change::{Change, Found, Shown, Side};
+use super::timelines::{Object, Timeline, copied};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
-use crate::backup::layout::{Attachment, Attachments, Counts, Label, Metadata, RelPath};
-use crate::backup::messages::MessagesWriter;
+use crate::backup::layout::{Attachments, Counts, Label, Metadata, RelPath};
 use crate::backup::name::Names;
 use crate::backup::space;
 use crate::backup::verify;
-use crate::backup::writer::FileWriter;
-use crate::devrev::artifacts::{ArtifactSummary, ArtifactsLocate};
-use crate::devrev::error::{ApiError, ErrorKind};
-use crate::devrev::pages::Pages;
+use crate::devrev::error::ApiError;
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::storage::{Sink, Storage};
-use crate::devrev::timeline::TimelineEntriesList;
+use crate::devrev::storage::Storage;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Room that is left on the disk, in bytes: the journal has to go on.
 const RESERVE: u64 = 64 << 20;
@@ -66,8 +61,8 @@ pub struct BackedUp {
 /// Makes backups below one folder.
 #[derive(Debug)]
 pub struct Backups {
-    reads: ReadOnly,
-    storage: Storage,
+    pub(super) reads: ReadOnly,
+    pub(super) storage: Storage,
     root: PathBuf,
     run: String,
     /// Whether another number of tickets than the row's is put up with.
@@ -95,9 +90,10 @@ impl Backups {
     /// Backs both contacts up.
     pub async fn make(&self, change: &Change, found: &Found) -> Result<BackedUp, Trouble> {
         let at = Utc::now();
-        let (primary, some) = self.contact(&change.primary, &found.primary, at).await?;
-        let (secondary, more) = self.contact(&change.secondary, &found.secondary, at).await?;
-        Ok(BackedUp { primary, secondary, bytes: some + more })
+        let first = self.contact(&change.primary, &found.primary, at, None).await?;
+        let second = self.contact(&change.secondary, &found.secondary, at, Some(&first)).await?;
+        let bytes = first.bytes + second.bytes;
+        Ok(BackedUp { primary: first.folder, secondary: second.folder, bytes })
     }
 
     /// Reads both backups back, and holds them against what DevRev shows and what the rows say.
@@ -147,7 +143,7 @@ impl Backups {
     }
 
     /// Fails when the disk has no room for so many bytes more.
-    fn room_for(&self, bytes: u64) -> Result<(), Trouble> {
+    pub(super) fn room_for(&self, bytes: u64) -> Result<(), Trouble> {
         let failed = BackupError::io("see how much room is left in", &self.root);
         let left = space::available(&self.root).map_err(failed)?;
         if left < bytes.saturating_add(RESERVE) {
@@ -162,8 +158,14 @@ impl Backups {
         Ok(())
     }
 
-    /// Backs one contact up. Returns the folder and the bytes of its files.
-    async fn contact(&self, side: &Side, kept: &Shown, at: DateTime<Utc>) -> Result<(PathBuf, u64), Trouble> {
+    /// Backs one contact up. What its fellow's backup has already is taken from there.
+    async fn contact(
+        &self,
+        side: &Side,
+        kept: &Shown,
+        at: DateTime<Utc>,
+        fellow: Option<&Made>,
+    ) -> Result<Made, Trouble> {
         self.room_for(side.tickets << 20)?;
         let email = kept.contact.read.email.as_deref().unwrap_or_default();
         let label = Label { email, display_id: &side.display_id, at };
@@ -191,130 +193,41 @@ impl Backups {
         };
         let own = &kept.contact.read.artifacts;
         if !own.is_empty() {
-            let attachments = self.attachments(&mut draft, None, own.clone(), &mut counts).await?;
+            let attachments = self.attachments(&mut draft, None, own.clone()).await?;
+            counts.attachments += attachments.len() as u64;
+            counts.bytes += attachments.iter().map(|attachment| attachment.bytes).sum::<u64>();
             on_disk(|| draft.write_json(&RelPath::CONTACT_ATTACHMENTS, &Attachments { attachments }))?;
         }
-        let mut folders = Names::default();
-        for work in works {
-            let shown = work.read.display_id.as_deref().unwrap_or(&work.read.id);
-            let object = Object { id: &work.read.id, shown, folder: folders.claim(shown) };
-            self.timeline(&mut draft, object, work.read.artifacts.clone(), &mut counts).await?;
-        }
-        for conversation in conversations {
-            let shown = conversation.read.display_id.as_deref().unwrap_or(&conversation.read.id);
-            let object = Object { id: &conversation.read.id, shown, folder: folders.claim(shown) };
-            self.timeline(&mut draft, object, Vec::new(), &mut counts).await?;
+        let (mut folders, mut timelines) = (Names::default(), HashMap::new());
+        let works =
+            works.iter().map(|work| (&work.read.id, &work.read.display_id, work.read.artifacts.clone()));
+        let conversations = conversations
+            .iter()
+            .map(|conversation| (&conversation.read.id, &conversation.read.display_id, Vec::new()));
+        for (id, display_id, own) in works.chain(conversations) {
+            let shown = display_id.as_deref().unwrap_or(id);
+            let object = Object { id, shown, folder: folders.claim(shown) };
+            let known = fellow.and_then(|fellow| Some((fellow, fellow.timelines.get(id)?)));
+            let timeline = match known {
+                Some((fellow, timeline)) => {
+                    on_disk(|| copied(&mut draft, &object.folder, &fellow.folder, timeline))?
+                }
+                None => self.timeline(&mut draft, object, own).await?,
+            };
+            timeline.count(&mut counts);
+            timelines.insert(id.clone(), timeline);
         }
         let folder = on_disk(|| draft.finish(counts, side.row.tickets))?;
-        Ok((folder, counts.bytes))
-    }
-
-    /// Writes the timeline of a work or a conversation, and all files that hang on either.
-    async fn timeline(
-        &self,
-        draft: &mut Draft,
-        object: Object<'_>,
-        own: Vec<ArtifactSummary>,
-        counts: &mut Counts,
-    ) -> Result<(), Trouble> {
-        let mut messages: MessagesWriter =
-            on_disk(|| draft.messages(&object.folder, object.id, object.shown))?;
-        let mut files = own;
-        let mut pages = Pages::new(TimelineEntriesList::of(object.id));
-        while let Some(page) = pages.next(&self.reads).await? {
-            for entry in page {
-                messages.entry(&entry.raw)?;
-                files.extend(entry.read.artifacts);
-            }
-        }
-        counts.entries += messages.entries();
-        let attachments = self.attachments(draft, Some(&object.folder), files, counts).await?;
-        draft.add(on_disk(|| messages.finish(&attachments))?);
-        Ok(())
-    }
-
-    /// Downloads files, each once, into a timeline's folder or into that of the contact itself.
-    async fn attachments(
-        &self,
-        draft: &mut Draft,
-        folder: Option<&str>,
-        files: Vec<ArtifactSummary>,
-        counts: &mut Counts,
-    ) -> Result<Vec<Attachment>, Trouble> {
-        let (mut names, mut known, mut kept) = (Names::default(), HashSet::new(), Vec::new());
-        for artifact in files {
-            if !known.insert(artifact.id.clone()) {
-                continue;
-            }
-            let file = names.claim(artifact.name());
-            let path = match folder {
-                Some(folder) => RelPath::attachment(folder, &file),
-                None => RelPath::contact_attachment(&file),
-            };
-            let bytes = self.download(draft, &path, &artifact).await?;
-            counts.attachments += 1;
-            counts.bytes += bytes;
-            let (name, size) = (artifact.name().to_owned(), artifact.size());
-            kept.push(Attachment { artifact: artifact.id, name, file, size, bytes });
-        }
-        Ok(kept)
-    }
-
-    async fn download(
-        &self,
-        draft: &mut Draft,
-        path: &RelPath,
-        artifact: &ArtifactSummary,
-    ) -> Result<u64, Trouble> {
-        self.room_for(artifact.size().unwrap_or(0))?;
-        let draft = Mutex::new(draft);
-        let refused: Mutex<Option<BackupError>> = Mutex::new(None);
-        let keep = |error: BackupError| {
-            let text = error.to_string();
-            *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            text
-        };
-        let locate = || async {
-            let located = self.reads.call(&ArtifactsLocate { id: artifact.id.clone() }).await;
-            located.map(|answer| answer.url)
-        };
-        let sink = || {
-            let file = draft.lock().unwrap_or_else(PoisonError::into_inner).file(path);
-            file.map(Download).map_err(keep)
-        };
-        let downloaded = self.storage.download(locate, artifact.size(), sink).await;
-        let file = downloaded.map_err(|error| {
-            match refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(disk) => Trouble::Disk(disk),
-                None if error.kind == ErrorKind::NotKept => Trouble::Full(error.text),
-                None => {
-                    let text = format!("{} ({}): {}", artifact.id, path, error.text);
-                    Trouble::Unread(ApiError { text, ..error })
-                }
-            }
-        })?;
-        let entry = on_disk(|| file.0.finish())?;
-        let bytes = entry.bytes;
-        draft.into_inner().unwrap_or_else(PoisonError::into_inner).add(entry);
-        Ok(bytes)
+        Ok(Made { folder, bytes: counts.bytes, timelines })
     }
 }
 
-/// A work or a conversation.
-struct Object<'a> {
-    id: &'a str,
-    shown: &'a str,
-    /// What its folder is called.
-    folder: String,
-}
-
-/// A file that is being downloaded.
-struct Download(FileWriter);
-
-impl Sink for Download {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.0.write(bytes).map_err(|error| error.to_string())
-    }
+/// A backup that was made, and where in it is what.
+struct Made {
+    folder: PathBuf,
+    bytes: u64,
+    /// By the ID of the work or the conversation.
+    timelines: HashMap<String, Timeline>,
 }
 
 /// Does what may block for long, an fsync above all, without holding up other pairs.

@@ -122,7 +122,9 @@ where
         };
         if let [one] = some {
             let key = key_of(one)?;
-            together.into_iter().for_each(|item| take(item, std::slice::from_ref(&key)));
+            for item in together {
+                take(item, std::slice::from_ref(&key));
+            }
         } else if together.iter().any(|item| whose(item).is_empty()) {
             alone(client, some, list, take).await?;
         } else {
@@ -149,7 +151,9 @@ where
         let key = key_of(user)?;
         let mut items = Vec::new();
         pages(client, list(vec![user.clone()]), &mut items).await?;
-        items.into_iter().for_each(|item| take(item, std::slice::from_ref(&key)));
+        for item in items {
+            take(item, std::slice::from_ref(&key));
+        }
     }
     Ok(())
 }

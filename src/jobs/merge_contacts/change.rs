@@ -234,3 +234,68 @@ impl Change {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(steps: &[&str]) -> Change {
+        let side = r#"{"row": {"row": 1, "id": "REVU-1", "email": "a@example.com", "external_ref": "REVU-x",
+            "display_name": "A", "tickets": 0}, "id": "don:identity:x:devo/1:revu/1", "display_id": "REVU-1",
+            "display_name": null, "external_ref": null, "works": 0, "tickets": 0, "conversations": 0}"#;
+        let steps: Vec<_> =
+            steps.iter().map(|step| format!(r#"{{"at": "2026-11-22T03:45:00Z", {step}}}"#)).collect();
+        let json = format!(
+            r#"{{"email": "a@example.com", "primary": {side}, "secondary": {side}, "steps": [{}]}}"#,
+            steps.join(",")
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    const BACKED_UP: &str = r#""step": "backed-up", "primary": "/a", "secondary": "/b", "bytes": 1"#;
+    const VERIFIED: &str = r#""step": "verified""#;
+    const MERGING: &str = r#""step": "merging", "attempt": 1"#;
+    const AGAIN: &str = r#""step": "merging", "attempt": 2"#;
+    const NOT_TAKEN: &str = r#""step": "not-taken""#;
+    const ACKNOWLEDGED: &str = r#""step": "acknowledged""#;
+    const PROVEN: &str = r#""step": "proven", "by": "gone""#;
+
+    #[test]
+    fn nothing_was_sent_only_if_that_is_certain() {
+        for (steps, stage) in [
+            (&[][..], Stage::Begin),
+            (&[BACKED_UP, VERIFIED], Stage::Begin),
+            (&[BACKED_UP, VERIFIED, MERGING], Stage::Sent),
+            (&[BACKED_UP, VERIFIED, MERGING, ACKNOWLEDGED], Stage::Sent),
+            (&[BACKED_UP, VERIFIED, MERGING, NOT_TAKEN], Stage::Begin),
+            (&[BACKED_UP, VERIFIED, MERGING, NOT_TAKEN, AGAIN], Stage::Sent),
+            (&[BACKED_UP, VERIFIED, MERGING, NOT_TAKEN, AGAIN, NOT_TAKEN], Stage::Begin),
+            // The second one was refused, perhaps because the first took.
+            (&[BACKED_UP, VERIFIED, MERGING, AGAIN, NOT_TAKEN], Stage::Sent),
+            (&[BACKED_UP, VERIFIED, MERGING, PROVEN], Stage::Proven),
+            (&[MERGING, AGAIN, NOT_TAKEN, PROVEN, r#""step": "ref-set""#], Stage::RefSet),
+            (&[PROVEN, r#""step": "checked", "works": 3, "moved": 2"#], Stage::Checked),
+        ] {
+            assert_eq!(change(steps).stage(), stage, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn the_backups_made_last_count() {
+        let later = BACKED_UP.replace("/a", "/c");
+        assert_eq!(change(&[BACKED_UP, &later]).backups().unwrap().0, &PathBuf::from("/c"));
+        assert_eq!(change(&[]).backups(), None);
+        assert_eq!(change(&[MERGING, AGAIN]).attempts(), 2);
+    }
+
+    #[test]
+    fn a_change_is_read_back_as_it_was_written() {
+        let change = change(&[BACKED_UP, MERGING, ACKNOWLEDGED, PROVEN]);
+        let text = serde_json::to_string(&change).unwrap();
+        let again: Change = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), text);
+        assert!(
+            serde_json::from_str::<Step>(r#"{"at": "2026-11-22T03:45:00Z", "step": "unheard-of"}"#).is_err()
+        );
+    }
+}

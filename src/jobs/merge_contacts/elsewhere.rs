@@ -4,6 +4,7 @@
 use super::change::Change;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
+use crate::exit::{Exit, Failure};
 use crate::jobs::track::meant;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
@@ -18,30 +19,30 @@ const COMMAND: &str = "merge-contacts";
 /// Contacts by key, and the run that may have sent a merge of each.
 pub type Elsewhere = HashMap<Key, String>;
 
-/// The other runs that send merges to the same DevRev.
-fn others(runs_dir: &Path, own: &str, target: &str) -> impl Iterator<Item = RunDir> {
-    let is_other = move |run: &RunDir| {
-        let Ok(manifest) = Manifest::read(run) else { return false };
-        run.id() != own
-            && manifest.command == COMMAND
-            && !manifest.dry_run
-            && manifest.base_url.trim_end_matches('/') == target.trim_end_matches('/')
-    };
-    RunDir::list(runs_dir).unwrap_or_default().into_iter().filter(is_other)
-}
-
-/// Another run that a process works on just now. Whoever asks holds the lock of its own run, and has written its
-/// `run.json`: of two that ask at once, one at least sees the other.
-pub fn at_work(runs_dir: &Path, own: &str, target: &str) -> Option<String> {
-    others(runs_dir, own, target).find(RunLock::is_held).map(|run| run.id().to_owned())
-}
-
 /// Finds the merges that are in doubt in other runs against the same DevRev. Blocks for as long as their journals
 /// take to read. What cannot be read is said in the log: its merges stay unknown.
-pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
+///
+/// Fails when another process is at work on such a run: what that one is about to send cannot be foreseen. Two
+/// that begin at the same time both fail.
+pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Result<Elsewhere, Failure> {
     let mut found = Elsewhere::new();
-    for run in others(runs_dir, own, target) {
-        match Replay::read(&run) {
+    let runs = RunDir::list(runs_dir).unwrap_or_default();
+    for run in runs.iter().filter(|run| run.id() != own) {
+        let Ok(manifest) = Manifest::read(run) else { continue };
+        let same = manifest.command == COMMAND
+            && !manifest.dry_run
+            && manifest.base_url.trim_end_matches('/') == target.trim_end_matches('/');
+        if !same {
+            continue;
+        }
+        if RunLock::is_held(run) {
+            let text = format!(
+                "run {} is merging contacts at {target} just now: let it end, then begin again",
+                run.id()
+            );
+            return Err(Failure::new(Exit::Locked, text));
+        }
+        match Replay::read(run) {
             Ok(replay) => {
                 let changes =
                     replay.unknown.values().filter_map(|in_doubt| meant::<Change>(in_doubt).ok().flatten());
@@ -53,9 +54,9 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Elsewhere {
                 }
             }
             Err(error) => {
-                tracing::warn!("run {} may have sent merges, and cannot be read: {error}", run.id())
+                tracing::warn!("run {} may have sent merges, and cannot be read: {error}", run.id());
             }
         }
     }
-    found
+    Ok(found)
 }

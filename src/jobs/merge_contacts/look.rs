@@ -10,6 +10,7 @@ use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersList, contact_key};
 use crate::devrev::whole::Whole;
 use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 /// Addresses in one list: each has two contacts as a rule, and a page holds a hundred.
@@ -59,14 +60,14 @@ pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<
         }
     }
     for contact in wanted {
-        if !seen.contains_key(&contact.id.key()) {
+        if let Entry::Vacant(unseen) = seen.entry(contact.id.key()) {
             let one = contact_of(client, contact.id.as_str()).await;
             if let Seen::Unread(error) = &one
                 && let Some(failure) = failing::ends_run(error)
             {
                 return Err(failure);
             }
-            seen.insert(contact.id.key(), one);
+            unseen.insert(one);
         }
     }
     Ok(seen)

@@ -7,7 +7,8 @@
 //!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
-//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back
+//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
+//!   greater part of that
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`questions`]: questions of many pairs, put together
@@ -26,6 +27,7 @@ mod groups;
 pub(crate) mod inputs;
 pub mod kept;
 pub mod look;
+mod look_again;
 pub mod pair;
 pub mod pairing;
 pub mod preview;
@@ -33,15 +35,16 @@ pub mod questions;
 pub mod reason;
 pub mod report;
 pub mod settle;
+mod timelines;
+pub mod track;
 
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::track;
+use crate::jobs::{self, failing};
 use crate::journal::record::{Outcome, State};
 use belongings::Belongings;
 use change::{Change, Found, Shown, Side, Stage};
@@ -218,13 +221,13 @@ impl Together {
         }
         match belongings::all(client, ids).await {
             Ok(found) => Ok(Self(Some(found))),
-            Err(error) => match failing::ends_run(&error) {
-                Some(failure) => Err(failure),
-                None => {
-                    tracing::warn!("reading what hangs on each contact alone: {error}");
-                    Ok(Self(None))
+            Err(error) => {
+                if let Some(failure) = failing::ends_run(&error) {
+                    return Err(failure);
                 }
-            },
+                tracing::warn!("reading what hangs on each contact alone: {error}");
+                Ok(Self(None))
+            }
         }
     }
 
@@ -253,8 +256,8 @@ impl Planner for MergeContacts {
         let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
         for Asked { item, in_doubt } in batch {
-            verdicts.push(match in_doubt.as_ref().map(track::meant::<Change>) {
-                Some(Err(error)) => Some(Verdict::Settled(track::unreadable(&error))),
+            verdicts.push(match in_doubt.as_ref().map(jobs::track::meant::<Change>) {
+                Some(Err(error)) => Some(Verdict::Settled(jobs::track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
                 _ => {

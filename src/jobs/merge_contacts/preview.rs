@@ -2,6 +2,7 @@
 //! averages for the others.
 
 use super::change::Found;
+use crate::devrev::artifacts::ArtifactSummary;
 use crate::devrev::error::ApiError;
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
@@ -77,8 +78,9 @@ impl Sampler {
         } else {
             let mut read = Sums::default();
             for (object, times) in objects {
+                // What both contacts have is read once, and kept twice.
                 let one = timeline(client, object).await?;
-                read.add(one.times(times));
+                read.add(Sums { pages: one.pages, ..one.times(times) });
             }
             self.seen.add(read);
             read
@@ -108,7 +110,7 @@ async fn timeline(client: &ReadOnly, object: &str) -> Result<Sums, ApiError> {
             sums.entries += 1;
             sums.bytes += entry.raw.get().len() as u64;
             sums.attachments += entry.read.artifacts.len() as u64;
-            sums.bytes += entry.read.artifacts.iter().filter_map(|file| file.size()).sum::<u64>();
+            sums.bytes += entry.read.artifacts.iter().filter_map(ArtifactSummary::size).sum::<u64>();
         }
     }
     Ok(sums)

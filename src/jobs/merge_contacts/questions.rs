@@ -5,6 +5,7 @@
 //! soon), or for a bounded time.
 
 use crate::devrev::error::ApiError;
+use crate::jobs::failing;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub struct Questions<Q, A> {
     task: JoinHandle<()>,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Questions<Q, A> {
+impl<Q: Clone + Send + 'static, A: Send + 'static> Questions<Q, A> {
     /// At most `most` questions at once are put to `ask`, which answers each of them, in order.
     pub fn new(
         activity: Activity,
@@ -86,7 +87,7 @@ impl<Q, A> Drop for Questions<Q, A> {
     }
 }
 
-async fn serve<Q, A>(
+async fn serve<Q: Clone, A>(
     activity: Activity,
     most: usize,
     mut waiting: mpsc::UnboundedReceiver<Waiting<Q, A>>,
@@ -109,12 +110,22 @@ async fn serve<Q, A>(
         let (questions, answers): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
         // Those who are busy with the question count as busy.
         let busy = activity.begin();
+        let alone = questions.clone();
         let answered = ask(questions).await;
         // Whoever asked may have gone.
         match answered {
             Ok(found) => {
                 for (answer, sender) in found.into_iter().zip(answers) {
                     let _ = sender.send(Ok(answer));
+                }
+            }
+            // One question that cannot be answered must not take the others along.
+            Err(error) if alone.len() > 1 && failing::ends_run(&error).is_none() => {
+                tracing::debug!("asked one by one: {error}");
+                for (question, sender) in alone.into_iter().zip(answers) {
+                    let answered = ask(vec![question]).await;
+                    let lost = || ApiError::of_answer("a defect: a question was not answered");
+                    let _ = sender.send(answered.and_then(|found| found.into_iter().next().ok_or_else(lost)));
                 }
             }
             Err(error) => {
@@ -132,7 +143,9 @@ mod tests {
     use super::*;
     use std::sync::{Mutex, PoisonError};
 
-    fn sums(activity: &Activity, most: usize) -> (Arc<Questions<u32, usize>>, Arc<Mutex<Vec<usize>>>) {
+    type Sizes = Arc<Mutex<Vec<usize>>>;
+
+    fn sums(activity: &Activity, most: usize) -> (Arc<Questions<u32, usize>>, Sizes) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let sizes = Arc::clone(&asked);
         let gather = Questions::new(activity.clone(), most, move |questions: Vec<u32>| {

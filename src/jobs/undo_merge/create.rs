@@ -9,7 +9,7 @@ use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};
 use crate::engine::job::Applied;
 use crate::jobs::merge_contacts::settle::Waits;
-use crate::jobs::track::Stepwise;
+use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::State;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -48,9 +48,9 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
             return Err(track.ended(State::Unknown, "not-created", text));
         }
         sendings += 1;
-        track.record(What::Creating { attempt: track.change.attempts() + 1 }).await?;
-        let error = match undoer.client.once(&create, || !undoer.stop.is_set()).await {
-            Ok(answer) => {
+        let creating = What::Creating { attempt: track.change.attempts() + 1 };
+        let error = match track.once(&undoer.client, &create, creating, || !undoer.stop.is_set()).await? {
+            Sent::Answered(answer) => {
                 let contact = &answer.rev_user.read;
                 if contact.external_ref.as_deref() != Some(&*track.change.secondary.external_ref) {
                     let text = format!("DevRev answered with {} and another reference", contact.shown());
@@ -59,7 +59,9 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
                 let contact = NewContact::from(contact);
                 return track.record(What::Created(contact)).await;
             }
-            Err(error) => error,
+            Sent::Failed(error) => error,
+            Sent::Never(_) if undoer.stop.is_set() => return Err(track.interrupted()),
+            Sent::Never(error) => return Err(track.failed("not-created", &error)),
         };
         tracing::info!("{}: {error}", track.change.email);
         if error.effect == Effect::Unknown {
@@ -67,9 +69,6 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
             continue;
         }
         track.record(What::NotCreated).await?;
-        if error.kind == ErrorKind::Stale {
-            return Err(track.interrupted());
-        }
         if error.kind != ErrorKind::Conflict {
             return Err(track.failed("not-created", &error));
         }

@@ -151,13 +151,13 @@ impl UndoMerge {
         let ids: Vec<String> = wanted.iter().map(|contact| contact.id.as_str().to_owned()).collect();
         let works = match belongings::works(&self.client, &ids).await {
             Ok(works) => works,
-            Err(error) => match failing::ends_run(&error) {
-                Some(failure) => return Err(failure),
-                None => {
-                    tracing::warn!("reading each work alone: {error}");
-                    HashMap::new()
+            Err(error) => {
+                if let Some(failure) = failing::ends_run(&error) {
+                    return Err(failure);
                 }
-            },
+                tracing::warn!("reading each work alone: {error}");
+                HashMap::new()
+            }
         };
         let works = works
             .into_iter()

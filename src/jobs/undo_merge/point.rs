@@ -150,17 +150,17 @@ async fn one(undoer: &Undoer, track: &Track<'_>, whose: &Whose, work: &Work) -> 
         if undoer.stop.is_set() {
             return Err(track.interrupted());
         }
-        let (now, read_at) = match view.take().filter(|(_, read_at)| read_at.age() <= MAX_AGE) {
-            Some(view) => view,
-            None => {
-                let read_at = ReadAt::now();
-                match undoer.client.call(&get).await {
-                    Ok(answer) => (answer.work, read_at),
-                    Err(error) if error.kind == ErrorKind::NotFound => {
-                        return Ok(End::Left(vec![gone(work, &error)]));
-                    }
-                    Err(error) => return Err(track.failed("work-unread", &error)),
+        let fresh: Option<(OwnedWork, ReadAt)> = view.take().filter(|(_, read_at)| read_at.age() <= MAX_AGE);
+        let (now, read_at) = if let Some(view) = fresh {
+            view
+        } else {
+            let read_at = ReadAt::now();
+            match undoer.client.call(&get).await {
+                Ok(answer) => (answer.work, read_at),
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    return Ok(End::Left(vec![gone(work, &error)]));
                 }
+                Err(error) => return Err(track.failed("work-unread", &error)),
             }
         };
         let Next::Update(update) = whose.next(work, &now) else {

@@ -64,7 +64,10 @@ async fn a_ticket_looks_and_changes_like_one() {
         ),
         (json!({"id": "TKT-1", "type": "ticket", "severity": "low"}), "bad_request", Value::Null),
         (
-            json!({"id": "TKT-1", "type": "ticket", "custom_fields": {"tnt__cause": "x"}, "custom_schema_spec": {"tenant_fragment": true}}),
+            json!({
+                "id": "TKT-1", "type": "ticket", "custom_fields": {"tnt__cause": "x"},
+                "custom_schema_spec": {"tenant_fragment": true},
+            }),
             "customization_validation_error",
             json!("tnt__cause"),
         ),

@@ -195,7 +195,9 @@ async fn an_update_that_does_not_fit_changes_nothing() {
 #[tokio::test]
 async fn a_contact_is_created() {
     let rig = with_contacts().await;
-    let new = json!({"display_name": "Gil", "email": "gil@example.com", "external_ref": "user_20", "artifacts": ["ARTIFACT-3"]});
+    let new = json!({
+        "display_name": "Gil", "email": "gil@example.com", "external_ref": "user_20", "artifacts": ["ARTIFACT-3"],
+    });
     let got = rig.call("rev-users.create", &new).await;
     assert_eq!((got.status, &got.body["rev_user"]["display_id"]), (201, &json!("REVU-15")));
     let got = rig.call("rev-users.create", &new).await;

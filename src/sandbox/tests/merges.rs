@@ -163,6 +163,10 @@ async fn merges_in_a_row_and_crosswise_end() {
     assert_eq!(line(&rig, "contacts", "REVU-11").await["merged_into"], "REVU-12");
     assert_eq!(line(&rig, "contacts", "REVU-12").await["merged_into"], Value::Null);
     assert_eq!(line(&rig, "works", "TKT-1").await["created_by"], "REVU-12");
+    // The last of the three came to nothing: asking again is no second merge.
+    rig.good("rev-users.merge", json!({"primary_user": "REVU-13", "secondary_user": "REVU-12"})).await;
+    let stats = rig.stats().await;
+    assert_eq!([&stats["merges"], &stats["double_merges"]], [4, 0]);
 }
 
 #[tokio::test]
