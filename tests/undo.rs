@@ -96,8 +96,7 @@ fn a_dry_run_plans_and_writes_nothing() {
 fn killed_and_resumed_it_comes_to_its_end() {
     let fixture = Fixture::with(&org(120, Field::Custom), &Trouble::delay(5));
     backfill(&fixture).run().exits(0);
-    let mut kills = 0;
-    for writes in [20, 25, 30] {
+    for (kills, writes) in [20, 25, 30].into_iter().enumerate() {
         let until = fixture.writes() + writes;
         let program = if kills == 0 {
             undo(&fixture, &["--batch-size", "20"])
@@ -108,7 +107,6 @@ fn killed_and_resumed_it_comes_to_its_end() {
         let mut running = program.run_until(|| fixture.writes() >= until);
         assert!(!running.has_ended());
         running.kill();
-        kills += 1;
         let mut before = 0;
         eventually("the sandbox to be quiet", || {
             std::thread::sleep(std::time::Duration::from_millis(15));

@@ -6,6 +6,7 @@ use super::backing_up::{BackedUp, Backups};
 use super::change::{Change, Found, Shown, Stage, What};
 use super::look_again::{look_again, same_contacts, same_works};
 use super::questions::{Activity, Busy, Questions};
+use super::restored::Made;
 use super::settle::{self, Pace, Settled};
 use super::track::{Track, not_backed_up, unproven, words};
 use crate::devrev::client::Client;
@@ -49,6 +50,8 @@ pub struct How {
     pub resend_unproven: bool,
     /// `--on-count-mismatch warn`.
     pub any_count: bool,
+    /// Contacts that are verified, whatever DevRev shows.
+    pub made: Arc<Made>,
 }
 
 /// The job's writing half: only a real run has one.
@@ -72,9 +75,10 @@ impl Merger {
         let reads = client.read_only();
         let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         let activity = Activity::default();
-        let asking = reads.clone();
-        let looks =
-            Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
+        let (asking, made) = (reads.clone(), Arc::clone(&how.made));
+        let looks = Questions::new(activity.clone(), PAIRS, move |pairs| {
+            Box::pin(look_again(asking.clone(), pairs, Arc::clone(&made)))
+        });
         Ok(Self {
             client: client.clone(),
             reads: reads.clone(),

@@ -11,7 +11,8 @@
 //!   greater part of that
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
-//! - [`elsewhere`]: merges of other runs that are in doubt; [`questions`]: questions of many pairs, put together
+//! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
+//!   [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
 
 pub mod after;
@@ -34,6 +35,7 @@ pub mod preview;
 pub mod questions;
 pub mod reason;
 pub mod report;
+pub mod restored;
 pub mod settle;
 mod timelines;
 pub mod track;
@@ -86,6 +88,8 @@ pub struct Rules {
     pub on_count_mismatch: OnCountMismatch,
     /// Contacts that another run may have merged away, without having seen what became of it: the run.
     pub elsewhere: elsewhere::Elsewhere,
+    /// Contacts that are verified, whatever DevRev shows.
+    pub made: Arc<restored::Made>,
     /// Whether to say what each merge would take.
     pub preview: bool,
 }
@@ -112,10 +116,9 @@ impl MergeContacts {
         let mut decided = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
-            decided.push(
-                self.may(pair)
-                    .and_then(|()| decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id))),
-            );
+            decided.push(self.may(pair).and_then(|()| {
+                decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id), &self.rules.made)
+            }));
         }
         let ids: Vec<String> = decided
             .iter()

@@ -109,6 +109,9 @@ pub struct Secondary {
     pub display_id: String,
     /// Its external reference: what tells it from all others.
     pub external_ref: String,
+    /// Whether its address was verified.
+    #[serde(default)]
+    pub was_verified: bool,
     /// What it is created with: members of `rev-users-create-request`.
     pub create: Map<String, Value>,
     /// The contact that has taken its place already, if there is one.

@@ -218,6 +218,7 @@ impl UndoMerge {
                 id: before.secondary.id.clone(),
                 display_id: before.secondary.shown().to_owned(),
                 external_ref: reference,
+                was_verified: before.secondary.is_verified == Some(true),
                 create: members::create(&before.whole_secondary),
                 already,
             },

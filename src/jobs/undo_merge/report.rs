@@ -22,6 +22,8 @@ pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
     if let Some(new) = change.new_contact() {
         report["secondary"]["new_id"] = json!(new.id);
         report["secondary"]["new_display_id"] = json!(new.display_id);
+        // Read by merges to come: see `merge_contacts::restored`.
+        report["secondary"]["was_verified"] = json!(change.secondary.was_verified);
         report["secondary"]["was_there"] = json!(change.secondary.already.is_some());
     }
     if let Some(reason) = &outcome.reason {
