@@ -3,10 +3,14 @@
 use crate::support::merging::Work;
 use crate::support::people::HEADER;
 use crate::support::program::Program;
-use crate::support::{Merging, People, Run};
+use crate::support::site::Trouble;
+use crate::support::{Merging, People, Run, eventually};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 fn merge_run(fixture: &Merging) -> Run {
     fixture.runs().into_iter().find(|run| run.id().contains("-merge-contacts-")).unwrap()
@@ -213,4 +217,100 @@ fn a_second_undo_finds_all_done_and_creates_nothing() {
     let ended = undo(&fixture, &[]).run().exits(0);
     assert_eq!(ended.json()["states"], json!({"done": 3}), "{}", ended.all());
     assert_eq!((id_map(&fixture), fixture.contacts(), fixture.writes()), (first, contacts, writes));
+}
+
+#[test]
+fn a_contact_gets_back_all_that_it_can_be_given() {
+    let mut people = People::of(2);
+    let rich = json!({"rev_org": "Nordlys AS", "description": "Calls", "phone_numbers": ["+4681"],
+        "custom_fields": {"tnt__tier": "gold", "tnt__seats": 3}, "external_refs": ["user_20002", "crm-7"]});
+    people.contact("REVU-2").as_object_mut().unwrap().extend(rich.as_object().unwrap().clone());
+    let fixture = Merging::new(&people);
+    fixture.merge(&[]).run().exits(0);
+    undo(&fixture, &[]).run().exits(0);
+    assert_undone(&fixture);
+    let new = id_map(&fixture)["REVU-2"].clone();
+    // Merged once more, its backup shows it whole.
+    let csv: String = fixture.people.csv().replace("REVU-2,", &format!("{new},"));
+    fixture.write("again.csv", csv);
+    let again = ["merge-contacts", "--csv", "again.csv", "--yes", "--on-count-mismatch", "warn"];
+    fixture.quick(again).args(["--filter-email", "person1@example.com"]).run().exits(0);
+    let backups = std::fs::read_dir(fixture.path("backups")).unwrap().map(|entry| entry.unwrap().path());
+    let backup =
+        backups.into_iter().find(|path| path.to_string_lossy().ends_with(&format!("_{new}"))).unwrap();
+    let text = std::fs::read_to_string(backup.join("metadata.json")).unwrap();
+    let contact = &serde_json::from_str::<Value>(&text).unwrap()["contact"];
+    assert_eq!(contact["rev_org"]["display_name"], "Nordlys AS");
+    for member in ["description", "phone_numbers", "custom_fields", "external_refs"] {
+        assert_eq!(contact[member], rich[member], "{member}");
+    }
+}
+
+#[test]
+fn killed_again_and_again_it_comes_to_its_end_and_creates_each_contact_once() {
+    const MOMENTS: [(&str, u64); 5] = [
+        ("rev-users.create", 3),
+        ("rev-users.update", 3),
+        ("works.update", 6),
+        ("rev-users.list", 4),
+        ("*", 30),
+    ];
+    let fixture = Merging::with(&People::of(36), &Trouble::delay(3));
+    fixture.merge(&[]).run().exits(0);
+    let mut random = StdRng::seed_from_u64(11);
+    let calls = |endpoint: &str| {
+        let stats = fixture.stats();
+        if endpoint == "*" { stats["total"].as_u64() } else { stats["calls"][endpoint].as_u64() }.unwrap_or(0)
+    };
+    let mut killed = 0;
+    loop {
+        let under_way = fixture.runs().into_iter().find(|run| run.id().contains("-undo-merge-"));
+        let program = match under_way {
+            Some(run) if run.file("run.json").exists() => fixture.resume(&[run.id()]),
+            Some(run) => {
+                std::fs::remove_dir_all(&run.0).unwrap();
+                undo(&fixture, &[])
+            }
+            None => undo(&fixture, &[]),
+        };
+        let (endpoint, most) = MOMENTS[random.random_range(0..MOMENTS.len())];
+        let last = calls(endpoint) + random.random_range(1..=most);
+        let mut running = program.run_until(|| calls(endpoint) >= last);
+        std::thread::sleep(Duration::from_millis(random.random_range(0..8)));
+        if running.has_ended() {
+            running.wait().exits(0);
+            break;
+        }
+        running.kill();
+        killed += 1;
+        let mut before = None;
+        eventually("the sandbox to be quiet", || {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = Some(fixture.stats());
+            std::mem::replace(&mut before, now.clone()) == now
+        });
+    }
+    assert!(killed >= 6, "it ended after {killed} kills: there is too little to do");
+    assert_undone(&fixture);
+    undo_run(&fixture).assert_complete(36);
+}
+
+#[test]
+fn a_work_of_several_pairs_names_all_of_them_again() {
+    let mut people = People::of(8);
+    let users: Vec<String> = (1..=8).map(|pair| format!("REVU-{}", pair * 2)).collect();
+    for number in 500..520 {
+        let ticket =
+            json!({"number": number, "created_by": "DEVU-1", "reported_by": users, "owned_by": users});
+        people.add_work("tickets", ticket);
+    }
+    let fixture = Merging::with(&people, &Trouble::delay(2));
+    fixture.merge(&["--on-count-mismatch", "warn"]).run().exits(0);
+    undo(&fixture, &[]).run().exits(0);
+    let (works, map) = (fixture.works(), id_map(&fixture));
+    for number in 500..520 {
+        let work = &works[&format!("TKT-{number}")];
+        let wanted = map.values().cloned().collect();
+        assert_eq!((&work.reported_by, &work.owned_by), (&wanted, &wanted), "{work:?}");
+    }
 }

@@ -34,6 +34,11 @@ pub trait Stepwise {
     /// Whether something may have been sent that cannot be begun anew.
     fn is_sent(&self) -> bool;
 
+    /// Whether a step has been taken that whoever begins anew should know of.
+    fn is_begun(&self) -> bool {
+        self.is_sent()
+    }
+
     /// How many times the step that counts was, or may have been, sent.
     fn attempts(&self) -> u32;
 
@@ -139,10 +144,10 @@ impl<'s, C: Stepwise> Track<'s, C> {
         self.open_or_unknown("not-journalled", text, Some(failure))
     }
 
-    /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.
+    /// The end of a pair that cannot go on just now: as open as before if nothing was done, else in doubt.
     pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
-        let sent = self.change.is_sent();
-        let outcome = sent.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
+        let begun = self.change.is_begun();
+        let outcome = begun.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
         Applied { outcome, halt }
     }
 

@@ -1,7 +1,7 @@
 //! An undo of a merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows
 //! what may have been sent.
 
-use super::change::{Change, Left, Put, Stage, What};
+use super::change::{Change, Left, Member, Put, Stage, What};
 use super::check::{self, Answer, Question};
 use super::{create, point};
 use crate::devrev::client::{Client, Found};
@@ -15,12 +15,15 @@ use crate::jobs::read_at::ReadAt;
 use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
+use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
 use std::time::Duration;
-
-use super::change::Member;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Pairs in one question.
 const PAIRS: usize = 25;
+/// Works are told apart by so many hashes while they are changed.
+const WORKS: usize = 256;
 /// How old a look at the primary may be when it is changed.
 const MAX_AGE: Duration = Duration::from_secs(120);
 /// How often the primary is read again because its write had to wait for longer than that.
@@ -38,6 +41,8 @@ pub struct Undoer {
     pub(super) pace: Pace,
     pub(super) checks: Questions<Question, Answer>,
     activity: Activity,
+    /// Works that are being changed, by a hash of their IDs.
+    works: Vec<Mutex<()>>,
 }
 
 impl Undoer {
@@ -50,7 +55,14 @@ impl Undoer {
             Box::pin(check::ask(asking.clone(), questions))
         });
         let pace = Pace::new(poll_delay, timeout);
-        Self { client: client.clone(), reads, stop: stop.clone(), pace, checks, activity }
+        let works = std::iter::repeat_with(Mutex::default).take(WORKS).collect();
+        Self { client: client.clone(), reads, stop: stop.clone(), pace, checks, activity, works }
+    }
+
+    /// Waits until nobody else changes this work, and keeps others from it.
+    pub(super) async fn alone(&self, work: &str) -> MutexGuard<'_, ()> {
+        let place = usize::try_from(FxBuildHasher.hash_one(work) % WORKS as u64).unwrap_or_default();
+        self.works[place].lock().await
     }
 
     /// Waits a little. `false` when there was no time left to wait.

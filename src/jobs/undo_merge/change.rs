@@ -337,6 +337,10 @@ impl Stepwise for Change {
         self.stage() != Stage::Begin
     }
 
+    fn is_begun(&self) -> bool {
+        self.is_sent() || !self.written().is_empty()
+    }
+
     fn attempts(&self) -> u32 {
         let attempts = self.steps.iter().filter_map(|step| match step.what {
             What::Creating { attempt } => Some(attempt),

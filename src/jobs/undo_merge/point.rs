@@ -5,7 +5,7 @@ use super::before::names;
 use super::change::{Left, Named, NewContact, What, Work};
 use crate::devrev::client::Found;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
-use crate::devrev::ids::Key;
+use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::contact_key;
 use crate::devrev::users::UserSummary;
@@ -51,6 +51,15 @@ impl Whose {
     fn is_right(&self, users: &[UserSummary]) -> bool {
         let new = self.new.as_ref().and_then(|new| contact_key(&new.id));
         names(users, new.as_ref())
+    }
+
+    /// Whether a work names other contacts beside the primary, where the new one is to be named.
+    fn is_shared(&self, work: &Work, now: &OwnedWork) -> bool {
+        let is_other = |user: &UserSummary| {
+            let key = user.key();
+            key != self.primary && key.is_some_and(|key| key.object() == ObjectType::RevUser)
+        };
+        work.roles.iter().any(|named| now.users_as(named.role).iter().any(is_other))
     }
 
     /// The roles in which a work is no longer as the merge left it.
@@ -146,6 +155,9 @@ async fn one(undoer: &Undoer, track: &Track<'_>, whose: &Whose, work: &Work) -> 
     let get = WorkUsersGet { id: work.id.clone() };
     let seen = track.change.seen.as_ref();
     let mut view = seen.and_then(|seen| Some((seen.works.get(&work.id)?.clone(), seen.read_at)));
+    // A work of several contacts may be of several pairs: each has to see what the others have made of it.
+    view = view.filter(|(now, _)| !whose.is_shared(work, now));
+    let _alone = if view.is_none() { Some(undoer.alone(&work.id).await) } else { None };
     for _ in 0..MOST_READS {
         if undoer.stop.is_set() {
             return Err(track.interrupted());
