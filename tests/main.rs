@@ -32,4 +32,6 @@ mod resume_refused;
 mod rules;
 mod sandbox;
 mod settings;
+mod undo;
+mod undo_merge;
 mod validate;

@@ -53,8 +53,18 @@ fn a_lost_merge_waits_for_the_operator() {
     assert_eq!(fixture.calls("rev-users.merge"), 2);
     fixture.assert_all_done();
     let steps = run.pairs().into_values().next().unwrap();
-    let expected =
-        ["backed-up", "verified", "merging", "merging", "acknowledged", "proven", "ref-set", "checked"];
+    let expected = [
+        "backed-up",
+        "verified",
+        "merging",
+        "backed-up",
+        "verified",
+        "merging",
+        "acknowledged",
+        "proven",
+        "ref-set",
+        "checked",
+    ];
     assert_eq!(steps.names(), expected);
     let attempts: Vec<_> =
         steps.steps.iter().map(|step| &step["attempt"]).filter(|attempt| !attempt.is_null()).collect();

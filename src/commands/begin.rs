@@ -8,6 +8,7 @@ use super::session::Session;
 use super::signals;
 use crate::cli;
 use crate::exit::{Exit, Failure};
+use crate::journal::atomic;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
@@ -19,6 +20,7 @@ use crate::source::Input;
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// What is typed for every new run.
@@ -34,17 +36,19 @@ pub struct New<'a> {
     pub global: &'a cli::Global,
     /// Where progress is shown.
     pub terminal: Terminal,
-    /// The run that this one takes back.
-    pub parent: Option<String>,
+    /// `run.json` of the run that this one takes back: it is done in the same organisation.
+    pub parent: Option<&'a Manifest>,
 }
 
+/// Writes rows into a file.
+pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
+
 /// Where the rows come from.
-#[derive(Debug)]
 pub enum Rows<'a> {
     /// A file, or standard input for `-`.
     Csv(&'a Path),
-    /// Made for the purpose, to be kept in the run's folder.
-    Made(Vec<u8>),
+    /// Made for the purpose, and kept in the run's folder.
+    Made(Make),
 }
 
 /// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
@@ -114,13 +118,7 @@ async fn take_in<J: Job>(
     let spool = run.input();
     let copy = move || match made {
         None => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Some(rows) => {
-            let kept = crate::journal::atomic::replace(&spool, |file| file.write_all(&rows));
-            kept.map_err(|error| {
-                Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", spool.display()))
-            })?;
-            Ok(Input::kept(&spool, None))
-        }
+        Some(make) => make_input(&spool, make),
     };
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
@@ -130,6 +128,22 @@ async fn take_in<J: Job>(
             Err(failure)
         }
     }
+}
+
+/// Makes an input.
+fn make_input(path: &Path, make: Make) -> Result<Input, Failure> {
+    let mut refused = None;
+    let made = atomic::replace(path, |file| {
+        make(file).map_err(|failure| {
+            let text = failure.to_string();
+            refused = Some(failure);
+            io::Error::other(text)
+        })
+    });
+    let unwritten =
+        |error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()));
+    made.map_err(|error| refused.unwrap_or_else(|| unwritten(error)))?;
+    Ok(Input::file(path))
 }
 
 /// Gets at an input and looks at it, on a thread that may block.
@@ -174,7 +188,7 @@ fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked:
             rows: looked.rows(),
             spooled: input.path() == run.input(),
         }),
-        org: None,
+        org: new.parent.and_then(|parent| parent.org.clone()),
         user: None,
         base_url: target,
         environment: settings.environment.clone(),
@@ -183,6 +197,6 @@ fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked:
         state: RunState::Running,
         exit_code: None,
         why: None,
-        parent: new.parent.clone(),
+        parent: new.parent.map(|parent| parent.id.clone()),
     }
 }

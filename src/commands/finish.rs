@@ -207,8 +207,12 @@ async fn results<J: Job>(session: &Session<J>) -> Result<Tally, String> {
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
         let rows = input.open().map_err(|error| error.to_string())?.rows();
-        results::write(&run, rows, words, dry_run)
-            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))
+        let tally = results::write(&run, rows, words, dry_run)
+            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))?;
+        if !dry_run {
+            J::result_files(&run)?;
+        }
+        Ok(tally)
     };
     let written = tokio::task::spawn_blocking(write).await;
     written.unwrap_or_else(|error| Err(format!("a defect: {error}")))

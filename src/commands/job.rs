@@ -120,6 +120,12 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// How the engine works, where that is not as the settings say.
     fn tune(&self, _config: &mut Config) {}
 
+    /// Writes the files that only runs of this job have, anew from the journal, whenever a process of a run ends that
+    /// is not dry. Blocks. The error says which could not be written.
+    fn result_files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What sums up a dry run, if more is to be said of it than the counts.
     fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
         None

@@ -14,7 +14,9 @@ use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::apply::{How, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
-use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere};
+use crate::jobs::merge_contacts::{
+    COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere, restored,
+};
 use crate::journal::replay::Replay;
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
@@ -23,6 +25,7 @@ use crate::source::Input;
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Disk space that a ticket is reckoned with, in bytes.
@@ -163,7 +166,14 @@ impl Job for MergeOptions {
         } else {
             elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)?
         };
+        let made = if self.sandbox {
+            restored::Made::default()
+        } else {
+            restored::verified(&start.settings.runs_dir, &start.manifest.base_url)
+        };
+        let made = Arc::new(made);
         let rules = Rules {
+            made: Arc::clone(&made),
             keep: self.primary,
             on_count_mismatch: self.on_count_mismatch,
             elsewhere,
@@ -172,6 +182,7 @@ impl Job for MergeOptions {
         let settings = start.settings;
         let calls = settings.rate.map(|rate| rate.period / rate.calls.get() * CALLS_BEFORE);
         let how = How {
+            made,
             run: start.run.id().to_owned(),
             backup_dir: self.backup_dir.clone(),
             concurrency: settings.concurrency,

@@ -35,6 +35,9 @@ pub struct RevUser {
     /// The contact that this one was merged into.
     #[serde(default, deserialize_with = "users::maybe")]
     pub primary_identity: Option<UserSummary>,
+    /// When it was created, as DevRev writes times.
+    #[serde(default)]
+    pub created_date: Option<String>,
     /// Its files.
     #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
@@ -184,7 +187,7 @@ impl Operation for RevUsersUpdate {
     type Answer = RevUserAnswer;
 }
 
-/// `rev-users.create`: a new contact, with a new ID. 409 while another contact has the external reference.
+/// `rev-users.create`: a new contact, with a new ID each time that it is sent. 409 while another contact has the external reference.
 #[derive(Debug, Clone, Serialize)]
 pub struct RevUsersCreate {
     /// The members of schema `rev-users-create-request`.
@@ -194,6 +197,6 @@ pub struct RevUsersCreate {
 
 impl Operation for RevUsersCreate {
     const ENDPOINT: &'static str = "rev-users.create";
-    const SAFETY: Safety = Safety::Write;
+    const SAFETY: Safety = Safety::Once;
     type Answer = RevUserAnswer;
 }

@@ -47,13 +47,13 @@ impl After {
             set_ref(merger, track).await?;
             track.record(What::RefSet).await?;
         }
-        if track.after.is_none() {
-            track.after = Some(primary_now(merger, track).await?);
+        if track.change.after.is_none() {
+            track.change.after = Some(primary_now(merger, track).await?);
         }
         if track.change.stage() == Stage::RefSet {
             self.check(merger, track, busy).await?;
         }
-        match track.after.as_ref().map(|after| differences(track, after)) {
+        match track.change.after.as_ref().map(|after| differences(track, after)) {
             Some(differences) if !differences.is_empty() => {
                 let text = format!(
                     "merged, but the primary is not as before: {}; mend it in DevRev, then resume",
@@ -139,7 +139,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
                 ApiError::of_answer(format!("DevRev answered, but the reference is `{now}`"))
             }
             Ok(written) => {
-                track.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
+                track.change.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
                 return Ok(());
             }
             Err(error) => error,

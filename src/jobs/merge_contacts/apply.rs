@@ -4,9 +4,10 @@
 use super::after::After;
 use super::backing_up::{BackedUp, Backups};
 use super::belongings;
-use super::change::{Change, Found, Shown, Stage, Step, What};
+use super::change::{Change, Found, Shown, Stage, What};
 use super::look_again::{look_again, same_contacts, same_works};
 use super::questions::{Activity, Busy, Questions};
+use super::restored::Made;
 use super::settle::{self, Pace, Settled, Waits};
 use super::track::{Track, not_backed_up, unproven};
 use crate::devrev::client::Client;
@@ -16,11 +17,11 @@ use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
-use chrono::Utc;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -50,6 +51,8 @@ pub struct How {
     pub resend_unproven: bool,
     /// `--on-count-mismatch warn`.
     pub any_count: bool,
+    /// Contacts that are verified, whatever DevRev shows.
+    pub made: Arc<Made>,
 }
 
 /// The job's writing half: only a real run has one.
@@ -73,9 +76,10 @@ impl Merger {
         let reads = client.read_only();
         let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         let activity = Activity::default();
-        let asking = reads.clone();
-        let looks =
-            Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
+        let (asking, made) = (reads.clone(), Arc::clone(&how.made));
+        let looks = Questions::new(activity.clone(), PAIRS, move |pairs| {
+            Box::pin(look_again(asking.clone(), pairs, Arc::clone(&made)))
+        });
         Ok(Self {
             client: client.clone(),
             reads: reads.clone(),
@@ -203,33 +207,13 @@ impl Merger {
         let was_sent_before = track.change.in_doubt();
         let mut waits = Waits::new(&self.pace);
         loop {
-            // On disk when nothing is left to wait for: whoever finds it there knows that it was sent, but for a
-            // moment.
-            let step = Step { at: Utc::now(), what: What::Merging { attempt: track.change.attempts() + 1 } };
-            let recorded = Mutex::new(None);
-            let (steps, written) = (track.steps, &recorded);
-            let announce = || {
-                let step = &step;
-                async move {
-                    if self.stop.is_set() || read_at.age() > self.how.max_age {
-                        return false;
-                    }
-                    let done = steps.record(step).await;
-                    let goes = done.is_ok();
-                    *lock(written) = Some(done);
-                    goes
-                }
+            let merging = What::Merging { attempt: track.change.attempts() + 1 };
+            let may = || !self.stop.is_set() && read_at.age() <= self.how.max_age;
+            let (error, was_announced) = match track.once(&self.client, &merge, merging, may).await? {
+                Sent::Answered(_) => return track.record(What::Acknowledged).await.map(|()| None),
+                Sent::Failed(error) => (error, true),
+                Sent::Never(error) => (error, false),
             };
-            let sent = self.client.once(&merge, announce).await;
-            let was_announced = match recorded.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Some(Ok(())) => true,
-                Some(Err(failure)) => return Err(track.not_journalled(failure)),
-                None => false,
-            };
-            if was_announced {
-                track.change.steps.push(step);
-            }
-            let Err(error) = sent else { return track.record(What::Acknowledged).await.map(|()| None) };
             tracing::info!("{}: {error}", track.change.email);
             if was_announced && error.effect == Effect::Unknown {
                 // It may have been carried out: only reads will tell.
@@ -314,12 +298,8 @@ impl Merger {
 
 impl Applier<Change> for Merger {
     async fn apply(&self, change: Change, steps: Steps) -> Applied {
-        let mut track = Track { change, after: None, steps: &steps };
+        let mut track = Track::new(change, &steps);
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

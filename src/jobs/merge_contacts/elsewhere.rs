@@ -1,10 +1,11 @@
 //! Merges that other runs may have sent: a run that was left in the middle knows of merges whose fate nobody has
 //! seen yet. Another run must not send them a second time.
 
-use super::meant;
+use super::change::Change;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
 use crate::exit::{Exit, Failure};
+use crate::jobs::track::meant;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
@@ -43,7 +44,9 @@ pub fn in_doubt(runs_dir: &Path, own: &str, target: &str) -> Result<Elsewhere, F
         }
         let replay = Replay::read(run).map_err(|error| unclear(run, &error))?;
         for in_doubt in replay.unknown.values() {
-            let Some(change) = meant(in_doubt).map_err(|error| unclear(run, &error))? else { continue };
+            let Some(change) = meant::<Change>(in_doubt).map_err(|error| unclear(run, &error))? else {
+                continue;
+            };
             if change.in_doubt() {
                 let ids = [&change.primary.id, &change.secondary.id];
                 found.extend(ids.into_iter().filter_map(|id| Some((contact_key(id)?, run.id().to_owned()))));

@@ -3,8 +3,8 @@
 use super::change::{Change, Side};
 use super::pair::{Contact, Pair};
 use crate::journal::record::Outcome;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
 
 /// A pair that ended before both contacts were known: as its rows describe it.
 pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
@@ -28,8 +28,8 @@ pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
     outcome.reported(to_raw_value(&report).ok())
 }
 
-/// A pair in `report.json`; `after` is the primary after the merge.
-pub fn pair(change: &Change, after: Option<&Value>, outcome: &Outcome) -> Option<Box<RawValue>> {
+/// A pair in `report.json`.
+pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
     let before = |side: &Side| {
         json!({
             "id": side.id,
@@ -49,7 +49,7 @@ pub fn pair(change: &Change, after: Option<&Value>, outcome: &Outcome) -> Option
         "secondary": before(&change.secondary),
         "steps": change.steps,
     });
-    if let Some(after) = after {
+    if let Some(after) = &change.after {
         report["primary"]["after"] = json!({
             "display_name": after.get("display_name"),
             "external_ref": after.get("external_ref"),
