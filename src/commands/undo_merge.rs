@@ -1,8 +1,9 @@
 //! `undo` of merges: what a run of it has of its own.
 
 use super::finish::Reported;
-use super::job::{Job, Start};
+use super::job::{Job, Plan, Start};
 use super::made_feed::{Made, MadeFeed, MadeRows, nothing_to_do};
+use super::undo_plan::UndoPlan;
 use crate::engine::run::Config;
 use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
@@ -107,6 +108,10 @@ impl Job for UndoMergeOptions {
 
     fn tune(&self, config: &mut Config) {
         config.record_each = true;
+    }
+
+    fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
+        Some(Box::<UndoPlan>::default())
     }
 
     fn result_files(run: &RunDir) -> Result<(), String> {
