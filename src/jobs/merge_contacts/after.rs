@@ -188,7 +188,8 @@ fn differences(track: &Track<'_>, after: &Value) -> Vec<String> {
         .collect()
 }
 
-fn is_nothing(value: &Value) -> bool {
+/// Whether a member of an object says nothing.
+pub fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
