@@ -34,4 +34,5 @@ mod sandbox;
 mod settings;
 mod undo;
 mod undo_merge;
+mod undo_merge_ways;
 mod validate;

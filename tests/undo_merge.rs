@@ -114,6 +114,11 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     let ended = undo(&fixture, &["--dry-run"]).run().exits(0);
     assert_eq!(ended.json()["states"], json!({"planned": 4}));
     assert_eq!((fixture.writes(), fixture.contacts()), (writes, contacts));
+    let sums = &ended.json()["plan"];
+    assert_eq!(
+        (&sums["pairs"], &sums["left"], &sums["cannot_come_back"]["created_works"]),
+        (&json!(4), &json!(0), &json!(3))
+    );
     let run = undo_run(&fixture);
     assert!(!run.file("undo-id-map.csv").exists());
     let plan = run.lines("plan.jsonl");

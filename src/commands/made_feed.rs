@@ -4,7 +4,7 @@ use super::feed::{self, RowFeed, number};
 use super::job::Looked;
 use super::preflight::{self, header_failure};
 use crate::engine::job::Task;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::row::Row;
@@ -43,11 +43,6 @@ impl MadeRows {
             Ok(rows)
         })?;
         Ok(Self { fingerprint, stamp, rows })
-    }
-
-    /// How many of them a run takes that takes no more than `limit`.
-    pub fn within(&self, limit: Option<u64>) -> u64 {
-        limit.map_or(self.rows, |limit| limit.min(self.rows))
     }
 }
 
@@ -119,10 +114,4 @@ impl<T: Made> Iterator for MadeFeed<T> {
             });
         }
     }
-}
-
-/// What the look at rows without any means: there is nothing to do.
-pub fn nothing_to_do(of: &str) -> Failure {
-    let text = format!("run {of} has changed nothing that could be taken back: none of its rows is `done`");
-    Failure::new(Exit::Usage, text)
 }

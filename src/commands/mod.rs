@@ -6,7 +6,7 @@
 //! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
-//!   [`undo_merge`] are the jobs
+//!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups
@@ -31,9 +31,11 @@ pub mod resume;
 pub mod sandbox;
 pub mod session;
 pub mod signals;
+pub mod take_back;
 pub mod undo;
 pub mod undo_backfill;
 pub mod undo_merge;
+pub mod undo_plan;
 pub mod validate;
 
 use crate::exit::{Exit, Failure};

@@ -1,16 +1,13 @@
 //! `undo` of a backfill: what a run of it has of its own.
 
-use super::job::{Job, Start};
-use super::made_feed::{Made, MadeFeed, MadeRows, nothing_to_do};
+use super::job::Start;
+use super::made_feed::{Made, MadeRows};
+use super::take_back::TakeBack;
 use crate::devrev::ids::{Issue, Names, Ref, UserId};
 use crate::devrev::works::GroupField;
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
-use crate::journal::replay::Replay;
-use crate::settings::Settings;
-use crate::source::Input;
-use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of a backfill.
@@ -43,52 +40,31 @@ impl Made for Item {
     }
 }
 
-impl Job for UndoBackfillOptions {
-    const COMMAND: &'static str = "undo-backfill";
-    type Looked = MadeRows;
-    type Planner = UndoBackfill;
-    type Applier = GroupWriter;
-    type Feed = MadeFeed<Item>;
+impl TakeBack for UndoBackfillOptions {
+    const NAME: &'static str = "undo-backfill";
+    type Item = Item;
+    type Reader = UndoBackfill;
+    type Writer = GroupWriter;
 
-    fn in_sandbox(&self) -> bool {
-        false
+    fn of(&self) -> &str {
+        &self.of
     }
 
-    fn look(&self, input: &Input) -> Result<MadeRows, Failure> {
-        MadeRows::look::<Item>(input)
+    fn limit(&self) -> Option<u64> {
+        self.limit
     }
 
-    fn total(&self, looked: &MadeRows) -> u64 {
-        looked.within(self.limit)
-    }
-
-    fn what(&self, looked: &MadeRows) -> String {
+    fn question(&self, rows: u64) -> String {
         format!(
-            "{} issues get back the creator group that they had before run {}, or none, where it still is the one that \
+            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the one that \
              the run set.",
-            looked.within(self.limit),
             self.of
         )
     }
 
-    fn check(&self, _settings: &Settings, looked: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
-        if looked.within(None) == 0 { Err(nothing_to_do(&self.of)) } else { Ok(()) }
-    }
-
-    async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {
         let field = GroupField::named(&self.field);
         let planner = UndoBackfill::new(start.client.read_only(), field.clone());
         Ok((planner, GroupWriter::new(start.client.clone(), field)))
-    }
-
-    fn feed(
-        &self,
-        input: &Input,
-        looked: MadeRows,
-        replay: Replay,
-        retry_failed: bool,
-        stop: Stop,
-    ) -> Result<MadeFeed<Item>, Failure> {
-        MadeFeed::new(input, &looked, self.limit, replay, retry_failed, stop)
     }
 }

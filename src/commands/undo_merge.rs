@@ -1,19 +1,17 @@
 //! `undo` of merges: what a run of it has of its own.
 
 use super::finish::Reported;
-use super::job::{Job, Start};
-use super::made_feed::{Made, MadeFeed, MadeRows, nothing_to_do};
+use super::job::{Plan, Start};
+use super::made_feed::{Made, MadeRows};
+use super::take_back::TakeBack;
+use super::undo_plan::UndoPlan;
 use crate::engine::run::Config;
 use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
 use crate::jobs::undo_merge::apply::Undoer;
 use crate::jobs::undo_merge::{Item, UndoMerge, rows};
-use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::id_map;
-use crate::settings::Settings;
-use crate::source::Input;
-use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of merges.
@@ -47,42 +45,32 @@ impl Made for Item {
     }
 }
 
-impl Job for UndoMergeOptions {
-    const COMMAND: &'static str = "undo-merge";
-    const REPORTED: Option<Reported> = Some(Reported("undone"));
-    type Looked = MadeRows;
-    type Planner = UndoMerge;
-    type Applier = Undoer;
-    type Feed = MadeFeed<Item>;
+impl TakeBack for UndoMergeOptions {
+    const NAME: &'static str = "undo-merge";
+    const SAYS: Option<Reported> = Some(Reported("undone"));
+    type Item = Item;
+    type Reader = UndoMerge;
+    type Writer = Undoer;
 
-    fn in_sandbox(&self) -> bool {
-        false
+    fn of(&self) -> &str {
+        &self.of
     }
 
-    fn look(&self, input: &Input) -> Result<MadeRows, Failure> {
-        MadeRows::look::<Item>(input)
+    fn limit(&self) -> Option<u64> {
+        self.limit
     }
 
-    fn total(&self, looked: &MadeRows) -> u64 {
-        looked.within(self.limit)
-    }
-
-    fn what(&self, looked: &MadeRows) -> String {
+    fn question(&self, rows: u64) -> String {
         format!(
             "{} merges of run {} will be taken back from their backups, as far as that can be done: each contact that was \
              merged away is created again, with a NEW ID, and the works that it owned or reported are pointed at it.\n\
              What does not come back: the old IDs, the dates of creation, who created a work, who wrote a message, and \
              who takes part in a conversation. What was changed since the merge is left as it is.",
-            looked.within(self.limit),
-            self.of
+            rows, self.of
         )
     }
 
-    fn check(&self, _settings: &Settings, looked: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
-        if looked.within(None) == 0 { Err(nothing_to_do(&self.of)) } else { Ok(()) }
-    }
-
-    async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
         let Start { settings, client, .. } = start;
         // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
         let elsewhere = if start.manifest.dry_run {
@@ -94,22 +82,15 @@ impl Job for UndoMergeOptions {
         Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))
     }
 
-    fn feed(
-        &self,
-        input: &Input,
-        looked: MadeRows,
-        replay: Replay,
-        retry_failed: bool,
-        stop: Stop,
-    ) -> Result<MadeFeed<Item>, Failure> {
-        MadeFeed::new(input, &looked, self.limit, replay, retry_failed, stop)
-    }
-
-    fn tune(&self, config: &mut Config) {
+    fn engine(&self, config: &mut Config) {
         config.record_each = true;
     }
 
-    fn result_files(run: &RunDir) -> Result<(), String> {
+    fn sums(&self) -> Option<Box<dyn Plan>> {
+        Some(Box::<UndoPlan>::default())
+    }
+
+    fn files(run: &RunDir) -> Result<(), String> {
         id_map::write(run).map_err(|error| format!("cannot write {}: {error}", run.id_map().display()))
     }
 }

@@ -2,9 +2,10 @@
 //! together.
 
 use super::apply::{Track, Undoer};
-use super::change::{Member, NewContact, What, Work};
+use super::change::{Member, NewContact, Work};
 use super::contact;
 use super::point::Whose;
+use super::steps::What;
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;

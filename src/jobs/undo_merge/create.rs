@@ -3,7 +3,8 @@
 //! have, keeps a second one from being made even then.
 
 use super::apply::{Track, Undoer};
-use super::change::{NewContact, Stage, What};
+use super::change::NewContact;
+use super::steps::{Stage, What};
 use super::{decide, holders};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};
@@ -11,14 +12,12 @@ use crate::engine::job::Applied;
 use crate::jobs::merge_contacts::settle::Waits;
 use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::State;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 /// How often DevRev is asked for a contact that may have been created, at growing intervals, before it is sent again.
 const LOOKS: u32 = 3;
 /// How often it is sent at most.
 const MOST_SENDINGS: u32 = 5;
-/// By how much DevRev's clock may be behind this one.
-const SKEW: TimeDelta = TimeDelta::minutes(10);
 
 /// Sees to it that there is a contact in the place of the secondary.
 pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(), Applied> {
@@ -97,7 +96,7 @@ async fn find(undoer: &Undoer, track: &Track<'_>) -> Result<Option<NewContact>, 
     let mut found = found.map_err(|error| track.failed("not-created", &error))?;
     let others = [contact_key(&change.primary.id), contact_key(&change.secondary.id)];
     let mut candidates = found.remove(reference).unwrap_or_default().into_iter();
-    let since = begun(track) - SKEW;
+    let since = begun(track);
     let is_new = |contact: &crate::devrev::rev_users::RevUser| {
         !others.contains(&contact.key()) && decide::is_it(contact, &change.email, since)
     };

@@ -9,7 +9,10 @@ use crate::jobs::failing;
 use crate::jobs::merge_contacts::look::Seen;
 use crate::jobs::merge_contacts::pair::folded;
 use crate::journal::record::{Outcome, State};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// By how much DevRev's clock may be behind this one.
+const SKEW: TimeDelta = TimeDelta::minutes(10);
 
 fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
     Outcome::of(State::Skipped, reason, detail)
@@ -97,7 +100,7 @@ pub fn is_it(contact: &RevUser, email: &str, after: DateTime<Utc>) -> bool {
     folded(contact.email.as_deref().unwrap_or_default()) == email
         && contact.state.as_deref().unwrap_or("active") == "active"
         && contact.primary_identity.is_none()
-        && created.is_none_or(|created| created >= after)
+        && created.is_none_or(|created| created >= after - SKEW)
 }
 
 /// Whether another run may have sent a merge of the primary.

@@ -6,7 +6,7 @@
 //!   created with
 //! - [`apply`]: the steps in their order: the primary's reference, so that the secondary's is free; then
 //!   [`create`]: the secondary, which gets a new ID; [`point`]: the works that named it; [`check`]: the proof
-//! - [`change`]: what the journal holds; [`report`]: what the report says
+//! - [`change`], [`steps`]: what the journal holds; [`report`]: what the report says
 
 pub mod apply;
 pub mod before;
@@ -18,6 +18,7 @@ pub mod members;
 pub mod point;
 pub mod report;
 pub mod rows;
+pub mod steps;
 
 use super::merge_contacts::elsewhere::Elsewhere;
 use super::merge_contacts::look;
@@ -36,10 +37,11 @@ use crate::jobs::merge_contacts::belongings;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::Outcome;
 use before::Before;
-use change::{Backups, Change, Counts, Primary, Secondary, Seen, Stage, Step};
+use change::{Backups, Change, Counts, Primary, Secondary, Seen};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use steps::{Stage, Step};
 
 /// References in one list.
 const REFS: usize = 50;

@@ -2,7 +2,8 @@
 
 use super::apply::{Track, Undoer};
 use super::before::names;
-use super::change::{Left, Named, NewContact, What, Work};
+use super::change::{Left, Named, NewContact, Work};
+use super::steps::What;
 use crate::devrev::client::Found;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Key, ObjectType};
