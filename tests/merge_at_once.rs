@@ -47,7 +47,7 @@ fn a_run_waits_for_another_one_also_when_it_is_resumed() {
 #[test]
 fn a_signal_while_merges_settle_leaves_them_in_doubt_and_resume_proves_them() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let fixture = Merging::with(&People::of(6), &Trouble::none().merge("delay=400"));
+        let fixture = Merging::with(&People::of(6), &Trouble::none().merge("delay=900"));
         let program = fixture.merge(&[]).env("MERGE_SETTLE_TIMEOUT", "30");
         let running = program.run_until(|| fixture.merges() >= 6);
         running.signal(signal);

@@ -1,6 +1,7 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
 use super::finish::Reported;
+use crate::cli::BatchFlags;
 use crate::devrev::client::Client;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
@@ -88,6 +89,9 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
 
     /// The rows that the run takes.
     fn total(&self, looked: &Self::Looked) -> u64;
+
+    /// Takes what may be given anew when the run is resumed.
+    fn amend(&mut self, _flags: &BatchFlags) {}
 
     /// What will happen, for the question whether it may.
     fn what(&self, looked: &Self::Looked) -> String;

@@ -7,7 +7,7 @@ use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
 use crate::backup::{draft, space};
-use crate::cli;
+use crate::cli::{self, BatchFlags};
 use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
@@ -24,7 +24,7 @@ use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,12 +67,17 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
             args.on_count_mismatch.as_deref(),
             OnCountMismatch::Fail,
         )?,
-        backup_dir: std::path::absolute(&settings.backup_dir).unwrap_or_else(|_| settings.backup_dir.clone()),
+        backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
     begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
+}
+
+/// `resume` may be called from elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Job for MergeOptions {
@@ -100,6 +105,13 @@ impl Job for MergeOptions {
 
     fn total(&self, looked: &ContactPreflight) -> u64 {
         looked.pairing.numbers().in_scope
+    }
+
+    fn amend(&mut self, flags: &BatchFlags) {
+        // The disk of the first one may be full. Backups that were made stay where they are.
+        if let Some(dir) = &flags.backup_dir {
+            self.backup_dir = absolute(Path::new(dir));
+        }
     }
 
     fn what(&self, looked: &ContactPreflight) -> String {

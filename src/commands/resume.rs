@@ -75,8 +75,12 @@ struct Resumed<'a> {
 
 impl Resumed<'_> {
     async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
-        let Self { args, run, manifest, .. } = self;
-        let job: J = options(&manifest, &run)?;
+        let Self { args, run, mut manifest, .. } = self;
+        let mut job: J = options(&manifest, &run)?;
+        job.amend(&args.batch);
+        if let Some(settings) = manifest.settings.as_object_mut() {
+            settings.insert("job".to_owned(), serde_json::to_value(&job).unwrap_or_default());
+        }
         same_target(&manifest, &settings, job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
         signals::listen(&stop, &self.terminal)

@@ -4,8 +4,8 @@ use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{CONTACT_TYPES, Key, Ref};
 use super::pages::{List, PAGE_LIMIT};
-use super::users::UserSummary;
-use super::whole::Whole;
+use super::users::{self, UserSummary};
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -33,13 +33,13 @@ pub struct RevUser {
     #[serde(default)]
     pub is_verified: Option<bool>,
     /// The contact that this one was merged into.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "users::maybe")]
     pub primary_identity: Option<UserSummary>,
     /// When it was created, as DevRev writes times.
     #[serde(default)]
     pub created_date: Option<String>,
     /// Its files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 

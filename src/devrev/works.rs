@@ -4,8 +4,8 @@ use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{Issue, Names, Ref};
 use super::pages::{List, PAGE_LIMIT};
-use super::users::UserSummary;
-use super::whole::Whole;
+use super::users::{self, UserSummary};
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -167,14 +167,14 @@ pub struct OwnedWork {
     /// `issue`, `ticket`, `task` or `opportunity`.
     #[serde(default, rename = "type")]
     pub kind: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "users::maybe")]
     created_by: Option<UserSummary>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     owned_by: Vec<UserSummary>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     reported_by: Vec<UserSummary>,
     /// Its own files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 

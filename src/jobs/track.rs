@@ -39,6 +39,9 @@ pub trait Stepwise {
         self.is_sent()
     }
 
+    /// Whether something was sent of which it is not known whether it took.
+    fn is_in_doubt(&self) -> bool;
+
     /// How many times the step that counts was, or may have been, sent.
     fn attempts(&self) -> u32;
 
@@ -115,9 +118,6 @@ impl<'s, C: Stepwise> Track<'s, C> {
         let announce = || {
             let step = &step;
             async move {
-                if matches!(*lock(written), Some(Ok(()))) {
-                    return true;
-                }
                 if !may() {
                     return false;
                 }
@@ -176,8 +176,12 @@ impl<'s, C: Stepwise> Track<'s, C> {
         )
     }
 
-    /// An outcome with all that the report is to say.
-    pub fn reported(&self, outcome: Outcome) -> Outcome {
+    /// An outcome with all that the report is to say. A change in doubt stays so, whatever else is said of it:
+    /// nothing may make it look as if nothing was sent.
+    pub fn reported(&self, mut outcome: Outcome) -> Outcome {
+        if self.change.is_in_doubt() {
+            outcome.state = State::Unknown;
+        }
         let report = self.change.report(&outcome);
         outcome.after(self.change.attempts()).reported(report)
     }

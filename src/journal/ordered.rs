@@ -17,6 +17,8 @@ pub enum Word {
         key: String,
         /// How it ended.
         outcome: Outcome,
+        /// Whether this is the only row, or the first of two that share it.
+        first: bool,
     },
     /// A dry run would change it.
     Planned {
@@ -71,7 +73,7 @@ fn word(said: Said<'_>, first: bool) -> Option<Word> {
         Said::Outcome(ended) => {
             let mut outcome = ended.to_outcome();
             outcome.report = outcome.report.filter(|_| first);
-            Word::Outcome { key: ended.key.to_owned(), outcome }
+            Word::Outcome { key: ended.key.to_owned(), outcome, first }
         }
         Said::Planned { key, change: planned } => {
             Word::Planned { key: key.to_owned(), change: change(planned) }

@@ -67,7 +67,7 @@ pub(crate) struct Site {
 impl Site {
     /// A folder, and an address that nobody listens on yet.
     pub(crate) fn new() -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), addr: free_address(), sandbox: None };
+        let site = Self { folder: folder(), addr: free_address(), sandbox: None };
         std::fs::create_dir(site.path("tmp")).unwrap();
         site
     }
@@ -218,4 +218,10 @@ fn free_address() -> SocketAddr {
             return addr;
         }
     }
+}
+
+/// A folder in memory, where there is such a place: the tests cost tens of thousands of fsyncs, and what a crash of the
+/// machine leaves is not theirs to see.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

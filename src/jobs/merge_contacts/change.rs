@@ -52,6 +52,10 @@ impl Stepwise for Change {
         self.stage() != Stage::Begin
     }
 
+    fn is_in_doubt(&self) -> bool {
+        self.stage() == Stage::Sent
+    }
+
     fn attempts(&self) -> u32 {
         let attempts = self.steps.iter().filter_map(|step| match step.what {
             What::Merging { attempt } => Some(attempt),
@@ -114,6 +118,22 @@ pub struct Found {
     pub read_at: ReadAt,
 }
 
+impl Found {
+    /// The same as it was seen later, when conversations were not read again.
+    pub fn as_seen(&self, later: &Self) -> Self {
+        let shown = |old: &Shown, new: &Shown| {
+            let mut shown = new.clone();
+            shown.belongings.conversations.clone_from(&old.belongings.conversations);
+            shown
+        };
+        Self {
+            primary: shown(&self.primary, &later.primary),
+            secondary: shown(&self.secondary, &later.secondary),
+            read_at: later.read_at,
+        }
+    }
+}
+
 /// What was read of one contact.
 #[derive(Debug, Clone)]
 pub struct Shown {
@@ -155,6 +175,8 @@ pub enum What {
         /// By what that was seen.
         by: Proof,
     },
+    /// The secondary is there after all: the proof was none.
+    Disproven,
     /// The primary has the external reference that it should.
     RefSet,
     /// The primary is as before, and has every work of the backups.
@@ -202,6 +224,7 @@ impl Change {
             What::Proven { .. } => Some(Stage::Proven),
             What::RefSet => Some(Stage::RefSet),
             What::Checked { .. } => Some(Stage::Checked),
+            What::Disproven => Some(Stage::Sent),
             _ => None,
         });
         last.unwrap_or(if self.in_doubt() { Stage::Sent } else { Stage::Begin })

@@ -13,8 +13,8 @@ fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
     Outcome::of(State::Skipped, reason, detail)
 }
 
-/// Both contacts, if they may be merged as they are now; else why not. `made` are contacts that are verified, whatever
-/// DevRev shows.
+/// Both contacts, if they may be merged as they are now; else why not. `made` are contacts that are verified,
+/// whatever DevRev shows.
 pub fn both<'s>(
     pair: &Pair,
     primary: Option<&'s Seen>,
@@ -43,7 +43,11 @@ pub fn both<'s>(
         None => return Err(gone(pair, &primary.read, "DevRev shows no such contact")),
     };
     let primary_key = pair.primary.id.key();
-    if let Some(identity) = &secondary.read.primary_identity {
+    let own = secondary.read.key();
+    if let Some(identity) = &secondary.read.primary_identity
+        && identity.key() != own
+        && !identity.is_nobody()
+    {
         return Err(if identity.key().as_ref() == Some(&primary_key) {
             already(pair, &primary.read)
         } else {
@@ -62,7 +66,7 @@ pub fn both<'s>(
         fits(pair, row, contact)?;
     }
     let is_made = secondary.read.key().is_some_and(|key| made.contains(&key));
-    if primary.read.is_verified == Some(true) && secondary.read.is_verified == Some(false) && !is_made {
+    if primary.read.is_verified == Some(true) && secondary.read.is_verified != Some(true) && !is_made {
         // Whoever made it never showed that the address is theirs: its works would become a verified one's.
         let text = format!("{} is not verified, {} is", pair.secondary.id, pair.primary.id);
         return Err(skipped("unverified-into-verified", text));

@@ -146,7 +146,10 @@ impl MergeContacts {
                     }
                 }
             };
-            verdicts.push(verdict);
+            verdicts.push(match verdict {
+                Verdict::Settled(outcome) => Verdict::Settled(report::rows(pair, outcome)),
+                change @ Verdict::Change(_) => change,
+            });
         }
         Ok(verdicts)
     }
@@ -263,7 +266,11 @@ impl Planner for MergeContacts {
                 Some(Err(error)) => Some(Verdict::Settled(jobs::track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
-                _ => {
+                Some(Ok(None)) => {
+                    let text = "the journal does not say what was meant for this pair";
+                    Some(Verdict::Settled(Outcome::of(State::Unknown, "journal-unreadable", text)))
+                }
+                Some(Ok(Some(_))) | None => {
                     fresh.push(item);
                     None
                 }

@@ -1,9 +1,32 @@
 //! What `report.json` says of a pair.
 
 use super::change::{Change, Side};
+use super::pair::{Contact, Pair};
 use crate::journal::record::Outcome;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+
+/// A pair that ended before both contacts were known: as its rows describe it.
+pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
+    let contact = |contact: &Contact| {
+        json!({
+            "id": contact.id,
+            "row": contact.row,
+            "display_name": contact.display_name,
+            "external_ref": contact.external_ref,
+        })
+    };
+    let report = json!({
+        "email": pair.email,
+        "state": outcome.state.name(),
+        "primary": {"before": contact(&pair.primary)},
+        "secondary": contact(&pair.secondary),
+        "steps": [],
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+    });
+    outcome.reported(to_raw_value(&report).ok())
+}
 
 /// A pair in `report.json`.
 pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {

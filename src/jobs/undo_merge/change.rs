@@ -284,6 +284,10 @@ impl Stepwise for Change {
         self.stage() != Stage::Begin
     }
 
+    fn is_in_doubt(&self) -> bool {
+        self.stage() == Stage::Creating
+    }
+
     fn is_begun(&self) -> bool {
         self.is_sent() || !self.written().is_empty()
     }

@@ -68,6 +68,12 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
             continue;
         }
         track.record(What::NotCreated).await?;
+        if matches!(error.kind, ErrorKind::Throttled { .. } | ErrorKind::Connect) {
+            sendings -= 1;
+            if undoer.wait(track, &mut waits).await? {
+                continue;
+            }
+        }
         if error.kind != ErrorKind::Conflict {
             return Err(track.failed("not-created", &error));
         }
