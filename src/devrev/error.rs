@@ -138,14 +138,13 @@ impl ApiError {
             // That there is no such object is for DevRev to say, not for a gateway on the way: that a merged contact
             // is gone proves the merge.
             404 if message.is_type("not_found") => ErrorKind::NotFound,
-            404 => ErrorKind::Unreadable,
             409 => ErrorKind::Conflict,
             // A gateway's: the request may have gone further than its answer came back.
             408 => ErrorKind::Broken,
             429 => ErrorKind::Throttled { retry_after },
             301 => ErrorKind::Moved { to: location.clone() },
-            // A login page's, perhaps.
-            300..=399 => ErrorKind::Unreadable,
+            // A gateway's page, perhaps one to log in.
+            404 | 300..=399 => ErrorKind::Unreadable,
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Refused,
         };

@@ -120,6 +120,7 @@ pub struct Found {
 
 impl Found {
     /// The same as it was seen later, when conversations were not read again.
+    #[must_use]
     pub fn as_seen(&self, later: &Self) -> Self {
         let shown = |old: &Shown, new: &Shown| {
             let mut shown = new.clone();

@@ -192,9 +192,8 @@ impl Sink for Download<'_> {
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= LOOK_EVERY {
             self.unchecked = 0;
-            match self.backups.room_for(0) {
-                Err(Trouble::Full(text)) => return Err(text),
-                Err(_) | Ok(()) => {}
+            if let Err(Trouble::Full(text)) = self.backups.room_for(0) {
+                return Err(text);
             }
         }
         self.file.write(bytes).map_err(|error| error.to_string())
