@@ -204,17 +204,26 @@ fn differences(track: &Track<'_>, after: &Value) -> Vec<String> {
 /// Whether all that a value held is in another one.
 fn is_still_there(was: &Value, now: &Value) -> bool {
     match (was, now) {
-        (Value::Null, _) => true,
-        (Value::String(was), _) if was.is_empty() => true,
+        (was, _) if is_nothing(was) => true,
         (Value::Array(was), Value::Array(now)) => {
             was.iter().all(|item| now.iter().any(|other| is_still_there(item, other)))
         }
         (Value::Object(was), Value::Object(now)) => {
             was.iter().all(|(name, value)| is_still_there(value, now.get(name).unwrap_or(&Value::Null)))
         }
-        (Value::Array(was), Value::Null) => was.is_empty(),
         (Value::Object(was), Value::Null) => was.values().all(Value::is_null),
         _ => was == now,
+    }
+}
+
+/// Whether a member of an object says nothing.
+pub fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a contact is created with, from what DevRev showed of it before; and what it cannot be given.
 
+use crate::jobs::merge_contacts::after::is_nothing;
 use serde_json::{Map, Value, json};
 
 /// Members that are taken over as they are.
@@ -99,17 +100,6 @@ fn tag(tag: &Value) -> Option<Value> {
         Some(value) => json!({"id": id, "value": value}),
         None => json!({"id": id}),
     })
-}
-
-/// Whether a member says nothing.
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
