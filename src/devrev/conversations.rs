@@ -1,7 +1,6 @@
 //! `conversations.list`: the conversations that users take part in.
 
-use super::client::{Operation, Safety};
-use super::pages::{List, PAGE_LIMIT};
+use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
@@ -35,28 +34,7 @@ impl ConversationsList {
     }
 }
 
-/// A page of conversations.
-#[derive(Debug, Deserialize)]
-pub struct ConversationsListAnswer {
-    conversations: Vec<Whole<Conversation>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for ConversationsList {
-    const ENDPOINT: &'static str = "conversations.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = ConversationsListAnswer;
-}
-
-impl List for ConversationsList {
-    type Item = Whole<Conversation>;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: ConversationsListAnswer) -> (Vec<Whole<Conversation>>, Option<String>) {
-        (answer.conversations, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of conversations.
+    ConversationsList = "conversations.list" -> ConversationsListAnswer { conversations: Whole<Conversation> }
 }

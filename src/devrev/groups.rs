@@ -1,7 +1,7 @@
 //! `groups.*`: the groups of an organisation and who is in each.
 
 use super::client::{Operation, Safety};
-use super::pages::{List, PAGE_LIMIT};
+use super::pages::{List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};
 
@@ -32,30 +32,9 @@ pub struct Group {
     pub name: Option<String>,
 }
 
-/// A page of groups.
-#[derive(Debug, Clone, Deserialize)]
-pub struct GroupsListAnswer {
-    groups: Vec<Group>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for GroupsList {
-    const ENDPOINT: &'static str = "groups.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = GroupsListAnswer;
-}
-
-impl List for GroupsList {
-    type Item = Group;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: GroupsListAnswer) -> (Vec<Group>, Option<String>) {
-        (answer.groups, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of groups.
+    GroupsList = "groups.list" -> GroupsListAnswer { groups: Group }
 }
 
 /// `groups.members.list`: the direct members of one group.

@@ -21,6 +21,39 @@ pub trait List: Operation {
     fn split(answer: Self::Answer) -> (Vec<Self::Item>, Option<String>);
 }
 
+/// Declares what a list endpoint answers, and how its request asks for the next page: alike for all whose request
+/// has a `cursor`.
+macro_rules! list_endpoint {
+    ($(#[$doc:meta])+ $request:ident = $endpoint:literal -> $answer:ident { $items:ident: $item:ty }) => {
+        $(#[$doc])+
+        #[derive(Debug, serde::Deserialize)]
+        pub struct $answer {
+            $items: Vec<$item>,
+            #[serde(default)]
+            next_cursor: Option<String>,
+        }
+
+        impl $crate::devrev::client::Operation for $request {
+            const ENDPOINT: &'static str = $endpoint;
+            const SAFETY: $crate::devrev::client::Safety = $crate::devrev::client::Safety::Read;
+            type Answer = $answer;
+        }
+
+        impl $crate::devrev::pages::List for $request {
+            type Item = $item;
+
+            fn after(&mut self, cursor: String) {
+                self.cursor = Some(cursor);
+            }
+
+            fn split(answer: $answer) -> (Vec<$item>, Option<String>) {
+                (answer.$items, answer.next_cursor)
+            }
+        }
+    };
+}
+pub(super) use list_endpoint;
+
 /// A list that is being read.
 #[derive(Debug)]
 pub struct Pages<O> {

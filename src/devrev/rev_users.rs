@@ -3,7 +3,7 @@
 use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{CONTACT_TYPES, Key, Ref};
-use super::pages::{List, PAGE_LIMIT};
+use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::{self, UserSummary};
 use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
@@ -104,30 +104,9 @@ impl RevUsersList {
     }
 }
 
-/// A page of contacts.
-#[derive(Debug, Deserialize)]
-pub struct RevUsersListAnswer {
-    rev_users: Vec<Whole<RevUser>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for RevUsersList {
-    const ENDPOINT: &'static str = "rev-users.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = RevUsersListAnswer;
-}
-
-impl List for RevUsersList {
-    type Item = Whole<RevUser>;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: RevUsersListAnswer) -> (Vec<Whole<RevUser>>, Option<String>) {
-        (answer.rev_users, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of contacts.
+    RevUsersList = "rev-users.list" -> RevUsersListAnswer { rev_users: Whole<RevUser> }
 }
 
 /// `rev-users.merge`: the secondary contact becomes part of the primary one. Answered at once, carried out

@@ -1,8 +1,7 @@
 //! `timeline-entries.list`: what was said and done on an object.
 
 use super::artifacts::ArtifactSummary;
-use super::client::{Operation, Safety};
-use super::pages::{List, PAGE_LIMIT};
+use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 
@@ -30,28 +29,7 @@ impl TimelineEntriesList {
     }
 }
 
-/// A page of entries.
-#[derive(Debug, Deserialize)]
-pub struct TimelineEntriesListAnswer {
-    timeline_entries: Vec<Whole<Entry>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for TimelineEntriesList {
-    const ENDPOINT: &'static str = "timeline-entries.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = TimelineEntriesListAnswer;
-}
-
-impl List for TimelineEntriesList {
-    type Item = Whole<Entry>;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: TimelineEntriesListAnswer) -> (Vec<Whole<Entry>>, Option<String>) {
-        (answer.timeline_entries, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of entries.
+    TimelineEntriesList = "timeline-entries.list" -> TimelineEntriesListAnswer { timeline_entries: Whole<Entry> }
 }

@@ -3,7 +3,7 @@
 use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{Issue, Names, Ref};
-use super::pages::{List, PAGE_LIMIT};
+use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::{self, UserSummary};
 use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
@@ -112,30 +112,9 @@ impl WorksList {
     }
 }
 
-/// A page of works.
-#[derive(Debug, Clone, Deserialize)]
-pub struct WorksListAnswer {
-    works: Vec<Work>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for WorksList {
-    const ENDPOINT: &'static str = "works.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = WorksListAnswer;
-}
-
-impl List for WorksList {
-    type Item = Work;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: WorksListAnswer) -> (Vec<Work>, Option<String>) {
-        (answer.works, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of works.
+    WorksList = "works.list" -> WorksListAnswer { works: Work }
 }
 
 /// How a user may stand to a work. Each is a filter of `works.list`, and a work must pass all filters that are
@@ -226,30 +205,9 @@ impl WorksOf {
     }
 }
 
-/// A page of works of any type.
-#[derive(Debug, Deserialize)]
-pub struct WorksOfAnswer {
-    works: Vec<Whole<OwnedWork>>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Operation for WorksOf {
-    const ENDPOINT: &'static str = "works.list";
-    const SAFETY: Safety = Safety::Read;
-    type Answer = WorksOfAnswer;
-}
-
-impl List for WorksOf {
-    type Item = Whole<OwnedWork>;
-
-    fn after(&mut self, cursor: String) {
-        self.cursor = Some(cursor);
-    }
-
-    fn split(answer: WorksOfAnswer) -> (Vec<Whole<OwnedWork>>, Option<String>) {
-        (answer.works, answer.next_cursor)
-    }
+list_endpoint! {
+    /// A page of works of any type.
+    WorksOf = "works.list" -> WorksOfAnswer { works: Whole<OwnedWork> }
 }
 
 /// `works.update` of one issue's creator group.
