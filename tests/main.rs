@@ -24,6 +24,7 @@ mod merge_backups;
 mod merge_crash;
 mod merge_matrix;
 mod merge_never_twice;
+mod merge_proof;
 mod merge_report;
 mod merge_rules;
 mod output;
