@@ -100,7 +100,7 @@ fn an_outcome_that_was_lost_is_not_believed_but_found_again() {
     let journal = fixture.the_run().file("journal.jsonl");
     let text = fs::read_to_string(&journal).unwrap();
     let kept = text.lines().take_while(|line| !line.contains(r#""state":"done""#));
-    fs::write(&journal, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(&journal, kept.collect::<Vec<_>>().join("\n") + "\n").unwrap();
     fixture.touch("REVU-1", &json!({"display_name": "Somebody else"}));
     fixture.resume(&[fixture.the_run().id()]).run().exits(3);
     assert_state_of_run(&fixture, "primary-differs");

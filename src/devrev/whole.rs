@@ -28,3 +28,20 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Whole<T> {
         Ok(Self { raw, read })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devrev::works::OwnedWork;
+
+    #[test]
+    fn an_object_is_kept_to_the_last_byte_and_read_as_far_as_it_is_understood() {
+        let text = r#"{"id": "x",  "type":"ticket", "owned_by": null, "artifacts": null,
+            "created_by": "don:identity:x:devo/1:revu/1", "reported_by": [{"type": "rev_user"}], "more": 1e400}"#;
+        let work: Whole<OwnedWork> = serde_json::from_str(text).unwrap();
+        assert_eq!(work.raw.get(), text);
+        assert!(work.read.is_ticket() && work.read.artifacts.is_empty());
+        let users: Vec<_> = work.read.users().map(|user| user.key().map(|key| key.to_string())).collect();
+        assert_eq!(users, [Some("REVU-1".to_owned()), None]);
+    }
+}

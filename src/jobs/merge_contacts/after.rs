@@ -236,3 +236,29 @@ async fn works_of(reads: ReadOnly, contacts: Vec<String>) -> Result<Vec<HashSet<
     });
     Ok(ids.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_gain_is_no_loss() {
+        for (was, now, kept) in [
+            (json!("Ann"), json!("Ann"), true),
+            (json!("Ann"), json!("ann"), false),
+            (json!("Ann"), json!(null), false),
+            (json!(null), json!("Ann"), true),
+            (json!(""), json!(null), true),
+            (json!(["a"]), json!(["b", "a"]), true),
+            (json!(["a", "b"]), json!(["a"]), false),
+            (json!({"x": 1}), json!({"x": 1, "y": 2}), true),
+            (json!({"x": 1}), json!({"x": 2}), false),
+            (json!({"x": {"y": [1]}}), json!({"x": {"y": [2, 1]}}), true),
+            (json!({"x": null}), json!(null), true),
+            (json!(true), json!(false), false),
+        ] {
+            assert_eq!(is_still_there(&was, &now), kept, "{was} -> {now}");
+        }
+    }
+}

@@ -122,3 +122,83 @@ fn moved(contact: &Contact, to: Option<&str>) -> String {
 pub fn is(contact: &RevUser, key: &Key) -> bool {
     contact.key().as_ref() == Some(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pair() -> Pair {
+        let contact = |row, id: &str, reference: &str| Contact {
+            row,
+            id: crate::devrev::ids::RevUserId::parse(id).unwrap(),
+            email: "Ann@Example.com".to_owned(),
+            external_ref: reference.to_owned(),
+            display_name: "Ann".to_owned(),
+            tickets: 0,
+        };
+        let (primary, secondary) = (contact(1, "REVU-1", "REVU-x"), contact(2, "REVU-2", "user_y"));
+        Pair { email: "ann@example.com".to_owned(), primary, secondary }
+    }
+
+    fn seen(number: u32, reference: &str, more: &Value) -> Seen {
+        let mut contact = json!({
+            "id": format!("don:identity:dvrv-us-1:devo/X:revu/{number}"),
+            "email": "ann@example.com", "external_ref": reference, "state": "active", "artifacts": null,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            contact[name] = value.clone();
+        }
+        Seen::Present(Box::new(serde_json::from_value(contact).unwrap()))
+    }
+
+    /// Why the pair is not merged; empty if it is.
+    fn reason(primary: &Value, secondary: &Value) -> String {
+        let (primary, secondary) = (seen(1, "REVU-x", primary), seen(2, "user_y", secondary));
+        let decided = both(&pair(), Some(&primary), Some(&secondary), &Made::default());
+        decided.err().and_then(|outcome| outcome.reason).unwrap_or_default().into_owned()
+    }
+
+    #[test]
+    fn only_what_is_surely_right_is_merged() {
+        let own = "don:identity:dvrv-us-1:devo/X:revu/2";
+        let primary = "don:identity:dvrv-us-1:devo/X:revu/1";
+        let cases = [
+            (json!({}), json!({}), ""),
+            (json!({"is_verified": true}), json!({"is_verified": true}), ""),
+            (json!({"is_verified": true}), json!({"is_verified": false}), "unverified-into-verified"),
+            // Some servers leave out what is false.
+            (json!({"is_verified": true}), json!({}), "unverified-into-verified"),
+            (json!({}), json!({"is_verified": false}), ""),
+            (json!({}), json!({"primary_identity": {"id": own}}), ""),
+            (json!({}), json!({"primary_identity": {"id": primary}}), "merged-before"),
+            (json!({}), json!({"primary_identity": primary}), "merged-before"),
+            (
+                json!({}),
+                json!({"primary_identity": {"id": "don:identity:x:devo/X:revu/9"}}),
+                "merged-elsewhere",
+            ),
+            (json!({}), json!({"primary_identity": {"id": "what is this"}}), "merged-elsewhere"),
+            (json!({"state": "locked"}), json!({}), "not-active"),
+            (json!({}), json!({"state": "deleted"}), "secondary-gone"),
+            (json!({"external_ref": "user_y"}), json!({"state": "deleted"}), "merged-before"),
+            (json!({"email": "other@example.com"}), json!({}), "email-drifted"),
+            (json!({}), json!({"email": null}), "email-drifted"),
+            (json!({}), json!({"external_ref": "user_z"}), "ref-drifted"),
+            (json!({}), json!({"email": " ANN@example.COM "}), ""),
+        ];
+        for (primary, secondary, expected) in cases {
+            assert_eq!(reason(&primary, &secondary), expected, "{primary} {secondary}");
+        }
+    }
+
+    #[test]
+    fn a_don_of_another_organisation_is_another_contact() {
+        let mut pair = pair();
+        let other = "don:identity:dvrv-us-1:devo/Y:revu/2";
+        pair.secondary.id = crate::devrev::ids::RevUserId::parse(other).unwrap();
+        let (primary, secondary) = (seen(1, "REVU-x", &json!({})), seen(2, "user_y", &json!({})));
+        let decided = both(&pair, Some(&primary), Some(&secondary), &Made::default());
+        assert_eq!(decided.unwrap_err().reason.as_deref(), Some("contact-differs"));
+    }
+}
