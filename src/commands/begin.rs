@@ -6,8 +6,10 @@ use super::job::{Job, Looked};
 use super::preflight;
 use super::session::Session;
 use super::signals;
+use super::snowflake::{self, Asking, Typed};
 use crate::cli;
 use crate::exit::{Exit, Failure};
+use crate::jobs::rules::Kind;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
@@ -15,7 +17,7 @@ use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
-use crate::source::Input;
+use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
@@ -43,14 +45,31 @@ pub struct New<'a> {
 pub enum Rows<'a> {
     /// A file, or standard input for `-`.
     Csv(&'a Path),
+    /// A query of Snowflake, whose rows are kept in the run's folder.
+    Snowflake(Box<Asking>),
     /// Made for the purpose, to be kept in the run's folder.
     Made(Vec<u8>),
+}
+
+impl<'a> Rows<'a> {
+    /// The rows that the command line names. Checks what it says and sends nothing.
+    pub fn typed(
+        typed: &'a cli::Rows,
+        kind: Kind,
+        limit: Option<u64>,
+        global: &cli::Global,
+    ) -> Result<Self, Failure> {
+        Ok(match snowflake::typed(typed, Some(kind), limit, global)? {
+            Typed::Csv(path) => Self::Csv(path),
+            Typed::Snowflake(asking) => Self::Snowflake(asking),
+        })
+    }
 }
 
 /// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
 pub async fn run<J: Job>(
     job: J,
-    new: New<'_>,
+    mut new: New<'_>,
     rows: Rows<'_>,
     prepare: impl FnOnce(&RunDir) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
@@ -58,6 +77,13 @@ pub async fn run<J: Job>(
     if !job.in_sandbox() && new.settings.token.is_none() {
         return Err(Settings::no_token());
     }
+    let query = match &rows {
+        Rows::Snowflake(asking) => {
+            new.settings.record.extend(asking.record.clone());
+            Some(asking.sql().to_owned())
+        }
+        _ => None,
+    };
     let stop = Stop::default();
     signals::listen(&stop, &new.terminal)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
@@ -65,7 +91,7 @@ pub async fn run<J: Job>(
     let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
     let lock = RunLock::take(&run)?;
     prepare(&run)?;
-    let manifest = manifest(&job, &run, &new, &input, &looked);
+    let manifest = manifest(&job, &run, &new, &input, &looked, query);
     // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
     manifest.write(&run)?;
@@ -100,21 +126,27 @@ async fn take_in<J: Job>(
     stop: &Stop,
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
-    let made = match rows {
+    let other = match rows {
         Rows::Csv(csv) if csv != Path::new("-") => {
             // An absolute path: `resume` may be called from elsewhere.
             let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
             let (input, looked) = look(job, move || Ok(input), new, stop).await?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        Rows::Csv(_) => None,
-        Rows::Made(rows) => Some(rows),
+        other => other,
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let spool = run.input();
-    let copy = move || match made {
+    let from = match other {
+        Rows::Csv(_) => None,
+        Rows::Snowflake(asking) => Some(Ok(asking)),
+        Rows::Made(rows) => Some(Err(rows)),
+    };
+    let of_query = stop.clone();
+    let copy = move || match from {
         None => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Some(rows) => {
+        Some(Ok(asking)) => asking.spool(&spool, &of_query),
+        Some(Err(rows)) => {
             let kept = crate::journal::atomic::replace(&spool, |file| file.write_all(&rows));
             kept.map_err(|error| {
                 Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", spool.display()))
@@ -154,7 +186,14 @@ async fn look<J: Job>(
     }
 }
 
-fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked: &J::Looked) -> Manifest {
+fn manifest<J: Job>(
+    job: &J,
+    run: &RunDir,
+    new: &New<'_>,
+    input: &Input,
+    looked: &J::Looked,
+    query: Option<String>,
+) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
     let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
@@ -173,6 +212,8 @@ fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked:
             sha256: looked.fingerprint().sha256.clone(),
             rows: looked.rows(),
             spooled: input.path() == run.input(),
+            source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
+            query,
         }),
         org: None,
         user: None,

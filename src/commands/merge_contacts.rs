@@ -15,6 +15,7 @@ use crate::jobs::merge_contacts::apply::{How, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere};
+use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
@@ -55,6 +56,8 @@ pub struct MergeOptions {
 /// Begins a run and works on it until it ends.
 pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
+    // Not the limit: it counts pairs.
+    let rows = Rows::typed(&args.rows, Kind::Contacts, None, &global)?;
     let options = MergeOptions {
         primary: super::choice("primary", args.primary.as_deref(), Keep::Revu)?,
         filter_email: args.filter_email,
@@ -69,7 +72,7 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
     };
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
-    begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
+    begin::run(options, new, rows, |_| Ok(())).await
 }
 
 impl Job for MergeOptions {

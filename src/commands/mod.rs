@@ -6,6 +6,7 @@
 //! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
+//! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups
 //! - [`sandbox`]: an in-memory DevRev for other processes
@@ -28,6 +29,7 @@ pub mod resume;
 pub mod sandbox;
 pub mod session;
 pub mod signals;
+pub mod snowflake;
 pub mod validate;
 
 use crate::exit::{Exit, Failure};

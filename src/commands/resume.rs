@@ -122,7 +122,11 @@ async fn take_up<J: Job>(
     let (job, run) = (job.clone(), run.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
-        let input = if known.spooled { Input::kept(&run.input(), None) } else { Input::file(path) };
+        let input = match known.source {
+            Some(_) => Input::queried(&run.input(), None, Vec::new()),
+            None if known.spooled => Input::kept(&run.input(), None),
+            None => Input::file(path),
+        };
         let (replay, looked) = std::thread::scope(|scope| {
             let replay = scope.spawn(|| Replay::read(&run));
             let looked = job.look(&input);
