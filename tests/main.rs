@@ -30,4 +30,5 @@ mod resume_refused;
 mod rules;
 mod sandbox;
 mod settings;
+mod snowflake;
 mod validate;

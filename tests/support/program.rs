@@ -173,8 +173,10 @@ impl Running {
         }
         let shown = std::mem::take(&mut self.shown);
         let ended = Ended { code, shown, out: self.out.get(), err: self.err.get() };
-        let shows = |text: &str| text.contains(super::site::TOKEN);
-        assert!(!shows(&ended.out) && !shows(&ended.err), "the token is shown: {}", ended.all());
+        let shows = |text: &str| {
+            [super::site::TOKEN, super::fakesnow::PASSWORD].iter().any(|secret| text.contains(secret))
+        };
+        assert!(!shows(&ended.out) && !shows(&ended.err), "a secret is shown: {}", ended.all());
         ended
     }
 }

@@ -176,26 +176,5 @@ fn warn_of_readers(path: &Path, file: &File) {
 fn warn_of_readers(_: &Path, _: &File) {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_cannot_be_used_are_answered_with_what_helps() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.p8");
-        for (text, said) in [
-            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nx", "openssl pkcs8 -in "),
-            ("-----BEGIN RSA PRIVATE KEY-----\nx", "openssl pkcs8 -topk8 -nocrypt -in "),
-            ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "is encrypted"),
-            ("-----BEGIN PUBLIC KEY-----\ns3cr3t", "is not a private key"),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let error = private_key(&path).unwrap_err().to_string();
-            assert!(error.contains(said) && !error.contains("s3cr3t"), "{error}");
-        }
-        std::fs::write(&path, "-----BEGIN PRIVATE KEY-----\ns3cr3t").unwrap();
-        let key = private_key(&path).unwrap();
-        assert!(!format!("{key:?}").contains("s3cr3t"));
-        assert!(private_key(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
-    }
-}
+#[path = "access_tests.rs"]
+mod tests;
