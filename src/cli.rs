@@ -124,7 +124,7 @@ pub struct Rows {
     #[arg(long, value_name = "csv|snowflake", hide_possible_values = true)]
     pub source: Option<Source>,
     /// Ask Snowflake this instead of the default query: one SELECT or WITH that has the same columns
-    #[arg(long, value_name = "SQL", conflicts_with = "query_file")]
+    #[arg(long, value_name = "SQL", conflicts_with = "query_file", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// The same, from a file
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
 //! `--source snowflake`: which query a command asks, and what its failure means for the command.
 
+use super::signals;
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::jobs::rules::{Kind, contacts, issues};
@@ -115,7 +116,12 @@ impl Asking {
     /// Asks, and keeps the rows in a new file at `to`. Blocks.
     pub fn spool(&self, to: &Path, stop: &Stop) -> Result<Input, Failure> {
         let asked = snowflake::spool(&self.access, &self.query, to, stop);
-        let spooled = tokio::runtime::Handle::current().block_on(asked).map_err(|error| failure(&error))?;
+        let spooled = tokio::runtime::Handle::current().block_on(asked).map_err(|error| match error {
+            SnowflakeError::Interrupted => {
+                signals::interrupted(stop, "interrupted while Snowflake was asked")
+            }
+            error => failure(&error),
+        })?;
         if let Some(note) = &spooled.note {
             tracing::warn!("{note}");
         }

@@ -15,11 +15,13 @@ import collections
 import importlib
 import itertools
 import json
+import logging
 import os
 import pathlib
 import socket
 import sys
 import threading
+import warnings
 
 import jwt
 import pyarrow as pa
@@ -32,6 +34,8 @@ from starlette.routing import Route
 
 # `fakesnow.server` the attribute is a function that hides the module.
 fake = importlib.import_module("fakesnow.server")
+fake.logger.setLevel(logging.CRITICAL)  # each refusal that a test wants
+warnings.simplefilter("ignore")
 
 PASSWORD = "pw-Zq7secret9xWv"
 FIRST_ROWS = 7  # that come with the answer itself

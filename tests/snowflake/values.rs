@@ -12,9 +12,9 @@ fn every_type_survives() {
     warehouse.run(&[
         "CREATE TABLE T (N INTEGER, A VARCHAR, TS TIMESTAMP_NTZ, TZ TIMESTAMP_TZ, D DATE, F FLOAT, X NUMBER(38,4), B BOOLEAN)",
         "INSERT INTO T VALUES \
-         (1, 'plain', '2024-05-01 12:34:56.789', '2024-05-01 12:34:56.789 +0000', '2024-05-01', 1.5, 12345678901234.5678, TRUE), \
+         (1, 'plain', '2024-05-01 12:34:56.789', '2024-05-01 12:34:56.789+00', '2024-05-01', 1.5, 12345678901234.5678, TRUE), \
          (2, '', NULL, NULL, NULL, NULL, NULL, NULL), \
-         (3, NULL, '1969-12-31 23:59:59', '1969-12-31 23:59:59 +0000', '0001-01-01', -0.25, -1, FALSE), \
+         (3, NULL, '1969-12-31 23:59:59', '1969-12-31 23:59:59+00', '0001-01-01', -0.25, -1, FALSE), \
          (4, 'ünï 東京 🎉 \"quoted\", and\nlines', '9999-12-31 00:00:00', NULL, NULL, 0, 0, NULL)",
     ]);
     let of = |column: &str| {

@@ -68,12 +68,13 @@ impl Access {
         match &self.host {
             Some(host) => Ok(host.clone()),
             None => {
-                Url::parse(&format!("https://{}.snowflakecomputing.com/", self.account)).map_err(|error| {
-                    SnowflakeError::Key(format!(
-                        "SNOWFLAKE_ACCOUNT `{}` makes no host name: {error}",
-                        self.account
-                    ))
-                })
+                Url::parse(&format!("https://{}.snowflakecomputing.com/", self.account.replace('_', "-")))
+                    .map_err(|error| {
+                        SnowflakeError::Key(format!(
+                            "SNOWFLAKE_ACCOUNT `{}` makes no host name: {error}",
+                            self.account
+                        ))
+                    })
             }
         }
     }
