@@ -163,9 +163,10 @@ impl<'w> Report<'w> {
         if self.errors > 0 {
             let again = if known {
                 // The header of a file tells its kind.
-                let kind = match arguments.starts_with("--csv") {
-                    true => String::new(),
-                    false => format!(" --kind {}", kind.name()),
+                let kind = if arguments.starts_with("--csv") {
+                    String::new()
+                } else {
+                    format!(" --kind {}", kind.name())
                 };
                 format!("devrev-batch validate {arguments}{kind}")
             } else {

@@ -36,15 +36,13 @@ fn from_sources(
     const NO_FLAG: Flag<'_> = None;
     let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
     let mut missing = Vec::new();
-    let mut needed = |from: &mut Sources<'_>, name: &'static str| match from.find(name, NO_FLAG) {
-        Some((text, place)) => {
-            from.record.insert(name.to_owned(), json!({ "value": text, "from": place }));
-            text
-        }
-        None => {
+    let mut needed = |from: &mut Sources<'_>, name: &'static str| {
+        let Some((text, place)) = from.find(name, NO_FLAG) else {
             missing.push(name);
-            String::new()
-        }
+            return String::new();
+        };
+        from.record.insert(name.to_owned(), json!({ "value": text, "from": place }));
+        text
     };
     let account = needed(&mut from, "SNOWFLAKE_ACCOUNT");
     let user = needed(&mut from, "SNOWFLAKE_USER");
@@ -145,9 +143,7 @@ mod tests {
 
     fn resolve(change: &[(&str, &str)]) -> Result<(Access, Map<String, Value>), Failure> {
         let all = WHOLE.iter().chain(change).copied();
-        let find = |name: &str| {
-            all.clone().filter(|(set, _)| *set == name).last().map(|(_, value)| value.to_owned())
-        };
+        let find = |name: &str| all.clone().rfind(|(set, _)| *set == name).map(|(_, value)| value.to_owned());
         from_sources(find, DotEnv::default())
     }
 

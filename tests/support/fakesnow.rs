@@ -37,7 +37,7 @@ impl Warehouse {
         static SERVER: OnceLock<Server> = OnceLock::new();
         static NEXT: AtomicU32 = AtomicU32::new(1);
         if std::env::var_os(SKIP).is_some_and(|value| value == "1") {
-            eprintln!("left out, as {SKIP}=1 says: a test of --source snowflake");
+            tell(&format!("left out, as {SKIP}=1 says: a test of --source snowflake"));
             return None;
         }
         let server = SERVER.get_or_init(Server::start);
@@ -131,6 +131,12 @@ impl Server {
     }
 }
 
+/// Tells whoever runs the tests; `cargo test` would show what is merely printed only where a test fails.
+fn tell(text: &str) {
+    // Nobody is there to be told otherwise.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// The interpreter of the virtual environment, which is made if need be; other processes wait meanwhile.
 fn python() -> PathBuf {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snowflake/requirements.txt");
@@ -143,7 +149,7 @@ fn python() -> PathBuf {
     if std::fs::read_to_string(&made).is_ok_and(|made| made == wanted) {
         return python;
     }
-    eprintln!("making {} for the tests of --source snowflake (a minute)", folder.display());
+    tell(&format!("making {} for the tests of --source snowflake (a minute)", folder.display()));
     let run = |what: &str, command: &mut Command| {
         let ended = command.output();
         let why = match &ended {

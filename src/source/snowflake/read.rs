@@ -106,14 +106,10 @@ impl Asked<'_> {
         let connection = Connection::new_with_middware(self.session.http.clone());
         for chunk in &result.rest.chunks {
             let part = connection.get_chunk(&chunk.url, &result.rest.chunk_headers);
-            let part = match self.stop.race(part).await.ok_or(SnowflakeError::Interrupted)? {
-                Ok(part) => part,
-                Err(_) => {
-                    let known = self.session.wire.take().failed;
-                    return Err(
-                        known.unwrap_or_else(|| SnowflakeError::Answer("a part of the result".into()))
-                    );
-                }
+            let part = self.stop.race(part).await.ok_or(SnowflakeError::Interrupted)?;
+            let Ok(part) = part else {
+                let known = self.session.wire.take().failed;
+                return Err(known.unwrap_or_else(|| SnowflakeError::Answer("a part of the result".into())));
             };
             let before = table.rows;
             table.take(RawQueryResult::Bytes(vec![part]), result.names.len())?;
