@@ -74,6 +74,8 @@ pub enum Command {
     MergeContacts(MergeContacts),
     /// Go on with a run that was interrupted or stopped
     Resume(Resume),
+    /// Take back what a run did, as far as that can be done
+    Undo(Undo),
     /// Look after the backups of merged contacts
     Backups(Backups),
     /// Serve an in-memory DevRev to rehearse against
@@ -209,6 +211,23 @@ pub struct Resume {
     /// settle time
     #[arg(long)]
     pub resend_unproven: bool,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The ID of the run, of backfill-groups or merge-contacts, that is to be taken back
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Take back only the first N issues or pairs
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long, visible_alias = "preview")]
+    pub dry_run: bool,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,

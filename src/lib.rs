@@ -85,6 +85,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             runtime.block_on(commands::merge_contacts::run(args, global, terminal))
         }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
+        Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global)),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 /// After which call a process is killed: one of so many to an endpoint.
 const MOMENTS: [(&str, u64); 7] = [
-    ("*", 300),
-    ("artifacts.locate", 20),
-    ("rev-users.merge", 20),
+    ("*", 80),
+    ("artifacts.locate", 10),
+    ("rev-users.merge", 8),
     ("rev-users.merge", 2),
-    ("rev-users.get", 30),
-    ("rev-users.update", 20),
-    ("works.list", 12),
+    ("rev-users.get", 12),
+    ("rev-users.update", 8),
+    ("works.list", 5),
 ];
 /// Milliseconds that the sandbox takes for an answer: what it has carried out by then, the process does not know.
 const DELAY: u64 = 4;

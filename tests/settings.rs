@@ -1,7 +1,7 @@
 //! Settings as an operator meets them: where they come from, and what is said of those that are wrong.
 
 use crate::support::fixture::TOKEN;
-use crate::support::{Fixture, Org, files_below};
+use crate::support::{Fixture, Org};
 
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
@@ -88,11 +88,7 @@ fn assert_no_token(fixture: &Fixture, said: &[&str]) {
     for text in said {
         assert!(!text.contains(TOKEN), "{text}");
     }
-    for file in files_below(&fixture.path("")) {
-        let bytes = std::fs::read(&file).unwrap();
-        let shown = bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
-        assert!(!shown, "the token is in {}: {}", file.display(), String::from_utf8_lossy(&bytes));
-    }
+    fixture.assert_no_token();
 }
 
 #[test]

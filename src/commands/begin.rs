@@ -10,6 +10,7 @@ use super::snowflake::{self, Asking, Typed};
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::jobs::rules::Kind;
+use crate::journal::atomic;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
@@ -21,6 +22,7 @@ use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// What is typed for every new run.
@@ -36,19 +38,28 @@ pub struct New<'a> {
     pub global: &'a cli::Global,
     /// Where progress is shown.
     pub terminal: Terminal,
-    /// The run that this one takes back.
-    pub parent: Option<String>,
+    /// `run.json` of the run that this one takes back: it is done in the same organisation.
+    pub parent: Option<&'a Manifest>,
 }
 
+/// Writes rows into a file.
+pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
+
 /// Where the rows come from.
-#[derive(Debug)]
 pub enum Rows<'a> {
     /// A file, or standard input for `-`.
     Csv(&'a Path),
     /// A query of Snowflake, whose rows are kept in the run's folder.
     Snowflake(Box<Asking>),
-    /// Made for the purpose, to be kept in the run's folder.
-    Made(Vec<u8>),
+    /// Made for the purpose, and kept in the run's folder.
+    Made(Make),
+}
+
+/// Rows that are no file, and are kept in one.
+enum Kept {
+    Stdin,
+    Query(Box<Asking>),
+    Made(Make),
 }
 
 impl<'a> Rows<'a> {
@@ -126,33 +137,23 @@ async fn take_in<J: Job>(
     stop: &Stop,
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
-    let other = match rows {
+    let from = match rows {
         Rows::Csv(csv) if csv != Path::new("-") => {
             // An absolute path: `resume` may be called from elsewhere.
             let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
             let (input, looked) = look(job, move || Ok(input), new, stop).await?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        other => other,
+        Rows::Csv(_) => Kept::Stdin,
+        Rows::Snowflake(asking) => Kept::Query(asking),
+        Rows::Made(make) => Kept::Made(make),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
-    let spool = run.input();
-    let from = match other {
-        Rows::Csv(_) => None,
-        Rows::Snowflake(asking) => Some(Ok(asking)),
-        Rows::Made(rows) => Some(Err(rows)),
-    };
-    let of_query = stop.clone();
+    let (spool, of_query) = (run.input(), stop.clone());
     let copy = move || match from {
-        None => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Some(Ok(asking)) => asking.spool(&spool, &of_query),
-        Some(Err(rows)) => {
-            let kept = crate::journal::atomic::replace(&spool, |file| file.write_all(&rows));
-            kept.map_err(|error| {
-                Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", spool.display()))
-            })?;
-            Ok(Input::kept(&spool, None))
-        }
+        Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
+        Kept::Query(asking) => asking.spool(&spool, &of_query),
+        Kept::Made(make) => make_input(&spool, make),
     };
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
@@ -162,6 +163,22 @@ async fn take_in<J: Job>(
             Err(failure)
         }
     }
+}
+
+/// Makes an input.
+fn make_input(path: &Path, make: Make) -> Result<Input, Failure> {
+    let mut refused = None;
+    let made = atomic::replace(path, |file| {
+        make(file).map_err(|failure| {
+            let text = failure.to_string();
+            refused = Some(failure);
+            io::Error::other(text)
+        })
+    });
+    let unwritten =
+        |error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()));
+    made.map_err(|error| refused.unwrap_or_else(|| unwritten(error)))?;
+    Ok(Input::file(path))
 }
 
 /// Gets at an input and looks at it, on a thread that may block.
@@ -215,7 +232,7 @@ fn manifest<J: Job>(
             source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
             query,
         }),
-        org: None,
+        org: new.parent.and_then(|parent| parent.org.clone()),
         user: None,
         base_url: target,
         environment: settings.environment.clone(),
@@ -224,6 +241,6 @@ fn manifest<J: Job>(
         state: RunState::Running,
         exit_code: None,
         why: None,
-        parent: new.parent.clone(),
+        parent: new.parent.map(|parent| parent.id.clone()),
     }
 }

@@ -12,6 +12,7 @@ use crate::journal::atomic;
 use crate::journal::error::JournalError;
 use crate::journal::manifest::RunState;
 use crate::journal::ordered::{Word, Words};
+use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::results;
@@ -20,7 +21,7 @@ use crate::report::terminal::result;
 use crate::source::Stamp;
 use crate::stop::Cause;
 use chrono::Utc;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -178,15 +179,24 @@ async fn write_report<J: Job>(run: &RunDir, summary: &Summary) -> Result<(), Str
 fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
     let mut first = true;
     for word in words {
-        let (_, word) = word.map_err(io::Error::other)?;
+        let (row, word) = word.map_err(io::Error::other)?;
+        // Only the first of two rows that share a fate has something to say.
         let said = match word {
-            Word::Outcome { outcome, .. } => outcome.report,
-            Word::Planned { change, .. } | Word::Open { change, .. } => change,
+            Word::Outcome { outcome: Outcome { report: Some(report), .. }, .. } => report.get().to_owned(),
+            Word::Planned { change: Some(change), .. } => change.get().to_owned(),
+            Word::Open { change: Some(change), key } => {
+                json!({ "key": key, "row": row, "state": "unknown", "reason": "no-outcome", "change": change })
+                    .to_string()
+            }
+            // Ended from outside, as by a stop: the journal has its steps.
+            Word::Outcome { key, outcome, first: true } if outcome.state == State::Unknown => json!({
+                "key": key, "row": row, "state": "unknown", "reason": outcome.reason, "detail": outcome.detail,
+            })
+            .to_string(),
+            _ => continue,
         };
-        if let Some(said) = said {
-            write!(file, "{}\n    {}", if first { "" } else { "," }, said.get())?;
-            first = false;
-        }
+        write!(file, "{}\n    {said}", if first { "" } else { "," })?;
+        first = false;
     }
     Ok(())
 }
@@ -197,8 +207,12 @@ async fn results<J: Job>(session: &Session<J>) -> Result<Tally, String> {
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
         let rows = input.open().map_err(|error| error.to_string())?.rows();
-        results::write(&run, rows, words, dry_run)
-            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))
+        let tally = results::write(&run, rows, words, dry_run)
+            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))?;
+        if !dry_run {
+            J::result_files(&run)?;
+        }
+        Ok(tally)
     };
     let written = tokio::task::spawn_blocking(write).await;
     written.unwrap_or_else(|error| Err(format!("a defect: {error}")))

@@ -1,6 +1,7 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
 use super::finish::Reported;
+use crate::cli::BatchFlags;
 use crate::devrev::client::Client;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
@@ -89,6 +90,9 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// The rows that the run takes.
     fn total(&self, looked: &Self::Looked) -> u64;
 
+    /// Takes what may be given anew when the run is resumed.
+    fn amend(&mut self, _flags: &BatchFlags) {}
+
     /// What will happen, for the question whether it may.
     fn what(&self, looked: &Self::Looked) -> String;
 
@@ -115,6 +119,12 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
 
     /// How the engine works, where that is not as the settings say.
     fn tune(&self, _config: &mut Config) {}
+
+    /// Writes the files that only runs of this job have, anew from the journal, whenever a process of a run ends that
+    /// is not dry. Blocks. The error says which could not be written.
+    fn result_files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
 
     /// What sums up a dry run, if more is to be said of it than the counts.
     fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {

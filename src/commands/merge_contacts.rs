@@ -7,14 +7,16 @@ use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
 use crate::backup::{draft, space};
-use crate::cli;
+use crate::cli::{self, BatchFlags};
 use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::apply::{How, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
-use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere};
+use crate::jobs::merge_contacts::{
+    COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere, restored,
+};
 use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
 use crate::report::review::write_review;
@@ -23,7 +25,8 @@ use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Disk space that a ticket is reckoned with, in bytes.
@@ -67,12 +70,17 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
             args.on_count_mismatch.as_deref(),
             OnCountMismatch::Fail,
         )?,
-        backup_dir: std::path::absolute(&settings.backup_dir).unwrap_or_else(|_| settings.backup_dir.clone()),
+        backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
     begin::run(options, new, rows, |_| Ok(())).await
+}
+
+/// `resume` may be called from elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Job for MergeOptions {
@@ -100,6 +108,13 @@ impl Job for MergeOptions {
 
     fn total(&self, looked: &ContactPreflight) -> u64 {
         looked.pairing.numbers().in_scope
+    }
+
+    fn amend(&mut self, flags: &BatchFlags) {
+        // The disk of the first one may be full. Backups that were made stay where they are.
+        if let Some(dir) = &flags.backup_dir {
+            self.backup_dir = absolute(Path::new(dir));
+        }
     }
 
     fn what(&self, looked: &ContactPreflight) -> String {
@@ -154,7 +169,14 @@ impl Job for MergeOptions {
         } else {
             elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)?
         };
+        let made = if self.sandbox {
+            restored::Made::default()
+        } else {
+            restored::verified(&start.settings.runs_dir, &start.manifest.base_url)
+        };
+        let made = Arc::new(made);
         let rules = Rules {
+            made: Arc::clone(&made),
             keep: self.primary,
             on_count_mismatch: self.on_count_mismatch,
             elsewhere,
@@ -163,6 +185,7 @@ impl Job for MergeOptions {
         let settings = start.settings;
         let calls = settings.rate.map(|rate| rate.period / rate.calls.get() * CALLS_BEFORE);
         let how = How {
+            made,
             run: start.run.id().to_owned(),
             backup_dir: self.backup_dir.clone(),
             concurrency: settings.concurrency,

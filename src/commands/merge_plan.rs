@@ -96,7 +96,7 @@ impl Plan for MergePlan {
             self.timelines += preview.timelines;
             self.entries += preview.entries;
             self.attachments += preview.attachments;
-            self.bytes += preview.bytes;
+            self.bytes = self.bytes.saturating_add(preview.bytes);
             self.calls += preview.calls;
             self.estimated |= preview.estimated;
         }

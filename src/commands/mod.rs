@@ -5,6 +5,8 @@
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
 //! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
+//! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
+//!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
@@ -21,6 +23,7 @@ pub mod feed;
 pub mod finish;
 pub mod issue_feed;
 pub mod job;
+pub mod made_feed;
 pub mod merge_contacts;
 pub mod merge_plan;
 pub mod online;
@@ -30,6 +33,11 @@ pub mod sandbox;
 pub mod session;
 pub mod signals;
 pub mod snowflake;
+pub mod take_back;
+pub mod undo;
+pub mod undo_backfill;
+pub mod undo_merge;
+pub mod undo_plan;
 pub mod validate;
 
 use crate::exit::{Exit, Failure};

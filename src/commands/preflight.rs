@@ -83,7 +83,7 @@ pub fn look_at_contacts(input: &Input, scope: Scope) -> Result<ContactPreflight,
 }
 
 /// Scans an input while another thread takes its fingerprint.
-fn fingerprinted<T>(
+pub(super) fn fingerprinted<T>(
     input: &Input,
     scan: impl FnOnce(CsvFile) -> Result<T, Failure>,
 ) -> Result<(Fingerprint, Stamp, T), Failure> {
@@ -133,7 +133,7 @@ fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
 }
 
 /// Hands over every record and whether it is a row.
-fn each_record(
+pub(super) fn each_record(
     mut file: CsvFile,
     mut take: impl FnMut(&Row, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -6,6 +6,9 @@ use super::job::{Job, Looked};
 use super::merge_contacts::MergeOptions;
 use super::session::{self, Session};
 use super::signals;
+use super::undo;
+use super::undo_backfill::UndoBackfillOptions;
+use super::undo_merge::UndoMergeOptions;
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
@@ -43,6 +46,15 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
             let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
             resumed.go_on::<MergeOptions>(settings).await
         }
+        UndoBackfillOptions::COMMAND => {
+            let _parent = undo::hold_parent(&resumed.manifest, &settings.runs_dir)?;
+            resumed.go_on::<UndoBackfillOptions>(settings).await
+        }
+        UndoMergeOptions::COMMAND => {
+            let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
+            let _parent = undo::hold_parent(&resumed.manifest, &settings.runs_dir)?;
+            resumed.go_on::<UndoMergeOptions>(settings).await
+        }
         command => {
             let text =
                 format!("run {} is of `{command}`, which this version cannot resume", resumed.run.id());
@@ -63,8 +75,12 @@ struct Resumed<'a> {
 
 impl Resumed<'_> {
     async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
-        let Self { args, run, manifest, .. } = self;
-        let job: J = options(&manifest, &run)?;
+        let Self { args, run, mut manifest, .. } = self;
+        let mut job: J = options(&manifest, &run)?;
+        job.amend(&args.batch);
+        if let Some(settings) = manifest.settings.as_object_mut() {
+            settings.insert("job".to_owned(), serde_json::to_value(&job).unwrap_or_default());
+        }
         same_target(&manifest, &settings, job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
         signals::listen(&stop, &self.terminal)
@@ -73,7 +89,8 @@ impl Resumed<'_> {
         let known = manifest.input.clone().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
         })?;
-        let (input, looked, replay) = take_up(&job, &run, known, &stop).await?;
+        let made = manifest.parent.is_some();
+        let (input, looked, replay) = take_up(&job, &run, known, made, &stop).await?;
         if let Some(torn) = &replay.torn {
             tracing::warn!(
                 "{} bytes at the end of the journal were torn by a crash; they are set aside",
@@ -117,6 +134,7 @@ async fn take_up<J: Job>(
     job: &J,
     run: &RunDir,
     known: manifest::Input,
+    made: bool,
     stop: &Stop,
 ) -> Result<(Input, J::Looked, Replay), Failure> {
     let (job, run) = (job.clone(), run.clone());
@@ -124,6 +142,7 @@ async fn take_up<J: Job>(
         let path = Path::new(&known.path);
         let input = match known.source {
             Some(_) => Input::queried(&run.input(), None, Vec::new()),
+            None if known.spooled && made => Input::file(&run.input()),
             None if known.spooled => Input::kept(&run.input(), None),
             None => Input::file(path),
         };
@@ -166,19 +185,17 @@ fn same_input(known: &manifest::Input, now: &Fingerprint, input: &Input, run: &s
     Err(Failure::new(Exit::Changed, text))
 }
 
-fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
+pub(super) fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
     let job = manifest.settings.get("job").cloned().unwrap_or_default();
     serde_json::from_value(job).map_err(|error| {
-        let text = format!(
-            "{}: settings.job: {error}; begin a new run with the same input",
-            run.manifest().display()
-        );
+        let text =
+            format!("{}: settings.job: {error}: this version cannot go by it", run.manifest().display());
         Failure::new(Exit::Changed, text)
     })
 }
 
 /// A run goes on where it began.
-fn same_target(
+pub(super) fn same_target(
     manifest: &Manifest,
     settings: &Settings,
     in_sandbox: bool,
@@ -237,7 +254,7 @@ fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<RunDir, F
     })
 }
 
-fn has_something_left(manifest: &Manifest, retry_failed: bool) -> bool {
+pub(super) fn has_something_left(manifest: &Manifest, retry_failed: bool) -> bool {
     let some = |state: &str| manifest.counts.get(state).is_some_and(|rows| *rows > 0);
     manifest.state != RunState::Finished
         || some("unknown")

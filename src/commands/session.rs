@@ -81,8 +81,10 @@ impl<J: Job> Session<J> {
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
-            // A wrong `--group-map` or token: the copy that the run keeps could not be mended either.
-            Err(failure) if failure.exit == Exit::Usage && is_new => return self.abandon(failure, is_new),
+            // A wrong `--group-map` or organisation: what the run keeps of it could not be mended either.
+            Err(failure) if matches!(failure.exit, Exit::Usage | Exit::Changed) && is_new => {
+                return self.abandon(failure, is_new);
+            }
             Err(failure) => How::Stopped(failure),
         };
         figures.took = since.elapsed();
@@ -180,8 +182,10 @@ impl<J: Job> Session<J> {
         if let Some(before) = &self.manifest.org
             && before.id != org
         {
+            let began =
+                self.manifest.parent.as_ref().map_or_else(|| "the run".to_owned(), |of| format!("run {of}"));
             let text = format!(
-                "the run began in organisation {}, and this token belongs to {org} at {target}: use the token that it \
+                "{began} began in organisation {}, and this token belongs to {org} at {target}: use the token that it \
                  began with, or begin a new run",
                 before.id
             );

@@ -27,20 +27,19 @@ pub(super) struct ApiMessage {
     reason: Option<String>,
     #[serde(default)]
     retry_after: Option<u64>,
-    /// Set when the body is not the API's: a gateway's page, perhaps, or nothing.
-    #[serde(skip)]
-    pub(super) foreign: bool,
 }
 
 impl ApiMessage {
     /// Reads an error's body. The status of a failed request is never lost because its body is not JSON:
     /// then the beginning of the body stands for the message.
     pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_else(|_| Self {
-            message: Some(beginning(body)),
-            foreign: true,
-            ..Self::default()
-        })
+        serde_json::from_slice(body)
+            .unwrap_or_else(|_| Self { message: Some(beginning(body)), ..Self::default() })
+    }
+
+    /// Whether the body is the API's, and of this type.
+    pub(super) fn is_type(&self, wanted: &str) -> bool {
+        self.kind.as_deref() == Some(wanted)
     }
 
     /// What the API said, in one line, cut to a length that a journal and a table bear.
@@ -121,7 +120,8 @@ pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
 
 /// The `Location` header.
 pub(super) fn location(headers: &HeaderMap) -> Option<String> {
-    headers.get(LOCATION).map(|value| one_line(&String::from_utf8_lossy(value.as_bytes())))
+    let location = headers.get(LOCATION)?;
+    Some(one_line(&String::from_utf8_lossy(location.as_bytes())).chars().take(LONGEST_WORDS).collect())
 }
 
 fn server_time(headers: &HeaderMap) -> Option<SystemTime> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// A file as other objects show it (schema `artifact-summary`).
 #[derive(Debug, Clone, Deserialize)]
 pub struct ArtifactSummary {
-    /// The artifact's DON.
+    /// The artifact's DON; empty where DevRev does not name it.
+    #[serde(default)]
     pub id: String,
     /// Its display ID.
     #[serde(default)]

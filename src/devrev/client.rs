@@ -13,7 +13,7 @@ use crate::stop::Stop;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use url::Url;
 /// The longest Retry-After that is waited for; more than a window means that something else is wrong.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
 /// How long an answer to a read is still waited for once the run is being stopped.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// Shorter than the time that the run itself leaves to what is under way.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 /// 429s in a row that one call puts up with. Each is a wait, not a failed try.
 const MOST_THROTTLES: u32 = 20;
 
@@ -152,7 +153,8 @@ impl Client {
         self.tries(operation, Before::Fresh(&fresh), Some(look)).await
     }
 
-    /// Sends what must not be sent twice ([`Safety::Once`]): again only when DevRev has certainly not acted on it.
+    /// Sends what must not be sent twice ([`Safety::Once`]): one try, whatever comes of it. A 429 closes the way for
+    /// all calls until its time is over, the next try of this one included.
     ///
     /// `announce` is awaited just before each sending, when nothing is left to wait for: it writes down that the
     /// request is about to be sent. If it says no, nothing is sent, and this fails with [`ErrorKind::Stale`].
@@ -202,7 +204,8 @@ impl Client {
                 in_doubt.store(unknown, Ordering::Relaxed);
                 // What is still throttled here has waited as long as this tool waits.
                 let throttled = matches!(error.kind, ErrorKind::Throttled { .. });
-                Failed { again: error.transient() && !throttled && (!unknown || look.is_some()), error }
+                let again = error.transient() && !throttled && (!unknown || look.is_some());
+                Failed { again: again && O::SAFETY != Safety::Once, error }
             })
         };
         let seen = |failed: Failed, delay: Duration| {
@@ -247,7 +250,11 @@ impl Client {
             };
             let ErrorKind::Throttled { retry_after } = error.kind else { return Err(error) };
             throttles += 1;
-            if throttles >= MOST_THROTTLES || retry_after.is_some_and(|wait| wait > LONGEST_RETRY_AFTER) {
+            // What must not be sent twice is announced anew each time, by whoever sends it.
+            if throttles >= MOST_THROTTLES
+                || O::SAFETY == Safety::Once
+                || retry_after.is_some_and(|wait| wait > LONGEST_RETRY_AFTER)
+            {
                 return Err(error);
             }
         }
@@ -375,12 +382,16 @@ fn judge<O: Operation>(
         return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
     }
     serde_json::from_slice(body).map_err(|error| {
+        let class = match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => ErrorKind::Unexpected,
+            Err(_) => ErrorKind::Unreadable,
+        };
         let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
             String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
         });
         let begins = answer::beginning(body);
         let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
-        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, ErrorKind::Unreadable, text) }
+        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, class, text) }
     })
 }
 

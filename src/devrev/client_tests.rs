@@ -37,7 +37,7 @@ async fn get(client: &Client) -> Result<WorkAnswer, ApiError> {
 /// Writes, and looks by reading the issue.
 async fn write(client: &Client) -> Result<Written<WorkAnswer>, ApiError> {
     let field = GroupField::named(FIELD);
-    let update = WorksUpdate::group_of_issue("ISS-1", &field, "GROUP-1");
+    let update = WorksUpdate::group_of_issue("ISS-1", &field, Some("GROUP-1"));
     let look = || async {
         let found = get(client).await?;
         Ok(if field.read(&found.work).is_some() { Found::Settled(found) } else { Found::NotDone })
@@ -114,7 +114,7 @@ async fn a_write_that_did_not_take_is_sent_again() {
 async fn a_write_without_a_look_is_sent_once() {
     let sandbox = sandbox(&["path=works.update,reset=after"]).await;
     let client = client(&sandbox);
-    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), "GROUP-1");
+    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), Some("GROUP-1"));
     let error = client.call(&update).await.unwrap_err();
     assert_eq!((error.effect, error.attempts), (Effect::Unknown, 1));
     assert_eq!(calls(&client, "works.update"), 1);
@@ -212,7 +212,7 @@ async fn a_stop_does_not_wait_for_a_read_that_hangs() {
 async fn a_write_that_waited_too_long_is_not_sent() {
     let sandbox = sandbox(&["path=works.update,status=429,retry_after=1"]).await;
     let client = client(&sandbox);
-    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), "GROUP-1");
+    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), Some("GROUP-1"));
     let good_until = Instant::now() + Duration::from_millis(500);
     let look = || async { Ok(Found::<WorkAnswer>::NotDone) };
     let error = client.write(&update, || Instant::now() < good_until, look).await.unwrap_err();

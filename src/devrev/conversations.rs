@@ -3,7 +3,7 @@
 use super::client::{Operation, Safety};
 use super::pages::{List, PAGE_LIMIT};
 use super::users::UserSummary;
-use super::whole::Whole;
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 
 /// A conversation's members that are read by name.
@@ -15,7 +15,7 @@ pub struct Conversation {
     #[serde(default)]
     pub display_id: Option<String>,
     /// Who takes part.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     pub members: Vec<UserSummary>,
 }
 

@@ -47,6 +47,8 @@ pub enum ErrorKind {
     Broken,
     /// A 2xx whose body is not what the endpoint answers: HTML, cut JSON, a missing member.
     Unreadable,
+    /// A 2xx with JSON that is not what the endpoint answers: asking again would not help.
+    Unexpected,
     /// A list that hands out the same cursor again, or more pages than any list has.
     Paging,
     /// The circuit breaker is open and gave up.
@@ -63,7 +65,7 @@ impl ErrorKind {
     /// What a request that ended so may have changed.
     fn effect(&self) -> Effect {
         match self {
-            Self::Server | Self::Broken | Self::Unreadable => Effect::Unknown,
+            Self::Server | Self::Broken | Self::Unreadable | Self::Unexpected => Effect::Unknown,
             Self::Unauthorized
             | Self::Forbidden
             | Self::NotFound
@@ -113,7 +115,13 @@ impl ApiError {
 
     /// A storage host's refusal, whose body is not in the API's form and may quote the signed URL.
     pub(super) fn of_storage(endpoint: &'static str, status: StatusCode) -> Self {
-        Self::refused(endpoint, status, &ApiMessage::default(), None, None)
+        // It knows nothing of the token or the API's limit, whatever it answers.
+        let kind = match status.as_u16() {
+            429 | 500..=599 => ErrorKind::Server,
+            _ => ErrorKind::Refused,
+        };
+        let text = format!("the storage host answers {status}");
+        Self { status: Some(status), ..Self::unanswered(endpoint, kind, text) }
     }
 
     /// Classifies an answer that is no success.
@@ -127,14 +135,16 @@ impl ApiError {
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
             403 => ErrorKind::Forbidden,
-            // That there is no such object is for DevRev to say: that a merged contact is gone proves the merge.
-            404 if message.foreign => ErrorKind::Unreadable,
-            404 => ErrorKind::NotFound,
+            // That there is no such object is for DevRev to say, not for a gateway on the way: that a merged contact
+            // is gone proves the merge.
+            404 if message.is_type("not_found") => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             // A gateway's: the request may have gone further than its answer came back.
             408 => ErrorKind::Broken,
             429 => ErrorKind::Throttled { retry_after },
-            300..=399 => ErrorKind::Moved { to: location.clone() },
+            301 => ErrorKind::Moved { to: location.clone() },
+            // A gateway's page, perhaps one to log in.
+            404 | 300..=399 => ErrorKind::Unreadable,
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Refused,
         };
@@ -184,6 +194,7 @@ impl ApiError {
             ErrorKind::Connect => "no-connection",
             ErrorKind::Broken => "connection-broken",
             ErrorKind::Unreadable => "unreadable-answer",
+            ErrorKind::Unexpected => "unexpected-answer",
             ErrorKind::Paging => "paging",
             ErrorKind::BreakerOpen => "breaker-open",
             ErrorKind::Stopped => "stopped",

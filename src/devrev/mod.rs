@@ -23,6 +23,7 @@ pub mod timeline;
 pub mod transport;
 pub mod users;
 pub mod whole;
+pub mod work_users;
 pub mod works;
 
 pub use retry::RetryPolicy;

@@ -4,8 +4,8 @@ use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{CONTACT_TYPES, Key, Ref};
 use super::pages::{List, PAGE_LIMIT};
-use super::users::UserSummary;
-use super::whole::Whole;
+use super::users::{self, UserSummary};
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -33,10 +33,13 @@ pub struct RevUser {
     #[serde(default)]
     pub is_verified: Option<bool>,
     /// The contact that this one was merged into.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "users::maybe")]
     pub primary_identity: Option<UserSummary>,
-    /// Its files.
+    /// When it was created, as DevRev writes times.
     #[serde(default)]
+    pub created_date: Option<String>,
+    /// Its files.
+    #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 
@@ -184,7 +187,7 @@ impl Operation for RevUsersUpdate {
     type Answer = RevUserAnswer;
 }
 
-/// `rev-users.create`: a new contact, with a new ID. 409 while another contact has the external reference.
+/// `rev-users.create`: a new contact, with a new ID each time that it is sent. 409 while another contact has the external reference.
 #[derive(Debug, Clone, Serialize)]
 pub struct RevUsersCreate {
     /// The members of schema `rev-users-create-request`.
@@ -194,6 +197,6 @@ pub struct RevUsersCreate {
 
 impl Operation for RevUsersCreate {
     const ENDPOINT: &'static str = "rev-users.create";
-    const SAFETY: Safety = Safety::Write;
+    const SAFETY: Safety = Safety::Once;
     type Answer = RevUserAnswer;
 }

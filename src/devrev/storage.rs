@@ -21,7 +21,7 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
 /// Hops from host to host; storage hosts have been seen to make one.
 const MOST_REDIRECTS: usize = 3;
 /// The largest file of unknown size that is kept, in bytes.
-const LARGEST: u64 = 64 << 30;
+pub const LARGEST: u64 = 64 << 30;
 
 /// Takes the bytes of a file.
 pub trait Sink: Send {
@@ -47,6 +47,10 @@ impl Storage {
     ) -> Result<Self, ClientError> {
         let http = transport::builder(api.is_https())
             .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
+            // The URL of one host is not the next one's business.
+            .referer(false)
+            // A file that is stored compressed is kept as it is stored: that is what its size is of.
+            .no_gzip()
             .timeout(TOTAL_TIMEOUT);
         Ok(Self { http: transport::build(http)?, retry, stop, meter })
     }

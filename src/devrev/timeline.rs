@@ -3,14 +3,14 @@
 use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::pages::{List, PAGE_LIMIT};
-use super::whole::Whole;
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 
 /// An entry's members that are read by name.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
     /// The files of a comment.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 

@@ -116,8 +116,14 @@ impl Transport {
     /// The error without the token: a server or a gateway may show in its answer what it was sent.
     pub(super) fn without_token(&self, mut error: ApiError) -> ApiError {
         let token = self.token.expose_secret();
-        if token.len() >= SHORTEST_TOKEN && error.text.contains(token) {
-            error.text = error.text.replace(token, "[token]");
+        let clean = |text: &mut String| {
+            if token.len() >= SHORTEST_TOKEN && text.contains(token) {
+                *text = text.replace(token, "[token]");
+            }
+        };
+        clean(&mut error.text);
+        if let ErrorKind::Moved { to: Some(to) } = &mut error.kind {
+            clean(to);
         }
         error
     }

@@ -4,8 +4,8 @@ use super::artifacts::ArtifactSummary;
 use super::client::{Operation, Safety};
 use super::ids::{Issue, Names, Ref};
 use super::pages::{List, PAGE_LIMIT};
-use super::users::UserSummary;
-use super::whole::Whole;
+use super::users::{self, UserSummary};
+use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -140,7 +140,8 @@ impl List for WorksList {
 
 /// How a user may stand to a work. Each is a filter of `works.list`, and a work must pass all filters that are
 /// given: so each takes a call of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Created it.
     Creator,
@@ -166,14 +167,14 @@ pub struct OwnedWork {
     /// `issue`, `ticket`, `task` or `opportunity`.
     #[serde(default, rename = "type")]
     pub kind: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "users::maybe")]
     created_by: Option<UserSummary>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     owned_by: Vec<UserSummary>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     reported_by: Vec<UserSummary>,
     /// Its own files.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 
@@ -262,8 +263,8 @@ pub struct WorksUpdate {
 }
 
 impl WorksUpdate {
-    /// Sets the group of the issue with this ID.
-    pub fn group_of_issue(id: impl Into<String>, field: &GroupField, group: &str) -> Self {
+    /// Sets the group of the issue with this ID; `None` takes it away.
+    pub fn group_of_issue(id: impl Into<String>, field: &GroupField, group: Option<&str>) -> Self {
         let fields = match field {
             // Without the schema's name the API refuses a customized field.
             GroupField::Custom(name) => [
@@ -272,7 +273,10 @@ impl WorksUpdate {
             ]
             .into_iter()
             .collect(),
-            GroupField::Native(name) => [(name.clone(), json!({ "id": group }))].into_iter().collect(),
+            GroupField::Native(name) => {
+                let group = group.map(|group| json!({ "id": group }));
+                [(name.clone(), group.into())].into_iter().collect()
+            }
         };
         Self { id: id.into(), kind: "issue", fields }
     }
@@ -313,16 +317,28 @@ mod tests {
     #[test]
     fn an_update_of_a_customized_field_names_its_schema() {
         let custom =
-            WorksUpdate::group_of_issue("ISS-1", &GroupField::named("tnt__creator_group"), "GROUP-1");
+            WorksUpdate::group_of_issue("ISS-1", &GroupField::named("tnt__creator_group"), Some("GROUP-1"));
         assert_eq!(
             serde_json::to_value(custom).unwrap(),
             json!({"id": "ISS-1", "type": "issue", "custom_fields": {"tnt__creator_group": "GROUP-1"},
                    "custom_schema_spec": {"tenant_fragment": true}})
         );
-        let native = WorksUpdate::group_of_issue("ISS-1", &GroupField::named("creator_group"), "GROUP-1");
+        let native =
+            WorksUpdate::group_of_issue("ISS-1", &GroupField::named("creator_group"), Some("GROUP-1"));
         assert_eq!(
             serde_json::to_value(native).unwrap(),
             json!({"id": "ISS-1", "type": "issue", "creator_group": {"id": "GROUP-1"}})
         );
+        for (field, expected) in [
+            (
+                "tnt__creator_group",
+                json!({"id": "ISS-1", "type": "issue", "custom_fields": {"tnt__creator_group": null},
+                   "custom_schema_spec": {"tenant_fragment": true}}),
+            ),
+            ("creator_group", json!({"id": "ISS-1", "type": "issue", "creator_group": null})),
+        ] {
+            let away = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(field), None);
+            assert_eq!(serde_json::to_value(away).unwrap(), expected);
+        }
     }
 }

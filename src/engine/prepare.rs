@@ -4,7 +4,7 @@
 use super::job::{Asked, Planner, Task, Verdict};
 use super::run::Halt;
 use crate::exit::{Exit, Failure};
-use crate::journal::record::{Record, Rows};
+use crate::journal::record::{Outcome, Record, Rows, State};
 use crate::journal::writer::Journal;
 use crate::stop::Stop;
 use serde::Serialize;
@@ -119,6 +119,8 @@ async fn decide<P: Planner>(
                 asked.push(Asked { item, in_doubt: task.in_doubt });
                 None
             }
+            // The change that was meant may have been made: that the row looks otherwise now does not undo it.
+            Err(outcome) if in_doubt => Some(still_in_doubt(outcome)),
             Err(outcome) => Some(outcome),
         };
         places.push((task.rows, task.key, in_doubt, settled));
@@ -135,6 +137,15 @@ async fn decide<P: Planner>(
         Some(Entry { rows, key, in_doubt, verdict })
     });
     Ok(entries.collect())
+}
+
+fn still_in_doubt(outcome: Outcome) -> Outcome {
+    let reason = outcome.reason.unwrap_or_default();
+    let detail = outcome.detail.unwrap_or_default();
+    let text = format!(
+        "an earlier process may have made a change, and the row is none any more: {reason}: {detail}"
+    );
+    Outcome::of(State::Unknown, "in-doubt", text)
 }
 
 fn intents<C: Serialize>(entries: &[Entry<C>]) -> Result<Vec<Record>, Failure> {

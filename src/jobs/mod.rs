@@ -4,7 +4,9 @@
 //! - [`rules`]: how rows are judged, by `validate` and by the jobs alike
 //! - [`duplicates`]: the same object in several rows
 //! - [`merge_contacts`]: two contacts of one person become one
-//! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is
+//! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be
+//! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is; [`track`]: a
+//!   change of several steps
 
 pub mod backfill_groups;
 pub mod duplicates;
@@ -13,3 +15,6 @@ pub mod merge_contacts;
 pub mod read_at;
 pub mod rules;
 mod sieve;
+pub mod track;
+pub mod undo_backfill;
+pub mod undo_merge;

@@ -5,7 +5,7 @@
 //! - [`record`]: what the journal says; `line`: how it stands in `journal.jsonl`.
 //! - [`writer`]: appends records; an append returns when they are on the disk.
 //! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
-//!   [`ordered`]: the last word on every row, in row order.
+//!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made.
 //! - [`atomic`]: replaces a file in one step.
 //!
 //! The journal knows rows, changes (as opaque JSON) and outcomes, and nothing of DevRev.
@@ -13,8 +13,10 @@
 pub mod atomic;
 #[cfg(test)]
 mod crash_tests;
+pub mod done;
 pub mod error;
 pub(crate) mod files;
+mod in_order;
 mod line;
 pub mod lock;
 pub mod manifest;

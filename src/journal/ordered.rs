@@ -1,16 +1,12 @@
 //! The last word on every row, in row order, in memory that does not grow with the journal.
 
 use super::error::JournalError;
-use super::line::{Line, MAX_LINE, Reading, Said};
+use super::in_order::InOrder;
+use super::line::Said;
 use super::record::Outcome;
 use super::run_dir::RunDir;
-use super::scan;
-use crate::spill::{Sorted, Sorter};
 use serde_json::value::RawValue;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::iter::Peekable;
-use std::path::PathBuf;
+use std::io;
 
 /// The last word on a row.
 #[derive(Debug, Clone)]
@@ -21,6 +17,8 @@ pub enum Word {
         key: String,
         /// How it ended.
         outcome: Outcome,
+        /// Whether this is the only row, or the first of two that share it.
+        first: bool,
     },
     /// A dry run would change it.
     Planned {
@@ -41,13 +39,7 @@ pub enum Word {
 /// The last words of a journal, as they were when this was made. Ends after an error.
 #[derive(Debug)]
 pub struct Words {
-    /// Row, number of the line, place of the line.
-    sorted: Peekable<Sorted>,
-    path: PathBuf,
-    reader: BufReader<File>,
-    /// Where the reader stands, in bytes.
-    place: u64,
-    line: Vec<u8>,
+    lines: InOrder,
     has_ended: bool,
 }
 
@@ -57,54 +49,20 @@ impl Words {
     ///
     /// Fails as [`Replay::read`](super::replay::Replay::read) does, and when the disk has no room to sort.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {
-        let path = run.journal();
-        let mut sorter = Sorter::new(run.path());
-        let mut pushed = Ok(());
-        scan::scan(run, |place, line| {
-            // A step is no last word.
-            if matches!(line.said(), Said::Step(_)) {
-                return;
-            }
-            for row in line.rows().each() {
-                if pushed.is_ok() {
-                    pushed = sorter.push([row, line.seq, place]);
-                }
-            }
-        })?;
-        let in_order = pushed.and_then(|()| sorter.finish()).map_err(JournalError::io("sort", &path))?;
-        let file = File::open(&path).map_err(JournalError::io("read", &path))?;
-        let reader = BufReader::with_capacity(128 << 10, file);
-        Ok(Self { sorted: in_order.peekable(), path, reader, place: 0, line: Vec::new(), has_ended: false })
+        Ok(Self { lines: InOrder::read(run)?, has_ended: false })
     }
 
     fn next_word(&mut self) -> io::Result<Option<(u64, Word)>> {
-        while let Some(record) = self.sorted.next().transpose()? {
-            let [row, seq, place] = record;
-            if matches!(self.sorted.peek(), Some(Ok([next, ..])) if *next == row) {
+        while let Some(at) = self.lines.next()? {
+            if self.lines.goes_on(at.row) {
                 continue;
             }
-            self.seek(place)?;
-            match Line::read(&self.line) {
-                Reading::Record(line) if line.seq == seq && line.rows().each().any(|of| of == row) => {
-                    if let Some(word) = word(line.said(), line.row == row) {
-                        return Ok(Some((row, word)));
-                    }
-                }
-                _ => return Err(io::Error::other(format!("line {seq} is not what it was a moment ago"))),
+            let line = self.lines.line(at)?;
+            if let Some(word) = word(line.said(), line.row == at.row) {
+                return Ok(Some((at.row, word)));
             }
         }
         Ok(None)
-    }
-
-    /// Reads the line at a place. Rows are mostly in the order in which they were journalled: the buffer is
-    /// kept when the place is in it.
-    fn seek(&mut self, place: u64) -> io::Result<()> {
-        self.reader.seek_relative(place.cast_signed().wrapping_sub(self.place.cast_signed()))?;
-        self.line.clear();
-        let read = (&mut self.reader).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut self.line)?;
-        self.place = place + read as u64;
-        self.line.pop_if(|last| *last == b'\n');
-        Ok(())
     }
 }
 
@@ -115,7 +73,7 @@ fn word(said: Said<'_>, first: bool) -> Option<Word> {
         Said::Outcome(ended) => {
             let mut outcome = ended.to_outcome();
             outcome.report = outcome.report.filter(|_| first);
-            Word::Outcome { key: ended.key.to_owned(), outcome }
+            Word::Outcome { key: ended.key.to_owned(), outcome, first }
         }
         Said::Planned { key, change: planned } => {
             Word::Planned { key: key.to_owned(), change: change(planned) }
@@ -132,7 +90,7 @@ impl Iterator for Words {
         if self.has_ended {
             return None;
         }
-        let next = self.next_word().map_err(JournalError::io("read", &self.path)).transpose();
+        let next = self.next_word().map_err(JournalError::io("read", self.lines.path())).transpose();
         self.has_ended = !matches!(next, Some(Ok(_)));
         next
     }

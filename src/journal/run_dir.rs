@@ -129,6 +129,8 @@ run_files! {
     report => "report.json",
     /// `input.csv`: the input as it was read, where it did not come from a file.
     input => "input.csv",
+    /// `undo-id-map.csv`: which contact an undo of merges has created in the place of which.
+    id_map => "undo-id-map.csv",
     /// `lock`: held by the process that works on the run.
     lock => "lock",
 }

@@ -136,7 +136,7 @@ pub(super) fn model_words(last: BTreeMap<u64, Record>) -> Vec<(u64, String)> {
         Record::Outcome { key, mut outcome, rows } => {
             outcome.reason = outcome.reason.map(|reason| Cow::Owned(reason.into_owned()));
             outcome.report = outcome.report.filter(|_| rows.row == row);
-            Word::Outcome { key, outcome }
+            Word::Outcome { key, outcome, first: rows.row == row }
         }
         Record::Withdrawn { .. } | Record::Step { .. } => unreachable!("was filtered"),
     };

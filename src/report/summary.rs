@@ -109,7 +109,7 @@ fn meaning(state: &str) -> &'static str {
         "done" => "  changed, and DevRev's answer shows it",
         "already" => "  nothing to change",
         "skipped" => "  left alone",
-        "unknown" => "  sent, and no answer: `resume` looks before it sends again",
+        "unknown" => "  may have been sent: `resume` looks before it sends again",
         _ => "",
     }
 }

@@ -48,6 +48,13 @@ pub(super) struct RevOrg<'a> {
     display_name: &'a str,
 }
 
+impl RevOrg<'_> {
+    /// Whether this is its ID, in either form.
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.id == id || self.display_id == id
+    }
+}
+
 /// `artifact-summary`
 #[derive(Serialize)]
 pub(super) struct ArtifactSummary<'a> {

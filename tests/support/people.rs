@@ -87,7 +87,7 @@ impl People {
         // The case of an address says nothing.
         let user = self.add_contact(
             second,
-            &if pair % 3 == 0 { email.to_uppercase() } else { email.clone() },
+            &if pair.is_multiple_of(3) { email.to_uppercase() } else { email.clone() },
             "user_",
         );
         let (mut of_revu, mut of_user) = (0, 0);
@@ -111,12 +111,12 @@ impl People {
                 {"type": "timeline_change_event", "created_by": "DEVU-1"},
             ]));
         }
-        if pair % 3 != 0 {
+        if !pair.is_multiple_of(3) {
             let issue = json!({"number": pair, "created_by": "DEVU-1", "reported_by": [user.id]});
             self.add_work("issues", issue);
         }
-        if pair % 2 == 0 {
-            let members = [user.id.as_str(), if pair % 4 == 0 { &revu.id } else { "DEVU-1" }];
+        if pair.is_multiple_of(2) {
+            let members = [user.id.as_str(), if pair.is_multiple_of(4) { &revu.id } else { "DEVU-1" }];
             let conversation = json!({"number": pair, "title": format!("Talk {pair}"), "members": members});
             self.list("conversations").push(conversation);
             let timeline = if pair % 8 == 2 {
@@ -137,7 +137,7 @@ impl People {
             user_ref: user.external_ref.clone(),
         });
         let mut rows = [Row { tickets: of_revu, ..revu }, Row { tickets: of_user, ..user }];
-        if pair % 2 == 0 {
+        if pair.is_multiple_of(2) {
             rows.reverse();
         }
         self.rows.extend(rows);

@@ -67,7 +67,7 @@ pub(crate) struct Site {
 impl Site {
     /// A folder, and an address that nobody listens on yet.
     pub(crate) fn new() -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), addr: free_address(), sandbox: None };
+        let site = Self { folder: folder(), addr: free_address(), sandbox: None };
         std::fs::create_dir(site.path("tmp")).unwrap();
         site
     }
@@ -141,6 +141,16 @@ impl Site {
             .env("BREAKER_COOLDOWN", "0.01")
     }
 
+    /// Wants the token in no file of the folder.
+    #[track_caller]
+    pub(crate) fn assert_no_token(&self) {
+        for path in super::files_below(self.folder()) {
+            let bytes = std::fs::read(&path).unwrap();
+            let shown = bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+            assert!(!shown, "the token is in {}: {}", path.display(), String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// The folders of all runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let Ok(entries) = std::fs::read_dir(self.path("runs")) else { return Vec::new() };
@@ -208,4 +218,10 @@ fn free_address() -> SocketAddr {
             return addr;
         }
     }
+}
+
+/// A folder in memory, where there is such a place: the tests cost tens of thousands of fsyncs, and what a crash of the
+/// machine leaves is not theirs to see.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

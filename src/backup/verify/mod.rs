@@ -66,6 +66,11 @@ pub fn work_ids(folder: &Path) -> Result<Vec<String>, BackupError> {
     Ok(works.works.into_iter().map(|work| work.id).collect())
 }
 
+/// A backup's works, in the members that are read by name. Nothing else is checked.
+pub fn works<T: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<T>, BackupError> {
+    parse::<read::WorksAs<T>>(folder, &RelPath::TICKETS).map(|works| works.works)
+}
+
 /// The contact that a backup is of, as DevRev returned it. Nothing else is checked.
 pub fn metadata(folder: &Path) -> Result<Value, BackupError> {
     parse::<Metadata<Value>>(folder, &RelPath::METADATA).map(|metadata| metadata.contact)

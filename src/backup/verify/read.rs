@@ -17,6 +17,13 @@ pub(super) struct Works {
     pub(super) works: Vec<Object>,
 }
 
+/// The same, in the members that somebody else wants.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorksAs<T> {
+    pub(super) works: Vec<T>,
+}
+
 /// `conversations.json`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

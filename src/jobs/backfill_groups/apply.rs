@@ -1,7 +1,6 @@
 //! Writes one issue's creator group, and takes DevRev's own answer for the proof.
 
 use super::Change;
-use super::decide::same_group;
 use super::lookup::{MAX_AGE, same_value};
 use crate::devrev::client::{Client, Found};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
@@ -14,6 +13,26 @@ use crate::journal::record::{Outcome, State};
 
 /// How often an issue is read again because its write had to wait for longer than the value is good.
 const MOST_READS: u32 = 5;
+
+/// A group that is to be written, or taken away.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The issue's ID as DevRev gave it.
+    pub issue: String,
+    /// The group that it held when it was read; `None` for none.
+    pub from: Option<String>,
+    /// The group that it is to hold; `None` for none.
+    pub to: Option<String>,
+    /// When `from` was read.
+    pub read_at: ReadAt,
+}
+
+impl From<Change> for Write {
+    fn from(change: Change) -> Self {
+        let Change { issue, before, after, read_at, .. } = change;
+        Self { issue, from: before, to: Some(after), read_at }
+    }
+}
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
@@ -28,38 +47,39 @@ impl GroupWriter {
         Self { client, field }
     }
 
-    async fn read(&self, change: &Change) -> Result<WorkAnswer, ApiError> {
+    async fn read(&self, change: &Write) -> Result<WorkAnswer, ApiError> {
         self.client.call(&WorksGet { id: change.issue.clone() }).await
     }
 
     /// The state of a row whose issue DevRev shows so, after `attempts` writes.
-    fn judge(&self, change: &Change, work: &Work, attempts: u32) -> Outcome {
+    fn judge(&self, change: &Write, work: &Work, attempts: u32) -> Outcome {
         match self.field.read(work) {
             // The answer proves something only if it is about the issue that was written.
             _ if !same_issue(&work.id, &change.issue) => {
                 let text = format!("DevRev answered with {}, not {}", work.id, change.issue);
                 Outcome::of(State::Unknown, "other-issue", text).after(attempts)
             }
-            Some(now) if same_group(&now, &change.after) => Outcome::done(attempts),
+            now if same_value(now.as_deref(), change.to.as_deref()) => Outcome::done(attempts),
             now => {
                 let now = now.unwrap_or("none".into());
-                let text = format!("DevRev answered, but the creator group is {now}, not {}", change.after);
+                let to = change.to.as_deref().unwrap_or("none");
+                let text = format!("DevRev answered, but the creator group is {now}, not {to}");
                 Outcome::of(State::Failed, "not-taken", text).after(attempts)
             }
         }
     }
 }
 
-impl Applier<Change> for GroupWriter {
-    async fn apply(&self, change: Change, _steps: Steps) -> Applied {
-        self.write(change).await
+impl<C: Into<Write> + Send + 'static> Applier<C> for GroupWriter {
+    async fn apply(&self, change: C, _steps: Steps) -> Applied {
+        self.write(change.into()).await
     }
 }
 
 impl GroupWriter {
     /// Writes the group, unless the issue changed since it was read.
-    async fn write(&self, mut change: Change) -> Applied {
-        let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, &change.after);
+    async fn write(&self, mut change: Write) -> Applied {
+        let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, change.to.as_deref());
         let (mut sent, mut reads) = (0, 0);
         loop {
             if change.read_at.age() > MAX_AGE {
@@ -76,10 +96,10 @@ impl GroupWriter {
                     }
                     Ok(answer) => {
                         let now = self.field.read(&answer.work);
-                        if sent > 0 && same_value(now.as_deref(), Some(&change.after)) {
+                        if sent > 0 && same_value(now.as_deref(), change.to.as_deref()) {
                             return Outcome::done(sent).into();
                         }
-                        if !same_value(now.as_deref(), change.before.as_deref()) {
+                        if !same_value(now.as_deref(), change.from.as_deref()) {
                             let now = now.unwrap_or("none".into());
                             let text = format!("since it was read, the creator group became {now}");
                             return Outcome::of(State::Skipped, "changed-meanwhile", text).after(sent).into();
@@ -91,8 +111,8 @@ impl GroupWriter {
             let change = &change;
             let look = || async {
                 let found = self.read(change).await?;
-                let unchanged = same_value(self.field.read(&found.work).as_deref(), change.before.as_deref())
-                    && !same_value(change.before.as_deref(), Some(&change.after));
+                let unchanged = same_value(self.field.read(&found.work).as_deref(), change.from.as_deref())
+                    && !same_value(change.from.as_deref(), change.to.as_deref());
                 Ok(if unchanged { Found::NotDone } else { Found::Settled(found) })
             };
             match self.client.write(&update, || change.read_at.age() <= MAX_AGE, look).await {
@@ -120,7 +140,7 @@ mod tests {
     use crate::devrev::RetryPolicy;
     use crate::devrev::breaker::BreakerSettings;
     use crate::devrev::client::ClientSettings;
-    use crate::jobs::read_at::ReadAt;
+    use crate::jobs::backfill_groups::decide::same_group;
     use crate::sandbox::{Data, Options, Sandbox};
     use crate::stop::Stop;
     use secrecy::SecretString;
@@ -139,12 +159,11 @@ mod tests {
         (sandbox, GroupWriter::new(client, GroupField::named("tnt__creator_group")))
     }
 
-    fn change(before: Option<&str>, after: &str) -> Change {
-        Change {
+    fn change(from: Option<&str>, to: &str) -> Write {
+        Write {
             issue: "ISS-1".to_owned(),
-            before: before.map(str::to_owned),
-            after: after.to_owned(),
-            after_name: None,
+            from: from.map(str::to_owned),
+            to: Some(to.to_owned()).filter(|to| !to.is_empty()),
             read_at: ReadAt::now(),
         }
     }
@@ -158,6 +177,15 @@ mod tests {
         assert_eq!(writer.judge(&change(None, "GROUP-1"), &work, 1).state, State::Done);
         let other = writer.judge(&change(None, "GROUP-2"), &work, 1);
         assert_eq!((other.state, other.reason.as_deref()), (State::Failed, Some("not-taken")));
+    }
+
+    #[tokio::test]
+    async fn a_group_can_be_taken_away() {
+        let (_sandbox, writer) = writer().await;
+        writer.write(change(None, "GROUP-1")).await;
+        let applied = writer.write(change(Some("GROUP-1"), "")).await;
+        assert_eq!(applied.outcome, Some(Outcome::done(1)));
+        assert_eq!(writer.field.read(&writer.read(&change(None, "")).await.unwrap().work), None);
     }
 
     #[tokio::test]

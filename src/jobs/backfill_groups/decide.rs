@@ -169,12 +169,13 @@ fn change(present: Present, group: &GroupRef) -> Change {
         before: present.group.map(|group| group.to_string()),
         after: group.id.clone(),
         after_name: group.name.clone(),
+        creator: present.creator.map(|creator| creator.to_string()),
         read_at: present.read_at,
     }
 }
 
 /// Whether two texts name one group, in whichever form.
-pub(super) fn same_group(one: &str, other: &str) -> bool {
+pub fn same_group(one: &str, other: &str) -> bool {
     one == other
         || matches!((GroupId::parse(one), GroupId::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
@@ -283,6 +284,7 @@ mod tests {
             before: None,
             after: "GROUP-1".to_owned(),
             after_name: None,
+            creator: None,
             read_at: ReadAt::now(),
         };
         let decide = |group| {

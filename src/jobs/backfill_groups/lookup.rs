@@ -9,7 +9,7 @@
 
 use super::decide::same_group;
 use crate::devrev::error::{ApiError, ErrorKind};
-use crate::devrev::ids::Key;
+use crate::devrev::ids::{Key, UserId};
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::works::{GroupField, Work, WorksGet, WorksList};
@@ -73,23 +73,22 @@ pub enum IssueState {
 pub struct Wanted {
     number: u64,
     id: String,
-    creator: Key,
-    creator_id: String,
-    /// Whether it has to be read by itself: a list may lag behind.
-    singly: bool,
+    /// By which a list may bring it. `None`: it has to be read by itself, for a list may lag behind.
+    creator: Option<(Key, String)>,
 }
 
 impl Wanted {
     /// The issue of an item; of one in doubt, which may have been written a moment ago, only its own read
     /// tells.
     pub fn new(item: &Item, in_doubt: bool) -> Self {
-        Self {
-            singly: in_doubt,
-            number: item.number,
-            id: item.issue.as_str().to_owned(),
-            creator: item.creator.key(),
-            creator_id: item.creator.as_str().to_owned(),
-        }
+        let creator = (!in_doubt).then_some(&item.creator);
+        Self::by(item.number, item.issue.as_str(), creator)
+    }
+
+    /// The issue of this number and ID, by its creator if that is known.
+    pub fn by(number: u64, id: &str, creator: Option<&UserId>) -> Self {
+        let creator = creator.map(|creator| (creator.key(), creator.as_str().to_owned()));
+        Self { number, id: id.to_owned(), creator }
     }
 }
 
@@ -169,12 +168,12 @@ impl Lookup {
         let mut passed = Vec::new();
         for issue in wanted {
             match self.kept.remove(&issue.number) {
-                Some(present) if present.read_at.age() < KEPT_AGE && !issue.singly => {
+                Some(present) if present.read_at.age() < KEPT_AGE && issue.creator.is_some() => {
                     self.budget.saved += 1;
                     states.insert(issue.number, IssueState::Present(present));
                 }
-                _ if issue.singly => passed.push((issue.number, issue)),
-                Some(_) if self.goes_on(&issue.creator) => passed.push((issue.number, issue)),
+                _ if issue.creator.is_none() => passed.push((issue.number, issue)),
+                Some(_) if self.goes_on(&issue) => passed.push((issue.number, issue)),
                 _ => drop(open.insert(issue.number, issue)),
             }
         }
@@ -186,9 +185,14 @@ impl Lookup {
         Ok(states)
     }
 
-    /// Whether the list of this creator's issues is under way.
-    fn goes_on(&self, creator: &Key) -> bool {
-        self.list_of.get(creator).is_some_and(|place| !self.lists[*place].pages.ended())
+    /// The list that may bring an issue.
+    fn place_of(&self, issue: &Wanted) -> Option<usize> {
+        issue.creator.as_ref().and_then(|(creator, _)| self.list_of.get(creator)).copied()
+    }
+
+    /// Whether the list that may bring an issue is under way.
+    fn goes_on(&self, issue: &Wanted) -> bool {
+        self.place_of(issue).is_some_and(|place| !self.lists[place].pages.ended())
     }
 
     /// The lists that may hold open issues: those under way, and new ones for creators without. Lists with
@@ -198,10 +202,11 @@ impl Lookup {
         let mut seen: HashSet<&Key> = HashSet::new();
         let mut demand: HashMap<usize, usize> = HashMap::new();
         for issue in open.values() {
-            if let Some(place) = self.list_of.get(&issue.creator) {
-                *demand.entry(*place).or_default() += 1;
-            } else if self.list_of.len() + newcomers.len() < MOST_CREATORS && seen.insert(&issue.creator) {
-                newcomers.push((&issue.creator, &issue.creator_id));
+            let Some((creator, id)) = &issue.creator else { continue };
+            if let Some(place) = self.place_of(issue) {
+                *demand.entry(place).or_default() += 1;
+            } else if self.list_of.len() + newcomers.len() < MOST_CREATORS && seen.insert(creator) {
+                newcomers.push((creator, id));
             }
         }
         newcomers.sort_unstable();
@@ -233,7 +238,7 @@ impl Lookup {
         open: &mut HashMap<u64, Wanted>,
         states: &mut HashMap<u64, IssueState>,
     ) -> Result<(), Failure> {
-        let mut left = open.values().filter(|issue| self.list_of.get(&issue.creator) == Some(&place)).count();
+        let mut left = open.values().filter(|issue| self.place_of(issue) == Some(place)).count();
         let most_pages = left;
         let mut pages = 0;
         while left > 0 && pages < most_pages && self.budget.allows_page() {
@@ -261,7 +266,7 @@ impl Lookup {
                 let present = self.present(&work, read_at);
                 if let Some(issue) = open.remove(&number) {
                     found += 1;
-                    left -= usize::from(self.list_of.get(&issue.creator) == Some(&place));
+                    left -= usize::from(self.place_of(&issue) == Some(place));
                     states.insert(number, IssueState::Present(present));
                 } else if !states.contains_key(&number) {
                     self.kept.insert(number, present);
@@ -335,7 +340,7 @@ impl Lookup {
 }
 
 /// Whether two values of the field are the same group, or both none.
-pub(super) fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
+pub fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => same_group(one, other),

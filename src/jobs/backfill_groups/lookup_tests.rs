@@ -45,8 +45,7 @@ fn lookup(sandbox: &Sandbox) -> (Lookup, Client) {
 fn wanted(creators: u64, numbers: impl Iterator<Item = u64>) -> Vec<Wanted> {
     let wanted = |number: u64| {
         let creator = UserId::parse(&format!("DEVU-{}", number % creators + 1)).unwrap();
-        let creator_id = creator.as_str().to_owned();
-        Wanted { number, id: format!("ISS-{number}"), creator: creator.key(), creator_id, singly: false }
+        Wanted::by(number, &format!("ISS-{number}"), Some(&creator))
     };
     numbers.map(wanted).collect()
 }

@@ -66,6 +66,9 @@ pub struct Change {
     /// That group's name, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_name: Option<String>,
+    /// Who created the issue, if DevRev says: by it, issues are found many at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
     /// When `before` was read. Not written down: another process reads anew.
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,

@@ -5,7 +5,7 @@ use super::belongings;
 use super::change::{Stage, What};
 use super::look::{self, Seen};
 use super::questions::{Activity, Busy, Questions};
-use super::settle::Waits;
+use super::settle::{self, Waits};
 use super::track::Track;
 use crate::backup::verify;
 use crate::devrev::client::Found;
@@ -47,16 +47,20 @@ impl After {
             set_ref(merger, track).await?;
             track.record(What::RefSet).await?;
         }
+        if track.change.after.is_none() {
+            track.change.after = Some(primary_now(merger, track).await?);
+        }
         if track.change.stage() == Stage::RefSet {
-            if track.after.is_none() {
-                track.after = Some(primary_now(merger, track).await?);
-            }
             self.check(merger, track, busy).await?;
         }
-        match track.after.as_ref().map(|after| differences(track, after)) {
+        match track.change.after.as_ref().map(|after| differences(track, after)) {
             Some(differences) if !differences.is_empty() => {
-                let text = format!("merged, but the primary is not as before: {}", differences.join("; "));
-                Err(track.ended(State::Failed, "primary-differs", text))
+                let text = format!(
+                    "merged, but the primary is not as before: {}; mend it in DevRev, then resume",
+                    differences.join("; ")
+                );
+                // In a state in which `resume` looks again, with all that is known of the merge.
+                Err(track.ended(State::Unknown, "primary-differs", text))
             }
             _ => Ok(track.done()),
         }
@@ -135,7 +139,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
                 ApiError::of_answer(format!("DevRev answered, but the reference is `{now}`"))
             }
             Ok(written) => {
-                track.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
+                track.change.after = serde_json::from_str(written.answer.rev_user.raw.get()).ok();
                 return Ok(());
             }
             Err(error) => error,
@@ -154,8 +158,17 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
             Some(false) => break error,
         }
     };
-    let reason = if error.kind == ErrorKind::Conflict { "ref-taken" } else { "ref-not-set" };
-    Err(track.failed(reason, &error))
+    if error.kind != ErrorKind::Conflict {
+        return Err(track.failed("ref-not-set", &error));
+    }
+    // Whoever has it, it should not be the secondary any more.
+    if settle::is_active(&merger.reads, &track.change).await {
+        track.record(What::Disproven).await?;
+        let text =
+            "the secondary was seen to be gone, and is there: look at both contacts in DevRev, then resume";
+        return Err(track.ended(State::Unknown, "not-proven", text));
+    }
+    Err(track.failed("ref-taken", &error))
 }
 
 /// The primary as it is now.
@@ -179,7 +192,7 @@ fn differences(track: &Track<'_>, after: &Value) -> Vec<String> {
         .iter()
         .filter(|member| {
             let was = before.get(**member).unwrap_or(&Value::Null);
-            !is_nothing(was) && after.get(**member) != Some(was)
+            !is_still_there(was, after.get(**member).unwrap_or(&Value::Null))
         })
         .map(|member| {
             let shown = |of: &Value| of.get(*member).unwrap_or(&Value::Null).to_string();
@@ -188,7 +201,23 @@ fn differences(track: &Track<'_>, after: &Value) -> Vec<String> {
         .collect()
 }
 
-fn is_nothing(value: &Value) -> bool {
+/// Whether all that a value held is in another one.
+fn is_still_there(was: &Value, now: &Value) -> bool {
+    match (was, now) {
+        (was, _) if is_nothing(was) => true,
+        (Value::Array(was), Value::Array(now)) => {
+            was.iter().all(|item| now.iter().any(|other| is_still_there(item, other)))
+        }
+        (Value::Object(was), Value::Object(now)) => {
+            was.iter().all(|(name, value)| is_still_there(value, now.get(name).unwrap_or(&Value::Null)))
+        }
+        (Value::Object(was), Value::Null) => was.values().all(Value::is_null),
+        _ => was == now,
+    }
+}
+
+/// Whether a member of an object says nothing.
+pub fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -3,23 +3,25 @@
 
 use super::after::After;
 use super::backing_up::{BackedUp, Backups};
-use super::change::{Change, Found, Shown, Stage, Step, What};
+use super::belongings;
+use super::change::{Change, Found, Shown, Stage, What};
 use super::look_again::{look_again, same_contacts, same_works};
 use super::questions::{Activity, Busy, Questions};
-use super::settle::{self, Pace, Settled};
-use super::track::{Track, not_backed_up, unproven, words};
+use super::restored::Made;
+use super::settle::{self, Pace, Settled, Waits};
+use super::track::{Track, not_backed_up, unproven};
 use crate::devrev::client::Client;
-use crate::devrev::error::{Effect, ErrorKind};
+use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::rev_users::RevUsersMerge;
+use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
-use chrono::Utc;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -49,6 +51,8 @@ pub struct How {
     pub resend_unproven: bool,
     /// `--on-count-mismatch warn`.
     pub any_count: bool,
+    /// Contacts that are verified, whatever DevRev shows.
+    pub made: Arc<Made>,
 }
 
 /// The job's writing half: only a real run has one.
@@ -72,9 +76,10 @@ impl Merger {
         let reads = client.read_only();
         let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         let activity = Activity::default();
-        let asking = reads.clone();
-        let looks =
-            Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(look_again(asking.clone(), pairs)));
+        let (asking, made) = (reads.clone(), Arc::clone(&how.made));
+        let looks = Questions::new(activity.clone(), PAIRS, move |pairs| {
+            Box::pin(look_again(asking.clone(), pairs, Arc::clone(&made)))
+        });
         Ok(Self {
             client: client.clone(),
             reads: reads.clone(),
@@ -101,7 +106,10 @@ impl Merger {
         if stage == Stage::Begin {
             // Steps of a process that got no further than its backups.
             track.change.steps.clear();
-            self.back_up_and_send(track, &mut busy).await?;
+            let Some(found) = track.change.found.clone() else {
+                return Err(track.ended(State::Failed, "defect", "a defect: a pair was not looked at"));
+            };
+            self.back_up_and_send(track, found, &mut busy).await?;
         }
         if matches!(stage, Stage::Begin | Stage::Sent) {
             drop(busy.take());
@@ -113,34 +121,38 @@ impl Merger {
         self.after.finish(self, track, busy).await
     }
 
-    /// Backs both contacts up, looks at them once more, and sends the merge.
-    async fn back_up_and_send(&self, track: &mut Track<'_>, busy: &mut Option<Busy>) -> Result<(), Applied> {
-        let Some(mut found) = track.change.found.clone() else {
-            return Err(track.ended(State::Failed, "defect", "a defect: a pair was not looked at"));
-        };
-        let mut made = 0;
+    /// Backs both contacts up, looks at them once more, and sends the merge: of just what was backed up.
+    async fn back_up_and_send(
+        &self,
+        track: &mut Track<'_>,
+        mut found: Arc<Found>,
+        busy: &mut Option<Busy>,
+    ) -> Result<(), Applied> {
+        let (mut backups, mut looks) = (0, 0);
+        let mut is_backed_up = false;
         loop {
-            made += 1;
-            self.back_up(track, &found).await?;
+            if !is_backed_up {
+                backups += 1;
+                self.back_up(track, &found).await?;
+                is_backed_up = true;
+            }
+            looks += 1;
             let seen = self.look(track, busy).await?;
-            if made >= MOST_BACKUPS && !same_works(&found, &seen) {
-                let text = format!("works came or went while it was backed up, {made} times");
+            if !same_works(&found, &seen) && backups >= MOST_BACKUPS {
+                let text = format!("works came or went while it was backed up, {backups} times");
                 return Err(track.ended(State::Failed, "backup-outrun", text));
             }
-            if !same_works(&found, &seen) || (made < MOST_BACKUPS && !same_contacts(&found, &seen)) {
-                let kept = |old: &Shown, new: &Shown| {
-                    let mut kept = new.clone();
-                    kept.belongings.conversations.clone_from(&old.belongings.conversations);
-                    kept
-                };
-                found = Arc::new(Found {
-                    primary: kept(&found.primary, &seen.primary),
-                    secondary: kept(&found.secondary, &seen.secondary),
-                    read_at: seen.read_at,
-                });
+            if !same_works(&found, &seen) || (backups < MOST_BACKUPS && !same_contacts(&found, &seen)) {
+                found = Arc::new(found.as_seen(&seen));
+                is_backed_up = false;
                 continue;
             }
-            return self.send(track, seen.read_at, busy).await;
+            match self.send(track, seen.read_at).await? {
+                None => return Ok(()),
+                Some(error) if looks >= MOST_LOOKS => return Err(track.failed("merge-refused", &error)),
+                // The look has grown too old while the merge waited.
+                Some(_) => {}
+            }
         }
     }
 
@@ -185,73 +197,45 @@ impl Merger {
         }
     }
 
-    /// Sends the merge, once, if what was seen is not too old by then.
-    async fn send(
-        &self,
-        track: &mut Track<'_>,
-        mut read_at: ReadAt,
-        busy: &mut Option<Busy>,
-    ) -> Result<(), Applied> {
+    /// Sends the merge, once, if what was seen at this time is not too old by then; else returns why it was not
+    /// sent. DevRev may refuse it without having acted on it, for its limit above all: then it is sent later.
+    async fn send(&self, track: &mut Track<'_>, read_at: ReadAt) -> Result<Option<ApiError>, Applied> {
         let merge = RevUsersMerge {
             primary_user: track.change.primary.id.clone(),
             secondary_user: track.change.secondary.id.clone(),
         };
-        let resent = track.change.in_doubt();
-        let mut looks = 0;
+        let was_sent_before = track.change.in_doubt();
+        let mut waits = Waits::new(&self.pace);
         loop {
-            // On disk when nothing is left to wait for: whoever finds it there knows that it was sent, but for a
-            // moment.
-            let step = Step { at: Utc::now(), what: What::Merging { attempt: track.change.attempts() + 1 } };
-            let recorded = Mutex::new(None);
-            let (steps, written) = (track.steps, &recorded);
-            let announce = || {
-                let step = &step;
-                async move {
-                    if matches!(*lock(written), Some(Ok(()))) {
-                        return true;
-                    }
-                    if self.stop.is_set() || read_at.age() > self.how.max_age {
-                        return false;
-                    }
-                    let done = steps.record(step).await;
-                    let goes = done.is_ok();
-                    *lock(written) = Some(done);
-                    goes
-                }
+            let merging = What::Merging { attempt: track.change.attempts() + 1 };
+            let may = || !self.stop.is_set() && read_at.age() <= self.how.max_age;
+            let (error, was_announced) = match track.once(&self.client, &merge, merging, may).await? {
+                Sent::Answered(_) => return track.record(What::Acknowledged).await.map(|()| None),
+                Sent::Failed(error) => (error, true),
+                Sent::Never(error) => (error, false),
             };
-            let sent = self.client.once(&merge, announce).await;
-            match recorded.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Some(Ok(())) => track.change.steps.push(step),
-                Some(Err(failure)) => {
-                    let text = format!("the journal could not be written: {failure}");
-                    return Err(track.open_or_unknown("not-journalled", text, Some(failure)));
-                }
-                None if self.stop.is_set() => return Err(track.interrupted()),
-                None => {
-                    // Refused before it was sent.
-                    let Err(error) = sent else {
-                        return Err(track.ended(State::Unknown, "defect", "a defect: sent without a word"));
-                    };
-                    looks += 1;
-                    if error.kind != ErrorKind::Stale || looks > MOST_LOOKS {
-                        return Err(track.failed("merge-refused", &error));
-                    }
-                    read_at = self.look(track, busy).await?.read_at;
-                    continue;
-                }
-            }
-            let Err(error) = sent else { return track.record(What::Acknowledged).await };
             tracing::info!("{}: {error}", track.change.email);
-            if error.effect == Effect::Unknown {
+            if was_announced && error.effect == Effect::Unknown {
                 // It may have been carried out: only reads will tell.
-                return Ok(());
+                return Ok(None);
             }
-            track.record(What::NotTaken).await?;
-            if resent {
-                // Refused perhaps because the first one took after all.
-                return Ok(());
+            if was_announced {
+                track.record(What::NotTaken).await?;
             }
-            return Err(track.failed("merge-refused", &error));
+            if self.stop.is_set() {
+                return Err(track.interrupted());
+            }
+            match error.kind {
+                ErrorKind::Stale => return Ok(Some(error)),
+                ErrorKind::Throttled { .. } | ErrorKind::Connect => match waits.wait(&self.stop).await {
+                    None => return Err(track.interrupted()),
+                    Some(true) => {}
+                    Some(false) => return Err(track.failed("merge-refused", &error)),
+                },
+                // Refused perhaps because the one that was sent before took after all.
+                _ if was_sent_before => return Ok(None),
+                _ => return Err(track.failed("merge-refused", &error)),
+            }
         }
     }
 
@@ -289,32 +273,33 @@ impl Merger {
         }
     }
 
-    /// Sends a merge that was proven not to have taken. The backups have to be whole still.
+    /// Sends a merge again of which every read has shown that it did not take: as any other, with backups of what
+    /// there is now.
     async fn resend(&self, track: &mut Track<'_>) -> Result<(), Applied> {
-        let Some((primary, secondary)) = track.change.backups() else {
-            let text = "the journal names no backup of this pair, so it is not sent again";
-            return Err(track.ended(State::Unknown, "not-proven", text));
-        };
-        for (folder, side) in [(primary, &track.change.primary), (secondary, &track.change.secondary)] {
-            if let Err(trouble) = self.backups.whole(folder, side) {
-                let text = format!("not sent again, since its backup is not whole: {}", words(&trouble));
-                return Err(track.ended(State::Unknown, "backup-incomplete", text));
-            }
-        }
         let mut busy = Some(self.activity.begin());
-        let read_at = self.look(track, &mut busy).await?.read_at;
-        self.send(track, read_at, &mut busy).await
+        let seen = self.look(track, &mut busy).await?;
+        let ids = [track.change.primary.id.clone(), track.change.secondary.id.clone()];
+        let mut belongings = match belongings::all(&self.reads, &ids).await {
+            Ok(belongings) => belongings,
+            Err(error) => return Err(track.failed("not-proven", &error)),
+        };
+        let mut shown = |shown: &Shown, id: &str| {
+            let belongings = contact_key(id).and_then(|key| belongings.remove(&key)).unwrap_or_default();
+            Shown { contact: shown.contact.clone(), belongings }
+        };
+        let found = Found {
+            primary: shown(&seen.primary, &track.change.primary.id),
+            secondary: shown(&seen.secondary, &track.change.secondary.id),
+            read_at: seen.read_at,
+        };
+        self.back_up_and_send(track, Arc::new(found), &mut busy).await
     }
 }
 
 impl Applier<Change> for Merger {
     async fn apply(&self, change: Change, steps: Steps) -> Applied {
-        let mut track = Track { change, after: None, steps: &steps };
+        let mut track = Track::new(change, &steps);
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -231,7 +231,7 @@ struct Made {
 }
 
 /// Does what may block for long, an fsync above all, without holding up other pairs.
-pub(super) fn on_disk<T>(work: impl FnOnce() -> T) -> T {
+pub fn on_disk<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

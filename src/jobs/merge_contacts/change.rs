@@ -3,11 +3,15 @@
 use super::belongings::Belongings;
 use super::pair::Contact;
 use super::preview::Preview;
+use super::report;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
 use crate::jobs::read_at::ReadAt;
-use chrono::{DateTime, Utc};
+use crate::jobs::track::{self, Stepwise};
+use crate::journal::record::Outcome;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +36,37 @@ pub struct Change {
     /// What was read from DevRev. Not written down: another process reads anew.
     #[serde(skip)]
     pub found: Option<Arc<Found>>,
+    /// The primary after the merge, once it was read.
+    #[serde(skip)]
+    pub after: Option<Value>,
+}
+
+impl Stepwise for Change {
+    type What = What;
+
+    fn steps(&mut self) -> &mut Vec<Step> {
+        &mut self.steps
+    }
+
+    fn is_sent(&self) -> bool {
+        self.stage() != Stage::Begin
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.stage() == Stage::Sent
+    }
+
+    fn attempts(&self) -> u32 {
+        let attempts = self.steps.iter().filter_map(|step| match step.what {
+            What::Merging { attempt } => Some(attempt),
+            _ => None,
+        });
+        attempts.max().unwrap_or(0)
+    }
+
+    fn report(&self, outcome: &Outcome) -> Option<Box<RawValue>> {
+        report::pair(self, outcome)
+    }
 }
 
 /// One contact of the two, as DevRev showed it.
@@ -83,6 +118,23 @@ pub struct Found {
     pub read_at: ReadAt,
 }
 
+impl Found {
+    /// The same as it was seen later, when conversations were not read again.
+    #[must_use]
+    pub fn as_seen(&self, later: &Self) -> Self {
+        let shown = |old: &Shown, new: &Shown| {
+            let mut shown = new.clone();
+            shown.belongings.conversations.clone_from(&old.belongings.conversations);
+            shown
+        };
+        Self {
+            primary: shown(&self.primary, &later.primary),
+            secondary: shown(&self.secondary, &later.secondary),
+            read_at: later.read_at,
+        }
+    }
+}
+
 /// What was read of one contact.
 #[derive(Debug, Clone)]
 pub struct Shown {
@@ -92,15 +144,8 @@ pub struct Shown {
     pub belongings: Belongings,
 }
 
-/// A step, and when it was recorded.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Step {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// What.
-    #[serde(flatten)]
-    pub what: What,
-}
+/// A step of a merge.
+pub type Step = track::Step<What>;
 
 /// The steps of a merge, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +176,8 @@ pub enum What {
         /// By what that was seen.
         by: Proof,
     },
+    /// The secondary is there after all: the proof was none.
+    Disproven,
     /// The primary has the external reference that it should.
     RefSet,
     /// The primary is as before, and has every work of the backups.
@@ -178,6 +225,7 @@ impl Change {
             What::Proven { .. } => Some(Stage::Proven),
             What::RefSet => Some(Stage::RefSet),
             What::Checked { .. } => Some(Stage::Checked),
+            What::Disproven => Some(Stage::Sent),
             _ => None,
         });
         last.unwrap_or(if self.in_doubt() { Stage::Sent } else { Stage::Begin })
@@ -192,15 +240,6 @@ impl Change {
             _ => sendings,
         });
         sendings > 0
-    }
-
-    /// How many times the merge was, or may have been, sent.
-    pub fn attempts(&self) -> u32 {
-        let attempts = self.steps.iter().filter_map(|step| match step.what {
-            What::Merging { attempt } => Some(attempt),
-            _ => None,
-        });
-        attempts.max().unwrap_or(0)
     }
 
     /// The backups of both contacts that were made last.

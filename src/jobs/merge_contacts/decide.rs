@@ -2,6 +2,7 @@
 
 use super::look::{Seen, leads_to};
 use super::pair::{Contact, Pair, folded};
+use super::restored::Made;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
@@ -12,11 +13,13 @@ fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
     Outcome::of(State::Skipped, reason, detail)
 }
 
-/// Both contacts, if they may be merged as they are now; else why not.
+/// Both contacts, if they may be merged as they are now; else why not. `made` are contacts that are verified,
+/// whatever DevRev shows.
 pub fn both<'s>(
     pair: &Pair,
     primary: Option<&'s Seen>,
     secondary: Option<&'s Seen>,
+    made: &Made,
 ) -> Result<(&'s Whole<RevUser>, &'s Whole<RevUser>), Outcome> {
     let primary = match primary {
         Some(Seen::Present(contact)) => contact,
@@ -40,7 +43,11 @@ pub fn both<'s>(
         None => return Err(gone(pair, &primary.read, "DevRev shows no such contact")),
     };
     let primary_key = pair.primary.id.key();
-    if let Some(identity) = &secondary.read.primary_identity {
+    let own = secondary.read.key();
+    if let Some(identity) = &secondary.read.primary_identity
+        && identity.key() != own
+        && !identity.is_nobody()
+    {
         return Err(if identity.key().as_ref() == Some(&primary_key) {
             already(pair, &primary.read)
         } else {
@@ -58,7 +65,8 @@ pub fn both<'s>(
     for (row, contact) in [(&pair.primary, &primary.read), (&pair.secondary, &secondary.read)] {
         fits(pair, row, contact)?;
     }
-    if primary.read.is_verified == Some(true) && secondary.read.is_verified == Some(false) {
+    let is_made = secondary.read.key().is_some_and(|key| made.contains(&key));
+    if primary.read.is_verified == Some(true) && secondary.read.is_verified != Some(true) && !is_made {
         // Whoever made it never showed that the address is theirs: its works would become a verified one's.
         let text = format!("{} is not verified, {} is", pair.secondary.id, pair.primary.id);
         return Err(skipped("unverified-into-verified", text));

@@ -8,7 +8,7 @@ use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersList, contact_key};
 use crate::devrev::whole::Whole;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -71,6 +71,18 @@ pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<
         }
     }
     Ok(seen)
+}
+
+/// The same for a [question](super::questions) of many pairs, whose failure is a call's.
+pub async fn asked(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, ApiError> {
+    contacts(client, wanted).await.map_err(|failure| {
+        let kind = match failure.exit {
+            Exit::Credentials => ErrorKind::Unauthorized,
+            Exit::Interrupted => ErrorKind::Stopped,
+            _ => ErrorKind::BreakerOpen,
+        };
+        ApiError { kind, ..ApiError::of_answer(failure.message) }
+    })
 }
 
 /// Reads one contact.

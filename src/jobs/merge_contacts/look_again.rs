@@ -5,11 +5,11 @@ use super::change::{Change, Found, Shown};
 use super::decide;
 use super::look::{self, Seen};
 use super::pair::Pair;
-use crate::devrev::error::{ApiError, ErrorKind};
+use super::restored::Made;
+use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::contact_key;
-use crate::exit::Exit;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::Outcome;
 use serde_json::Value;
@@ -20,23 +20,17 @@ use std::sync::Arc;
 pub(super) async fn look_again(
     reads: ReadOnly,
     pairs: Vec<Change>,
+    made: Arc<Made>,
 ) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
     let read_at = ReadAt::now();
     let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary.row, &pair.secondary.row]).collect();
-    let seen = look::contacts(&reads, &wanted).await.map_err(|failure| {
-        let kind = match failure.exit {
-            Exit::Credentials => ErrorKind::Unauthorized,
-            Exit::Interrupted => ErrorKind::Stopped,
-            _ => ErrorKind::BreakerOpen,
-        };
-        ApiError { kind, ..ApiError::of_answer(failure.message) }
-    })?;
+    let seen = look::asked(&reads, &wanted).await?;
     let ids: Vec<String> =
         pairs.iter().flat_map(|pair| [pair.primary.id.clone(), pair.secondary.id.clone()]).collect();
     let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
     let mut answers = Vec::with_capacity(pairs.len());
     for change in &pairs {
-        answers.push(one_again(change, &seen, &mut works, read_at));
+        answers.push(one_again(change, &seen, &mut works, &made, read_at));
     }
     Ok(answers)
 }
@@ -45,6 +39,7 @@ fn one_again(
     change: &Change,
     seen: &HashMap<Key, Seen>,
     works: &mut HashMap<Key, Vec<Arc<crate::devrev::whole::Whole<crate::devrev::works::OwnedWork>>>>,
+    made: &Made,
     read_at: ReadAt,
 ) -> Result<Arc<Found>, Outcome> {
     let pair = Pair {
@@ -53,7 +48,7 @@ fn one_again(
         secondary: change.secondary.row.clone(),
     };
     let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
-    let (primary, secondary) = decide::both(&pair, of(&pair.primary.id), of(&pair.secondary.id))?;
+    let (primary, secondary) = decide::both(&pair, of(&pair.primary.id), of(&pair.secondary.id), made)?;
     let mut kept = |contact: &crate::devrev::whole::Whole<_>, id: &str| {
         let works = contact_key(id).and_then(|key| works.remove(&key)).unwrap_or_default();
         let belongings = belongings::Belongings { works, conversations: Vec::new() };

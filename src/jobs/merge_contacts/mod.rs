@@ -11,7 +11,8 @@
 //!   greater part of that
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
 //!   sent; [`after`]: the reference, and the proof that nothing was lost
-//! - [`elsewhere`]: merges of other runs that are in doubt; [`questions`]: questions of many pairs, put together
+//! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
+//!   [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
 
 pub mod after;
@@ -34,6 +35,7 @@ pub mod preview;
 pub mod questions;
 pub mod reason;
 pub mod report;
+pub mod restored;
 pub mod settle;
 mod timelines;
 pub mod track;
@@ -43,12 +45,11 @@ use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::{self, failing};
 use crate::journal::record::{Outcome, State};
-use crate::journal::replay::InDoubt;
 use belongings::Belongings;
-use change::{Change, Found, Shown, Side, Stage, Step};
+use change::{Change, Found, Shown, Side, Stage};
 use pair::{Keep, Pair};
 use preview::Sampler;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,8 @@ pub struct Rules {
     pub on_count_mismatch: OnCountMismatch,
     /// Contacts that another run may have merged away, without having seen what became of it: the run.
     pub elsewhere: elsewhere::Elsewhere,
+    /// Contacts that are verified, whatever DevRev shows.
+    pub made: Arc<restored::Made>,
     /// Whether to say what each merge would take.
     pub preview: bool,
 }
@@ -113,10 +116,9 @@ impl MergeContacts {
         let mut decided = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
-            decided.push(
-                self.may(pair)
-                    .and_then(|()| decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id))),
-            );
+            decided.push(self.may(pair).and_then(|()| {
+                decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id), &self.rules.made)
+            }));
         }
         let ids: Vec<String> = decided
             .iter()
@@ -144,7 +146,10 @@ impl MergeContacts {
                     }
                 }
             };
-            verdicts.push(verdict);
+            verdicts.push(match verdict {
+                Verdict::Settled(outcome) => Verdict::Settled(report::rows(pair, outcome)),
+                change @ Verdict::Change(_) => change,
+            });
         }
         Ok(verdicts)
     }
@@ -204,6 +209,7 @@ impl MergeContacts {
             preview,
             steps: Vec::new(),
             found: Some(Arc::new(found)),
+            after: None,
         }))
     }
 }
@@ -248,17 +254,6 @@ impl Together {
     }
 }
 
-/// A change in doubt as it was meant, with the steps that were taken. `Err` for one that this version cannot read:
-/// nothing is guessed then.
-fn meant(in_doubt: &InDoubt) -> Result<Option<Change>, serde_json::Error> {
-    let Some(change) = &in_doubt.change else { return Ok(None) };
-    let mut change: Change = serde_json::from_str(change.get())?;
-    for step in &in_doubt.steps {
-        change.steps.push(serde_json::from_str::<Step>(step.get())?);
-    }
-    Ok(Some(change))
-}
-
 impl Planner for MergeContacts {
     type Item = Pair;
     type Change = Change;
@@ -267,14 +262,15 @@ impl Planner for MergeContacts {
         let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
         for Asked { item, in_doubt } in batch {
-            verdicts.push(match in_doubt.as_ref().map(meant) {
-                Some(Err(error)) => {
-                    let text = format!("what the journal says of this pair cannot be read: {error}");
-                    Some(Verdict::Settled(Outcome::of(State::Unknown, "journal-unreadable", text)))
-                }
+            verdicts.push(match in_doubt.as_ref().map(jobs::track::meant::<Change>) {
+                Some(Err(error)) => Some(Verdict::Settled(jobs::track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
-                _ => {
+                Some(Ok(None)) => {
+                    let text = "the journal does not say what was meant for this pair";
+                    Some(Verdict::Settled(Outcome::of(State::Unknown, "journal-unreadable", text)))
+                }
+                Some(Ok(Some(_))) | None => {
                     fresh.push(item);
                     None
                 }

@@ -69,7 +69,7 @@ impl Sampler {
                 known.bytes += conversation.raw.get().len() as u64;
             }
             known.attachments += files.len() as u64;
-            known.bytes += files.iter().filter_map(|file| file.size()).sum::<u64>();
+            known.bytes = known.bytes.saturating_add(total(files));
         }
         let timelines: u64 = objects.values().sum();
         let estimated = self.seen.timelines + timelines > MOST_TIMELINES && self.seen.timelines > 0;
@@ -110,10 +110,15 @@ async fn timeline(client: &ReadOnly, object: &str) -> Result<Sums, ApiError> {
             sums.entries += 1;
             sums.bytes += entry.raw.get().len() as u64;
             sums.attachments += entry.read.artifacts.len() as u64;
-            sums.bytes += entry.read.artifacts.iter().filter_map(ArtifactSummary::size).sum::<u64>();
+            sums.bytes = sums.bytes.saturating_add(total(&entry.read.artifacts));
         }
     }
     Ok(sums)
+}
+
+/// Bytes of files, as far as DevRev says.
+fn total<'a>(files: impl IntoIterator<Item = &'a ArtifactSummary>) -> u64 {
+    files.into_iter().filter_map(ArtifactSummary::size).fold(0, u64::saturating_add)
 }
 
 impl Sums {
@@ -122,7 +127,7 @@ impl Sums {
         self.pages += other.pages;
         self.entries += other.entries;
         self.attachments += other.attachments;
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
     /// What so many timelines of this average come to.

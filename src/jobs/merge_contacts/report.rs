@@ -1,12 +1,35 @@
 //! What `report.json` says of a pair.
 
 use super::change::{Change, Side};
+use super::pair::{Contact, Pair};
 use crate::journal::record::Outcome;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
 
-/// A pair in `report.json`; `after` is the primary after the merge.
-pub fn pair(change: &Change, after: Option<&Value>, outcome: &Outcome) -> Option<Box<RawValue>> {
+/// A pair that ended before both contacts were known: as its rows describe it.
+pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
+    let contact = |contact: &Contact| {
+        json!({
+            "id": contact.id,
+            "row": contact.row,
+            "display_name": contact.display_name,
+            "external_ref": contact.external_ref,
+        })
+    };
+    let report = json!({
+        "email": pair.email,
+        "state": outcome.state.name(),
+        "primary": {"before": contact(&pair.primary)},
+        "secondary": contact(&pair.secondary),
+        "steps": [],
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+    });
+    outcome.reported(to_raw_value(&report).ok())
+}
+
+/// A pair in `report.json`.
+pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
     let before = |side: &Side| {
         json!({
             "id": side.id,
@@ -26,7 +49,7 @@ pub fn pair(change: &Change, after: Option<&Value>, outcome: &Outcome) -> Option
         "secondary": before(&change.secondary),
         "steps": change.steps,
     });
-    if let Some(after) = after {
+    if let Some(after) = &change.after {
         report["primary"]["after"] = json!({
             "display_name": after.get("display_name"),
             "external_ref": after.get("external_ref"),

@@ -119,6 +119,17 @@ pub async fn settle(
         }
         count += 1;
         match judge(look::contact_of(reads, &change.secondary.id).await, &primary) {
+            // A redirection that says not where to may be a gateway's: then the primary is not read either.
+            Read::MovedSomewhere
+                if !matches!(look::contact_of(reads, &change.primary.id).await, Seen::Present(_)) =>
+            {
+                untouched = false;
+                last = format!("{} has moved, it is not said where to", change.secondary.display_id);
+            }
+            Read::MovedSomewhere => {
+                pace.learn(begin.elapsed(), count);
+                return Settled::Proven(Proof::Moved);
+            }
             Read::Proven(proof) => {
                 pace.learn(begin.elapsed(), count);
                 return Settled::Proven(proof);
@@ -145,8 +156,18 @@ pub async fn settle(
     Settled::Unproven { last, untouched }
 }
 
+/// Whether the secondary is there, and not part of any other contact.
+pub async fn is_active(reads: &ReadOnly, change: &Change) -> bool {
+    let primary = contact_key(&change.primary.id);
+    match (primary, look::contact_of(reads, &change.secondary.id).await) {
+        (Some(primary), seen @ Seen::Present(_)) => matches!(judge(seen, &primary), Read::Active(_)),
+        _ => false,
+    }
+}
+
 enum Read {
     Proven(Proof),
+    MovedSomewhere,
     Elsewhere(String),
     Active(Box<Whole<RevUser>>),
     Unread(ApiError),
@@ -155,10 +176,11 @@ enum Read {
 fn judge(seen: Seen, primary: &Key) -> Read {
     match seen {
         Seen::Gone(_) => Read::Proven(Proof::Gone),
-        Seen::Moved { to } if leads_to(to.as_deref(), primary) == Some(false) => {
-            Read::Elsewhere(format!("it has moved to {}", to.unwrap_or_default()))
-        }
-        Seen::Moved { .. } => Read::Proven(Proof::Moved),
+        Seen::Moved { to } => match leads_to(to.as_deref(), primary) {
+            Some(true) => Read::Proven(Proof::Moved),
+            Some(false) => Read::Elsewhere(format!("it has moved to {}", to.unwrap_or_default())),
+            None => Read::MovedSomewhere,
+        },
         Seen::Unread(error) => Read::Unread(error),
         Seen::Present(contact) => {
             let identity = contact.read.primary_identity.as_ref();

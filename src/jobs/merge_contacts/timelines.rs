@@ -10,7 +10,7 @@ use crate::backup::writer::FileWriter;
 use crate::devrev::artifacts::{ArtifactSummary, ArtifactsLocate};
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::pages::Pages;
-use crate::devrev::storage::Sink;
+use crate::devrev::storage::{LARGEST, Sink};
 use crate::devrev::timeline::TimelineEntriesList;
 use std::collections::HashSet;
 use std::fs::File;
@@ -34,6 +34,7 @@ impl Backups {
         let mut files = own;
         let mut pages = Pages::new(TimelineEntriesList::of(object.id));
         while let Some(page) = pages.next(&self.reads).await? {
+            self.room_for(0)?;
             for entry in page {
                 messages.entry(&entry.raw)?;
                 files.extend(entry.read.artifacts);
@@ -75,6 +76,13 @@ impl Backups {
         path: &RelPath,
         artifact: &ArtifactSummary,
     ) -> Result<u64, Trouble> {
+        if artifact.id.is_empty() {
+            return Err(Trouble::Short(format!("{path}: an attachment without an ID cannot be asked for")));
+        }
+        if let Some(size) = artifact.size().filter(|size| *size > LARGEST) {
+            let text = format!("{path}: DevRev says that it has {size} bytes, which no file has");
+            return Err(Trouble::Short(text));
+        }
         self.room_for(artifact.size().unwrap_or(0))?;
         let draft = Mutex::new(draft);
         let refused: Mutex<Option<BackupError>> = Mutex::new(None);
@@ -89,7 +97,7 @@ impl Backups {
         };
         let sink = || {
             let file = draft.lock().unwrap_or_else(PoisonError::into_inner).file(path);
-            file.map(Download).map_err(keep)
+            file.map(|file| Download { file, backups: self, unchecked: 0 }).map_err(keep)
         };
         let downloaded = self.storage.download(locate, artifact.size(), sink).await;
         let file = downloaded.map_err(|error| {
@@ -102,7 +110,7 @@ impl Backups {
                 }
             }
         })?;
-        let entry = on_disk(|| file.0.finish())?;
+        let entry = on_disk(|| file.file.finish())?;
         let bytes = entry.bytes;
         draft.into_inner().unwrap_or_else(PoisonError::into_inner).add(entry);
         Ok(bytes)
@@ -169,10 +177,25 @@ pub(super) struct Object<'a> {
 }
 
 /// A file that is being downloaded.
-struct Download(FileWriter);
+struct Download<'a> {
+    file: FileWriter,
+    backups: &'a Backups,
+    /// Bytes since the disk was last looked at.
+    unchecked: u64,
+}
 
-impl Sink for Download {
+/// How often it is looked whether the disk has room, in bytes.
+const LOOK_EVERY: u64 = 16 << 20;
+
+impl Sink for Download<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.0.write(bytes).map_err(|error| error.to_string())
+        self.unchecked += bytes.len() as u64;
+        if self.unchecked >= LOOK_EVERY {
+            self.unchecked = 0;
+            if let Err(Trouble::Full(text)) = self.backups.room_for(0) {
+                return Err(text);
+            }
+        }
+        self.file.write(bytes).map_err(|error| error.to_string())
     }
 }

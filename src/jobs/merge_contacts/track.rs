@@ -1,88 +1,16 @@
 //! A merge under way: its steps go onto the disk, and its end says what is known of it.
 
 use super::backing_up::Trouble;
-use super::change::{Change, Stage, Step, What};
-use super::report;
+use super::change::{Change, What};
 use super::settle::Settled;
-use crate::devrev::error::{ApiError, ErrorKind};
-use crate::engine::job::{Applied, Steps};
+use crate::engine::job::Applied;
 use crate::exit::{Exit, Failure};
-use crate::jobs::failing;
-use crate::journal::record::{Outcome, State};
-use chrono::Utc;
-use serde_json::Value;
+use crate::jobs::track;
+use crate::journal::record::State;
 use std::time::Duration;
 
-/// A merge under way: what is known of it, and where that is written down.
-#[derive(Debug)]
-pub struct Track<'s> {
-    /// The change with all steps so far.
-    pub change: Change,
-    /// The primary after the merge, once it was read.
-    pub after: Option<Value>,
-    /// Where steps are written down.
-    pub steps: &'s Steps,
-}
-
-impl Track<'_> {
-    /// Writes a step down. Fails when the disk does: then nothing more may be sent.
-    pub async fn record(&mut self, what: What) -> Result<(), Applied> {
-        let step = Step { at: Utc::now(), what };
-        let recorded = self.steps.record(&step).await;
-        recorded.map_err(|failure| {
-            let halt = Some(failure.clone());
-            let text = format!("the journal could not be written: {failure}");
-            self.open_or_unknown("not-journalled", text, halt)
-        })?;
-        self.change.steps.push(step);
-        Ok(())
-    }
-
-    /// The end of a pair that cannot go on just now: as open as before if nothing was sent, else in doubt.
-    pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
-        let sent = self.change.stage() != Stage::Begin;
-        let outcome = sent.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
-        Applied { outcome, halt }
-    }
-
-    /// The end of a pair that is in this state.
-    pub fn ended(&self, state: State, reason: &'static str, text: impl Into<String>) -> Applied {
-        self.reported(Outcome::of(state, reason, text)).into()
-    }
-
-    /// The end of a pair for an error of a call after which nothing more is known of it than before.
-    pub fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
-        match failing::ends_run(error) {
-            // Whoever stopped the run knows why.
-            Some(_) if error.kind == ErrorKind::Stopped => self.interrupted(),
-            Some(failure) => self.open_or_unknown(error.reason(), error.to_string(), Some(failure)),
-            None if self.change.stage() == Stage::Begin => {
-                self.ended(State::Failed, reason, error.to_string())
-            }
-            None => self.ended(State::Unknown, reason, error.to_string()),
-        }
-    }
-
-    /// The end of a pair in a run that is being stopped.
-    pub fn interrupted(&self) -> Applied {
-        self.open_or_unknown(
-            "interrupted",
-            "the run was stopped; `resume` goes on from here".to_owned(),
-            None,
-        )
-    }
-
-    /// An outcome with all that the report says of it.
-    pub fn reported(&self, outcome: Outcome) -> Outcome {
-        let report = report::pair(&self.change, self.after.as_ref(), &outcome);
-        outcome.after(self.change.attempts()).reported(report)
-    }
-
-    /// The end of a merge that took, and of which all is as it should be.
-    pub fn done(&self) -> Applied {
-        self.reported(Outcome::done(0)).into()
-    }
-}
+/// A merge under way.
+pub type Track<'s> = track::Track<'s, Change>;
 
 /// What reads have shown of a merge that is not proven.
 pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -> Applied {
@@ -93,7 +21,11 @@ pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -
             track.ended(State::Unknown, "merged-elsewhere", text)
         }
         Settled::Unproven { last, untouched } => {
-            let more = if untouched {
+            let acknowledged = track.change.steps.iter().any(|step| step.what == What::Acknowledged);
+            let more = if untouched && acknowledged {
+                "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume later; \
+                 only if it never takes, `resume --resend-unproven` sends it again"
+            } else if untouched {
                 "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
                  again"
             } else {
@@ -123,7 +55,7 @@ fn full(text: &str) -> Applied {
     Applied { outcome: None, halt: Some(Failure::new(Exit::Backup, text)) }
 }
 
-pub(super) fn words(trouble: &Trouble) -> String {
+fn words(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Unread(error) => error.to_string(),
         Trouble::Disk(error) => error.to_string(),

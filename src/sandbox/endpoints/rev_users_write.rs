@@ -8,6 +8,7 @@ use crate::sandbox::contacts::{Contact, Contacts};
 use crate::sandbox::error::{ApiError, json_type};
 use crate::sandbox::schema::ARTIFACTS;
 use crate::sandbox::state::State;
+use crate::sandbox::summary::rev_org;
 use crate::sandbox::world::World;
 use serde_json::{Map, Value};
 
@@ -28,11 +29,24 @@ pub(super) fn create(world: &World, body: &Body) -> Answer {
     let change = Change::read(world, body, body.get("artifacts"), "artifacts")?;
     let mut state = world.write();
     change.ref_is_free(&state, None)?;
+    let org = body.get("rev_org").and_then(Value::as_str).map(|id| org(world, &state, id)).transpose()?;
     let failed = |error: String| ApiError::new(500, "internal_error", error);
     let at = state.contacts.create(epoch_millis()).map_err(failed)?;
     change.apply(&mut state.contacts, at)?;
+    if let Some(contact) = state.contacts.get_mut(at) {
+        contact.rev_org = org;
+    }
     state.writes += 1;
     show(world, &state, at)
+}
+
+/// The name of the customer's organisation with this ID: there are those that contacts are in.
+fn org(world: &World, state: &State, id: &str) -> Result<String, ApiError> {
+    let contacts = state.contacts.slice(0, state.contacts.len()).iter();
+    let mut names = contacts.filter_map(|contact| contact.rev_org.as_deref());
+    let name = names.find(|name| rev_org(&world.org, name).has_id(id));
+    let none = || ApiError::invalid_id("rev_org", format!("there is no organisation `{id}`"));
+    name.map(str::to_owned).ok_or_else(none)
 }
 
 pub(super) fn update(world: &World, body: &Body) -> Answer {

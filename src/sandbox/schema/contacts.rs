@@ -71,7 +71,7 @@ pub(in crate::sandbox) const REV_USERS_CREATE: &[Field] = &[
     field("external_ref", ANY_TEXT),
     field("external_refs", TEXTS),
     field("phone_numbers", TEXTS),
-    not_simulated("rev_org"),
+    field("rev_org", ANY_TEXT),
     not_simulated("tags"),
 ];
 

@@ -1,0 +1,121 @@
+//! What every undo has in common: its rows are made, and nothing of it runs in a sandbox.
+
+use super::finish::Reported;
+use super::job::{Job, Looked, Plan, Start};
+use super::made_feed::{Made, MadeFeed, MadeRows};
+use crate::engine::job::{Applier, Planner};
+use crate::engine::run::Config;
+use crate::exit::{Exit, Failure};
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::settings::Settings;
+use crate::source::Input;
+use crate::stop::Stop;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::future::Future;
+
+/// What one undo has of its own; see [`Job`] for what is not said here.
+pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// See [`Job::COMMAND`].
+    const NAME: &'static str;
+    /// See [`Job::REPORTED`].
+    const SAYS: Option<Reported> = None;
+    /// What a row says.
+    type Item: Made;
+    /// Reads and decides.
+    type Reader: Planner<Item = Self::Item>;
+    /// Takes back.
+    type Writer: Applier<<Self::Reader as Planner>::Change>;
+
+    /// The run that is taken back.
+    fn of(&self) -> &str;
+
+    /// `--limit`: only the first rows.
+    fn limit(&self) -> Option<u64>;
+
+    /// What will happen to so many rows, for the question whether it may.
+    fn question(&self, rows: u64) -> String;
+
+    /// Makes both halves of the job.
+    fn halves(
+        &self,
+        start: &Start<'_, MadeRows>,
+    ) -> impl Future<Output = Result<(Self::Reader, Self::Writer), Failure>> + Send;
+
+    /// See [`Job::tune`].
+    fn engine(&self, _config: &mut Config) {}
+
+    /// See [`Job::plan`].
+    fn sums(&self) -> Option<Box<dyn Plan>> {
+        None
+    }
+
+    /// See [`Job::result_files`].
+    fn files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<T: TakeBack> Job for T {
+    const COMMAND: &'static str = T::NAME;
+    const REPORTED: Option<Reported> = T::SAYS;
+    type Looked = MadeRows;
+    type Planner = T::Reader;
+    type Applier = T::Writer;
+    type Feed = MadeFeed<T::Item>;
+
+    fn in_sandbox(&self) -> bool {
+        false
+    }
+
+    fn look(&self, input: &Input) -> Result<MadeRows, Failure> {
+        MadeRows::look::<T::Item>(input)
+    }
+
+    fn total(&self, looked: &MadeRows) -> u64 {
+        self.limit().map_or(looked.rows(), |limit| limit.min(looked.rows()))
+    }
+
+    fn what(&self, looked: &MadeRows) -> String {
+        self.question(self.total(looked))
+    }
+
+    fn check(&self, _settings: &Settings, looked: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
+        if looked.rows() > 0 {
+            return Ok(());
+        }
+        let of = self.of();
+        let text =
+            format!("run {of} has changed nothing that could be taken back: none of its rows is `done`");
+        Err(Failure::new(Exit::Usage, text))
+    }
+
+    async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(T::Reader, T::Writer), Failure> {
+        self.halves(start).await
+    }
+
+    fn feed(
+        &self,
+        input: &Input,
+        looked: MadeRows,
+        replay: Replay,
+        retry_failed: bool,
+        stop: Stop,
+    ) -> Result<Self::Feed, Failure> {
+        MadeFeed::new(input, &looked, self.limit(), replay, retry_failed, stop)
+    }
+
+    fn tune(&self, config: &mut Config) {
+        self.engine(config);
+    }
+
+    fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
+        self.sums()
+    }
+
+    fn result_files(run: &RunDir) -> Result<(), String> {
+        T::files(run)
+    }
+}

@@ -1,0 +1,70 @@
+//! `undo` of a backfill: what a run of it has of its own.
+
+use super::job::Start;
+use super::made_feed::{Made, MadeRows};
+use super::take_back::TakeBack;
+use crate::devrev::ids::{Issue, Names, Ref, UserId};
+use crate::devrev::works::GroupField;
+use crate::exit::Failure;
+use crate::jobs::backfill_groups::apply::GroupWriter;
+use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
+use serde::{Deserialize, Serialize};
+
+/// The options of an undo of a backfill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoBackfillOptions {
+    /// The run that is taken back.
+    pub of: String,
+    /// `--limit`: only the first issues.
+    pub limit: Option<u64>,
+    /// The field that the run wrote.
+    pub field: String,
+}
+
+impl Made for Item {
+    const COLUMNS: &'static [&'static str] = &rows::COLUMNS;
+
+    fn read(fields: &[&str]) -> Result<(String, Self), String> {
+        let &[issue, before, after, creator] = fields else { return Err("it lacks fields".to_owned()) };
+        let parsed = Ref::parse(issue, Issue::TYPES).map_err(|error| error.to_string())?;
+        let number = parsed.number().ok_or_else(|| format!("`{issue}` is no issue's ID"))?;
+        let item = Self {
+            number,
+            issue: issue.to_owned(),
+            before: Some(before.to_owned()).filter(|before| !before.is_empty()),
+            after: after.to_owned(),
+            // Only saves calls: without it the issue is read by itself.
+            creator: UserId::parse(creator).ok(),
+        };
+        Ok((parsed.key().to_string(), item))
+    }
+}
+
+impl TakeBack for UndoBackfillOptions {
+    const NAME: &'static str = "undo-backfill";
+    type Item = Item;
+    type Reader = UndoBackfill;
+    type Writer = GroupWriter;
+
+    fn of(&self) -> &str {
+        &self.of
+    }
+
+    fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    fn question(&self, rows: u64) -> String {
+        format!(
+            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the one that \
+             the run set.",
+            self.of
+        )
+    }
+
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {
+        let field = GroupField::named(&self.field);
+        let planner = UndoBackfill::new(start.client.read_only(), field.clone());
+        Ok((planner, GroupWriter::new(start.client.clone(), field)))
+    }
+}

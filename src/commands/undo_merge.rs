@@ -1,0 +1,96 @@
+//! `undo` of merges: what a run of it has of its own.
+
+use super::finish::Reported;
+use super::job::{Plan, Start};
+use super::made_feed::{Made, MadeRows};
+use super::take_back::TakeBack;
+use super::undo_plan::UndoPlan;
+use crate::engine::run::Config;
+use crate::exit::Failure;
+use crate::jobs::merge_contacts::elsewhere;
+use crate::jobs::undo_merge::apply::Undoer;
+use crate::jobs::undo_merge::{Item, UndoMerge, rows};
+use crate::journal::run_dir::RunDir;
+use crate::report::id_map;
+use serde::{Deserialize, Serialize};
+
+/// The options of an undo of merges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoMergeOptions {
+    /// The run that is taken back.
+    pub of: String,
+    /// `--limit`: only the first pairs.
+    pub limit: Option<u64>,
+}
+
+impl Made for Item {
+    const COLUMNS: &'static [&'static str] = &rows::COLUMNS;
+
+    fn read(fields: &[&str]) -> Result<(String, Self), String> {
+        let &[email, primary, secondary, primary_backup, secondary_backup, merged_ref, merged_name] = fields
+        else {
+            return Err("it lacks fields".to_owned());
+        };
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let item = Self {
+            email: email.to_owned(),
+            primary: primary.to_owned(),
+            secondary: secondary.to_owned(),
+            primary_backup: primary_backup.into(),
+            secondary_backup: secondary_backup.into(),
+            merged_ref: given(merged_ref),
+            merged_name: given(merged_name),
+        };
+        Ok((email.to_owned(), item))
+    }
+}
+
+impl TakeBack for UndoMergeOptions {
+    const NAME: &'static str = "undo-merge";
+    const SAYS: Option<Reported> = Some(Reported("undone"));
+    type Item = Item;
+    type Reader = UndoMerge;
+    type Writer = Undoer;
+
+    fn of(&self) -> &str {
+        &self.of
+    }
+
+    fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    fn question(&self, rows: u64) -> String {
+        format!(
+            "{} merges of run {} will be taken back from their backups, as far as that can be done: each contact that was \
+             merged away is created again, with a NEW ID, and the works that it owned or reported are pointed at it.\n\
+             What does not come back: the old IDs, the dates of creation, who created a work, who wrote a message, and \
+             who takes part in a conversation. What was changed since the merge is left as it is.",
+            rows, self.of
+        )
+    }
+
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
+        let Start { settings, client, .. } = start;
+        // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
+        let elsewhere = if start.manifest.dry_run {
+            elsewhere::Elsewhere::default()
+        } else {
+            elsewhere::in_doubt(&settings.runs_dir, &self.of, &start.manifest.base_url)?
+        };
+        let planner = UndoMerge::new(client.read_only(), elsewhere);
+        Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))
+    }
+
+    fn engine(&self, config: &mut Config) {
+        config.record_each = true;
+    }
+
+    fn sums(&self) -> Option<Box<dyn Plan>> {
+        Some(Box::<UndoPlan>::default())
+    }
+
+    fn files(run: &RunDir) -> Result<(), String> {
+        id_map::write(run).map_err(|error| format!("cannot write {}: {error}", run.id_map().display()))
+    }
+}

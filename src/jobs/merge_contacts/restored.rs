@@ -1,0 +1,65 @@
+//! Contacts that an undo has created in the place of verified ones. DevRev may show them as not verified; but they
+//! are no stranger's: this tool made them, from the backup of a contact that was verified.
+
+use crate::devrev::ids::Key;
+use crate::devrev::rev_users::contact_key;
+use crate::journal::error::JournalError;
+use crate::journal::manifest::Manifest;
+use crate::journal::ordered::{Word, Words};
+use crate::journal::run_dir::RunDir;
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The command whose runs create contacts.
+const COMMAND: &str = "undo-merge";
+
+/// What the outcome of an undo says, as far as it is needed.
+#[derive(Deserialize)]
+struct Report {
+    secondary: Secondary,
+}
+
+#[derive(Deserialize)]
+struct Secondary {
+    new_id: Option<String>,
+    #[serde(default)]
+    was_verified: bool,
+    #[serde(default)]
+    was_there: bool,
+}
+
+/// Contacts that this tool has created, by key.
+pub type Made = HashSet<Key>;
+
+/// Finds the contacts that undos of merges in the same DevRev have created. Blocks for as long as their journals
+/// take to read. What cannot be read is said in the log: its contacts count as DevRev shows them.
+pub fn verified(runs_dir: &Path, target: &str) -> Made {
+    let mut found = Made::new();
+    for run in RunDir::list(runs_dir).unwrap_or_default() {
+        let Ok(manifest) = Manifest::read(&run) else { continue };
+        let same = manifest.base_url.trim_end_matches('/') == target.trim_end_matches('/');
+        if same
+            && manifest.command == COMMAND
+            && !manifest.dry_run
+            && let Err(error) = of_run(&run, &mut found)
+        {
+            tracing::warn!("run {} may have created contacts, and cannot be read: {error}", run.id());
+        }
+    }
+    found
+}
+
+fn of_run(run: &RunDir, found: &mut Made) -> Result<(), JournalError> {
+    for word in Words::read(run)? {
+        let Word::Outcome { outcome, .. } = word?.1 else { continue };
+        let report = outcome.report.and_then(|report| serde_json::from_str::<Report>(report.get()).ok());
+        if let Some(Report {
+            secondary: Secondary { new_id: Some(id), was_verified: true, was_there: false },
+        }) = report
+        {
+            found.extend(contact_key(&id));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! A merge that is to be taken back, and the steps of it that were taken: what the journal and the plan hold.
+
+use super::report;
+use super::steps::{Stage, Step, What};
+use crate::devrev::rev_users::RevUser;
+use crate::devrev::works::{OwnedWork, Role};
+use crate::jobs::read_at::ReadAt;
+use crate::jobs::track::Stepwise;
+use crate::journal::record::Outcome;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One contact that becomes two again, as far as that can be done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// Their address, in lower case.
+    pub email: String,
+    /// The contact that was kept.
+    pub primary: Primary,
+    /// The contact that was merged away.
+    pub secondary: Secondary,
+    /// How many things that is, for who reads the plan.
+    pub counts: Counts,
+    /// The works that are pointed at the secondary again.
+    pub works: Vec<Work>,
+    /// What stays as it is now, since it was changed after the merge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+    /// What nobody can bring back.
+    pub cannot_come_back: Lost,
+    /// The backups that this rests on.
+    pub backups: Backups,
+    /// The steps that earlier processes have recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// What was read from DevRev. Not written down: another process reads anew.
+    #[serde(skip)]
+    pub seen: Option<Arc<Seen>>,
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Works that are pointed at the secondary again.
+    pub works: usize,
+    /// Works and members that are left, since they were changed after the merge.
+    pub left: usize,
+}
+
+/// The contact that was kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Primary {
+    /// Its ID.
+    pub id: String,
+    /// Its display ID.
+    pub display_id: String,
+    /// What it gets back.
+    pub put_back: Vec<Put>,
+}
+
+/// A member of a contact that gets its earlier value back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    /// Which.
+    pub member: Member,
+    /// The value that the merge left.
+    pub from: Option<String>,
+    /// The value from before the merge.
+    pub to: String,
+}
+
+/// A member that a merge may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Member {
+    /// The external reference.
+    ExternalRef,
+    /// The display name.
+    DisplayName,
+}
+
+impl Member {
+    /// Its name in DevRev.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExternalRef => "external_ref",
+            Self::DisplayName => "display_name",
+        }
+    }
+
+    /// Its value in a contact.
+    pub fn of(self, contact: &RevUser) -> Option<&str> {
+        match self {
+            Self::ExternalRef => contact.external_ref.as_deref(),
+            Self::DisplayName => contact.display_name.as_deref(),
+        }
+    }
+}
+
+/// The contact that was merged away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Secondary {
+    /// The ID that it had.
+    pub id: String,
+    /// The display ID that it had.
+    pub display_id: String,
+    /// Its external reference: what tells it from all others.
+    pub external_ref: String,
+    /// Whether its address was verified.
+    #[serde(default)]
+    pub was_verified: bool,
+    /// What it is created with: members of `rev-users-create-request`.
+    pub create: Map<String, Value>,
+    /// The contact that has taken its place already, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub already: Option<NewContact>,
+}
+
+/// The contact that takes the place of the secondary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewContact {
+    /// Its ID.
+    pub id: String,
+    /// Its display ID.
+    pub display_id: String,
+}
+
+impl From<&RevUser> for NewContact {
+    fn from(contact: &RevUser) -> Self {
+        Self { id: contact.id.clone(), display_id: contact.shown().to_owned() }
+    }
+}
+
+/// A work that named the secondary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Its ID.
+    pub id: String,
+    /// Its display ID.
+    pub display_id: String,
+    /// Its type, such as `ticket`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How it named the secondary, where it can do so again.
+    pub roles: Vec<Named>,
+}
+
+/// A role in which a work named the secondary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The role: owner or reporter.
+    pub role: Role,
+    /// Whether it named the primary beside it: then it goes on to.
+    pub beside_primary: bool,
+}
+
+/// Something that stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// What: a work's display ID, or a member of the primary.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What nobody can bring back, whatever else is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// When the secondary was created.
+    pub created_date: Option<String>,
+    /// Works that it created, which go on to name the primary.
+    pub created_works: Vec<String>,
+    /// Timelines, of works and conversations, whose messages by it go on to name the primary.
+    pub timelines: u64,
+    /// Conversations that it took part in, in which the primary stays.
+    pub conversations: u64,
+    /// Files of its own, which are in the backup.
+    pub files: u64,
+    /// Other members that a new contact cannot be given.
+    pub members: Vec<String>,
+}
+
+/// The backups of both contacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backups {
+    /// The primary's.
+    pub primary: PathBuf,
+    /// The secondary's.
+    pub secondary: PathBuf,
+}
+
+/// What was read of a pair.
+#[derive(Debug)]
+pub struct Seen {
+    /// Works by ID.
+    pub works: HashMap<String, OwnedWork>,
+    /// When.
+    pub read_at: ReadAt,
+}
+
+impl Change {
+    /// How far the recorded steps go.
+    pub fn stage(&self) -> Stage {
+        let last = self.steps.iter().rev().find_map(|step| match step.what {
+            What::Created(_) => Some(Stage::Created),
+            What::Works { .. } => Some(Stage::Pointed),
+            What::Checked => Some(Stage::Checked),
+            _ => None,
+        });
+        last.unwrap_or(if self.in_doubt() { Stage::Creating } else { Stage::Begin })
+    }
+
+    /// Whether a creation was sent of which it is not certain that DevRev did not act on it.
+    fn in_doubt(&self) -> bool {
+        let sendings = self.steps.iter().fold(0_u32, |sendings, step| match step.what {
+            What::Creating { .. } => sendings + 1,
+            // Of the last one; an earlier one may still take.
+            What::NotCreated => sendings.saturating_sub(1),
+            _ => sendings,
+        });
+        sendings > 0
+    }
+
+    /// The contact in the place of the secondary, once it is there.
+    pub fn new_contact(&self) -> Option<&NewContact> {
+        self.steps.iter().rev().find_map(|step| match &step.what {
+            What::Created(contact) => Some(contact),
+            _ => None,
+        })
+    }
+}
+
+/// What the steps say of what was done.
+impl Change {
+    /// What the primary got back.
+    pub fn written(&self) -> Vec<&Put> {
+        let put_back = self.steps.iter().filter_map(|step| match &step.what {
+            What::RefPutBack { put_back, .. } => Some(put_back),
+            _ => None,
+        });
+        put_back.flatten().collect()
+    }
+
+    /// The IDs of the works that were pointed at the new contact.
+    pub fn pointed(&self) -> &[String] {
+        let pointed = self.steps.iter().rev().find_map(|step| match &step.what {
+            What::Works { pointed, .. } => Some(pointed.as_slice()),
+            _ => None,
+        });
+        pointed.unwrap_or_default()
+    }
+
+    /// The works that DevRev refused to change.
+    pub fn refused(&self) -> Vec<&Left> {
+        let refused = self.steps.iter().rev().find_map(|step| match &step.what {
+            What::Works { refused, .. } => Some(refused),
+            _ => None,
+        });
+        refused.into_iter().flatten().collect()
+    }
+
+    /// What stays as it is, since it was changed after the merge.
+    pub fn all_left(&self) -> Vec<&Left> {
+        let steps = self.steps.iter().filter_map(|step| match &step.what {
+            What::RefPutBack { left, .. } | What::Works { left, .. } => Some(left),
+            _ => None,
+        });
+        self.left.iter().chain(steps.flatten()).collect()
+    }
+}
+
+impl Stepwise for Change {
+    type What = What;
+
+    fn steps(&mut self) -> &mut Vec<Step> {
+        &mut self.steps
+    }
+
+    fn is_sent(&self) -> bool {
+        self.stage() != Stage::Begin
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.stage() == Stage::Creating
+    }
+
+    fn is_begun(&self) -> bool {
+        self.is_sent() || !self.written().is_empty()
+    }
+
+    fn attempts(&self) -> u32 {
+        let attempts = self.steps.iter().filter_map(|step| match step.what {
+            What::Creating { attempt } => Some(attempt),
+            _ => None,
+        });
+        attempts.max().unwrap_or(0)
+    }
+
+    fn report(&self, outcome: &Outcome) -> Option<Box<RawValue>> {
+        report::pair(self, outcome)
+    }
+}

@@ -1,0 +1,130 @@
+//! The proof of an undo: the primary, the new contact and the works are read once more, those of many pairs
+//! together.
+
+use super::apply::{Track, Undoer};
+use super::change::{Member, NewContact, Work};
+use super::contact;
+use super::point::Whose;
+use super::steps::What;
+use crate::devrev::error::ApiError;
+use crate::devrev::ids::Key;
+use crate::devrev::read_only::ReadOnly;
+use crate::devrev::rev_users::{RevUser, contact_key};
+use crate::devrev::works::OwnedWork;
+use crate::engine::job::Applied;
+use crate::jobs::merge_contacts::belongings;
+use crate::jobs::merge_contacts::look::{self, Seen};
+use crate::jobs::merge_contacts::pair::folded;
+use crate::jobs::merge_contacts::settle::Waits;
+use crate::journal::record::State;
+use std::collections::HashMap;
+
+/// A pair that is to be looked at.
+#[derive(Debug, Clone)]
+pub struct Question {
+    email: String,
+    primary: String,
+    new: String,
+}
+
+/// What was seen of it; a contact that is not there is absent.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    primary: Option<RevUser>,
+    new: Option<RevUser>,
+    /// The new contact's.
+    works: HashMap<String, OwnedWork>,
+}
+
+/// Looks at many pairs.
+pub async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
+    let both = |question: &Question| {
+        let of = |id: &str| contact(id, &question.email);
+        [of(&question.primary), of(&question.new)]
+    };
+    let wanted: Vec<_> = questions.iter().flat_map(both).flatten().collect();
+    let contacts = look::asked(&reads, &wanted.iter().collect::<Vec<_>>()).await?;
+    let ids: Vec<String> = questions.iter().map(|question| question.new.clone()).collect();
+    let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
+    let present = |id: &str| match contact_key(id).and_then(|key| contacts.get(&key)) {
+        Some(Seen::Present(contact)) => Some(contact.read.clone()),
+        _ => None,
+    };
+    let answers = questions.iter().map(|question| {
+        let works = contact_key(&question.new).and_then(|key| works.remove(&key)).unwrap_or_default();
+        Answer {
+            primary: present(&question.primary),
+            new: present(&question.new),
+            works: works.iter().map(|work| (work.read.id.clone(), work.read.clone())).collect(),
+        }
+    });
+    Ok(answers.collect())
+}
+
+/// Waits until all is seen as it should be.
+pub(super) async fn check(undoer: &Undoer, track: &mut Track<'_>, new: &NewContact) -> Result<(), Applied> {
+    let question = Question {
+        email: track.change.email.clone(),
+        primary: track.change.primary.id.clone(),
+        new: new.id.clone(),
+    };
+    let mut waits = Waits::new(&undoer.pace);
+    loop {
+        let asked = undoer.stop.race(undoer.checks.ask(question.clone())).await;
+        let last = match asked {
+            None => return Err(track.interrupted()),
+            Some(Ok(answer)) => differences(track, new, &answer),
+            Some(Err(error)) if error.transient() => vec![error.to_string()],
+            Some(Err(error)) => return Err(track.failed("not-checked", &error)),
+        };
+        if last.is_empty() {
+            return track.record(What::Checked).await;
+        }
+        if !undoer.wait(track, &mut waits).await? {
+            let text = format!("put back, and not seen to be as before: {}", last.join("; "));
+            return Err(track.ended(State::Failed, "not-as-before", text));
+        }
+    }
+}
+
+/// What is not as the steps have left it.
+fn differences(track: &Track<'_>, new: &NewContact, answer: &Answer) -> Vec<String> {
+    let change = &track.change;
+    let mut found = Vec::new();
+    match &answer.primary {
+        None => found.push(format!("{} is not seen", change.primary.display_id)),
+        Some(primary) => {
+            for put in change.written() {
+                if put.member.of(primary) != Some(&*put.to) {
+                    let name = put.member.name();
+                    found.push(format!("{}: {name} is not `{}`", change.primary.display_id, put.to));
+                }
+            }
+        }
+    }
+    match &answer.new {
+        None => found.push(format!("{} is not seen", new.display_id)),
+        Some(contact) => {
+            if Member::ExternalRef.of(contact) != Some(&*change.secondary.external_ref) {
+                found.push(format!("{} has another reference", new.display_id));
+            }
+            if folded(contact.email.as_deref().unwrap_or_default()) != change.email {
+                found.push(format!("{} has another address", new.display_id));
+            }
+        }
+    }
+    let whose = Whose { primary: contact_key(&change.primary.id), new: Some(new.clone()) };
+    let is_pointed = |work: &Work| answer.works.get(&work.id).is_some_and(|now| whose.is_pointed(work, now));
+    let pointed = change.pointed();
+    let missing: Vec<_> = change
+        .works
+        .iter()
+        .filter(|work| pointed.contains(&work.id) && !is_pointed(work))
+        .map(|work| work.display_id.as_str())
+        .collect();
+    if !missing.is_empty() {
+        let named: Vec<_> = missing.iter().take(5).copied().collect();
+        found.push(format!("{} works do not name {}: {}", missing.len(), new.display_id, named.join(", ")));
+    }
+    found
+}
