@@ -171,7 +171,13 @@ fn two_hundred_thousand_rows() {
     let Some(warehouse) = Warehouse::with_issues(200_000) else { return };
     let fixture = Fixture::down(&Org::of(1));
     let args = ["validate", "--source", "snowflake", "--json"];
-    let found = program(&fixture, &warehouse, &args).run().exits(0).json();
+    let (mut running, mut peak) = (program(&fixture, &warehouse, &args).spawn(), 0);
+    eventually("the end", || {
+        peak = peak.max(running.peak_memory());
+        running.has_ended()
+    });
+    assert!(peak < 64 << 10, "{peak} KiB");
+    let found = running.wait().exits(0).json();
     assert_eq!((&found["summary"]["rows"], &found["summary"]["complete"]), (&json!(200_000), &json!(true)));
     assert!(warehouse.log().iter().filter(|asked| *asked == "part").count() > 10);
 }

@@ -69,8 +69,9 @@ impl<'a> Rows<'a> {
         kind: Kind,
         limit: Option<u64>,
         global: &cli::Global,
+        client: &cli::ClientFlags,
     ) -> Result<Self, Failure> {
-        Ok(match snowflake::typed(typed, Some(kind), limit, global)? {
+        Ok(match snowflake::typed(typed, Some(kind), limit, global, client)? {
             Typed::Csv(path) => Self::Csv(path),
             Typed::Snowflake(asking) => Self::Snowflake(asking),
         })

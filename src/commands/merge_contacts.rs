@@ -60,7 +60,7 @@ pub struct MergeOptions {
 pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
     // Not the limit: it counts pairs.
-    let rows = Rows::typed(&args.rows, Kind::Contacts, None, &global)?;
+    let rows = Rows::typed(&args.rows, Kind::Contacts, None, &global, &args.batch.client)?;
     let options = MergeOptions {
         primary: super::choice("primary", args.primary.as_deref(), Keep::Revu)?,
         filter_email: args.filter_email,

@@ -39,7 +39,7 @@ pub async fn validate(args: cli::Validate, global: cli::Global, terminal: Termin
     });
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
-    let rows = match snowflake::typed(&args.rows, kind, limit, &global)? {
+    let rows = match snowflake::typed(&args.rows, kind, limit, &global, &args.client)? {
         Typed::Csv(path) => Typed::Csv(path.to_owned()),
         Typed::Snowflake(asking) => Typed::Snowflake(asking),
     };

@@ -57,6 +57,7 @@ pub fn typed<'a>(
     kind: Option<Kind>,
     limit: Option<u64>,
     global: &cli::Global,
+    client: &cli::ClientFlags,
 ) -> Result<Typed<&'a Path>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     match (rows.source, &rows.csv) {
@@ -64,7 +65,7 @@ pub fn typed<'a>(
             usage("--csv and --source snowflake exclude each other: give one")
         }
         (Some(cli::Source::Snowflake), None) => {
-            Asking::new(rows, kind, limit, global).map(|asking| Typed::Snowflake(Box::new(asking)))
+            Asking::new(rows, kind, limit, global, client).map(|asking| Typed::Snowflake(Box::new(asking)))
         }
         (_, None) => {
             usage("where are the rows? Give --csv PATH (`-` for standard input) or --source snowflake")
@@ -82,6 +83,7 @@ impl Asking {
         kind: Option<Kind>,
         limit: Option<u64>,
         global: &cli::Global,
+        client: &cli::ClientFlags,
     ) -> Result<Self, Failure> {
         let mut arguments = vec!["--source".to_owned(), "snowflake".to_owned()];
         let of_issues =
@@ -104,7 +106,7 @@ impl Asking {
             }
             (None, None) => checked(default, "the default query")?,
         };
-        let (access, record) = settings::snowflake::resolve(global)?;
+        let (access, record) = settings::snowflake::resolve(global, client)?;
         Ok(Self { access, query: Query { statement, columns, limit }, arguments, record })
     }
 

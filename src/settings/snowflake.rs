@@ -1,7 +1,7 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
-use super::{DotEnv, Flag, Sources, dotenv};
-use crate::cli::Global;
+use super::{DotEnv, Flag, Sources, dotenv, flag};
+use crate::cli::{ClientFlags, Global};
 use crate::exit::{Exit, Failure};
 use crate::source::snowflake::{Access, Login};
 use serde_json::{Map, Value, json};
@@ -24,12 +24,13 @@ pub(super) const NAMES: [&str; 9] = [
 
 /// Resolves who asks Snowflake, and what of it goes into `run.json`: no secrets. The error names all that is missing
 /// and all that is wrong.
-pub fn resolve(global: &Global) -> Result<(Access, Map<String, Value>), Failure> {
+pub fn resolve(global: &Global, client: &ClientFlags) -> Result<(Access, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    from_sources(environment, dotenv(global.env_file.as_deref())?)
+    from_sources(client, environment, dotenv(global.env_file.as_deref())?)
 }
 
 fn from_sources(
+    client: &ClientFlags,
     environment: impl Fn(&str) -> Option<String>,
     dotenv: DotEnv,
 ) -> Result<(Access, Map<String, Value>), Failure> {
@@ -56,7 +57,7 @@ fn from_sources(
     }
     let role = Some(from.text("SNOWFLAKE_ROLE", NO_FLAG, "")).filter(|role| !role.is_empty());
     let host = from.parsed("SNOWFLAKE_HOST", NO_FLAG, "", host).flatten();
-    let retries = from.number("MAX_RETRIES", NO_FLAG, 3, 0..=20);
+    let retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
     let backoff = from.seconds("RETRY_BACKOFF", NO_FLAG, 2.0, 0.0..=60.0);
     if !account.is_empty() && !is_account(&account) {
         from.problems.push(format!(
@@ -144,12 +145,12 @@ mod tests {
     fn resolve(change: &[(&str, &str)]) -> Result<(Access, Map<String, Value>), Failure> {
         let all = WHOLE.iter().chain(change).copied();
         let find = |name: &str| all.clone().rfind(|(set, _)| *set == name).map(|(_, value)| value.to_owned());
-        from_sources(find, DotEnv::default())
+        from_sources(&ClientFlags::default(), find, DotEnv::default())
     }
 
     #[test]
     fn all_that_is_missing_is_named_together() {
-        let error = from_sources(|_| None, DotEnv::default()).unwrap_err();
+        let error = from_sources(&ClientFlags::default(), |_| None, DotEnv::default()).unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
         for name in
             ["ACCOUNT", "USER", "WAREHOUSE", "DATABASE", "SCHEMA", "PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH"]

@@ -158,7 +158,7 @@ fn python() -> PathBuf {
             Err(error) => error.to_string(),
         };
         panic!(
-            "the tests of --source snowflake need python3 (3.10 or newer) with venv and pip, and PyPI the first time.\n\
+            "the tests of --source snowflake need python3 (3.11 or newer) with venv and pip, and PyPI the first time.\n\
              {what} failed: {why}\n\
              Install them (apt install python3-venv), or leave these tests out with {SKIP}=1"
         );

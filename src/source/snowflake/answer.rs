@@ -160,3 +160,72 @@ fn text(value: &Value) -> String {
 fn unreadable(error: &serde_json::Error) -> SnowflakeError {
     SnowflakeError::Answer(format!("it is not Snowflake's JSON: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn take(answer: &Value) -> Result<(Value, Taken), SnowflakeError> {
+        let mut taken = Taken::default();
+        let rest = query(answer.to_string().as_bytes())?.take(&mut taken)?;
+        Ok((serde_json::from_slice(&rest).unwrap(), taken))
+    }
+
+    fn answered(more: &Value) -> Value {
+        let mut data = json!({
+            "rowtype": [{"name": "A", "type": "vector"}, {"name": "b", "type": "text"}],
+            "rowsetBase64": "", "total": 9, "returned": 9,
+        });
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"success": true, "code": null, "message": null, "data": data})
+    }
+
+    #[test]
+    fn parts_are_taken_out_in_their_order() {
+        let chunks = json!([{"url": "https://s/1", "rowCount": 4}, {"url": "https://s/2", "rowCount": 5}]);
+        let (rest, taken) =
+            take(&answered(&json!({"chunks": chunks, "chunkHeaders": {"x-a": "b"}}))).unwrap();
+        assert_eq!((taken.columns, taken.total), (vec!["A".to_owned(), "b".to_owned()], 9));
+        let parts: Vec<_> = taken.chunks.iter().map(|chunk| (chunk.url.as_str(), chunk.rows)).collect();
+        assert_eq!(parts, [("https://s/1", 4), ("https://s/2", 5)]);
+        assert_eq!(taken.chunk_headers, HashMap::from([("x-a".to_owned(), "b".to_owned())]));
+        assert_eq!((&rest["data"]["rowtype"], rest["data"].get("chunks")), (&json!([]), None));
+        assert_eq!(rest["data"]["rowsetBase64"], "");
+    }
+
+    #[test]
+    fn parts_of_an_encrypted_result_need_its_key() {
+        let (_, taken) = take(&answered(&json!({"qrmk": "k3y", "chunks": []}))).unwrap();
+        assert_eq!(taken.chunk_headers["x-amz-server-side-encryption-customer-key"], "k3y");
+        assert_eq!(taken.chunk_headers["x-amz-server-side-encryption-customer-algorithm"], "AES256");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        for more in [
+            json!({"total": null}),
+            json!({"rowtype": null}),
+            json!({"rowset": [["1"]]}),
+            json!({"chunks": [{"url": "https://s/1"}]}),
+            json!({"chunkHeaders": {"a b": "c"}}),
+            json!({"chunkHeaders": {"a": "b\nc"}}),
+        ] {
+            assert!(matches!(take(&answered(&more)), Err(SnowflakeError::Answer(_))), "{more}");
+        }
+        assert!(matches!(query(b"<html>"), Err(SnowflakeError::Answer(_))));
+        let refused =
+            json!({"success": false, "code": "001003", "message": "syntax", "data": {"sqlState": "42000"}});
+        assert!(matches!(take(&refused), Err(SnowflakeError::Refused { .. })));
+        let over = json!({"success": false, "code": "390112", "message": "expired", "data": null});
+        assert!(matches!(take(&over), Err(SnowflakeError::Session { .. })));
+    }
+
+    #[test]
+    fn a_query_that_runs_tells_where_to_ask() {
+        let running =
+            json!({"success": true, "code": "333333", "data": {"getResultUrl": "/queries/1/result"}});
+        let answer = query(running.to_string().as_bytes()).unwrap();
+        assert_eq!((answer.code(), answer.place().as_deref()), ("333333", Some("/queries/1/result")));
+    }
+}
