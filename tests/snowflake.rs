@@ -89,6 +89,9 @@ fn a_query_of_the_operators_own() {
     assert!(kept.starts_with("issue_id,creator_user_id,assigned_group\nISS-10,DEVU-2,GROUP-2\n"), "{kept}");
     assert!(ended.out.contains("done"));
     assert_eq!(fixture.writes(), 5);
+    let none = "SELECT * FROM ISSUES WHERE ISSUE_ID IS NULL ORDER BY ISSUE_ID";
+    let ended = backfill(&fixture, &warehouse, &["--json", "--query", none]).run().exits(0);
+    assert_eq!(ended.json()["rows"], 0);
     let ordered = "SELECT * FROM ISSUES ORDER BY CREATOR_USER_ID DESC, 1 LIMIT 2";
     let ended = backfill(&fixture, &warehouse, &["--dry-run", "--json", "--query", ordered]).run().exits(0);
     assert!(!ended.err.contains("ORDER BY"), "{}", ended.err);
@@ -149,6 +152,8 @@ fn resume_works_on_the_rows_that_the_run_began_with() {
     running.kill();
     let (asked, run) = (warehouse.log().len(), fixture.the_run());
     assert_eq!(run.manifest()["state"], "running");
+    let kept = std::fs::read_to_string(run.file("input.csv")).unwrap();
+    assert!(kept.lines().skip(1).is_sorted(), "the parts of the result are not in order");
     warehouse.run(&[
         "DELETE FROM ISSUES WHERE ISSUE_ID < 'ISS-3'",
         "UPDATE ISSUES SET CREATOR_USER_ID = 'DEVU-6'",

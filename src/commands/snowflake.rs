@@ -30,7 +30,7 @@ FROM REV_USERS AS U
 LEFT JOIN (
   SELECT REV_USER_ID, COUNT(*) AS TICKET_COUNT FROM TICKETS GROUP BY REV_USER_ID
 ) AS T ON T.REV_USER_ID = U.REV_USER_ID
-ORDER BY REV_USER_ID";
+ORDER BY 1";
 
 /// A query, ready to be asked.
 #[derive(Debug, Clone)]
@@ -176,9 +176,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_queries_are_queries() {
+    fn the_default_queries_are_queries_with_an_order_of_their_own() {
         for sql in [ISSUES_QUERY, CONTACTS_QUERY] {
-            assert_eq!(checked(sql, "it").unwrap().text, sql);
+            let statement = checked(sql, "it").unwrap();
+            assert_eq!(statement.text, sql);
+            assert!(matches!(statement.order, snowflake::sql::Order::Columns(_)), "{sql}");
         }
     }
 }
