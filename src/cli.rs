@@ -85,10 +85,10 @@ pub enum Command {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// The CSV file; `-` reads standard input
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
-    /// What the rows are; found from the header if not given
+    /// The rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// What the rows are; found from the header of a CSV file if not given
     #[arg(long)]
     pub kind: Option<Kind>,
     /// Check only the first N rows
@@ -114,13 +114,40 @@ pub enum Kind {
     Contacts,
 }
 
+/// Where rows come from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The rows")]
+pub struct Rows {
+    /// The CSV file; `-` reads standard input. For issues: issue_id, creator_user_id, assigned_group and, if
+    /// there, creator_group; for contacts: the columns of the contact export
+    #[arg(long, value_name = "PATH", required_unless_present = "source")]
+    pub csv: Option<PathBuf>,
+    /// Read the rows from Snowflake instead; needs the settings SNOWFLAKE_...
+    #[arg(long, value_name = "csv|snowflake", hide_possible_values = true)]
+    pub source: Option<Source>,
+    /// Ask Snowflake this instead of the default query: one SELECT or WITH that has the same columns
+    #[arg(long, value_name = "SQL", conflicts_with = "query_file", allow_hyphen_values = true)]
+    pub query: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE")]
+    pub query_file: Option<PathBuf>,
+}
+
+/// Sources of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// A CSV file
+    Csv,
+    /// A query
+    Snowflake,
+}
+
 /// `backfill-groups`.
 #[derive(Debug, Args)]
 pub struct BackfillGroups {
-    /// The CSV file: issue_id, creator_user_id, assigned_group and, if there, creator_group; `-` reads
-    /// standard input
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: Rows,
     /// Take only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -144,9 +171,9 @@ pub struct BackfillGroups {
 /// `merge-contacts`.
 #[derive(Debug, Args)]
 pub struct MergeContacts {
-    /// The CSV file with the columns of the contact export; `-` reads standard input
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: Rows,
     /// Take only the first N pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

@@ -2,7 +2,7 @@
 //!
 //! The way of a row, top to bottom; nothing runs backwards:
 //!
-//! - [`source`]: rows come from a CSV file, one by one ([`row`] is what everybody knows of them)
+//! - [`source`]: rows come from a CSV file or a query of Snowflake, one by one ([`row`] is what everybody knows of them)
 //! - [`jobs`]: what a row means: a typed item, a planned change, an applied change
 //! - [`engine`]: batches, concurrency, stop conditions, interruption; events come out, nothing is printed
 //! - [`journal`]: a run's folder on disk: what resume believes
@@ -77,7 +77,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start: {error}")))?;
     let (global, terminal) = (cli.global, terminal.clone());
     let outcome = match cli.command {
-        Command::Validate(args) => runtime.block_on(commands::online::validate(args, global)),
+        Command::Validate(args) => runtime.block_on(commands::online::validate(args, global, terminal)),
         Command::BackfillGroups(args) => {
             runtime.block_on(commands::backfill_groups::run(args, global, terminal))
         }

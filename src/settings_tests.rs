@@ -93,7 +93,12 @@ fn the_sample_shows_every_setting_with_its_default() {
         assert_eq!(shown[name]["value"], default["value"], "{name}");
     }
     for (name, _) in pairs {
-        assert!(name == "DEVREV_API_TOKEN" || defaults.contains_key(name), "{name} is no setting");
+        let known =
+            name == "DEVREV_API_TOKEN" || snowflake::NAMES.contains(&name) || defaults.contains_key(name);
+        assert!(known, "{name} is no setting");
+    }
+    for name in snowflake::NAMES {
+        assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }
 }
 

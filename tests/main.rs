@@ -33,6 +33,7 @@ mod resume_refused;
 mod rules;
 mod sandbox;
 mod settings;
+mod snowflake;
 mod undo;
 mod undo_merge;
 mod undo_merge_ways;

@@ -13,6 +13,7 @@ use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
 use crate::jobs::backfill_groups::group_map::GroupMap;
 use crate::jobs::backfill_groups::membership::{Cache, Membership};
 use crate::jobs::failing;
+use crate::jobs::rules::Kind;
 use crate::journal::atomic;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -61,9 +62,10 @@ pub async fn run(
         sandbox: args.batch.sandbox,
     };
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
+    let rows = Rows::typed(&args.rows, Kind::Groups, args.limit, &global, &args.batch.client)?;
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
-    begin::run(options, new, Rows::Csv(&args.csv), |run| keep_group_map(run, group_map)).await
+    begin::run(options, new, rows, |run| keep_group_map(run, group_map)).await
 }
 
 /// Reads the file that `--group-map` names.

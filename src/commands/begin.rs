@@ -6,8 +6,10 @@ use super::job::{Job, Looked};
 use super::preflight;
 use super::session::Session;
 use super::signals;
+use super::snowflake::{self, Asking, Typed};
 use crate::cli;
 use crate::exit::{Exit, Failure};
+use crate::jobs::rules::Kind;
 use crate::journal::atomic;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
@@ -16,7 +18,7 @@ use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
-use crate::source::Input;
+use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
@@ -47,14 +49,39 @@ pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
 pub enum Rows<'a> {
     /// A file, or standard input for `-`.
     Csv(&'a Path),
+    /// A query of Snowflake, whose rows are kept in the run's folder.
+    Snowflake(Box<Asking>),
     /// Made for the purpose, and kept in the run's folder.
     Made(Make),
+}
+
+/// Rows that are no file, and are kept in one.
+enum Kept {
+    Stdin,
+    Query(Box<Asking>),
+    Made(Make),
+}
+
+impl<'a> Rows<'a> {
+    /// The rows that the command line names. Checks what it says and sends nothing.
+    pub fn typed(
+        typed: &'a cli::Rows,
+        kind: Kind,
+        limit: Option<u64>,
+        global: &cli::Global,
+        client: &cli::ClientFlags,
+    ) -> Result<Self, Failure> {
+        Ok(match snowflake::typed(typed, Some(kind), limit, global, client)? {
+            Typed::Csv(path) => Self::Csv(path),
+            Typed::Snowflake(asking) => Self::Snowflake(asking),
+        })
+    }
 }
 
 /// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
 pub async fn run<J: Job>(
     job: J,
-    new: New<'_>,
+    mut new: New<'_>,
     rows: Rows<'_>,
     prepare: impl FnOnce(&RunDir) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
@@ -62,6 +89,13 @@ pub async fn run<J: Job>(
     if !job.in_sandbox() && new.settings.token.is_none() {
         return Err(Settings::no_token());
     }
+    let query = match &rows {
+        Rows::Snowflake(asking) => {
+            new.settings.record.extend(asking.record.clone());
+            Some(asking.sql().to_owned())
+        }
+        _ => None,
+    };
     let stop = Stop::default();
     signals::listen(&stop, &new.terminal)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
@@ -69,7 +103,7 @@ pub async fn run<J: Job>(
     let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
     let lock = RunLock::take(&run)?;
     prepare(&run)?;
-    let manifest = manifest(&job, &run, &new, &input, &looked);
+    let manifest = manifest(&job, &run, &new, &input, &looked, query);
     // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
     manifest.write(&run)?;
@@ -104,21 +138,23 @@ async fn take_in<J: Job>(
     stop: &Stop,
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
-    let made = match rows {
+    let from = match rows {
         Rows::Csv(csv) if csv != Path::new("-") => {
             // An absolute path: `resume` may be called from elsewhere.
             let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
             let (input, looked) = look(job, move || Ok(input), new, stop).await?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        Rows::Csv(_) => None,
-        Rows::Made(rows) => Some(rows),
+        Rows::Csv(_) => Kept::Stdin,
+        Rows::Snowflake(asking) => Kept::Query(asking),
+        Rows::Made(make) => Kept::Made(make),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
-    let spool = run.input();
-    let copy = move || match made {
-        None => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Some(make) => make_input(&spool, make),
+    let (spool, of_query) = (run.input(), stop.clone());
+    let copy = move || match from {
+        Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
+        Kept::Query(asking) => asking.spool(&spool, &of_query),
+        Kept::Made(make) => make_input(&spool, make),
     };
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
@@ -168,7 +204,14 @@ async fn look<J: Job>(
     }
 }
 
-fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked: &J::Looked) -> Manifest {
+fn manifest<J: Job>(
+    job: &J,
+    run: &RunDir,
+    new: &New<'_>,
+    input: &Input,
+    looked: &J::Looked,
+    query: Option<String>,
+) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
     let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
@@ -187,6 +230,8 @@ fn manifest<J: Job>(job: &J, run: &RunDir, new: &New<'_>, input: &Input, looked:
             sha256: looked.fingerprint().sha256.clone(),
             rows: looked.rows(),
             spooled: input.path() == run.input(),
+            source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
+            query,
         }),
         org: new.parent.and_then(|parent| parent.org.clone()),
         user: None,

@@ -17,6 +17,7 @@ use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::{
     COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere, restored,
 };
+use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
@@ -58,6 +59,8 @@ pub struct MergeOptions {
 /// Begins a run and works on it until it ends.
 pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
+    // Not the limit: it counts pairs.
+    let rows = Rows::typed(&args.rows, Kind::Contacts, None, &global, &args.batch.client)?;
     let options = MergeOptions {
         primary: super::choice("primary", args.primary.as_deref(), Keep::Revu)?,
         filter_email: args.filter_email,
@@ -72,7 +75,7 @@ pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Termin
     };
     let new =
         New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
-    begin::run(options, new, Rows::Csv(&args.csv), |_| Ok(())).await
+    begin::run(options, new, rows, |_| Ok(())).await
 }
 
 /// `resume` may be called from elsewhere.

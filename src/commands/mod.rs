@@ -8,6 +8,7 @@
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
+//! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups
 //! - [`sandbox`]: an in-memory DevRev for other processes
@@ -31,6 +32,7 @@ pub mod resume;
 pub mod sandbox;
 pub mod session;
 pub mod signals;
+pub mod snowflake;
 pub mod take_back;
 pub mod undo;
 pub mod undo_backfill;

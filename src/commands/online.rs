@@ -2,6 +2,8 @@
 
 use super::connect::Connection;
 use super::preflight::source_failure;
+use super::signals;
+use super::snowflake::{self, Typed};
 use super::validate;
 use crate::cli;
 use crate::devrev::dev_users::DevUsersGet;
@@ -13,6 +15,7 @@ use crate::jobs::backfill_groups::membership::Membership;
 use crate::jobs::failing;
 use crate::jobs::rules::Kind;
 use crate::jobs::rules::finding::{Finding, Rule};
+use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -29,23 +32,39 @@ const GETS_AT_ONCE: usize = 8;
 const MOST_MENTIONED: usize = 200_000;
 
 /// Runs `validate`.
-pub async fn validate(args: cli::Validate, global: cli::Global) -> Result<Exit, Failure> {
+pub async fn validate(args: cli::Validate, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+    let kind = args.kind.map(|kind| match kind {
+        cli::Kind::Groups => Kind::Groups,
+        cli::Kind::Contacts => Kind::Contacts,
+    });
+    // One more than is looked at: the report says whether there are more.
+    let limit = args.limit.map(|limit| limit.saturating_add(1));
+    let rows = match snowflake::typed(&args.rows, kind, limit, &global, &args.client)? {
+        Typed::Csv(path) => Typed::Csv(path.to_owned()),
+        Typed::Snowflake(asking) => Typed::Snowflake(asking),
+    };
+    let stop = Stop::default();
     let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
     let handle = tokio::runtime::Handle::current();
+    // What is spooled goes when this ends: nothing is resumed.
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
+    })?;
+    let spool = folder.path().join("input.csv");
+    if matches!(rows, Typed::Snowflake(_)) {
+        // Else a signal ends the process at once; here it would leave the rows behind.
+        signals::listen(&stop, &terminal)
+            .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+    }
+    let of_query = stop.clone();
     let work = move || {
-        // The spool of standard input goes when this ends: nothing is resumed.
-        let spool = tempfile::tempdir().map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
-        })?;
-        let input = if args.csv == Path::new("-") {
-            Input::stdin(&spool.path().join("input.csv")).map_err(|error| source_failure(&error))?
-        } else {
-            Input::file(&args.csv)
+        let input = match rows {
+            Typed::Csv(path) if path == Path::new("-") => {
+                Input::stdin(&spool).map_err(|error| source_failure(&error))?
+            }
+            Typed::Csv(path) => Input::file(&path),
+            Typed::Snowflake(asking) => asking.spool(&spool, &of_query)?,
         };
-        let kind = args.kind.map(|kind| match kind {
-            cli::Kind::Groups => Kind::Groups,
-            cli::Kind::Contacts => Kind::Contacts,
-        });
         let ask = |mentioned: &Mentioned| match &settings {
             Some(settings) => handle.block_on(mentioned.absent(settings, args.sandbox)),
             None => Ok(Vec::new()),
@@ -54,9 +73,10 @@ pub async fn validate(args: cli::Validate, global: cli::Global) -> Result<Exit, 
         // Not locked: whoever logs meanwhile writes to standard error.
         validate::run(&input, kind, args.limit, global.json, ask, &mut io::stdout())
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?
+    match stop.race(tokio::task::spawn_blocking(work)).await {
+        Some(done) => done.map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?,
+        None => Err(signals::interrupted(&stop, "interrupted")),
+    }
 }
 
 /// Where a user or a group is first named.

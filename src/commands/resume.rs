@@ -140,10 +140,11 @@ async fn take_up<J: Job>(
     let (job, run) = (job.clone(), run.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
-        let input = match known.spooled {
-            true if made => Input::file(&run.input()),
-            true => Input::kept(&run.input(), None),
-            false => Input::file(path),
+        let input = match known.source {
+            Some(_) => Input::queried(&run.input(), None, Vec::new()),
+            None if known.spooled && made => Input::file(&run.input()),
+            None if known.spooled => Input::kept(&run.input(), None),
+            None => Input::file(path),
         };
         let (replay, looked) = std::thread::scope(|scope| {
             let replay = scope.spawn(|| Replay::read(&run));

@@ -53,7 +53,7 @@ pub fn run(
     };
 
     let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
-    let validated = Validated { input: input.name(), argument: input.argument(), kind, rows, complete };
+    let validated = Validated { input: input.name(), arguments: input.arguments(), kind, rows, complete };
     match report.finish(&validated) {
         Ok(()) => Ok(exit),
         // Whoever was reading has seen enough.

@@ -42,6 +42,12 @@ pub struct Input {
     pub rows: u64,
     /// Whether a copy is kept in the run's folder, as for standard input.
     pub spooled: bool,
+    /// What the operator calls it, where it is neither a file nor standard input: `Snowflake`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The query that the rows came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
 }
 
 /// An organisation or a user.
@@ -194,6 +200,8 @@ mod tests {
                 sha256: "00".into(),
                 rows: 2,
                 spooled: false,
+                source: None,
+                query: None,
             }),
             org: Some(Party { id: "don:1".into(), display_id: None, name: Some("Acme".into()) }),
             user: None,

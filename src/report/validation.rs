@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -34,8 +33,8 @@ struct Found {
 pub struct Validated<'a> {
     /// What the operator calls the input.
     pub input: &'a str,
-    /// What `--csv` calls it.
-    pub argument: &'a Path,
+    /// The arguments that name it; none where it cannot be read again.
+    pub arguments: &'a [String],
     /// Of what kind it is.
     pub kind: Kind,
     /// How many data records were read, bad ones included.
@@ -145,7 +144,7 @@ impl<'w> Report<'w> {
     }
 
     fn finish_text(&mut self, validated: &Validated<'_>) -> io::Result<()> {
-        let Validated { input, argument, kind, rows, complete } = *validated;
+        let Validated { input, arguments, kind, rows, complete } = *validated;
         let (rows, first) = (counted(rows, "row"), if complete { "" } else { "the first " });
         write!(self.out, "{}: {first}{rows} of kind `{}` read, ", shown(input), kind.name())?;
         match (self.errors, self.notes) {
@@ -159,11 +158,17 @@ impl<'w> Report<'w> {
         self.list(Severity::Error, "Errors")?;
         self.list(Severity::Note, "Notes")?;
 
-        let argument = shell_word(&argument.display().to_string());
-        let known = argument != "-";
+        let known = !arguments.is_empty();
+        let arguments = arguments.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
         if self.errors > 0 {
             let again = if known {
-                format!("devrev-batch validate --csv {argument}")
+                // The header of a file tells its kind.
+                let kind = if arguments.starts_with("--csv") {
+                    String::new()
+                } else {
+                    format!(" --kind {}", kind.name())
+                };
+                format!("devrev-batch validate {arguments}{kind}")
             } else {
                 "validate again".into()
             };
@@ -174,7 +179,7 @@ impl<'w> Report<'w> {
                 Kind::Groups => "backfill-groups",
                 Kind::Contacts => "merge-contacts",
             };
-            writeln!(self.out, "\nNext: devrev-batch {command} --csv {argument} --dry-run")
+            writeln!(self.out, "\nNext: devrev-batch {command} {arguments} --dry-run")
         } else {
             Ok(())
         }
@@ -238,8 +243,8 @@ mod tests {
         }
     }
 
-    fn validated(path: &Path) -> Validated<'_> {
-        Validated { input: "a b.csv", argument: path, kind: Kind::Groups, rows: 9, complete: true }
+    fn validated(arguments: &[String]) -> Validated<'_> {
+        Validated { input: "a b.csv", arguments, kind: Kind::Groups, rows: 9, complete: true }
     }
 
     fn report(json: bool, findings: &[Finding]) -> String {
@@ -248,7 +253,7 @@ mod tests {
         for finding in findings {
             report.add(finding.clone());
         }
-        report.finish(&validated(Path::new("a b.csv"))).unwrap();
+        report.finish(&validated(&["--csv".to_owned(), "a b.csv".to_owned()])).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -319,7 +324,7 @@ Correct these rows, then: devrev-batch validate --csv 'a b.csv'
             report.add(finding(row, Rule::IdShape));
         }
         assert!(report.is_broken());
-        let error = report.finish(&validated(Path::new("a.csv"))).unwrap_err();
+        let error = report.finish(&validated(&[])).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

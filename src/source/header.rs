@@ -34,6 +34,12 @@ impl Header {
         Ok(Self { names, folded, input: input.to_owned() })
     }
 
+    /// The names of columns that come from elsewhere than a file.
+    pub fn of_texts(names: &[String], input: &str) -> Self {
+        let folded = names.iter().map(|name| fold(name)).collect();
+        Self { names: ByteRecord::from(names.to_vec()), folded, input: input.to_owned() }
+    }
+
     /// The names byte for byte as they stand in the input: the result files begin with them.
     pub fn names(&self) -> &ByteRecord {
         &self.names

@@ -1,20 +1,22 @@
 //! What the command line named as the input.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::csv::CsvFile;
 use super::error::SourceError;
 use super::fingerprint::{self, Fingerprint};
+use super::spool::Spool;
+
+/// What the operator calls the rows of a query.
+pub const SNOWFLAKE: &str = "Snowflake";
 
 /// A file of rows, which can be read more than once.
 #[derive(Debug, Clone)]
 pub struct Input {
     path: PathBuf,
     name: String,
-    /// Whether `path` holds a copy of standard input.
-    spooled: bool,
+    arguments: Vec<String>,
     /// Known already where the input was copied.
     fingerprint: Option<Fingerprint>,
 }
@@ -22,7 +24,9 @@ pub struct Input {
 impl Input {
     /// A file of the operator's. Nothing is read yet.
     pub fn file(path: &Path) -> Self {
-        Self { path: path.to_owned(), name: path.display().to_string(), spooled: false, fingerprint: None }
+        let name = path.display().to_string();
+        let arguments = vec!["--csv".to_owned(), name.clone()];
+        Self { path: path.to_owned(), name, arguments, fingerprint: None }
     }
 
     /// Standard input, copied to the end to a new file at `spool`, which only the owner may read and which
@@ -34,25 +38,20 @@ impl Input {
     /// Copies rows that can be read only once to a new file at `spool`.
     pub fn spooled(from: &mut impl Read, spool: &Path) -> Result<Self, SourceError> {
         let failed = |error| SourceError::Spool { spool: spool.display().to_string(), error };
-        let mut file = create(spool).map_err(failed)?;
-        let kept = fingerprint::copy(from, &mut file).and_then(|found| {
-            file.sync_all()?;
-            sync_folder(spool)?;
-            Ok(found)
-        });
-        match kept {
-            Ok(found) => Ok(Self::kept(spool, Some(found))),
-            Err(error) => {
-                // Part of an input must not pass for one; if it cannot be removed, the error tells of it.
-                let _ = fs::remove_file(spool);
-                Err(failed(error))
-            }
-        }
+        let mut file = Spool::create(spool).map_err(failed)?;
+        let kept = io::copy(from, &mut file).and_then(|_| file.finish());
+        kept.map(|found| Self::kept(spool, Some(found))).map_err(failed)
+    }
+
+    /// The rows of a query, kept at `spool`; `arguments` are what asks for them again.
+    pub fn queried(spool: &Path, fingerprint: Option<Fingerprint>, arguments: Vec<String>) -> Self {
+        Self { name: SNOWFLAKE.to_owned(), arguments, ..Self::kept(spool, fingerprint) }
     }
 
     /// Standard input of an earlier run, from the spool file that it left.
     pub fn kept(spool: &Path, fingerprint: Option<Fingerprint>) -> Self {
-        Self { path: spool.to_owned(), name: "standard input".to_owned(), spooled: true, fingerprint }
+        let name = "standard input".to_owned();
+        Self { path: spool.to_owned(), name, arguments: Vec::new(), fingerprint }
     }
 
     /// What the operator calls the input.
@@ -60,9 +59,9 @@ impl Input {
         &self.name
     }
 
-    /// What `--csv` calls the input: its path, or `-`.
-    pub fn argument(&self) -> &Path {
-        if self.spooled { Path::new("-") } else { &self.path }
+    /// The arguments that name the input; none for standard input, which cannot be read again.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
     /// The file that holds the rows.
@@ -85,28 +84,10 @@ impl Input {
     }
 }
 
-/// Creates a file that must not exist yet, for its owner's eyes only.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Makes a new file's name durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_can_be_read_once_is_kept() {

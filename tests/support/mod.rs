@@ -1,10 +1,12 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`]), and what it leaves
 //! behind ([`run`]).
 //!
+//! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
 
+pub(crate) mod fakesnow;
 pub(crate) mod fixture;
 pub(crate) mod merged;
 pub(crate) mod merging;

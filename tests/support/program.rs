@@ -142,6 +142,13 @@ impl Running {
         super::eventually(text, || self.err.get().contains(text));
     }
 
+    /// The most memory that it has had, in KiB; 0 once it has ended, and where the system does not tell.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -173,8 +180,10 @@ impl Running {
         }
         let shown = std::mem::take(&mut self.shown);
         let ended = Ended { code, shown, out: self.out.get(), err: self.err.get() };
-        let shows = |text: &str| text.contains(super::site::TOKEN);
-        assert!(!shows(&ended.out) && !shows(&ended.err), "the token is shown: {}", ended.all());
+        let shows = |text: &str| {
+            [super::site::TOKEN, super::fakesnow::PASSWORD].iter().any(|secret| text.contains(secret))
+        };
+        assert!(!shows(&ended.out) && !shows(&ended.err), "a secret is shown: {}", ended.all());
         ended
     }
 }

@@ -1,0 +1,186 @@
+//! `--source snowflake`: which query a command asks, and what its failure means for the command.
+
+use super::signals;
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::jobs::rules::{Kind, contacts, issues};
+use crate::settings;
+use crate::source::snowflake::sql::MAX_SQL_BYTES;
+use crate::source::snowflake::{self, Access, Columns, Query, SnowflakeError, Statement};
+use crate::source::{Input, header::ColumnError};
+use crate::stop::Stop;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The issues that lack a creator group.
+pub const ISSUES_QUERY: &str = "\
+SELECT ISSUE_ID, CREATOR_USER_ID, ASSIGNED_GROUP, CREATOR_GROUP
+FROM ISSUES
+WHERE CREATOR_GROUP IS NULL
+ORDER BY ISSUE_ID";
+
+/// All contacts, each with the number of its tickets.
+pub const CONTACTS_QUERY: &str = "\
+SELECT
+  U.REV_USER_ID, U.DISPLAY_NAME, U.EMAIL, U.EXTERNAL_REF, U.FULL_NAME, U.CREATED_AT, U.UPDATED_AT,
+  COALESCE(T.TICKET_COUNT, 0) AS TICKET_COUNT
+FROM REV_USERS AS U
+LEFT JOIN (
+  SELECT REV_USER_ID, COUNT(*) AS TICKET_COUNT FROM TICKETS GROUP BY REV_USER_ID
+) AS T ON T.REV_USER_ID = U.REV_USER_ID
+ORDER BY 1";
+
+/// A query, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    access: Access,
+    query: Query,
+    arguments: Vec<String>,
+    /// The settings, without secrets: for `run.json`.
+    pub record: Map<String, Value>,
+}
+
+/// What `--csv`, `--source`, `--query` and `--query-file` come to.
+#[derive(Debug)]
+pub enum Typed<P> {
+    /// A file, or standard input for `-`.
+    Csv(P),
+    /// A query.
+    Snowflake(Box<Asking>),
+}
+
+/// Checks what was typed, the settings and the SQL; sends nothing.
+pub fn typed<'a>(
+    rows: &'a cli::Rows,
+    kind: Option<Kind>,
+    limit: Option<u64>,
+    global: &cli::Global,
+    client: &cli::ClientFlags,
+) -> Result<Typed<&'a Path>, Failure> {
+    let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
+    match (rows.source, &rows.csv) {
+        (Some(cli::Source::Snowflake), Some(_)) => {
+            usage("--csv and --source snowflake exclude each other: give one")
+        }
+        (Some(cli::Source::Snowflake), None) => {
+            Asking::new(rows, kind, limit, global, client).map(|asking| Typed::Snowflake(Box::new(asking)))
+        }
+        (_, None) => {
+            usage("where are the rows? Give --csv PATH (`-` for standard input) or --source snowflake")
+        }
+        (_, Some(_)) if rows.query.is_some() || rows.query_file.is_some() => {
+            usage("--query and --query-file are for --source snowflake")
+        }
+        (_, Some(csv)) => Ok(Typed::Csv(csv)),
+    }
+}
+
+impl Asking {
+    fn new(
+        rows: &cli::Rows,
+        kind: Option<Kind>,
+        limit: Option<u64>,
+        global: &cli::Global,
+        client: &cli::ClientFlags,
+    ) -> Result<Self, Failure> {
+        let mut arguments = vec!["--source".to_owned(), "snowflake".to_owned()];
+        let of_issues =
+            Columns { required: issues::REQUIRED, optional: Some(issues::CREATOR_GROUP), key: "issue_id" };
+        let of_contacts = Columns { required: contacts::REQUIRED, optional: None, key: "REV_USER_ID" };
+        // The columns of the operator's own query tell what it is about; of issues is the first to be thought.
+        let (columns, default) = match kind {
+            None => (vec![of_issues, of_contacts], ISSUES_QUERY),
+            Some(Kind::Groups) => (vec![of_issues], ISSUES_QUERY),
+            Some(Kind::Contacts) => (vec![of_contacts], CONTACTS_QUERY),
+        };
+        let statement = match (&rows.query, &rows.query_file) {
+            (Some(sql), _) => {
+                arguments.extend(["--query".to_owned(), sql.clone()]);
+                checked(sql, "--query")?
+            }
+            (None, Some(path)) => {
+                arguments.extend(["--query-file".to_owned(), path.display().to_string()]);
+                checked(&read_query(path)?, &format!("--query-file {}", path.display()))?
+            }
+            (None, None) => checked(default, "the default query")?,
+        };
+        let (access, record) = settings::snowflake::resolve(global, client)?;
+        Ok(Self { access, query: Query { statement, columns, limit }, arguments, record })
+    }
+
+    /// The operator's query or the default, as it was checked.
+    pub fn sql(&self) -> &str {
+        &self.query.statement.text
+    }
+
+    /// Asks, and keeps the rows in a new file at `to`. Blocks.
+    pub fn spool(&self, to: &Path, stop: &Stop) -> Result<Input, Failure> {
+        let asked = snowflake::spool(&self.access, &self.query, to, stop);
+        let spooled = tokio::runtime::Handle::current().block_on(asked).map_err(|error| match error {
+            SnowflakeError::Interrupted => {
+                signals::interrupted(stop, "interrupted while Snowflake was asked")
+            }
+            error => failure(&error),
+        })?;
+        if let Some(note) = &spooled.note {
+            tracing::warn!("{note}");
+        }
+        Ok(Input::queried(to, Some(spooled.fingerprint), self.arguments.clone()))
+    }
+}
+
+fn checked(sql: &str, from: &str) -> Result<Statement, Failure> {
+    Statement::parse(sql)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{from}: {error}; nothing was sent")))
+}
+
+fn read_query(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Usage, format!("--query-file {}: {error}", path.display()))
+    };
+    let mut text = String::new();
+    // A byte more than is taken: the check then says that it is too long.
+    File::open(path)
+        .map_err(failed)?
+        .take(MAX_SQL_BYTES as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// What a failure of Snowflake's means for a command that has sent nothing to DevRev yet.
+fn failure(error: &SnowflakeError) -> Failure {
+    let (exit, next) = match error {
+        SnowflakeError::Login { .. } => {
+            let next = "; check SNOWFLAKE_USER and SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH";
+            (Exit::Credentials, next)
+        }
+        SnowflakeError::Session { .. } => (Exit::Credentials, "; begin again"),
+        SnowflakeError::Refused { .. } | SnowflakeError::Account { .. } | SnowflakeError::Key(_) => {
+            (Exit::Usage, "")
+        }
+        SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
+        SnowflakeError::Columns(_) => (Exit::Usage, ""),
+        SnowflakeError::Unreachable { .. } => (Exit::Stopped, "; nothing was sent to DevRev: begin again"),
+        SnowflakeError::Answer(_) | SnowflakeError::Disk { .. } | SnowflakeError::Interrupted => {
+            (Exit::Unexpected, "")
+        }
+    };
+    Failure::new(exit, format!("{error}{next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_queries_are_queries_with_an_order_of_their_own() {
+        for sql in [ISSUES_QUERY, CONTACTS_QUERY] {
+            let statement = checked(sql, "it").unwrap();
+            assert_eq!(statement.text, sql);
+            assert!(matches!(statement.order, snowflake::sql::Order::Columns(_)), "{sql}");
+        }
+    }
+}

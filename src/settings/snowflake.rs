@@ -1,0 +1,207 @@
+//! Settings of Snowflake: only looked at where rows come from there.
+
+use super::{DotEnv, Flag, Sources, dotenv, flag};
+use crate::cli::{ClientFlags, Global};
+use crate::exit::{Exit, Failure};
+use crate::source::snowflake::{Access, Login};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use url::{Host, Url};
+
+/// The names of all settings that only Snowflake needs.
+#[cfg(test)]
+pub(super) const NAMES: [&str; 9] = [
+    "SNOWFLAKE_ACCOUNT",
+    "SNOWFLAKE_USER",
+    "SNOWFLAKE_PASSWORD",
+    "SNOWFLAKE_PRIVATE_KEY_PATH",
+    "SNOWFLAKE_WAREHOUSE",
+    "SNOWFLAKE_DATABASE",
+    "SNOWFLAKE_SCHEMA",
+    "SNOWFLAKE_ROLE",
+    "SNOWFLAKE_HOST",
+];
+
+/// Resolves who asks Snowflake, and what of it goes into `run.json`: no secrets. The error names all that is missing
+/// and all that is wrong.
+pub fn resolve(global: &Global, client: &ClientFlags) -> Result<(Access, Map<String, Value>), Failure> {
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    from_sources(client, environment, dotenv(global.env_file.as_deref())?)
+}
+
+fn from_sources(
+    client: &ClientFlags,
+    environment: impl Fn(&str) -> Option<String>,
+    dotenv: DotEnv,
+) -> Result<(Access, Map<String, Value>), Failure> {
+    const NO_FLAG: Flag<'_> = None;
+    let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let mut missing = Vec::new();
+    let mut needed = |from: &mut Sources<'_>, name: &'static str| {
+        let Some((text, place)) = from.find(name, NO_FLAG) else {
+            missing.push(name);
+            return String::new();
+        };
+        from.record.insert(name.to_owned(), json!({ "value": text, "from": place }));
+        text
+    };
+    let account = needed(&mut from, "SNOWFLAKE_ACCOUNT");
+    let user = needed(&mut from, "SNOWFLAKE_USER");
+    let warehouse = needed(&mut from, "SNOWFLAKE_WAREHOUSE");
+    let database = needed(&mut from, "SNOWFLAKE_DATABASE");
+    let schema = needed(&mut from, "SNOWFLAKE_SCHEMA");
+    let password = from.secret("SNOWFLAKE_PASSWORD");
+    let key = from.text("SNOWFLAKE_PRIVATE_KEY_PATH", NO_FLAG, "");
+    if password.is_none() && key.is_empty() {
+        missing.push("SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH");
+    }
+    let role = Some(from.text("SNOWFLAKE_ROLE", NO_FLAG, "")).filter(|role| !role.is_empty());
+    let host = from.parsed("SNOWFLAKE_HOST", NO_FLAG, "", host).flatten();
+    let retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
+    let backoff = from.seconds("RETRY_BACKOFF", NO_FLAG, 2.0, 0.0..=60.0);
+    if !account.is_empty() && !is_account(&account) {
+        from.problems.push(format!(
+            "SNOWFLAKE_ACCOUNT: `{account}` is not an account: give only what stands before .snowflakecomputing.com"
+        ));
+    }
+    if password.is_some() && !key.is_empty() {
+        from.problems.push(
+            "SNOWFLAKE_PASSWORD and SNOWFLAKE_PRIVATE_KEY_PATH are both set: take one of them away"
+                .to_owned(),
+        );
+    }
+    if !missing.is_empty() {
+        let text = format!(
+            "--source snowflake needs settings that are not there: {} (in the environment or in .env; .env.sample \
+             shows how)",
+            missing.join(", ")
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    if !from.problems.is_empty() {
+        let text = format!("settings that are wrong:\n  {}", from.problems.join("\n  "));
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    // Recorded by the settings that every command has.
+    from.record.retain(|name, _| name.starts_with("SNOWFLAKE_"));
+    let login = password.map_or_else(|| Login::KeyPair(key.into()), Login::Password);
+    let (retries, backoff) = (retries.unwrap_or_default(), backoff.unwrap_or(Duration::ZERO));
+    let access = Access { account, user, warehouse, database, schema, role, login, host, retries, backoff };
+    Ok((access, from.record))
+}
+
+/// `org-account`, or a locator with its region (`xy12345.eu-central-1`).
+fn is_account(text: &str) -> bool {
+    let fits = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    !text.to_lowercase().ends_with("snowflakecomputing.com") && text.split('.').all(fits)
+}
+
+/// A host name, or a URL without a path.
+fn host(text: &str) -> Result<Option<Url>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let url = Url::parse(&whole).map_err(|error| format!("is not a host: {error}"))?;
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err("is more than a host".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") {
+        return Err("has a path: give only the host".to_owned());
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" if url.has_host() => Ok(Some(url)),
+        "http" if loopback => Ok(Some(url)),
+        _ => Err("is neither https nor http to this machine (localhost): the password would be readable on its way"
+            .to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: [(&str, &str); 6] = [
+        ("SNOWFLAKE_ACCOUNT", "acme-prod"),
+        ("SNOWFLAKE_USER", "loader"),
+        ("SNOWFLAKE_PASSWORD", "s3cr3t"),
+        ("SNOWFLAKE_WAREHOUSE", "wh"),
+        ("SNOWFLAKE_DATABASE", "db"),
+        ("SNOWFLAKE_SCHEMA", "public"),
+    ];
+
+    fn resolve(change: &[(&str, &str)]) -> Result<(Access, Map<String, Value>), Failure> {
+        let all = WHOLE.iter().chain(change).copied();
+        let find = |name: &str| all.clone().rfind(|(set, _)| *set == name).map(|(_, value)| value.to_owned());
+        from_sources(&ClientFlags::default(), find, DotEnv::default())
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named_together() {
+        let error = from_sources(&ClientFlags::default(), |_| None, DotEnv::default()).unwrap_err();
+        assert_eq!(error.exit, Exit::Usage);
+        for name in
+            ["ACCOUNT", "USER", "WAREHOUSE", "DATABASE", "SCHEMA", "PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH"]
+        {
+            assert!(error.message.contains(&format!("SNOWFLAKE_{name}")), "{name}: {error}");
+        }
+        let error = resolve(&[("SNOWFLAKE_USER", " "), ("SNOWFLAKE_PASSWORD", "")]).unwrap_err().message;
+        assert!(
+            error.contains(": SNOWFLAKE_USER, SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH ("),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn secrets_are_nowhere_and_the_rest_is_recorded() {
+        let (access, record) = resolve(&[("SNOWFLAKE_ROLE", "reader")]).unwrap();
+        assert!(!format!("{access:?}").contains("s3cr3t"));
+        let record = Value::Object(record);
+        assert!(!record.to_string().contains("s3cr3t"));
+        assert_eq!(record["SNOWFLAKE_ROLE"]["value"], "reader");
+        assert!(access.host.is_none() && record.get("MAX_RETRIES").is_none());
+    }
+
+    #[test]
+    fn a_key_or_a_password() {
+        let key = ("SNOWFLAKE_PRIVATE_KEY_PATH", "key.p8");
+        let (access, _) = resolve(&[key, ("SNOWFLAKE_PASSWORD", "")]).unwrap();
+        assert!(matches!(access.login, Login::KeyPair(path) if path.ends_with("key.p8")));
+        assert!(resolve(&[key]).unwrap_err().message.contains("both set"));
+    }
+
+    #[test]
+    fn hosts_and_accounts() {
+        for good in [
+            "acme.privatelink.snowflakecomputing.com",
+            "https://x.example.com/",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+        ] {
+            assert!(host(good).is_ok_and(|host| host.is_some()), "{good}");
+        }
+        for bad in
+            ["http://x.example.com", "https://u:p@h", "https://h/path", "ftp://localhost", "https://h/?a=1"]
+        {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+        for good in ["acme-prod", "xy12345.eu-central-1.aws", "ORG-my_account"] {
+            assert!(is_account(good), "{good}");
+        }
+        for bad in ["acme.snowflakecomputing.com", "https://acme", "a b", "a/b", ".", "a@b"] {
+            assert!(resolve(&[("SNOWFLAKE_ACCOUNT", bad)]).is_err(), "{bad}");
+        }
+    }
+}

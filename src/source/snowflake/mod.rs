@@ -1,0 +1,24 @@
+//! Snowflake as a source: the rows of a query become a CSV file, and from there on everything is as with any CSV file.
+//!
+//! - [`sql`]: whether a text is one query; [`query`]: what is asked of it
+//! - [`access`]: who asks whom; [`wire`]: what passes between `snowflake-api` and the network; [`answer`]: what is
+//!   read there
+//! - [`read`]: from Arrow to the file
+//! - [`error`]: what goes wrong
+//!
+//! In memory is one part of the result at a time: its Arrow bytes, and the columns decoded from them. Snowflake is
+//! asked for parts of 16 MB.
+
+pub mod access;
+mod answer;
+pub mod error;
+pub mod query;
+mod read;
+pub mod sql;
+mod wire;
+
+pub use access::{Access, Login};
+pub use error::SnowflakeError;
+pub use query::{Columns, Query};
+pub use read::{Spooled, spool};
+pub use sql::Statement;

@@ -1,0 +1,163 @@
+//! What is asked of Snowflake: the operator's query as a sub-select, from which the needed columns are taken by
+//! name, as text and in an order that is the same each time.
+//!
+//! As text, because `snowflake-api` fails on a NULL timestamp as Snowflake encodes it, and because what follows is
+//! a CSV file anyway. How dates and timestamps are written is set for the session, see `wire`.
+
+use super::super::header::{ColumnError, Header};
+use super::sql::{By, Order, Statement};
+use std::fmt::Write as _;
+
+/// The columns that a job needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Columns {
+    /// Those that there must be.
+    pub required: &'static [&'static str],
+    /// One that there may be.
+    pub optional: Option<&'static str>,
+    /// The one that rows are ordered by where the query says nothing.
+    pub key: &'static str,
+}
+
+/// A query and what is wanted of it.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The operator's, or the job's own.
+    pub statement: Statement,
+    /// What is taken from it: the first of these whose columns are all there.
+    pub columns: Vec<Columns>,
+    /// Only the first rows.
+    pub limit: Option<u64>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Select {
+    pub(super) sql: String,
+    /// The names of its columns, as the job calls them.
+    pub(super) names: Vec<&'static str>,
+    /// What the operator is told of the order; nothing where it is the query's own.
+    pub(super) note: Option<String>,
+}
+
+impl Query {
+    /// What tells the names of the columns without reading a row.
+    pub(super) fn describe(&self) -> String {
+        format!("SELECT * FROM (\n{}\n) AS q LIMIT 0", self.statement.text)
+    }
+
+    /// What reads the rows, once it is known which columns there are.
+    pub(super) fn select(&self, found: &[String]) -> Result<Select, ColumnError> {
+        let header = Header::of_texts(found, "the query");
+        let fits = |columns: &&Columns| columns.required.iter().all(|name| header.column(name).is_some());
+        let wanted = self.columns.iter().find(fits).or(self.columns.first()).copied().unwrap_or_default();
+        let places = header.require(wanted.required)?;
+        let mut columns: Vec<(&'static str, usize)> = wanted.required.iter().copied().zip(places).collect();
+        if let Some(name) = wanted.optional
+            && let Some(place) = header.optional(name)?
+        {
+            columns.push((name, place));
+        }
+        let mut sql = "SELECT ".to_owned();
+        for (index, (name, place)) in columns.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            // Writing to a String cannot fail.
+            let _ = write!(sql, "{comma}CAST({} AS VARCHAR) AS \"{name}\"", column(found, *place));
+        }
+        let key = columns.iter().find(|(name, _)| *name == wanted.key).map_or(0, |(_, place)| *place);
+        let (order, note) = self.order(found, wanted.key, key);
+        let _ = write!(sql, " FROM (\n{}\n) AS q ORDER BY {order}", self.statement.text);
+        if let Some(limit) = self.limit {
+            let _ = write!(sql, " LIMIT {limit}");
+        }
+        Ok(Select { sql, names: columns.into_iter().map(|(name, _)| name).collect(), note })
+    }
+
+    /// The order, and what is to be said of it. The order of a sub-select says nothing about the whole, so the
+    /// query's own is said once more outside; the key decides among equals.
+    fn order(&self, found: &[String], name: &str, key: usize) -> (String, Option<String>) {
+        let by_key = format!("{} NULLS LAST", column(found, key));
+        match &self.statement.order {
+            Order::None => {
+                (by_key, Some(format!("the query has no ORDER BY: its rows are ordered by {name}")))
+            }
+            Order::Columns(items) => {
+                let place = |by: &By| match by {
+                    By::Name(name) => found.iter().position(|found| found == name),
+                    By::Place(place) => Some(place - 1).filter(|place| *place < found.len()),
+                };
+                let said = items.iter().map(|(by, suffix)| {
+                    place(by).map(|place| format!("{} {suffix}", column(found, place)).trim_end().to_owned())
+                });
+                match said.collect::<Option<Vec<_>>>() {
+                    Some(items) => (format!("{}, {by_key}", items.join(", ")), None),
+                    None => (by_key, Some(not_carried(name))),
+                }
+            }
+            Order::Other => (by_key, Some(not_carried(name))),
+        }
+    }
+}
+
+fn not_carried(key: &str) -> String {
+    format!(
+        "the query's ORDER BY is not by columns of its result, so it decides only which rows a LIMIT takes: the rows \
+         are ordered by {key}"
+    )
+}
+
+fn column(found: &[String], place: usize) -> String {
+    let name = found.get(place).map_or("", String::as_str);
+    format!("q.\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: Columns =
+        Columns { required: &["issue_id", "creator"], optional: Some("creator_group"), key: "issue_id" };
+
+    fn select(sql: &str, found: &[&str]) -> Result<Select, ColumnError> {
+        let query =
+            Query { statement: Statement::parse(sql).unwrap(), columns: vec![COLUMNS], limit: Some(3) };
+        query.select(&found.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn needed_columns_are_taken_by_name_as_text() {
+        let made = select("SELECT * FROM t -- all", &["EXTRA", "ISSUE_ID", "Crea\"tor", "CREATOR"]).unwrap();
+        assert_eq!(
+            made.sql,
+            "SELECT CAST(q.\"ISSUE_ID\" AS VARCHAR) AS \"issue_id\", CAST(q.\"CREATOR\" AS VARCHAR) AS \"creator\" \
+             FROM (\nSELECT * FROM t -- all\n) AS q ORDER BY q.\"ISSUE_ID\" NULLS LAST LIMIT 3"
+        );
+        assert_eq!(made.names, ["issue_id", "creator"]);
+        assert!(made.note.unwrap().contains("ordered by issue_id"));
+    }
+
+    #[test]
+    fn an_order_by_columns_is_kept() {
+        let found = ["ISSUE_ID", "CREATOR", "CREATOR_GROUP", "made \"at\""];
+        let made = select("SELECT * FROM t ORDER BY \"made \"\"at\"\"\" DESC, 2", &found).unwrap();
+        let order = "ORDER BY q.\"made \"\"at\"\"\" DESC, q.\"CREATOR\", q.\"ISSUE_ID\" NULLS LAST LIMIT 3";
+        assert!(made.sql.ends_with(order), "{}", made.sql);
+        assert_eq!((made.names.len(), made.note), (3, None));
+        for other in ["t.created", "LENGTH(creator)", "hidden", "9"] {
+            let made = select(&format!("SELECT * FROM t ORDER BY {other}"), &found).unwrap();
+            assert!(made.sql.ends_with("ORDER BY q.\"ISSUE_ID\" NULLS LAST LIMIT 3"), "{}", made.sql);
+            assert!(made.note.unwrap().contains("decides only"), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_is_there() {
+        let error = select("SELECT 1", &["ISSUE", "OTHER"]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("columns missing from the query: `issue_id` (nearest: `ISSUE`)"),
+            "{error}"
+        );
+        assert!(error.ends_with("found: `ISSUE`, `OTHER`"), "{error}");
+        assert!(matches!(select("SELECT 1", &["ISSUE_ID", "issue_id"]), Err(ColumnError::Twice { .. })));
+    }
+}
