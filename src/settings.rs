@@ -11,6 +11,7 @@ use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::pacer::Rate;
 use crate::engine::limits::MaxErrors;
 use crate::exit::{Exit, Failure};
+use crate::net;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// The API of DevRev itself.
 const DEFAULT_BASE_URL: &str = "https://api.devrev.ai";
@@ -327,25 +328,17 @@ fn without_user_info(text: &str) -> String {
 
 fn base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
     if !url.username().is_empty() || url.password().is_some() {
         return Err("has user info in it: the token belongs into DEVREV_API_TOKEN".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("has a query or a fragment: a base URL ends with its path".to_owned());
     }
-    match url.scheme() {
-        "https" if url.has_host() => Ok(url),
-        "http" if loopback => Ok(url),
-        _ => Err(
-            "is neither https nor http to this machine (localhost): the token would be readable on its way"
-                .to_owned(),
-        ),
+    if net::is_safe(&url) {
+        Ok(url)
+    } else {
+        Err("is neither https nor http to this machine (localhost): the token would be readable on its way"
+            .to_owned())
     }
 }
 

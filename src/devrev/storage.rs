@@ -7,6 +7,7 @@ use super::error::{ApiError, ErrorKind};
 use super::meter::Meter;
 use super::retry::{Failed, RetryPolicy, retry};
 use super::transport::{self, ClientError, Transport};
+use crate::net;
 use crate::stop::Stop;
 use reqwest::StatusCode;
 use std::future::Future;
@@ -45,7 +46,7 @@ impl Storage {
         stop: Stop,
         meter: Arc<Meter>,
     ) -> Result<Self, ClientError> {
-        let http = transport::builder(api.is_https())
+        let http = net::builder(api.is_https())
             .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
             // The URL of one host is not the next one's business.
             .referer(false)
@@ -123,7 +124,7 @@ impl Storage {
     ) -> Result<StatusCode, ApiError> {
         let broken = |error: reqwest::Error| {
             let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
-            ApiError::unanswered(STORAGE, kind, transport::chain(&error.without_url()))
+            ApiError::unanswered(STORAGE, kind, net::chain(&error.without_url()))
         };
         let url = reqwest::Url::parse(url).map_err(|error| {
             let text = format!("artifacts.locate answered with what is no URL: {error}");

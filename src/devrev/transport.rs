@@ -2,14 +2,12 @@
 
 use super::answer::MAX_BODY;
 use super::error::{ApiError, ErrorKind};
+use crate::net;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 use url::Url;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two bytes of an answer; begins anew with each.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Of a whole request, whatever the bytes do.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 /// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
@@ -53,7 +51,7 @@ impl Transport {
         ]);
         let is_https = base_url.scheme() == "https";
         let api = || {
-            builder(is_https)
+            net::builder(is_https)
                 .default_headers(headers.clone())
                 // By default a 301 would turn a POST into a GET without a body.
                 .redirect(reqwest::redirect::Policy::none())
@@ -97,7 +95,7 @@ impl Transport {
         let broken = |error: reqwest::Error| {
             let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
             let what = if error.is_timeout() { "timed out" } else { "no answer" };
-            ApiError::unanswered(endpoint, kind, format!("{what}: {}", chain(&error.without_url())))
+            ApiError::unanswered(endpoint, kind, format!("{what}: {}", net::chain(&error.without_url())))
         };
         let url = format!("{}{endpoint}", self.base);
         let mut response = http.post(url).body(body).send().await.map_err(broken)?;
@@ -129,31 +127,6 @@ impl Transport {
     }
 }
 
-/// What every connection of this tool has in common.
-pub(super) fn builder(is_https: bool) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
-        // Resends are decided by this tool alone, where it is known what may be repeated.
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .https_only(is_https)
-        .tcp_nodelay(true);
-    // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
-    if is_https { builder } else { builder.no_proxy() }
-}
-
 pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
-    builder.build().map_err(|error| ClientError::Http(chain(&error)))
-}
-
-/// An error with all its causes, which hold the part that helps.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    builder.build().map_err(|error| ClientError::Http(net::chain(&error)))
 }

@@ -3,10 +3,11 @@
 use super::{DotEnv, Flag, Sources, dotenv, flag};
 use crate::cli::{ClientFlags, Global};
 use crate::exit::{Exit, Failure};
+use crate::net;
 use crate::source::snowflake::{Access, Login};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// The names of all settings that only Snowflake needs.
 #[cfg(test)]
@@ -115,17 +116,10 @@ fn host(text: &str) -> Result<Option<Url>, String> {
     if !matches!(url.path(), "" | "/") {
         return Err("has a path: give only the host".to_owned());
     }
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    match url.scheme() {
-        "https" if url.has_host() => Ok(Some(url)),
-        "http" if loopback => Ok(Some(url)),
-        _ => Err("is neither https nor http to this machine (localhost): the password would be readable on its way"
-            .to_owned()),
+    if net::is_safe(&url) {
+        Ok(Some(url))
+    } else {
+        Err("is neither https nor http to this machine (localhost): the password would be readable on its way".to_owned())
     }
 }
 

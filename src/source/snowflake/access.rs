@@ -1,7 +1,8 @@
 //! Who asks whom: the account, and how the user logs in.
 
 use super::error::SnowflakeError;
-use super::wire::{Route, Wire, is_safe};
+use super::wire::{Route, Wire};
+use crate::net;
 use crate::stop::Stop;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two bytes of an answer. Snowflake answers within 45 s that a query still runs.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// Of a whole request, whatever the bytes do.
@@ -82,7 +82,7 @@ impl Access {
     /// Sets a session up; sends nothing. Fails when the private key cannot be used.
     pub(super) fn session(&self, stop: &Stop) -> Result<Session, SnowflakeError> {
         let target = self.target()?;
-        if !is_safe(&target) {
+        if !net::is_safe(&target) {
             return Err(SnowflakeError::Key(format!("{target} is neither https nor http to this machine")));
         }
         let auth_type = match &self.login {
@@ -96,16 +96,10 @@ impl Access {
         };
         // Of an account with its region the login, and the token that a key signs, name the account alone.
         let account = self.account.split('.').next().unwrap_or_default().to_owned();
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("devrev-batch/", env!("CARGO_PKG_VERSION")))
-            .retry(reqwest::retry::never())
+        let builder = net::builder(target.scheme() == "https")
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
-            .https_only(target.scheme() == "https");
-        // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.
-        let builder = if target.scheme() == "https" { builder } else { builder.no_proxy() };
+            .timeout(TOTAL_TIMEOUT);
         let client = builder
             .build()
             .map_err(|error| SnowflakeError::Answer(format!("could not set up HTTPS: {error}")))?;

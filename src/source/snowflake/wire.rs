@@ -13,6 +13,7 @@
 
 use super::answer::{self, Chunk};
 use super::error::SnowflakeError;
+use crate::net;
 use crate::stop::Stop;
 use bytes::Bytes;
 use http::Extensions;
@@ -21,7 +22,7 @@ use reqwest_middleware::{Middleware, Next};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use url::{Host, Url};
+use url::Url;
 
 /// The longest answer that is read, in bytes: a part of a result. Snowflake is asked for parts of 16 MB
 /// (`CLIENT_RESULT_CHUNK_SIZE`, compressed).
@@ -102,7 +103,7 @@ impl Wire {
         next: Next<'_>,
     ) -> Result<Bytes, SnowflakeError> {
         if request.url().host_str() != Some(self.route.believed.as_str()) {
-            if !is_safe(request.url()) {
+            if !net::is_safe(request.url()) {
                 return Err(SnowflakeError::Answer(
                     "a part of the result is at an address that is not https".into(),
                 ));
@@ -241,7 +242,7 @@ async fn once(
     let failed = |error: reqwest_middleware::Error| {
         let text = match error {
             // The address of a part is as good as a password for it.
-            reqwest_middleware::Error::Reqwest(error) => chain(&error.without_url()),
+            reqwest_middleware::Error::Reqwest(error) => net::chain(&error.without_url()),
             reqwest_middleware::Error::Middleware(error) => error.to_string(),
         };
         Once::Failed(text, None)
@@ -267,26 +268,4 @@ async fn once(
             Err(error) => return Ok(failed(error.into())),
         }
     }
-}
-
-/// https, or http to this machine.
-pub(super) fn is_safe(url: &Url) -> bool {
-    match (url.scheme(), url.host()) {
-        ("https", Some(_)) => true,
-        ("http", Some(Host::Ipv4(ip))) => ip.is_loopback(),
-        ("http", Some(Host::Ipv6(ip))) => ip.is_loopback(),
-        ("http", Some(Host::Domain(name))) => name == "localhost",
-        _ => false,
-    }
-}
-
-/// An error with all its causes, which hold the part that helps.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
