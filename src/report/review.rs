@@ -1,7 +1,6 @@
 //! `review.csv`: the contacts of which people must say whether they are one.
 
 use super::beside::{Beside, writer};
-use crate::jobs::merge_contacts::pairing::Pairing;
 use crate::journal::atomic;
 use crate::source::csv::Rows;
 use std::io;
@@ -13,9 +12,13 @@ const ADDED: [&str; 3] = ["_row", "_group", "_reason"];
 /// Writes the rows that people must look at, in the order of the input: their own columns byte for byte, the
 /// row's number, the group's, and why. Without such rows the file is its header.
 ///
-/// `rows` is the input that was paired. Returns how many rows were written. Fails when the input cannot be read
+/// `rows` is the input, and `group_of` says of a row's number with which group it has to be looked at, and why. Returns how many rows were written. Fails when the input cannot be read
 /// or the file not be written; what was at `path` is then as it was.
-pub fn write_review(path: &Path, mut rows: Rows, pairing: &Pairing) -> io::Result<u64> {
+pub fn write_review(
+    path: &Path,
+    mut rows: Rows,
+    group_of: impl Fn(u64) -> Option<(u64, String)>,
+) -> io::Result<u64> {
     let mut written = 0;
     atomic::replace(path, |file| {
         let mut file = writer(file);
@@ -23,10 +26,9 @@ pub fn write_review(path: &Path, mut rows: Rows, pairing: &Pairing) -> io::Resul
         file.write_byte_record(lines.header())?;
         for row in &mut rows {
             let row = row.map_err(|error| io::Error::other(error.to_string()))?.unwrap_or_else(|bad| bad.row);
-            let Some(group) = pairing.review(row.number) else { continue };
-            let (number, group_number) = (row.number.to_string(), group.number.to_string());
-            let reason = format!("{}: {}", group.reason.code(), group.sentence(row.number));
-            file.write_byte_record(lines.line(&row.fields, &[&number, &group_number, &reason]))?;
+            let Some((group, reason)) = group_of(row.number) else { continue };
+            let (number, group) = (row.number.to_string(), group.to_string());
+            file.write_byte_record(lines.line(&row.fields, &[&number, &group, &reason]))?;
             written += 1;
         }
         file.flush()
@@ -46,7 +48,7 @@ mod tests {
         let (input, path) = (folder.path().join("in.csv"), folder.path().join("review.csv"));
         std::fs::write(&input, text).unwrap();
         let rows = Input::file(&input).open().unwrap().rows();
-        let written = write_review(&path, rows, &paired(text, scope)).unwrap();
+        let written = write_review(&path, rows, |row| paired(text, scope).review_of(row)).unwrap();
         (written, std::fs::read_to_string(&path).unwrap())
     }
 

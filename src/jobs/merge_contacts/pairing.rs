@@ -124,6 +124,12 @@ impl Pairing {
         }
     }
 
+    /// The number of that group, and the reason in words.
+    pub fn review_of(&self, row: u64) -> Option<(u64, String)> {
+        let group = self.review(row)?;
+        Some((group.number, format!("{}: {}", group.reason.code(), group.sentence(row))))
+    }
+
     /// What was found, in numbers.
     pub fn numbers(&self) -> &Numbers {
         &self.numbers
