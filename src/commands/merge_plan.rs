@@ -15,7 +15,7 @@ const SHOWN: u64 = 20;
 const WIDTH: usize = 36;
 
 /// Sums up what merges would take.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MergePlan {
     rate: Option<Rate>,
     lines: String,
@@ -33,19 +33,7 @@ pub struct MergePlan {
 impl MergePlan {
     /// For a run under this limit.
     pub fn new(rate: Option<Rate>) -> Self {
-        Self {
-            rate,
-            lines: String::new(),
-            pairs: 0,
-            tickets: 0,
-            moved: 0,
-            timelines: 0,
-            entries: 0,
-            attachments: 0,
-            bytes: 0,
-            calls: 0,
-            estimated: false,
-        }
+        Self { rate, ..Self::default() }
     }
 
     /// How long so many calls take under the limit.

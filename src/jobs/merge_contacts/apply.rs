@@ -188,11 +188,7 @@ impl Merger {
                 let text = format!("not sent again: {seen}; `resume` finds out what became of the merge");
                 Err(track.ended(State::Unknown, "not-proven", text))
             }
-            Some(Ok(Err(outcome))) => {
-                let Outcome { state, reason, detail, .. } = outcome;
-                let outcome = Outcome { state, reason, detail, attempts: 0, report: None };
-                Err(track.reported(outcome).into())
-            }
+            Some(Ok(Err(outcome))) => Err(track.reported(outcome).into()),
             Some(Ok(Ok(found))) => Ok(found),
         }
     }

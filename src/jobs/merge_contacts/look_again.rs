@@ -7,9 +7,11 @@ use super::look::{self, Seen};
 use super::pair::Pair;
 use super::restored::Made;
 use crate::devrev::error::ApiError;
-use crate::devrev::ids::Key;
+use crate::devrev::ids::{Key, RevUserId};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::contact_key;
+use crate::devrev::whole::Whole;
+use crate::devrev::works::OwnedWork;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::Outcome;
 use serde_json::Value;
@@ -38,7 +40,7 @@ pub(super) async fn look_again(
 fn one_again(
     change: &Change,
     seen: &HashMap<Key, Seen>,
-    works: &mut HashMap<Key, Vec<Arc<crate::devrev::whole::Whole<crate::devrev::works::OwnedWork>>>>,
+    works: &mut HashMap<Key, Vec<Arc<Whole<OwnedWork>>>>,
     made: &Made,
     read_at: ReadAt,
 ) -> Result<Arc<Found>, Outcome> {
@@ -47,9 +49,9 @@ fn one_again(
         primary: change.primary.row.clone(),
         secondary: change.secondary.row.clone(),
     };
-    let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
+    let of = |id: &RevUserId| seen.get(&id.key());
     let (primary, secondary) = decide::both(&pair, of(&pair.primary.id), of(&pair.secondary.id), made)?;
-    let mut kept = |contact: &crate::devrev::whole::Whole<_>, id: &str| {
+    let mut kept = |contact: &Whole<_>, id: &str| {
         let works = contact_key(id).and_then(|key| works.remove(&key)).unwrap_or_default();
         let belongings = belongings::Belongings { works, conversations: Vec::new() };
         Shown { contact: contact.clone(), belongings }

@@ -14,9 +14,7 @@ use std::collections::BTreeMap;
 const MOST_TIMELINES: u64 = 200;
 /// Calls of a merge beside those for its timelines and files: the looks before and after it are shared with
 /// other pairs.
-const CALLS: f64 = 4.0;
-/// Calls for each file: one asks where it is, one fetches it, and that one goes to another host.
-const CALLS_PER_FILE: f64 = 1.0;
+const CALLS: u64 = 4;
 
 /// What one merge would take.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,9 +84,8 @@ impl Sampler {
             read
         };
         known.add(read);
-        // Counts stay far below 2^52.
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let calls = (CALLS + known.pages as f64 + known.attachments as f64 * CALLS_PER_FILE).ceil() as u64;
+        // One call for each file: the other goes to another host.
+        let calls = CALLS + known.pages + known.attachments;
         Ok(Preview {
             estimated,
             timelines,
