@@ -11,6 +11,7 @@ use crate::cli::{self, BatchFlags};
 use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
+use crate::jobs;
 use crate::jobs::merge_contacts::apply::{How, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
@@ -84,7 +85,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 impl Job for MergeOptions {
-    const COMMAND: &'static str = "merge-contacts";
+    const COMMAND: &'static str = jobs::merge_contacts::COMMAND;
     const REPORTED: Option<Reported> = Some(Reported("pairs"));
     type Looked = ContactPreflight;
     type Planner = MergeContacts;
@@ -157,7 +158,7 @@ impl Job for MergeOptions {
     async fn begin(&self, start: &Start<'_, ContactPreflight>) -> Result<(MergeContacts, Merger), Failure> {
         let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
         let path = start.run.review();
-        write_review(&path, rows, &start.looked.pairing).map_err(|error| {
+        write_review(&path, rows, |row| start.looked.pairing.review_of(row)).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
         })?;
         if !start.manifest.dry_run && self.backup_dir.is_dir() {

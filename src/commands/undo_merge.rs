@@ -46,7 +46,7 @@ impl Made for Item {
 }
 
 impl TakeBack for UndoMergeOptions {
-    const NAME: &'static str = "undo-merge";
+    const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
     const SAYS: Option<Reported> = Some(Reported("undone"));
     type Item = Item;
     type Reader = UndoMerge;

@@ -1,6 +1,7 @@
 //! Merges that other runs may have sent: a run that was left in the middle knows of merges whose fate nobody has
 //! seen yet. Another run must not send them a second time.
 
+use super::COMMAND;
 use super::change::Change;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
@@ -13,9 +14,6 @@ use crate::journal::run_dir::RunDir;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
-
-/// The command whose runs send merges.
-const COMMAND: &str = "merge-contacts";
 
 /// Contacts by key, and the run that may have sent a merge of each.
 pub type Elsewhere = HashMap<Key, String>;

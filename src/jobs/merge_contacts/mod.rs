@@ -41,8 +41,10 @@ mod timelines;
 pub mod track;
 
 use crate::devrev::error::ApiError;
-use crate::devrev::ids::Key;
+use crate::devrev::ids::{Key, RevUserId};
 use crate::devrev::read_only::ReadOnly;
+use crate::devrev::rev_users::contact_key;
+use crate::devrev::whole::Whole;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::jobs::read_at::ReadAt;
@@ -115,7 +117,7 @@ impl MergeContacts {
         let seen = look::contacts(&self.client, &wanted).await?;
         let mut decided = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            let of = |id: &crate::devrev::ids::RevUserId| seen.get(&id.key());
+            let of = |id: &RevUserId| seen.get(&id.key());
             decided.push(self.may(pair).and_then(|()| {
                 decide::both(pair, of(&pair.primary.id), of(&pair.secondary.id), &self.rules.made)
             }));
@@ -131,10 +133,8 @@ impl MergeContacts {
             let verdict = match decided {
                 Err(outcome) => Verdict::Settled(outcome),
                 Ok((primary, secondary)) => {
-                    let kept = |contact: &crate::devrev::whole::Whole<_>, belongings| Shown {
-                        contact: contact.clone(),
-                        belongings,
-                    };
+                    let kept =
+                        |contact: &Whole<_>, belongings| Shown { contact: contact.clone(), belongings };
                     let primary_has = belongings.take(&self.client, &primary.read.id).await?;
                     let secondary_has = belongings.take(&self.client, &secondary.read.id).await?;
                     match (primary_has, secondary_has) {
@@ -214,6 +214,9 @@ impl MergeContacts {
     }
 }
 
+/// The command whose runs send merges. Other runs are told by it: see [`elsewhere`].
+pub const COMMAND: &str = "merge-contacts";
+
 /// The reason of a pair whose ticket counts differ.
 pub const COUNT_DIFFERS: &str = "ticket-count-differs";
 
@@ -238,7 +241,7 @@ impl Together {
     }
 
     async fn take(&mut self, client: &ReadOnly, id: &str) -> Result<Result<Belongings, ApiError>, Failure> {
-        let key = crate::devrev::rev_users::contact_key(id);
+        let key = contact_key(id);
         if let (Some(found), Some(key)) = (&mut self.0, &key)
             && let Some(belongings) = found.remove(key)
         {

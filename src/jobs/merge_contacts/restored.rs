@@ -3,6 +3,7 @@
 
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
+use crate::jobs::undo_merge::COMMAND;
 use crate::journal::error::JournalError;
 use crate::journal::manifest::Manifest;
 use crate::journal::ordered::{Word, Words};
@@ -10,9 +11,6 @@ use crate::journal::run_dir::RunDir;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
-
-/// The command whose runs create contacts.
-const COMMAND: &str = "undo-merge";
 
 /// What the outcome of an undo says, as far as it is needed.
 #[derive(Deserialize)]

@@ -46,6 +46,9 @@ use steps::{Stage, Step};
 /// References in one list.
 const REFS: usize = 50;
 
+/// The command whose runs take merges back. Contacts that they made are told by it.
+pub const COMMAND: &str = "undo-merge";
+
 /// A pair that was merged.
 #[derive(Debug, Clone)]
 pub struct Item {
