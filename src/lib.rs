@@ -86,8 +86,14 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             runtime.block_on(commands::merge_contacts::run(args, global, terminal))
         }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
+        Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global)),
+        Command::Runs(args) => commands::runs::run(args, &global, &terminal),
+        Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
+        Command::Sample(args) => commands::sample::run(&args, &global),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man { dir } => commands::shell::man(dir.as_deref()),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };
     // A thread that still waits for an answer on standard input must not keep the process.

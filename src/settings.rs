@@ -4,8 +4,10 @@
 //! token is a secret type: it comes from the environment or the `.env` file only, and is never shown.
 
 pub mod snowflake;
+pub mod watch;
 
-use crate::cli::{BatchFlags, ClientFlags, Global};
+use crate::cli::Global;
+use crate::cli::batch::{BatchFlags, ClientFlags};
 use crate::devrev::RetryPolicy;
 use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::pacer::Rate;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use url::Url;
+use watch::WatchSettings;
 
 /// The API of DevRev itself.
 const DEFAULT_BASE_URL: &str = "https://api.devrev.ai";
@@ -72,6 +75,8 @@ pub struct Settings {
     pub settle_timeout: Duration,
     /// `MERGE_POLL_DELAY`: before the first look at what became of a merge; later ones learn from it.
     pub poll_delay: Duration,
+    /// Who watches the run, and how.
+    pub watch: WatchSettings,
     /// `--env-file`: part of the command that goes on with a run.
     pub env_file: Option<PathBuf>,
     /// What was resolved, and from where, without secrets: for `run.json`.
@@ -160,6 +165,7 @@ impl Settings {
         let backup_dir = from.text("BACKUP_DIR", flag("backup-dir", batch.backup_dir.as_ref()), "backups");
         let settle_timeout = from.seconds("MERGE_SETTLE_TIMEOUT", None, 300.0, 0.01..=86_400.0);
         let poll_delay = from.seconds("MERGE_POLL_DELAY", None, 1.0, 0.001..=60.0);
+        let watch = watch::resolve(&mut from, &batch.watch);
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {
@@ -197,6 +203,7 @@ impl Settings {
             backup_dir: backup_dir.into(),
             settle_timeout: settle_timeout.ok_or_else(incomplete)?,
             poll_delay: poll_delay.ok_or_else(incomplete)?,
+            watch: watch.ok_or_else(incomplete)?,
             env_file: None,
             record,
         })

@@ -93,11 +93,13 @@ fn the_sample_shows_every_setting_with_its_default() {
         assert_eq!(shown[name]["value"], default["value"], "{name}");
     }
     for (name, _) in pairs {
-        let known =
-            name == "DEVREV_API_TOKEN" || snowflake::NAMES.contains(&name) || defaults.contains_key(name);
+        let known = name == "DEVREV_API_TOKEN"
+            || watch::SECRETS.contains(&name)
+            || snowflake::NAMES.contains(&name)
+            || defaults.contains_key(name);
         assert!(known, "{name} is no setting");
     }
-    for name in snowflake::NAMES {
+    for name in snowflake::NAMES.into_iter().chain(watch::SECRETS) {
         assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }
 }

@@ -47,7 +47,7 @@ pub struct BackfillOptions {
 
 /// Begins a run and works on it until it ends.
 pub async fn run(
-    args: cli::BackfillGroups,
+    args: cli::batch::BackfillGroups,
     global: cli::Global,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {

@@ -17,11 +17,11 @@ const AT_ONCE: usize = 2;
 ///
 /// The outcome is [`Exit::Backup`] when any backup is damaged. Fails when there is nothing to verify
 /// ([`Exit::Usage`]): a check of nothing must not look like success.
-pub async fn run(args: cli::Backups, global: &cli::Global) -> Result<Exit, Failure> {
-    let cli::BackupsCommand::Verify { dir } = args.command;
+pub async fn run(args: cli::around::Backups, global: &cli::Global) -> Result<Exit, Failure> {
+    let cli::around::BackupsCommand::Verify { dir } = args.command;
     let dir = match dir {
         Some(dir) => dir,
-        None => Settings::for_client(global, &cli::ClientFlags::default())?.backup_dir,
+        None => Settings::for_client(global, &cli::batch::ClientFlags::default())?.backup_dir,
     };
     let report = tokio::task::spawn_blocking(move || look(&dir))
         .await

@@ -65,11 +65,11 @@ enum Kept {
 impl<'a> Rows<'a> {
     /// The rows that the command line names. Checks what it says and sends nothing.
     pub fn typed(
-        typed: &'a cli::Rows,
+        typed: &'a cli::input::Rows,
         kind: Kind,
         limit: Option<u64>,
         global: &cli::Global,
-        client: &cli::ClientFlags,
+        client: &cli::batch::ClientFlags,
     ) -> Result<Self, Failure> {
         Ok(match snowflake::typed(typed, Some(kind), limit, global, client)? {
             Typed::Csv(path) => Self::Csv(path),

@@ -1,7 +1,7 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
 use super::finish::Reported;
-use crate::cli::BatchFlags;
+use crate::cli::batch::BatchFlags;
 use crate::devrev::client::Client;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};

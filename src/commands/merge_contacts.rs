@@ -7,7 +7,8 @@ use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
 use crate::backup::{draft, space};
-use crate::cli::{self, BatchFlags};
+use crate::cli;
+use crate::cli::batch::BatchFlags;
 use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
@@ -58,7 +59,11 @@ pub struct MergeOptions {
 }
 
 /// Begins a run and works on it until it ends.
-pub async fn run(args: cli::MergeContacts, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub async fn run(
+    args: cli::batch::MergeContacts,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
     // Not the limit: it counts pairs.
     let rows = Rows::typed(&args.rows, Kind::Contacts, None, &global, &args.batch.client)?;

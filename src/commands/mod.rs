@@ -13,12 +13,14 @@
 //! - [`backups`]: the check of backups
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
+pub mod apply;
 pub mod backfill_groups;
 pub mod backups;
 pub mod begin;
 pub mod confirm;
 pub mod connect;
 pub mod contact_feed;
+pub mod doctor;
 pub mod feed;
 pub mod finish;
 pub mod issue_feed;
@@ -29,8 +31,11 @@ pub mod merge_plan;
 pub mod online;
 pub mod preflight;
 pub mod resume;
+pub mod runs;
+pub mod sample;
 pub mod sandbox;
 pub mod session;
+pub mod shell;
 pub mod signals;
 pub mod snowflake;
 pub mod take_back;

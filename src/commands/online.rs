@@ -32,10 +32,14 @@ const GETS_AT_ONCE: usize = 8;
 const MOST_MENTIONED: usize = 200_000;
 
 /// Runs `validate`.
-pub async fn validate(args: cli::Validate, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub async fn validate(
+    args: cli::input::Validate,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     let kind = args.kind.map(|kind| match kind {
-        cli::Kind::Groups => Kind::Groups,
-        cli::Kind::Contacts => Kind::Contacts,
+        cli::input::Kind::Groups => Kind::Groups,
+        cli::input::Kind::Contacts => Kind::Contacts,
     });
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));

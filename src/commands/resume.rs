@@ -26,7 +26,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Goes on with a run until it ends.
-pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = match &args.run {
         Some(id) => RunDir::open(&settings.runs_dir, id)?,
@@ -65,7 +65,7 @@ pub async fn run(args: cli::Resume, global: cli::Global, terminal: Terminal) -> 
 
 /// A run that this process holds.
 struct Resumed<'a> {
-    args: &'a cli::Resume,
+    args: &'a cli::batch::Resume,
     global: &'a cli::Global,
     terminal: Terminal,
     run: RunDir,

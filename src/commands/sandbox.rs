@@ -8,7 +8,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Serves until the process is ended.
-pub async fn run(args: cli::Sandbox, json: bool) -> Result<Exit, Failure> {
+pub async fn run(args: cli::around::Sandbox, json: bool) -> Result<Exit, Failure> {
     let usage = |error: String| Failure::new(Exit::Usage, error);
     let rate_limit = args.rate_limit.as_deref().map(str::parse).transpose();
     let rate_limit = rate_limit.map_err(|error| usage(format!("--rate-limit: {error}")))?;

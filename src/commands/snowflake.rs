@@ -53,18 +53,18 @@ pub enum Typed<P> {
 
 /// Checks what was typed, the settings and the SQL; sends nothing.
 pub fn typed<'a>(
-    rows: &'a cli::Rows,
+    rows: &'a cli::input::Rows,
     kind: Option<Kind>,
     limit: Option<u64>,
     global: &cli::Global,
-    client: &cli::ClientFlags,
+    client: &cli::batch::ClientFlags,
 ) -> Result<Typed<&'a Path>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     match (rows.source, &rows.csv) {
-        (Some(cli::Source::Snowflake), Some(_)) => {
+        (Some(cli::input::Source::Snowflake), Some(_)) => {
             usage("--csv and --source snowflake exclude each other: give one")
         }
-        (Some(cli::Source::Snowflake), None) => {
+        (Some(cli::input::Source::Snowflake), None) => {
             Asking::new(rows, kind, limit, global, client).map(|asking| Typed::Snowflake(Box::new(asking)))
         }
         (_, None) => {
@@ -79,11 +79,11 @@ pub fn typed<'a>(
 
 impl Asking {
     fn new(
-        rows: &cli::Rows,
+        rows: &cli::input::Rows,
         kind: Option<Kind>,
         limit: Option<u64>,
         global: &cli::Global,
-        client: &cli::ClientFlags,
+        client: &cli::batch::ClientFlags,
     ) -> Result<Self, Failure> {
         let mut arguments = vec!["--source".to_owned(), "snowflake".to_owned()];
         let of_issues =

@@ -19,7 +19,7 @@ use crate::settings::{Rates, Settings};
 use std::path::Path;
 
 /// Begins a run that takes back another one, and works on it until it ends.
-pub async fn run(args: cli::Undo, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = RunDir::open(&settings.runs_dir, &args.run)?;
     // Held until this process ends: nobody may go on with a run that is being taken back.
@@ -58,7 +58,7 @@ pub async fn run(args: cli::Undo, global: cli::Global, terminal: Terminal) -> Re
 }
 
 /// Whether this is a run that can be taken back, from here.
-fn fits(parent: &Manifest, settings: &Settings, args: &cli::Undo) -> Result<(), Failure> {
+fn fits(parent: &Manifest, settings: &Settings, args: &cli::batch::Undo) -> Result<(), Failure> {
     let id = &parent.id;
     let usage = |text: String| Err(Failure::new(Exit::Usage, text));
     if ![BackfillOptions::COMMAND, MergeOptions::COMMAND].contains(&parent.command.as_str()) {

@@ -1,7 +1,8 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
 use super::{DotEnv, Flag, Sources, dotenv, flag};
-use crate::cli::{ClientFlags, Global};
+use crate::cli::Global;
+use crate::cli::batch::ClientFlags;
 use crate::exit::{Exit, Failure};
 use crate::net;
 use crate::source::snowflake::{Access, Login};

@@ -1,0 +1,185 @@
+//! The commands that run a batch, and what they have in common.
+
+use super::input::Rows;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `backfill-groups`.
+#[derive(Debug, Args)]
+pub struct BackfillGroups {
+    /// The rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// Take only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// For a creator in several groups: skip, take the first, or take the row's assigned group
+    #[arg(long, value_name = "skip|first|assigned")]
+    pub on_ambiguous: Option<String>,
+    /// A CSV of user,group that goes before DevRev's memberships
+    #[arg(long, value_name = "FILE")]
+    pub group_map: Option<PathBuf>,
+    /// Also change issues that have a creator group
+    #[arg(long)]
+    pub overwrite: bool,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `merge-contacts`.
+#[derive(Debug, Args)]
+pub struct MergeContacts {
+    /// The rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// Take only the first N pairs
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Take only contacts with this e-mail address; may be given several times
+    #[arg(long, value_name = "EMAIL")]
+    pub filter_email: Vec<String>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long, visible_alias = "preview")]
+    pub dry_run: bool,
+    /// Which contact of a pair stays: the one whose external reference begins with REVU- or with user_
+    /// [default: revu]
+    #[arg(long, value_name = "revu|user")]
+    pub primary: Option<String>,
+    /// What a TICKET_COUNT that is not DevRev's count does to a pair [default: fail]
+    #[arg(long, value_name = "fail|warn")]
+    pub on_count_mismatch: Option<String>,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run's ID; not given: the one run with something left
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Take the newest of several runs with something left
+    #[arg(long, conflicts_with = "run")]
+    pub latest: bool,
+    /// Take the failed rows again too
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Send merges again of which it is not known that they took, if both contacts are untouched over the whole
+    /// settle time
+    #[arg(long)]
+    pub resend_unproven: bool,
+    /// Of a run that carries out a plan: what is done about a row that is no longer as it was planned
+    #[arg(long, value_name = "skip|abort")]
+    pub on_drift: Option<String>,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The ID of the dry run whose plan is to be carried out
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// What is done about a row that is no longer as it was planned: leave it alone, or stop there
+    #[arg(long, value_name = "skip|abort")]
+    pub on_drift: Option<String>,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The ID of the run, of backfill-groups or merge-contacts, that is to be taken back
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Take back only the first N issues or pairs
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Read, decide and show the plan; the client of a dry run cannot write
+    #[arg(long, visible_alias = "preview")]
+    pub dry_run: bool,
+    /// What every command that runs a batch takes.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// What every command that runs a batch takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The run")]
+pub struct BatchFlags {
+    /// Do not ask before writing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Run against a built-in sandbox: needs no token, changes nothing real
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Where the folders of runs are [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub runs_dir: Option<String>,
+    /// Where backups of contacts are [default: backups]
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<String>,
+    /// Rows in a batch [default: 100]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<String>,
+    /// Changes in flight [default: 8]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<String>,
+    /// Stop when more rows than this have failed
+    #[arg(long, value_name = "N|P%")]
+    pub max_errors: Option<String>,
+    /// Stop after this many batches in a row that failed entirely [default: 5]
+    #[arg(long, value_name = "N")]
+    pub max_batch_failures: Option<String>,
+    /// Who is told of the run.
+    #[command(flatten)]
+    pub watch: WatchFlags,
+    /// How the client works.
+    #[command(flatten)]
+    pub client: ClientFlags,
+}
+
+/// Who is told of the run, and how much.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Watching it")]
+pub struct WatchFlags {
+    /// Say at the end where the time went
+    #[arg(long)]
+    pub profile: bool,
+    /// Also measure this process: its memory and CPU
+    #[arg(long)]
+    pub monitor: bool,
+    /// Keep the run's metrics in this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<String>,
+    /// Serve /metrics and /healthz there during the run; a port alone is one of this machine's loopback
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<String>,
+    /// When Slack and e-mail are told how a run ended, where they are set up [default: failure]
+    #[arg(long, value_name = "always|failure|never")]
+    pub notify: Option<String>,
+}
+
+/// How the client works.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The client")]
+pub struct ClientFlags {
+    /// Calls in a period; 0 for no limit but DevRev's own [default: 50, for merges 45]
+    #[arg(long, value_name = "N")]
+    pub rate_limit_calls: Option<String>,
+    /// The period in seconds [default: 10, for merges 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub rate_limit_period: Option<String>,
+    /// Tries after the first, for calls that may be repeated [default: 3]
+    #[arg(long, value_name = "N")]
+    pub max_retries: Option<String>,
+}

@@ -1,0 +1,228 @@
+//! Settings of those who watch a run: metrics, alerts, the profile.
+
+use super::{Sources, flag, without_user_info};
+use crate::cli::batch::WatchFlags;
+use crate::net;
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use url::Url;
+
+/// The names of the secrets: they are in no record.
+#[cfg(test)]
+pub(super) const SECRETS: [&str; 2] = ["SLACK_WEBHOOK", "SMTP_PASSWORD"];
+
+/// Who watches, and how.
+#[derive(Debug, Clone)]
+pub struct WatchSettings {
+    /// `--profile`: say at the end where the time went.
+    pub profile: bool,
+    /// `--monitor`: also measure this process.
+    pub monitor: bool,
+    /// `--metrics-file`.
+    pub metrics_file: Option<PathBuf>,
+    /// `--metrics-listen`.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Who is told.
+    pub alerts: AlertSettings,
+    /// `DEVREV_APP_URL`: the organisation's address in DevRev's app, without a slash at its end.
+    pub app_url: Option<Url>,
+}
+
+/// When and how people are told.
+#[derive(Debug, Clone)]
+pub struct AlertSettings {
+    /// `--notify`.
+    pub notify: Notify,
+    /// `SLACK_WEBHOOK`: an incoming webhook; its URL is a secret.
+    pub slack: Option<SlackWebhook>,
+    /// `SMTP_HOST` and what goes with it.
+    pub mail: Option<Mail>,
+    /// `ALERT_ERROR_RATE`: the share of rows, in percent, that may fail before it is told.
+    pub error_rate: f64,
+    /// `ALERT_BATCH_SECONDS`: how long a batch may take.
+    pub batch_time: Duration,
+    /// `ALERT_API_ERRORS`: so many errors of the API in a row are told.
+    pub api_errors: u64,
+}
+
+/// When the end of a run is told; that something goes wrong in it is told unless `Never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    /// However it ends.
+    Always,
+    /// When rows failed, or it did not come to its end.
+    Failure,
+    /// Nothing is told at all.
+    Never,
+}
+
+impl FromStr for Notify {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "always" => Ok(Self::Always),
+            "failure" => Ok(Self::Failure),
+            "never" => Ok(Self::Never),
+            _ => Err("is not always, failure or never"),
+        }
+    }
+}
+
+/// The URL of an incoming webhook. Whoever has it can write to the channel: it is not shown.
+#[derive(Clone)]
+pub struct SlackWebhook(Url);
+
+impl SlackWebhook {
+    /// The URL, for the one who calls it.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SlackWebhook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SlackWebhook({})", self.0.host_str().unwrap_or_default())
+    }
+}
+
+/// How e-mail is sent.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// `SMTP_HOST`.
+    pub host: String,
+    /// `SMTP_PORT`: 465 speaks TLS from the beginning, any other begins with STARTTLS.
+    pub port: u16,
+    /// `SMTP_USER`.
+    pub user: Option<String>,
+    /// `SMTP_PASSWORD`.
+    pub password: Option<SecretString>,
+    /// `SMTP_FROM`: the sender; the first recipient if not given.
+    pub from: String,
+    /// `ALERT_EMAIL`: the recipients.
+    pub to: Vec<String>,
+}
+
+/// Resolves them. What is wrong is left with the other problems; nothing of it is then used.
+pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags) -> Option<WatchSettings> {
+    let metrics_file = from.text("METRICS_FILE", flag("metrics-file", typed.metrics_file.as_ref()), "");
+    let metrics_listen =
+        from.parsed("METRICS_LISTEN", flag("metrics-listen", typed.metrics_listen.as_ref()), "", |text| {
+            if text.is_empty() { Ok(None) } else { address(text).map(Some) }
+        });
+    let notify = from.parsed("NOTIFY", flag("notify", typed.notify.as_ref()), "failure", |text| {
+        text.parse().map_err(str::to_owned)
+    });
+    let error_rate =
+        from.parsed("ALERT_ERROR_RATE", None, "10", |text| match text.trim_end_matches('%').parse() {
+            Ok(share) if (0.0..=100.0).contains(&share) => Ok(share),
+            _ => Err("is not a share in percent, from 0 to 100".to_owned()),
+        });
+    let batch_time = from.seconds("ALERT_BATCH_SECONDS", None, 60.0, 0.0..=86_400.0);
+    let api_errors = from.number("ALERT_API_ERRORS", None, 5, 1..=1_000_000);
+    let app_url = from.parsed("DEVREV_APP_URL", None, "", app_url);
+    let slack = slack(from);
+    let mail = mail(from);
+    Some(WatchSettings {
+        profile: typed.profile,
+        monitor: typed.monitor,
+        metrics_file: Some(metrics_file).filter(|file| !file.is_empty()).map(PathBuf::from),
+        metrics_listen: metrics_listen?,
+        alerts: AlertSettings {
+            notify: notify?,
+            slack: slack?,
+            mail: mail?,
+            error_rate: error_rate?,
+            batch_time: batch_time?,
+            api_errors: api_errors?,
+        },
+        app_url: app_url?,
+    })
+}
+
+/// `ADDR:PORT`, or a port of this machine's loopback.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.trim_start_matches(':').parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let text =
+        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse()
+        .map_err(|_| "is neither a port nor an address with a port, such as 127.0.0.1:9184".to_owned())
+}
+
+fn app_url(text: &str) -> Result<Option<Url>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|error| format!("is not a URL: {error}"))?;
+    if url.scheme() != "https"
+        || !url.username().is_empty()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err("is not an address such as https://app.devrev.ai/acme".to_owned());
+    }
+    Ok(Some(url))
+}
+
+/// `None` where something is wrong; its text is in no problem.
+fn slack(from: &mut Sources<'_>) -> Option<Option<SlackWebhook>> {
+    let Some(secret) = from.secret("SLACK_WEBHOOK") else { return Some(None) };
+    match Url::parse(secret.expose_secret()) {
+        Ok(url) if net::is_safe(&url) => Some(Some(SlackWebhook(url))),
+        _ => {
+            from.problems.push(
+                "SLACK_WEBHOOK: is not an https URL, such as https://hooks.slack.com/services/...".to_owned(),
+            );
+            None
+        }
+    }
+}
+
+/// `None` where something is wrong.
+fn mail(from: &mut Sources<'_>) -> Option<Option<Mail>> {
+    let host = from.text("SMTP_HOST", None, "");
+    let port = from.number("SMTP_PORT", None, 587, 1..=u16::MAX);
+    let user = from.text("SMTP_USER", None, "");
+    let password = from.secret("SMTP_PASSWORD");
+    let to = from.text("ALERT_EMAIL", None, "");
+    let sender = from.text("SMTP_FROM", None, "");
+    let to: Vec<String> =
+        to.split([',', ';', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let wrong: Vec<&String> = to
+        .iter()
+        .chain(Some(&sender).filter(|text| !text.is_empty()))
+        .filter(|address| address.parse::<lettre::message::Mailbox>().is_err())
+        .collect();
+    if let Some(address) = wrong.first() {
+        let text =
+            format!("ALERT_EMAIL, SMTP_FROM: `{}` is not an e-mail address", without_user_info(address));
+        from.problems.push(text);
+        return None;
+    }
+    match (host.is_empty(), to.first()) {
+        (true, None) => Some(None),
+        (false, Some(first)) => Some(Some(Mail {
+            host,
+            port: port?,
+            user: Some(user).filter(|user| !user.is_empty()),
+            password,
+            from: if sender.is_empty() { first.clone() } else { sender },
+            to,
+        })),
+        (true, Some(_)) => {
+            from.problems.push("ALERT_EMAIL is set, and SMTP_HOST is not: no e-mail can be sent".to_owned());
+            None
+        }
+        (false, None) => {
+            from.problems
+                .push("SMTP_HOST is set, and ALERT_EMAIL is not: there is nobody to write to".to_owned());
+            None
+        }
+    }
+}
