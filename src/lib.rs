@@ -12,7 +12,7 @@
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
 //! [`commands`] wires them together, one file a subcommand; [`cli`] is what was typed, [`settings`] what it
-//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
+//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
 
 pub mod backup;
 pub mod cli;
@@ -20,6 +20,7 @@ pub mod commands;
 pub mod devrev;
 pub mod engine;
 pub mod exit;
+pub mod figures;
 pub mod jobs;
 pub mod journal;
 pub mod net;

@@ -16,6 +16,7 @@ use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::{Input, SNOWFLAKE};
@@ -24,6 +25,7 @@ use chrono::Utc;
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Instant;
 
 /// What is typed for every new run.
 #[derive(Debug)]
@@ -100,7 +102,9 @@ pub async fn run<J: Job>(
     signals::listen(&stop, &new.terminal)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
 
+    let since = Instant::now();
     let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
+    let parsing = since.elapsed();
     let lock = RunLock::take(&run)?;
     prepare(&run)?;
     let manifest = manifest(&job, &run, &new, &input, &looked, query);
@@ -124,6 +128,9 @@ pub async fn run<J: Job>(
         terminal: new.terminal,
         quiet: new.global.quiet,
         json: new.global.json,
+        since,
+        parsing,
+        reporters: Reporters::default(),
     };
     session.run().await
 }

@@ -3,11 +3,10 @@
 use super::job::Job;
 use super::preflight::unchanged;
 use super::session::Session;
-use crate::devrev::client::Client;
-use crate::devrev::meter::CallTotals;
 use crate::engine::event::Tally;
 use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
+use crate::figures::Figures;
 use crate::journal::atomic;
 use crate::journal::error::JournalError;
 use crate::journal::manifest::RunState;
@@ -23,26 +22,6 @@ use crate::stop::Cause;
 use chrono::Utc;
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::time::Duration;
-
-/// What this process did, in numbers.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// How long it took.
-    pub took: Duration,
-    /// Calls.
-    pub calls: CallTotals,
-    /// Time in which the limit held everything up.
-    pub waited: Duration,
-}
-
-impl Figures {
-    /// Reads the client's counters.
-    pub fn read(&mut self, client: &Client) {
-        self.calls = client.totals();
-        self.waited = client.pacer().waited();
-    }
-}
 
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
 ///
@@ -52,8 +31,9 @@ pub async fn run<J: Job>(
     how: How,
     stamp: Option<Stamp>,
     total: u64,
-    figures: Figures,
+    mut figures: Figures,
 ) -> Result<Exit, Failure> {
+    figures.elapsed = session.since.elapsed();
     let how = match session.journal.clone().close().await {
         Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
         _ => how,
@@ -99,8 +79,8 @@ pub async fn run<J: Job>(
         plan_text,
         calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
         calls_total: figures.calls.calls,
-        seconds: figures.took.as_secs_f64(),
-        seconds_waiting: figures.waited.as_secs_f64(),
+        seconds: figures.elapsed.as_secs_f64(),
+        seconds_waiting: figures.time.waiting.as_secs_f64(),
     };
     let manifest = &mut session.manifest;
     manifest.state = state;
@@ -125,6 +105,7 @@ pub async fn run<J: Job>(
         // The run ended as it did, whoever heard of it.
         session.terminal.say(&format!("warning: cannot print the summary: {error}"));
     }
+    std::mem::take(&mut session.reporters).end(&summary, &figures).await;
     Ok(exit)
 }
 

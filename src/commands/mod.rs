@@ -7,7 +7,7 @@
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
-//! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
+//! - [`connect`], [`confirm`], [`signals`], [`watching`]: what it talks to, whether it may, what ends it, who watches
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups
@@ -44,6 +44,7 @@ pub mod undo_backfill;
 pub mod undo_merge;
 pub mod undo_plan;
 pub mod validate;
+pub mod watching;
 
 use crate::exit::{Exit, Failure};
 use std::fmt::Display;

@@ -18,12 +18,14 @@ use crate::journal::mend::mend;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Instant;
 
 /// Goes on with a run until it ends.
 pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
@@ -90,7 +92,9 @@ impl Resumed<'_> {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
         })?;
         let made = manifest.parent.is_some();
+        let since = Instant::now();
         let (input, looked, replay) = take_up(&job, &run, known, made, &stop).await?;
+        let parsing = since.elapsed();
         if let Some(torn) = &replay.torn {
             tracing::warn!(
                 "{} bytes at the end of the journal were torn by a crash; they are set aside",
@@ -124,6 +128,9 @@ impl Resumed<'_> {
             terminal: self.terminal,
             quiet: self.global.quiet,
             json: self.global.json,
+            since,
+            parsing,
+            reporters: Reporters::default(),
         };
         session.run().await
     }

@@ -2,21 +2,23 @@
 
 use super::confirm::Confirmation;
 use super::connect::Connection;
-use super::finish::{self, Figures};
+use super::finish;
 use super::job::{Job, Looked, Start};
-use crate::devrev::breaker::BreakerState;
+use super::watching;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::DevUserAnswer;
 use crate::engine::job::{Applier, NoApplier, Planner};
 use crate::engine::limits::Limits;
 use crate::engine::run::{self, Config, How, Mode};
 use crate::exit::{Exit, Failure};
+use crate::figures::Figures;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
-use crate::report::progress::{self, Live, Scope};
+use crate::report::progress::Scope;
+use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::Input;
@@ -64,16 +66,22 @@ pub struct Session<J: Job> {
     pub quiet: bool,
     /// `--json`.
     pub json: bool,
+    /// Since when this process works on the run.
+    pub since: Instant,
+    /// How long the look at the input took.
+    pub parsing: Duration,
+    /// Who reports of the run.
+    pub reporters: Reporters,
 }
 
 impl<J: Job> Session<J> {
     /// Works on the run until it ends, one way or another; writes the result files and prints the summary.
     pub async fn run(mut self) -> Result<Exit, Failure> {
-        let since = Instant::now();
         let scope = Scope {
             total: self.looked.as_ref().map_or(0, |looked| self.job.total(looked)),
             before: settled_before(&self.replay, self.retry_failed),
         };
+        watching::begin(&mut self, scope).await?;
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
         let mut figures = Figures::default();
@@ -87,7 +95,6 @@ impl<J: Job> Session<J> {
             }
             Err(failure) => How::Stopped(failure),
         };
-        figures.took = since.elapsed();
         finish::run(self, how, stamp, scope.total, figures).await
     }
 
@@ -97,8 +104,23 @@ impl<J: Job> Session<J> {
         }
         let connection = Connection::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
         let outcome = self.converse(&connection, scope).await;
-        figures.read(&connection.client);
+        *figures = self.figures(&connection.client)();
         outcome
+    }
+
+    /// Tells what this process has done and is doing.
+    fn figures(&self, client: &Client) -> impl Fn() -> Figures + Send + use<J> {
+        let (client, journal, since, parsing) =
+            (client.clone(), self.journal.clone(), self.since, self.parsing);
+        move || {
+            let syncs = journal.syncs();
+            Figures {
+                elapsed: since.elapsed(),
+                parsing,
+                syncs: (syncs.count, syncs.time),
+                ..client.figures()
+            }
+        }
     }
 
     async fn converse(&mut self, connection: &Connection, scope: Scope) -> Result<How, Failure> {
@@ -131,9 +153,9 @@ impl<J: Job> Session<J> {
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
         if self.manifest.dry_run {
-            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client, scope).await
+            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client).await
         } else {
-            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client, scope).await
+            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client).await
         }
     }
 
@@ -143,7 +165,6 @@ impl<J: Job> Session<J> {
         mode: Mode<A>,
         looked: J::Looked,
         client: &Client,
-        scope: Scope,
     ) -> Result<How, Failure>
     where
         A: Applier<<J::Planner as Planner>::Change>,
@@ -163,16 +184,16 @@ impl<J: Job> Session<J> {
         };
         self.job.tune(&mut config);
         let (sender, events) = mpsc::channel(1024);
-        let live = {
-            let client = client.clone();
-            move || live(&client)
-        };
-        let shown = tokio::spawn(progress::show(events, self.terminal.clone(), self.quiet, scope, live));
+        let (mut reporters, figures) = (std::mem::take(&mut self.reporters), self.figures(client));
+        let listening = tokio::spawn(async move {
+            reporters.listen(events, figures).await;
+            reporters
+        });
         let journal = self.journal.clone();
         // The tally of this process alone: the journal has that of the whole run.
         let (how, _) = run::run(config, planner, mode, feed, journal, sender, self.stop.clone()).await;
-        // A panic of the display changes nothing of the run.
-        let _ = shown.await;
+        // A panic of a reporter changes nothing of the run.
+        self.reporters = listening.await.unwrap_or_default();
         Ok(how)
     }
 
@@ -249,19 +270,4 @@ fn settled_before(replay: &Replay, retry_failed: bool) -> u64 {
 /// Whether that is every row of a run that takes so many.
 pub fn is_idle(replay: &Replay, retry_failed: bool, rows: u64) -> bool {
     replay.unknown.is_empty() && settled_before(replay, retry_failed) >= rows
-}
-
-/// What the client is doing just now.
-fn live(client: &Client) -> Live {
-    let breaker = match client.breaker() {
-        BreakerState::Closed => None,
-        BreakerState::Open { until } => {
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            Some(format!("DevRev to come back (circuit breaker open, {} s)", left.as_secs() + 1))
-        }
-        BreakerState::HalfOpen => Some("DevRev to come back (circuit breaker half-open)".to_owned()),
-        BreakerState::GaveUp => Some("nothing any more: the circuit breaker gave up".to_owned()),
-    };
-    let gate = client.pacer().closed_for().map(|left| format!("the rate limit ({} s)", left.as_secs() + 1));
-    Live { calls: client.totals().calls, waiting_for: breaker.or(gate) }
 }

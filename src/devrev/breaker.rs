@@ -46,6 +46,8 @@ struct Inner {
     state: BreakerState,
     failures: u32,
     probes_failed: u32,
+    /// How often it has opened.
+    openings: u64,
 }
 
 /// The breaker of one client.
@@ -66,13 +68,18 @@ pub(super) enum Denied {
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: BreakerSettings, stop: Stop) -> Self {
-        let inner = Inner { state: BreakerState::Closed, failures: 0, probes_failed: 0 };
+        let inner = Inner { state: BreakerState::Closed, failures: 0, probes_failed: 0, openings: 0 };
         Self { settings, inner: watch::Sender::new(inner), stop }
     }
 
     /// What the breaker is doing.
     pub fn state(&self) -> BreakerState {
         self.inner.borrow().state
+    }
+
+    /// How often it has opened after being closed.
+    pub fn openings(&self) -> u64 {
+        self.inner.borrow().openings
     }
 
     /// Waits until calls may go out. The caller who finds the cooldown over makes the probe, which tells
@@ -141,6 +148,7 @@ impl Breaker {
             inner.failures = if outage { inner.failures + 1 } else { 0 };
             let opens = inner.failures >= self.settings.threshold;
             if opens {
+                inner.openings += 1;
                 inner.probes_failed = 0;
                 let cooldown = self.settings.cooldown.min(LONGEST_COOLDOWN);
                 inner.state = BreakerState::Open { until: Instant::now() + cooldown };

@@ -4,11 +4,12 @@ use super::answer::{self, ApiMessage, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
-use super::meter::{CallTotals, Meter};
+use super::meter::Meter;
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
 use super::transport::{ClientError, Transport};
+use crate::figures::{Breaker as BreakerPhase, CallTotals, Figures};
 use crate::stop::Stop;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use secrecy::SecretString;
@@ -349,14 +350,26 @@ impl Client {
         self.0.meter.totals()
     }
 
-    /// What the breaker is doing.
-    pub fn breaker(&self) -> BreakerState {
-        self.0.breaker.state()
-    }
-
-    /// The pacer, for those who show how long calls have waited.
-    pub fn pacer(&self) -> &Pacer {
-        &self.0.pacer
+    /// What the client has done and is doing; what else a process does is left as it is by default.
+    pub fn figures(&self) -> Figures {
+        let Inner { pacer, breaker, meter, .. } = &*self.0;
+        let phase = match breaker.state() {
+            BreakerState::Closed => BreakerPhase::Closed,
+            BreakerState::Open { until } => {
+                BreakerPhase::Open(until.saturating_duration_since(tokio::time::Instant::now()))
+            }
+            BreakerState::HalfOpen => BreakerPhase::HalfOpen,
+            BreakerState::GaveUp => BreakerPhase::GaveUp,
+        };
+        Figures {
+            calls: meter.totals(),
+            time: pacer.time(),
+            rate: pacer.rate().map(|rate| (rate.calls.get(), rate.period)),
+            closed_for: pacer.closed_for(),
+            breaker: phase,
+            breaker_openings: breaker.openings(),
+            ..Figures::default()
+        }
     }
 
     /// Downloads of files, counted with the calls of this client.

@@ -1,33 +1,9 @@
 //! What the client has done: counted where it happens, read by whoever shows it.
 
+use crate::figures::CallTotals;
 use reqwest::StatusCode;
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// Calls to one endpoint.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct EndpointCalls {
-    /// Requests sent, every try counted.
-    pub calls: u64,
-    /// Requests by HTTP status; `none` where no answer came.
-    pub statuses: BTreeMap<String, u64>,
-    /// Time from sending to the last byte of the answer, in seconds, all calls together.
-    pub seconds: f64,
-}
-
-/// Everything that is counted.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct CallTotals {
-    /// Requests sent, every try counted.
-    pub calls: u64,
-    /// Of these, tries after a failed one.
-    pub retries: u64,
-    /// Answers 429.
-    pub throttled: u64,
-    /// By endpoint.
-    pub endpoints: BTreeMap<&'static str, EndpointCalls>,
-}
 
 /// The counters of one client.
 #[derive(Debug, Default)]
@@ -38,9 +14,16 @@ impl Meter {
         let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         totals.calls += 1;
         totals.throttled += u64::from(status == Some(StatusCode::TOO_MANY_REQUESTS));
+        match is_error(status) {
+            Some(true) => totals.errors_in_a_row += 1,
+            Some(false) => totals.errors_in_a_row = 0,
+            None => {}
+        }
+        totals.most_errors_in_a_row = totals.most_errors_in_a_row.max(totals.errors_in_a_row);
         let of_endpoint = totals.endpoints.entry(endpoint).or_default();
         of_endpoint.calls += 1;
         of_endpoint.seconds += took.as_secs_f64();
+        of_endpoint.latencies.add(took);
         let status = status.map_or("none", status_text);
         match of_endpoint.statuses.get_mut(status) {
             Some(count) => *count += 1,
@@ -57,6 +40,14 @@ impl Meter {
     }
 }
 
+/// Whether an answer is an error of the API, rather than about the object that was asked for; a 429 says neither.
+fn is_error(status: Option<StatusCode>) -> Option<bool> {
+    match status.map(|status| status.as_u16()) {
+        Some(429) => None,
+        Some(100..=399 | 404 | 409) => Some(false),
+        _ => Some(true),
+    }
+}
 /// The status as a text that lives for ever, without an allocation a call; unusual ones by their class.
 fn status_text(status: StatusCode) -> &'static str {
     const USUAL: [(u16, &str); 12] = [
@@ -81,4 +72,32 @@ fn status_text(status: StatusCode) -> &'static str {
         4 => "4xx",
         _ => "5xx",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_in_a_row_end_with_an_answer_and_not_with_a_429() {
+        let meter = Meter::default();
+        let called = |status: u16| {
+            meter.called("x", StatusCode::from_u16(status).ok(), Duration::from_millis(1));
+            let totals = meter.totals();
+            (totals.errors_in_a_row, totals.most_errors_in_a_row)
+        };
+        // 0 is no status: no answer came.
+        let cases = [
+            (503, (1, 1)),
+            (429, (1, 1)),
+            (0, (2, 2)),
+            (401, (3, 3)),
+            (404, (0, 3)),
+            (400, (1, 3)),
+            (200, (0, 3)),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(called(status), expected, "{status}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! sees more than N.
 
 use super::answer::RateHeaders;
+use crate::figures::ClientTime;
 use crate::stop::Stop;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -15,7 +16,6 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -53,9 +53,14 @@ impl Clock for TokioClock {
 type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
 /// What the pacer knows of the calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Calls {
     in_flight: usize,
+    /// Whether a call waits for the limit.
+    is_waiting: bool,
+    /// Where the time went, up to `reckoned`.
+    time: ClientTime,
+    reckoned: Instant,
     /// When those of the last period were answered, the oldest first; empty without a rate.
     answered: VecDeque<Instant>,
     /// The time until which DevRev wants no calls.
@@ -71,7 +76,6 @@ pub struct Pacer {
     answers: Notify,
     /// Callers queue here in the order in which they came; only the first of them waits.
     turn: tokio::sync::Mutex<()>,
-    waited_micros: AtomicU64,
     stop: Stop,
 }
 
@@ -82,12 +86,29 @@ pub(super) struct Permit<'a>(&'a Pacer);
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut calls = self.0.calls();
+        calls.reckon();
         calls.in_flight -= 1;
         if self.0.rate.is_some() {
             calls.answered.push_back(Instant::now());
         }
         drop(calls);
         self.0.answers.notify_one();
+    }
+}
+
+/// The time for which a call waits, however it ends.
+struct Waiting<'a>(&'a Pacer);
+
+impl<'a> Waiting<'a> {
+    fn begin(pacer: &'a Pacer) -> Self {
+        pacer.waits(true);
+        Self(pacer)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waits(false);
     }
 }
 
@@ -110,10 +131,9 @@ impl Pacer {
         });
         Self {
             rate,
-            calls: Mutex::default(),
+            calls: Mutex::new(Calls::new()),
             answers: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
-            waited_micros: AtomicU64::new(0),
             stop,
         }
     }
@@ -129,13 +149,11 @@ impl Pacer {
             return None;
         }
         while let Some(wait) = self.not_yet() {
-            let since = Instant::now();
+            let _waiting = Waiting::begin(self);
             let over = match wait {
                 Wait::Until(time) => self.stop.race(sleep_until(time)).await,
                 Wait::Answer => self.stop.race(self.answers.notified()).await,
             };
-            let waited = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.waited_micros.fetch_add(waited, Ordering::Relaxed);
             over?;
         }
         Some(Permit(self))
@@ -159,8 +177,15 @@ impl Pacer {
                 return Some(Wait::Until(now + wait));
             }
         }
+        calls.reckon();
         calls.in_flight += 1;
         None
+    }
+
+    fn waits(&self, is_waiting: bool) {
+        let mut calls = self.calls();
+        calls.reckon();
+        calls.is_waiting = is_waiting;
     }
 
     /// Takes in what an answer says of the limit: with no more calls left than are in flight besides this
@@ -187,19 +212,52 @@ impl Pacer {
         }
     }
 
+    /// The rate that it keeps.
+    pub fn rate(&self) -> Option<Rate> {
+        self.rate.as_ref().map(|(rate, ..)| *rate)
+    }
+
     /// How long the gate stays closed from now on, if it is.
     pub fn closed_for(&self) -> Option<Duration> {
         let until = self.calls().closed_until?;
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// The time in which no call went out because of a limit.
-    pub fn waited(&self) -> Duration {
-        Duration::from_micros(self.waited_micros.load(Ordering::Relaxed))
+    /// Where the time since this was made went.
+    pub fn time(&self) -> ClientTime {
+        let mut calls = self.calls();
+        calls.reckon();
+        calls.time
     }
 }
 
 impl Calls {
+    fn new() -> Self {
+        Self {
+            in_flight: 0,
+            is_waiting: false,
+            time: ClientTime::default(),
+            reckoned: Instant::now(),
+            answered: VecDeque::new(),
+            closed_until: None,
+        }
+    }
+
+    /// Takes in the time since this was last called, before anything changes.
+    fn reckon(&mut self) {
+        let now = Instant::now();
+        let passed = now - self.reckoned;
+        self.reckoned = now;
+        if self.in_flight > 0 {
+            self.time.calling += passed;
+        } else if self.is_waiting {
+            self.time.held += passed;
+        }
+        if self.is_waiting {
+            self.time.waiting += passed;
+        }
+    }
+
     /// What to wait for while the window holds as many calls as it may.
     fn window_full(&mut self, rate: &Rate, now: Instant) -> Option<Wait> {
         while self.answered.front().is_some_and(|answered| *answered + rate.period <= now) {

@@ -2,7 +2,7 @@
 //!
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log on standard error
-//! - [`progress`]: while a run goes on
+//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then
 //! - [`results`]: the result files; [`review`]: the rows that people must look at
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
@@ -14,6 +14,7 @@ mod beside;
 pub mod id_map;
 pub mod logging;
 pub mod progress;
+pub mod reporter;
 pub mod results;
 pub mod review;
 pub mod summary;

@@ -1,25 +1,19 @@
 //! Progress while a run goes on: a bar on a terminal, a line every 30 seconds off it.
 
+use super::reporter::Reporter;
 use super::terminal::Terminal;
 use crate::engine::event::{Event, Tally};
+use crate::figures::{Breaker, Figures};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Between two lines off a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
-
-/// Between two looks at the live figures on a terminal.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// What the client is doing just now.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// Calls made so far.
-    pub calls: u64,
-    /// What everything waits for, if it does: `the rate limit, 12 s`.
-    pub waiting_for: Option<String>,
-}
+/// Speeds are those of the last so long: long enough to be steady, short enough to tell of a change.
+const WINDOW: Duration = Duration::from_secs(30);
+/// Waits that are shorter come and go too fast to be read.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What progress is measured against.
 #[derive(Debug, Clone, Copy)]
@@ -30,80 +24,163 @@ pub struct Scope {
     pub before: u64,
 }
 
-/// Shows progress until the engine sends no more events.
-pub async fn show(
-    mut events: mpsc::Receiver<Event>,
+/// What was done by when.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    at: Duration,
+    rows: u64,
+    calls: u64,
+}
+
+/// Shows progress.
+pub struct Progress {
     terminal: Terminal,
-    quiet: bool,
     scope: Scope,
-    live: impl Fn() -> Live + Send,
-) {
-    let bar = terminal.draws().then(|| bar(&terminal, scope));
-    let every = if bar.is_some() { LOOK_EVERY } else { LINE_EVERY };
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
-    let (mut tally, since) = (Tally::default(), Instant::now());
-    let mut shown = since;
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Row { rows, settled, .. }) => tally.count(&settled, rows.count()),
-                Some(Event::Batch { .. }) => {}
-                None => break,
-            },
-            _ = ticks.tick() => if bar.is_none() && !quiet {
-                terminal.say(&line(&tally, scope, &live(), since.elapsed()));
-            },
-        }
-        if let Some(bar) = &bar
-            && shown.elapsed() >= LOOK_EVERY
-        {
-            shown = Instant::now();
-            bar.set_position(scope.before + tally.total());
-            let left = time_left(&tally, scope, since.elapsed());
-            bar.set_message(format!("{}{left}", figures(&tally, &live(), since.elapsed())));
+    /// On a terminal.
+    bar: Option<ProgressBar>,
+    /// Off it, unless it is to be quiet.
+    has_lines: bool,
+    next_line: Duration,
+    tally: Tally,
+    /// The last [`WINDOW`], oldest first; at most one a tick.
+    marks: VecDeque<Mark>,
+}
+
+impl Progress {
+    /// Shows it on this terminal.
+    pub fn new(terminal: Terminal, quiet: bool, scope: Scope) -> Self {
+        Self {
+            bar: None,
+            has_lines: !quiet && !terminal.draws(),
+            next_line: LINE_EVERY,
+            tally: Tally::default(),
+            marks: VecDeque::new(),
+            terminal,
+            scope,
         }
     }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+
+    fn settled(&self) -> u64 {
+        self.scope.before + self.tally.total()
+    }
+
+    /// Takes in the present figures; returns what is to be said of them.
+    fn look(&mut self, figures: &Figures) -> Line {
+        let now = Mark { at: figures.elapsed, rows: self.tally.total(), calls: figures.calls.calls };
+        while self.marks.front().is_some_and(|mark| mark.at + WINDOW < now.at) {
+            self.marks.pop_front();
+        }
+        let then = self.marks.front().copied().unwrap_or_default();
+        self.marks.push_back(now);
+        let seconds = (now.at.saturating_sub(then.at)).as_secs_f64().max(0.001);
+        // Counts stay far below 2^52.
+        #[allow(clippy::cast_precision_loss)]
+        let a_second = |count: u64| count as f64 / seconds;
+        let (rows, calls) = (a_second(now.rows - then.rows), a_second(now.calls - then.calls));
+        let left = self.scope.total.saturating_sub(self.settled());
+        Line {
+            rows,
+            calls,
+            time_left: time_left(now, left, rows, figures.rate),
+            waits_for: waits_for(figures),
+        }
+    }
+
+    fn text(&self, line: &Line) -> String {
+        let states = ["done", "planned", "already", "skipped", "failed", "unknown"];
+        let states = states.into_iter().filter(|state| self.tally.of(state) > 0);
+        let states: Vec<_> = states.map(|state| format!("{state} {}", self.tally.of(state))).collect();
+        let waits = line.waits_for.as_ref().map(|what| format!(" | waiting {what}")).unwrap_or_default();
+        format!("{} | {:.1} rows/s, {:.1} calls/s{waits}", states.join(" "), line.rows, line.calls)
+    }
+}
+
+/// What is to be said at one moment.
+struct Line {
+    /// Rows a second.
+    rows: f64,
+    /// Calls a second.
+    calls: f64,
+    time_left: Option<Duration>,
+    waits_for: Option<String>,
+}
+
+impl Line {
+    fn to_go(&self) -> String {
+        self.time_left.map(|left| format!("{} to go", span(left))).unwrap_or_default()
+    }
+}
+
+impl Reporter for Progress {
+    fn event(&mut self, event: &Event) {
+        if let Event::Row { rows, settled, .. } = event {
+            self.tally.count(settled, rows.count());
+        }
+    }
+
+    fn tick(&mut self, figures: &Figures) {
+        if self.terminal.draws() {
+            let line = self.look(figures);
+            let (text, position) = (self.text(&line), self.settled());
+            let bar = self.bar.get_or_insert_with(|| bar(&self.terminal, self.scope));
+            bar.set_position(position);
+            bar.set_prefix(line.to_go());
+            bar.set_message(text);
+        } else if self.has_lines {
+            let line = self.look(figures);
+            if figures.elapsed < self.next_line {
+                return;
+            }
+            self.next_line = figures.elapsed + LINE_EVERY;
+            let to_go = if line.time_left.is_some() { format!(" | {}", line.to_go()) } else { String::new() };
+            let (settled, total) = (self.settled(), self.scope.total);
+            self.terminal.say(&format!("{settled} of {total} rows: {}{to_go}", self.text(&line)));
+        }
+    }
+
+    fn last_event(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
 fn bar(terminal: &Terminal, scope: Scope) -> ProgressBar {
     let bar = terminal.bars().add(ProgressBar::new(scope.total));
-    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
+    // Both lines are cut to the terminal's width, whatever becomes of it.
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows  {prefix}\n{wide_msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_position(scope.before);
-    bar.enable_steady_tick(LOOK_EVERY);
+    bar.enable_steady_tick(super::reporter::TICK);
     bar
 }
 
-fn figures(tally: &Tally, live: &Live, elapsed: Duration) -> String {
-    let states: Vec<_> = ["done", "planned", "already", "skipped", "failed", "unknown"]
-        .into_iter()
-        .filter(|state| tally.of(state) > 0)
-        .map(|state| format!("{state} {}", tally.of(state)))
-        .collect();
-    // Counts stay far below 2^52.
-    #[allow(clippy::cast_precision_loss)]
-    let rate = live.calls as f64 / elapsed.as_secs_f64().max(0.001);
-    let waiting = live.waiting_for.as_ref().map(|what| format!(" | waiting for {what}")).unwrap_or_default();
-    format!("{} | {rate:.1} calls/s{waiting}", states.join(" "))
-}
-
-fn line(tally: &Tally, scope: Scope, live: &Live, elapsed: Duration) -> String {
-    let settled = scope.before + tally.total();
-    let left = time_left(tally, scope, elapsed);
-    format!("{settled} of {} rows: {}{left}", scope.total, figures(tally, live, elapsed))
-}
-
-/// A rough guess, once there is something to go by.
-fn time_left(tally: &Tally, scope: Scope, elapsed: Duration) -> String {
-    let left = scope.total.saturating_sub(scope.before + tally.total());
-    match tally.total() {
-        0 => String::new(),
-        #[allow(clippy::cast_precision_loss)] // counts far below 2^52
-        rows => format!(" | {} to go", span(elapsed.mul_f64(left as f64 / rows as f64))),
+/// What all calls wait for, if they do.
+fn waits_for(figures: &Figures) -> Option<String> {
+    let seconds = |left: Duration| left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    match figures.breaker {
+        Breaker::Open(left) => {
+            Some(format!("{} s for DevRev to come back (circuit breaker open)", seconds(left)))
+        }
+        Breaker::HalfOpen => Some("for DevRev to come back (circuit breaker half-open)".to_owned()),
+        Breaker::GaveUp => Some("no longer: the circuit breaker gave up".to_owned()),
+        Breaker::Closed => {
+            let left = figures.closed_for.filter(|left| *left >= SHORTEST_WAIT)?;
+            Some(format!("{} s for the rate limit", seconds(left)))
+        }
     }
+}
+
+/// How long the rows that are left may take: at the present speed, and not less than their calls need under the limit.
+fn time_left(now: Mark, left: u64, rows_a_second: f64, rate: Option<(u32, Duration)>) -> Option<Duration> {
+    if now.rows == 0 || left == 0 {
+        return None;
+    }
+    #[allow(clippy::cast_precision_loss)] // counts far below 2^52
+    let (left, calls_a_row) = (left as f64, now.calls as f64 / now.rows as f64);
+    let of_limit =
+        rate.map_or(0.0, |(calls, period)| left * calls_a_row * period.as_secs_f64() / f64::from(calls));
+    let of_speed = if rows_a_second > 0.0 { left / rows_a_second } else { f64::INFINITY };
+    Duration::try_from_secs_f64(of_speed.max(of_limit)).ok()
 }
 
 /// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
@@ -114,5 +191,62 @@ pub fn span(time: Duration) -> String {
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::Settled;
+
+    fn figures(seconds: u64, calls: u64) -> Figures {
+        let mut figures = Figures { elapsed: Duration::from_secs(seconds), ..Figures::default() };
+        figures.calls.calls = calls;
+        figures.rate = Some((50, Duration::from_secs(10)));
+        figures
+    }
+
+    fn progress(total: u64) -> Progress {
+        Progress::new(Terminal::new(true), true, Scope { total, before: 0 })
+    }
+
+    fn settle(progress: &mut Progress, rows: u64) {
+        for row in 1..=rows {
+            progress.event(&Event::Row { rows: row.into(), key: String::new(), settled: Settled::Planned });
+        }
+    }
+
+    #[test]
+    fn speeds_are_those_of_the_last_half_minute() {
+        let mut progress = progress(1000);
+        progress.look(&figures(0, 0));
+        settle(&mut progress, 100);
+        let line = progress.look(&figures(10, 20));
+        assert_eq!((line.rows, line.calls), (10.0, 2.0));
+        // 30 s without a row: by then nothing is being done.
+        progress.look(&figures(40, 20));
+        let line = progress.look(&figures(60, 20));
+        assert_eq!((line.rows, line.time_left), (0.0, None));
+    }
+
+    #[test]
+    fn the_time_left_is_not_less_than_the_limit_allows() {
+        let mut progress = progress(200);
+        settle(&mut progress, 100);
+        // A hundred rows in one second, two calls each, where the limit allows 5 calls a second.
+        let line = progress.look(&figures(1, 200));
+        assert_eq!(line.time_left, Some(Duration::from_secs(40)));
+        assert_eq!(line.to_go(), "40 s to go");
+    }
+
+    #[test]
+    fn waits_are_named() {
+        let mut now = figures(0, 0);
+        now.closed_for = Some(Duration::from_millis(11_200));
+        assert_eq!(waits_for(&now).unwrap(), "12 s for the rate limit");
+        now.closed_for = Some(Duration::from_millis(200));
+        assert_eq!(waits_for(&now), None);
+        now.breaker = Breaker::Open(Duration::from_secs(5));
+        assert_eq!(waits_for(&now).unwrap(), "5 s for DevRev to come back (circuit breaker open)");
     }
 }

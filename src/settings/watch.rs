@@ -1,6 +1,6 @@
 //! Settings of those who watch a run: metrics, alerts, the profile.
 
-use super::{Sources, flag, without_user_info};
+use super::{Sources, flag};
 use crate::cli::batch::WatchFlags;
 use crate::net;
 use secrecy::{ExposeSecret, SecretString};
@@ -134,8 +134,8 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags) -> Option<Watc
         metrics_listen: metrics_listen?,
         alerts: AlertSettings {
             notify: notify?,
-            slack: slack?,
-            mail: mail?,
+            slack,
+            mail,
             error_rate: error_rate?,
             batch_time: batch_time?,
             api_errors: api_errors?,
@@ -170,59 +170,47 @@ fn app_url(text: &str) -> Result<Option<Url>, String> {
     Ok(Some(url))
 }
 
-/// `None` where something is wrong; its text is in no problem.
-fn slack(from: &mut Sources<'_>) -> Option<Option<SlackWebhook>> {
-    let Some(secret) = from.secret("SLACK_WEBHOOK") else { return Some(None) };
-    match Url::parse(secret.expose_secret()) {
-        Ok(url) if net::is_safe(&url) => Some(Some(SlackWebhook(url))),
-        _ => {
-            from.problems.push(
-                "SLACK_WEBHOOK: is not an https URL, such as https://hooks.slack.com/services/...".to_owned(),
-            );
-            None
-        }
+/// The webhook, if there is one; a wrong one is a problem in which its text does not stand.
+fn slack(from: &mut Sources<'_>) -> Option<SlackWebhook> {
+    let secret = from.secret("SLACK_WEBHOOK")?;
+    let url = Url::parse(secret.expose_secret()).ok().filter(net::is_safe);
+    if url.is_none() {
+        from.problems.push(
+            "SLACK_WEBHOOK: is not an https URL, such as https://hooks.slack.com/services/...".to_owned(),
+        );
     }
+    url.map(SlackWebhook)
 }
 
-/// `None` where something is wrong.
-fn mail(from: &mut Sources<'_>) -> Option<Option<Mail>> {
+/// How e-mail is sent, if it is; what is wrong with it is a problem.
+fn mail(from: &mut Sources<'_>) -> Option<Mail> {
     let host = from.text("SMTP_HOST", None, "");
     let port = from.number("SMTP_PORT", None, 587, 1..=u16::MAX);
-    let user = from.text("SMTP_USER", None, "");
+    let user = Some(from.text("SMTP_USER", None, "")).filter(|user| !user.is_empty());
     let password = from.secret("SMTP_PASSWORD");
     let to = from.text("ALERT_EMAIL", None, "");
     let sender = from.text("SMTP_FROM", None, "");
     let to: Vec<String> =
         to.split([',', ';', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    let wrong: Vec<&String> = to
-        .iter()
-        .chain(Some(&sender).filter(|text| !text.is_empty()))
-        .filter(|address| address.parse::<lettre::message::Mailbox>().is_err())
-        .collect();
-    if let Some(address) = wrong.first() {
-        let text =
-            format!("ALERT_EMAIL, SMTP_FROM: `{}` is not an e-mail address", without_user_info(address));
-        from.problems.push(text);
-        return None;
-    }
-    match (host.is_empty(), to.first()) {
-        (true, None) => Some(None),
-        (false, Some(first)) => Some(Some(Mail {
-            host,
-            port: port?,
-            user: Some(user).filter(|user| !user.is_empty()),
-            password,
-            from: if sender.is_empty() { first.clone() } else { sender },
-            to,
-        })),
-        (true, Some(_)) => {
-            from.problems.push("ALERT_EMAIL is set, and SMTP_HOST is not: no e-mail can be sent".to_owned());
-            None
+    let sender = Some(sender).filter(|sender| !sender.is_empty());
+    for (name, address) in
+        to.iter().map(|to| ("ALERT_EMAIL", to)).chain(sender.iter().map(|from| ("SMTP_FROM", from)))
+    {
+        if address.parse::<lettre::message::Mailbox>().is_err() {
+            from.problems.push(format!("{name}: `{address}` is not an e-mail address"));
         }
-        (false, None) => {
+    }
+    let Some(first) = to.first() else {
+        if !host.is_empty() {
             from.problems
                 .push("SMTP_HOST is set, and ALERT_EMAIL is not: there is nobody to write to".to_owned());
-            None
         }
+        return None;
+    };
+    if host.is_empty() {
+        from.problems.push("ALERT_EMAIL is set, and SMTP_HOST is not: no e-mail can be sent".to_owned());
+        return None;
     }
+    let sender = sender.unwrap_or_else(|| first.clone());
+    Some(Mail { host, port: port?, user, password, from: sender, to })
 }

@@ -1,0 +1,135 @@
+//! Those who report of a run while it goes on, and how they hear of it.
+
+use super::summary::Summary;
+use crate::engine::event::Event;
+use crate::figures::Figures;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+/// Between two looks at the figures.
+pub const TICK: Duration = Duration::from_millis(200);
+
+/// Work that goes on when a reporter's part is over, such as a message on its way; bounded in time by whoever makes it.
+pub type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Reports of a run while it goes on. It is called between the engine's events: it must not block, and whatever takes
+/// time it does in a task of its own.
+pub trait Reporter: Send {
+    /// Something happened.
+    fn event(&mut self, _event: &Event) {}
+
+    /// What was done so far, and is being done just now: every [`TICK`], and once more when no more events come.
+    fn tick(&mut self, _figures: &Figures) {}
+
+    /// The engine has ended, and the run with it: what comes now is the summary.
+    fn last_event(&mut self) {}
+
+    /// The run has ended, and this is what it came to. `run.json`, `report.json` and the result files are written.
+    fn ended(&mut self, _summary: &Summary, _figures: &Figures) {}
+
+    /// What is left to be done after that; the process waits for it.
+    fn close(self: Box<Self>) -> Closing {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// All who report of a run.
+#[derive(Default)]
+pub struct Reporters(Vec<Box<dyn Reporter>>);
+
+impl fmt::Debug for Reporters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Reporters({})", self.0.len())
+    }
+}
+
+impl Reporters {
+    /// One more.
+    pub fn add(&mut self, reporter: impl Reporter + 'static) {
+        self.0.push(Box::new(reporter));
+    }
+
+    /// Hands all events on until the engine sends no more, and the figures regularly.
+    pub async fn listen(&mut self, mut events: mpsc::Receiver<Event>, figures: impl Fn() -> Figures + Send) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // The ticks first: a stream of events without a gap must not keep them away.
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => self.each(|reporter, now| reporter.tick(now), &figures()),
+                event = events.recv() => match event {
+                    Some(event) => self.0.iter_mut().for_each(|reporter| reporter.event(&event)),
+                    None => break,
+                },
+            }
+        }
+        self.each(|reporter, now| reporter.tick(now), &figures());
+        self.0.iter_mut().for_each(|reporter| reporter.last_event());
+    }
+
+    fn each(&mut self, tell: impl Fn(&mut dyn Reporter, &Figures), figures: &Figures) {
+        for reporter in &mut self.0 {
+            tell(&mut **reporter, figures);
+        }
+    }
+
+    /// Tells all how the run ended, and waits for what they have left to do.
+    pub async fn end(mut self, summary: &Summary, figures: &Figures) {
+        self.each(|reporter, figures| reporter.ended(summary, figures), figures);
+        let closing: Vec<Closing> = self.0.into_iter().map(Reporter::close).collect();
+        futures_util::future::join_all(closing).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::Settled;
+    use std::sync::{Arc, Mutex};
+
+    /// Writes down what it hears.
+    struct Hears(Arc<Mutex<Vec<String>>>);
+
+    impl Reporter for Hears {
+        fn event(&mut self, event: &Event) {
+            if let Event::Row { key, .. } = event {
+                self.0.lock().unwrap().push(key.clone());
+            }
+        }
+
+        fn tick(&mut self, figures: &Figures) {
+            self.0.lock().unwrap().push(format!("tick {}", figures.calls.calls));
+        }
+
+        fn last_event(&mut self) {
+            self.0.lock().unwrap().push("last".to_owned());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_in_order_and_figures_between_them() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let mut reporters = Reporters::default();
+        reporters.add(Hears(Arc::clone(&heard)));
+        let (sender, events) = mpsc::channel(4);
+        let sends = tokio::spawn(async move {
+            for row in 1..=3_u64 {
+                let settled = Settled::Planned;
+                sender.send(Event::Row { rows: row.into(), key: row.to_string(), settled }).await.unwrap();
+            }
+            tokio::time::sleep(TICK * 2).await;
+        });
+        reporters.listen(events, Figures::default).await;
+        sends.await.unwrap();
+        let heard = heard.lock().unwrap();
+        let rows: Vec<_> = heard.iter().filter(|text| !text.starts_with("tick")).collect();
+        assert_eq!(rows, ["1", "2", "3", "last"]);
+        assert!(heard.iter().filter(|text| text.starts_with("tick")).count() >= 3, "{heard:?}");
+        assert_eq!(heard.last().unwrap(), "last");
+    }
+}
