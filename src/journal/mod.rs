@@ -5,7 +5,8 @@
 //! - [`record`]: what the journal says; `line`: how it stands in `journal.jsonl`.
 //! - [`writer`]: appends records; an append returns when they are on the disk.
 //! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
-//!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made.
+//!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made;
+//!   [`plan`]: those that a dry run planned.
 //! - [`atomic`]: replaces a file in one step.
 //!
 //! The journal knows rows, changes (as opaque JSON) and outcomes, and nothing of DevRev.
@@ -22,6 +23,7 @@ pub mod lock;
 pub mod manifest;
 pub mod mend;
 pub mod ordered;
+pub mod plan;
 pub mod record;
 pub mod replay;
 pub mod row_set;

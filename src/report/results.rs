@@ -9,11 +9,11 @@ use crate::engine::event::{Settled, Tally};
 use crate::journal::atomic;
 use crate::journal::error::JournalError;
 use crate::journal::ordered::Word;
+use crate::journal::plan::PlanLine;
 use crate::journal::record::{Outcome, State};
 use crate::journal::run_dir::RunDir;
 use crate::source::csv::Rows;
 use ::csv::Writer;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -21,14 +21,6 @@ use std::iter::Peekable;
 
 /// The columns that are added; if the input has them (it was a `failed.csv`), they are replaced.
 const ADDED: [&str; 4] = ["_row", "_status", "_reason", "_attempts"];
-
-/// A line of `plan.jsonl`.
-#[derive(Serialize)]
-struct Planned<'a> {
-    row: u64,
-    key: &'a str,
-    change: &'a RawValue,
-}
 
 /// The files that a row may go into.
 struct Files<'a> {
@@ -113,8 +105,7 @@ where
         let (settled, change) = settled(word);
         tally.count(&settled, 1);
         if let (Some(plan), Some((key, change))) = (&mut files.plan, &change) {
-            serde_json::to_writer(&mut **plan, &Planned { row: number, key, change })?;
-            plan.write_all(b"\n")?;
+            PlanLine { row: number, key: key.into(), change }.write(&mut **plan)?;
         }
         let file = match &settled {
             Settled::Planned => continue,
