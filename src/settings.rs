@@ -98,6 +98,11 @@ impl Settings {
         Self::resolve(global, &batch, Rates::Backfill)
     }
 
+    /// The rate that a run keeps: in a sandbox of its own only one that was asked for.
+    pub fn rate_of(&self, sandbox: bool) -> Option<Rate> {
+        self.rate.filter(|_| !sandbox || self.rate_given)
+    }
+
     /// What is said where a token is needed and there is none.
     pub fn no_token() -> Failure {
         let text = "no token: put one into DEVREV_API_TOKEN (in the environment or in .env; .env.sample shows how), \

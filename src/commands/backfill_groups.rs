@@ -1,8 +1,9 @@
 //! `backfill-groups`: begins a run, and what a run of it has of its own.
 
 use super::begin::{self, New, Rows};
+use super::group_plan::GroupPlan;
 use super::issue_feed::IssueFeed;
-use super::job::{Job, Start};
+use super::job::{Job, Plan, Start};
 use super::preflight::{self, Preflight};
 use crate::cli;
 use crate::devrev::works::GroupField;
@@ -63,8 +64,15 @@ pub async fn run(
     };
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
     let rows = Rows::typed(&args.rows, Kind::Groups, args.limit, &global, &args.batch.client)?;
-    let new =
-        New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
+    let new = New {
+        settings,
+        dry_run: args.dry_run,
+        yes: args.batch.yes,
+        global: &global,
+        terminal,
+        parent: None,
+        carries: None,
+    };
     begin::run(options, new, rows, |run| keep_group_map(run, group_map)).await
 }
 
@@ -94,6 +102,7 @@ impl BackfillOptions {
 
 impl Job for BackfillOptions {
     const COMMAND: &'static str = "backfill-groups";
+    const KEPT: &'static [&'static str] = &[GROUP_MAP];
     type Looked = Preflight;
     type Planner = BackfillGroups;
     type Applier = GroupWriter;
@@ -149,5 +158,9 @@ impl Job for BackfillOptions {
         stop: Stop,
     ) -> Result<IssueFeed, Failure> {
         IssueFeed::new(input, looked, self.limit, replay, retry_failed, stop)
+    }
+
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+        Box::new(GroupPlan::new(settings.rate_of(self.sandbox), calls))
     }
 }

@@ -1,9 +1,11 @@
 //! Begins a run: everything up to the moment from which `resume` can go on with it.
 
+use super::apply::Carries;
 use super::confirm::Confirmation;
 use super::connect::SANDBOX;
 use super::job::{Job, Looked};
 use super::preflight;
+use super::resume::same_input;
 use super::session::Session;
 use super::signals;
 use super::snowflake::{self, Asking, Typed};
@@ -23,8 +25,9 @@ use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What is typed for every new run.
@@ -42,6 +45,8 @@ pub struct New<'a> {
     pub terminal: Terminal,
     /// `run.json` of the run that this one takes back: it is done in the same organisation.
     pub parent: Option<&'a Manifest>,
+    /// The plan that it carries out, of a run in the same organisation.
+    pub carries: Option<Carries<'a>>,
 }
 
 /// Writes rows into a file.
@@ -55,6 +60,8 @@ pub enum Rows<'a> {
     Snowflake(Box<Asking>),
     /// Made for the purpose, and kept in the run's folder.
     Made(Make),
+    /// Those of an earlier run, which has to have the same ones.
+    Again(&'a RunDir, &'a manifest::Input),
 }
 
 /// Rows that are no file, and are kept in one.
@@ -62,6 +69,7 @@ enum Kept {
     Stdin,
     Query(Box<Asking>),
     Made(Make),
+    Again(PathBuf),
 }
 
 impl<'a> Rows<'a> {
@@ -107,7 +115,13 @@ pub async fn run<J: Job>(
     let parsing = since.elapsed();
     let lock = RunLock::take(&run)?;
     prepare(&run)?;
-    let manifest = manifest(&job, &run, &new, &input, &looked, query);
+    let plan = match &new.carries {
+        None => None,
+        Some(carries) => Some(carries.take_over(&run).await.inspect_err(|_| discard(&run))?),
+    };
+    let (applies, plan) = plan.unzip();
+    let mut manifest = manifest(&job, &run, &new, &input, &looked, query);
+    manifest.applies = applies;
     // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
     manifest.write(&run)?;
@@ -121,6 +135,7 @@ pub async fn run<J: Job>(
         looked: Some(looked),
         replay: Replay::default(),
         journal,
+        plan,
         retry_failed: false,
         resend_unproven: false,
         confirmation,
@@ -132,7 +147,8 @@ pub async fn run<J: Job>(
         parsing,
         reporters: Reporters::default(),
     };
-    session.run().await
+    // On the heap: it is large, and everything waits on top of it.
+    Box::pin(session.run()).await
 }
 
 /// Makes the run's folder and looks at the input. What is no file is kept in the folder.
@@ -155,6 +171,12 @@ async fn take_in<J: Job>(
         Rows::Csv(_) => Kept::Stdin,
         Rows::Snowflake(asking) => Kept::Query(asking),
         Rows::Made(make) => Kept::Made(make),
+        Rows::Again(_, known) if !known.spooled => {
+            let input = Input::file(Path::new(&known.path));
+            let (input, looked) = look(job, move || Ok(input), new, stop).await?;
+            return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+        }
+        Rows::Again(from, _) => Kept::Again(from.input()),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let (spool, of_query) = (run.input(), stop.clone());
@@ -162,15 +184,25 @@ async fn take_in<J: Job>(
         Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
         Kept::Query(asking) => asking.spool(&spool, &of_query),
         Kept::Made(make) => make_input(&spool, make),
+        Kept::Again(from) => File::open(&from)
+            .map_err(|error| Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display())))
+            .and_then(|mut file| {
+                Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))
+            }),
     };
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
         Err(failure) => {
-            // Nothing was sent, so there is nothing to resume; what cannot be removed does no harm.
-            let _ = std::fs::remove_dir_all(run.path());
+            discard(&run);
             Err(failure)
         }
     }
+}
+
+/// Removes the folder of a run that never began: nothing was sent, so there is nothing to resume.
+fn discard(run: &RunDir) {
+    // What cannot be removed does no harm.
+    let _ = std::fs::remove_dir_all(run.path());
 }
 
 /// Makes an input.
@@ -197,9 +229,14 @@ async fn look<J: Job>(
     stop: &Stop,
 ) -> Result<(Input, J::Looked), Failure> {
     let (job, settings, dry_run) = (job.clone(), new.settings.clone(), new.dry_run);
+    let known =
+        new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.of.id.clone())));
     let look = tokio::task::spawn_blocking(move || {
         let input = input()?;
         let looked = job.look(&input)?;
+        if let Some((known, run)) = known {
+            same_input(&known, looked.fingerprint(), &input, &run)?;
+        }
         job.check(&settings, &looked, dry_run)?;
         Ok((input, looked))
     });
@@ -222,6 +259,27 @@ fn manifest<J: Job>(
     let now = Utc::now();
     let settings = &new.settings;
     let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
+    let of_input = manifest::Input {
+        path: input.path().display().to_string(),
+        bytes: looked.fingerprint().bytes,
+        sha256: looked.fingerprint().sha256.clone(),
+        rows: looked.rows(),
+        spooled: input.path() == run.input(),
+        source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
+        query,
+    };
+    // What the rows were is known of the run that planned.
+    let planned = new.carries.as_ref().map(|carries| carries.of);
+    let of_input = match planned.and_then(|planned| planned.input.clone()) {
+        Some(known) => manifest::Input { source: known.source, query: known.query, ..of_input },
+        None => of_input,
+    };
+    let parent = match (new.parent, planned) {
+        (Some(parent), _) => Some(parent.id.clone()),
+        // An undo that was planned takes back what its plan does.
+        (None, Some(planned)) => Some(planned.parent.clone().unwrap_or_else(|| planned.id.clone())),
+        (None, None) => None,
+    };
     Manifest {
         format: FORMAT,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -231,16 +289,8 @@ fn manifest<J: Job>(
         updated_at: now,
         ended_at: None,
         settings: json!({ "job": job, "resolved": settings.record }),
-        input: Some(manifest::Input {
-            path: input.path().display().to_string(),
-            bytes: looked.fingerprint().bytes,
-            sha256: looked.fingerprint().sha256.clone(),
-            rows: looked.rows(),
-            spooled: input.path() == run.input(),
-            source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
-            query,
-        }),
-        org: new.parent.and_then(|parent| parent.org.clone()),
+        input: Some(of_input),
+        org: new.parent.or(planned).and_then(|parent| parent.org.clone()),
         user: None,
         base_url: target,
         environment: settings.environment.clone(),
@@ -248,7 +298,8 @@ fn manifest<J: Job>(
         counts: std::collections::BTreeMap::new(),
         state: RunState::Running,
         exit_code: None,
+        applies: None,
         why: None,
-        parent: new.parent.map(|parent| parent.id.clone()),
+        parent,
     }
 }

@@ -41,7 +41,7 @@ impl Connection {
         let sandbox =
             Sandbox::start(Options::new(Data::demo())).await.map_err(|error| failed(error.to_string()))?;
         let url = Url::parse(&sandbox.base_url()).map_err(|error| failed(error.to_string()))?;
-        let rate = settings.rate.filter(|_| settings.rate_given);
+        let rate = settings.rate_of(true);
         let client = client(settings, url, SecretString::from("sandbox"), rate, stop)?;
         Ok(Self { client, target: SANDBOX.to_owned(), _sandbox: Some(sandbox) })
     }

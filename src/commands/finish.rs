@@ -54,7 +54,7 @@ pub async fn run<J: Job>(
     });
     let open = total.saturating_sub(tally.total());
     let (state, exit, why) = ending(&how, &tally, open, &session.job);
-    let (plan, plan_text) = match planned(&session).await {
+    let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
         Ok(plan) => plan,
         Err(trouble) => {
             troubles.push(trouble);
@@ -66,6 +66,7 @@ pub async fn run<J: Job>(
         folder: session.run.path().display().to_string(),
         command: session.manifest.command.clone(),
         dry_run: session.manifest.dry_run,
+        carries_out: session.manifest.applies.as_ref().map(|applies| applies.run.clone()),
         target: session.manifest.base_url.clone(),
         environment: session.settings.environment.clone(),
         state: state_name(state).to_owned(),
@@ -110,14 +111,16 @@ pub async fn run<J: Job>(
 }
 
 /// Sums up what a dry run has planned, for machines and for people.
-async fn planned<J: Job>(session: &Session<J>) -> Result<(Option<Value>, String), String> {
-    let plan = if session.manifest.dry_run { session.job.plan(&session.settings) } else { None };
-    let Some(mut plan) = plan else { return Ok((None, String::new())) };
+async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Value>, String), String> {
+    if !session.manifest.dry_run {
+        return Ok((None, String::new()));
+    }
+    let mut plan = session.job.plan(&session.settings, calls);
     let run = session.run.clone();
     let read = move || {
         for word in Words::read(&run)? {
-            if let (_, Word::Planned { change: Some(change), .. }) = word? {
-                plan.take(&change);
+            if let (_, Word::Planned { key, change: Some(change) }) = word? {
+                plan.take(&key, &change);
             }
         }
         Ok((Some(plan.json()), plan.text()))

@@ -7,6 +7,7 @@ use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
+use crate::jobs::drift::Plannable;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -33,8 +34,8 @@ pub trait Looked: Debug + Send + 'static {
 
 /// Sums up what a dry run has planned.
 pub trait Plan: Send {
-    /// Takes a planned change, in the order of the rows.
-    fn take(&mut self, change: &RawValue);
+    /// Takes a planned change, in the order of the rows; `key` is the object's ID as people know it.
+    fn take(&mut self, key: &str, change: &RawValue);
     /// All of it, for people.
     fn text(&self) -> String;
     /// All of it, for machines.
@@ -72,10 +73,14 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const COMMAND: &'static str;
     /// The member of `report.json` that has what the outcomes say of themselves, if they say anything.
     const REPORTED: Option<Reported> = None;
+    /// What the operator has to know of its changes before they are made, if there is such a thing.
+    const WARNING: Option<&'static str> = None;
+    /// Files beside the input that it keeps in the run's folder, and goes by.
+    const KEPT: &'static [&'static str] = &[];
     /// What the look at the input finds.
     type Looked: Looked;
     /// Reads and decides.
-    type Planner: Planner;
+    type Planner: Planner<Change: Plannable>;
     /// Makes the changes.
     type Applier: Applier<<Self::Planner as Planner>::Change>;
     /// The tasks.
@@ -126,10 +131,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
         Ok(())
     }
 
-    /// What sums up a dry run, if more is to be said of it than the counts.
-    fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
-        None
-    }
+    /// What sums up a dry run that has made so many calls.
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
 
     /// The exit code of a run that came to its end with errors, if it is not the usual one.
     fn exit(&self, _tally: &Tally) -> Option<Exit> {

@@ -41,6 +41,9 @@ const MAX_AGE: Duration = Duration::from_secs(120);
 /// Calls that may go before a merge after its look.
 const CALLS_BEFORE: u32 = 120;
 
+/// What is said before merges are sent.
+const IRREVERSIBLE: &str = "DevRev cannot take a merge back.";
+
 /// The options of a merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeOptions {
@@ -79,8 +82,15 @@ pub async fn run(
         backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
-    let new =
-        New { settings, dry_run: args.dry_run, yes: args.batch.yes, global: &global, terminal, parent: None };
+    let new = New {
+        settings,
+        dry_run: args.dry_run,
+        yes: args.batch.yes,
+        global: &global,
+        terminal,
+        parent: None,
+        carries: None,
+    };
     begin::run(options, new, rows, |_| Ok(())).await
 }
 
@@ -92,6 +102,7 @@ fn absolute(path: &Path) -> PathBuf {
 impl Job for MergeOptions {
     const COMMAND: &'static str = jobs::merge_contacts::COMMAND;
     const REPORTED: Option<Reported> = Some(Reported("pairs"));
+    const WARNING: Option<&'static str> = Some(IRREVERSIBLE);
     type Looked = ContactPreflight;
     type Planner = MergeContacts;
     type Applier = Merger;
@@ -131,7 +142,7 @@ impl Job for MergeOptions {
         };
         format!(
             "{} pairs of contacts ({} tickets) will be backed up to {} and merged; the {kept} one of each stays.\n\
-             DevRev cannot take a merge back.",
+             {IRREVERSIBLE}",
             numbers.pairs,
             numbers.tickets,
             self.backup_dir.display()
@@ -223,9 +234,8 @@ impl Job for MergeOptions {
         config.record_each = true;
     }
 
-    fn plan(&self, settings: &Settings) -> Option<Box<dyn Plan>> {
-        let rate = settings.rate.filter(|_| !self.sandbox || settings.rate_given);
-        Some(Box::new(MergePlan::new(rate)))
+    fn plan(&self, settings: &Settings, _calls: u64) -> Box<dyn Plan> {
+        Box::new(MergePlan::new(settings.rate_of(self.sandbox)))
     }
 
     fn exit(&self, tally: &Tally) -> Option<Exit> {

@@ -1,13 +1,12 @@
 //! What a dry run of merges tells the operator: each pair, and what all of them would take.
 
 use super::job::Plan;
+use super::plan_cost::Cost;
 use crate::devrev::pacer::Rate;
 use crate::jobs::merge_contacts::change::{Change, Side};
-use crate::report::progress::span;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// Pairs that are shown; all are in `plan.jsonl`.
 const SHOWN: u64 = 20;
@@ -36,11 +35,8 @@ impl MergePlan {
         Self { rate, ..Self::default() }
     }
 
-    /// How long so many calls take under the limit.
-    fn time(&self) -> Option<Duration> {
-        let rate = self.rate?;
-        let calls = u32::try_from(self.calls).unwrap_or(u32::MAX);
-        Some(rate.period.mul_f64(f64::from(calls) / f64::from(rate.calls.get())))
+    fn cost(&self) -> Cost {
+        Cost { calls: self.calls, rate: self.rate }
     }
 
     fn line(&mut self, change: &Change) {
@@ -72,7 +68,7 @@ impl MergePlan {
 }
 
 impl Plan for MergePlan {
-    fn take(&mut self, change: &RawValue) {
+    fn take(&mut self, _key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.pairs < SHOWN {
             self.line(&change);
@@ -101,7 +97,7 @@ impl Plan for MergePlan {
         let about = if self.estimated { "about " } else { "" };
         let _ = writeln!(
             text,
-            "\n{} would be merged, and {} change hands. DevRev cannot take a merge back.\n\
+            "\n{} would be merged, and {} change hands. IRREVERSIBLE: DevRev cannot take a merge back.\n\
              The backups would hold {} contacts, {} tickets, {about}{} entries of {} timelines and {about}{} files: {about}{}.",
             counted(self.pairs, "pair"),
             counted(self.moved, "ticket"),
@@ -112,21 +108,7 @@ impl Plan for MergePlan {
             self.attachments,
             size(self.bytes)
         );
-        match (self.time(), self.rate) {
-            (Some(time), Some(rate)) => {
-                let _ = writeln!(
-                    text,
-                    "About {} calls: {} under the limit of {} in {}.",
-                    self.calls,
-                    span(time),
-                    rate.calls,
-                    span(rate.period)
-                );
-            }
-            _ => {
-                let _ = writeln!(text, "About {} calls.", self.calls);
-            }
-        }
+        text.push_str(&self.cost().text());
         text
     }
 
@@ -143,7 +125,7 @@ impl Plan for MergePlan {
                 "estimated": self.estimated,
             },
             "calls": self.calls,
-            "seconds_under_the_limit": self.time().map(|time| time.as_secs_f64()),
+            "seconds_under_the_limit": self.cost().time().map(|time| time.as_secs_f64()),
         })
     }
 }
@@ -195,14 +177,5 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
-    }
-
-    #[test]
-    fn the_time_is_that_of_the_limit() {
-        let calls = std::num::NonZeroU32::new(45).unwrap();
-        let rate = Rate { calls, period: Duration::from_secs(60) };
-        let plan = MergePlan { calls: 90, ..MergePlan::new(Some(rate)) };
-        assert_eq!(plan.time(), Some(Duration::from_secs(120)));
-        assert_eq!(MergePlan::new(None).time(), None);
     }
 }

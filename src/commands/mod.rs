@@ -3,7 +3,9 @@
 //!
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
-//! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
+//! - [`finish`]: how every run ends, whatever happened; [`group_plan`], [`merge_plan`]: what a dry run tells, and what
+//!   its plan would take ([`plan_cost`])
+//! - [`apply`]: begins a run that carries out a plan
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
@@ -23,12 +25,14 @@ pub mod contact_feed;
 pub mod doctor;
 pub mod feed;
 pub mod finish;
+pub mod group_plan;
 pub mod issue_feed;
 pub mod job;
 pub mod made_feed;
 pub mod merge_contacts;
 pub mod merge_plan;
 pub mod online;
+pub mod plan_cost;
 pub mod preflight;
 pub mod resume;
 pub mod runs;

@@ -1,5 +1,6 @@
 //! `resume`: goes on with a run.
 
+use super::apply;
 use super::backfill_groups::BackfillOptions;
 use super::confirm::Confirmation;
 use super::job::{Job, Looked};
@@ -102,7 +103,8 @@ impl Resumed<'_> {
             );
         }
         // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
-        let confirmation = if session::is_idle(&replay, args.retry_failed, job.total(&looked)) {
+        let total = session::total(&manifest, &job, &looked);
+        let confirmation = if session::is_idle(&replay, args.retry_failed, total) {
             Confirmation::NotNeeded
         } else if !job.in_sandbox() && settings.token.is_none() {
             return Err(Settings::no_token());
@@ -111,6 +113,7 @@ impl Resumed<'_> {
         };
         mend(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
+        let plan = apply::taken_over(&run, &mut manifest, args.on_drift.as_deref()).await?;
         let session = Session {
             settings,
             job,
@@ -121,6 +124,7 @@ impl Resumed<'_> {
             looked: Some(looked),
             replay,
             journal,
+            plan,
             retry_failed: args.retry_failed,
             resend_unproven: args.resend_unproven,
             confirmation,
@@ -132,7 +136,8 @@ impl Resumed<'_> {
             parsing,
             reporters: Reporters::default(),
         };
-        session.run().await
+        // On the heap: it is large, and everything waits on top of it.
+        Box::pin(session.run()).await
     }
 }
 
@@ -175,7 +180,12 @@ async fn take_up<J: Job>(
     }
 }
 
-fn same_input(known: &manifest::Input, now: &Fingerprint, input: &Input, run: &str) -> Result<(), Failure> {
+pub(super) fn same_input(
+    known: &manifest::Input,
+    now: &Fingerprint,
+    input: &Input,
+    run: &str,
+) -> Result<(), Failure> {
     if known.sha256 == now.sha256 {
         return Ok(());
     }

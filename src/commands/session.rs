@@ -1,5 +1,6 @@
 //! One process's work on a run: from the connection to the last outcome.
 
+use super::apply;
 use super::confirm::Confirmation;
 use super::connect::Connection;
 use super::finish;
@@ -12,8 +13,10 @@ use crate::engine::limits::Limits;
 use crate::engine::run::{self, Config, How, Mode};
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
+use crate::jobs::drift::{ByPlan, OnDrift, OnlyPlanned};
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, Party, RunState};
+use crate::journal::plan::Plan;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
@@ -52,6 +55,8 @@ pub struct Session<J: Job> {
     pub replay: Replay,
     /// The journal, open for this process's records.
     pub journal: Journal,
+    /// The plan that is carried out, and what is done about what has drifted.
+    pub plan: Option<(Plan, OnDrift)>,
     /// Whether failed rows are taken again.
     pub retry_failed: bool,
     /// Whether merges of which it is not known that they took may be sent again.
@@ -78,7 +83,7 @@ impl<J: Job> Session<J> {
     /// Works on the run until it ends, one way or another; writes the result files and prints the summary.
     pub async fn run(mut self) -> Result<Exit, Failure> {
         let scope = Scope {
-            total: self.looked.as_ref().map_or(0, |looked| self.job.total(looked)),
+            total: self.looked.as_ref().map_or(0, |looked| total(&self.manifest, &self.job, looked)),
             before: settled_before(&self.replay, self.retry_failed),
         };
         watching::begin(&mut self, scope).await?;
@@ -191,7 +196,14 @@ impl<J: Job> Session<J> {
         });
         let journal = self.journal.clone();
         // The tally of this process alone: the journal has that of the whole run.
-        let (how, _) = run::run(config, planner, mode, feed, journal, sender, self.stop.clone()).await;
+        let stop = self.stop.clone();
+        let (how, _) = match self.plan.take() {
+            None => run::run(config, planner, mode, feed, journal, sender, stop).await,
+            Some((plan, on_drift)) => {
+                let (planner, feed) = (ByPlan::new(planner, on_drift), OnlyPlanned::new(feed, plan));
+                run::run(config, planner, mode, feed, journal, sender, stop).await
+            }
+        };
         // A panic of a reporter changes nothing of the run.
         self.reporters = listening.await.unwrap_or_default();
         Ok(how)
@@ -236,7 +248,10 @@ impl<J: Job> Session<J> {
             party(&self.manifest.user),
             scope.total.saturating_sub(scope.before),
             self.input.name(),
-            self.job.what(looked),
+            match &self.manifest.applies {
+                None => self.job.what(looked),
+                Some(applies) => apply::what::<J>(applies),
+            },
         );
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
         let asked = tokio::task::spawn_blocking(move || confirmation.obtain(&terminal, &what));
@@ -260,6 +275,11 @@ impl<J: Job> Session<J> {
         }
         Err(failure)
     }
+}
+
+/// The rows that a run takes.
+pub fn total<J: Job>(manifest: &Manifest, job: &J, looked: &J::Looked) -> u64 {
+    manifest.applies.as_ref().map_or_else(|| job.total(looked), |applies| applies.rows)
 }
 
 /// Rows that have a result which this process leaves as it is.

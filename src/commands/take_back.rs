@@ -6,6 +6,7 @@ use super::made_feed::{Made, MadeFeed, MadeRows};
 use crate::engine::job::{Applier, Planner};
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
+use crate::jobs::drift::Plannable;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::settings::Settings;
@@ -25,7 +26,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// What a row says.
     type Item: Made;
     /// Reads and decides.
-    type Reader: Planner<Item = Self::Item>;
+    type Reader: Planner<Item = Self::Item, Change: Plannable>;
     /// Takes back.
     type Writer: Applier<<Self::Reader as Planner>::Change>;
 
@@ -48,9 +49,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     fn engine(&self, _config: &mut Config) {}
 
     /// See [`Job::plan`].
-    fn sums(&self) -> Option<Box<dyn Plan>> {
-        None
-    }
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
 
     /// See [`Job::result_files`].
     fn files(_run: &RunDir) -> Result<(), String> {
@@ -111,8 +110,8 @@ impl<T: TakeBack> Job for T {
         self.engine(config);
     }
 
-    fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
-        self.sums()
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+        self.sums(settings, calls)
     }
 
     fn result_files(run: &RunDir) -> Result<(), String> {

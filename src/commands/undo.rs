@@ -26,7 +26,7 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
     let _lock = RunLock::take(&run)?;
     let parent = Manifest::read(&run)?;
     fits(&parent, &settings, &args)?;
-    unique(&parent, &settings.runs_dir)?;
+    unique(&parent.id, &settings.runs_dir)?;
     let in_doubt = parent.counts.get("unknown").copied().unwrap_or_default();
     if in_doubt > 0 {
         terminal.say(&format!(
@@ -43,6 +43,7 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
         global: &global,
         terminal,
         parent: Some(&parent),
+        carries: None,
     };
     if parent.command == MergeOptions::COMMAND {
         let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
@@ -89,15 +90,15 @@ fn fits(parent: &Manifest, settings: &Settings, args: &cli::batch::Undo) -> Resu
 }
 
 /// Two runs that take back the same would get in each other's way.
-fn unique(parent: &Manifest, runs_dir: &Path) -> Result<(), Failure> {
+pub(super) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     for run in RunDir::list(runs_dir)? {
         // What cannot be read never began, or is of a version that this one knows nothing of.
         let Ok(manifest) = Manifest::read(&run) else { continue };
-        let of_this = manifest.parent.as_ref() == Some(&parent.id) && !manifest.dry_run;
+        let of_this = manifest.parent.as_deref() == Some(of) && !manifest.dry_run;
         if of_this && has_something_left(&manifest, false) {
             let text = format!(
-                "run {} is taking back {} already, and has not finished: `devrev-batch resume {}` goes on with it",
-                manifest.id, parent.id, manifest.id
+                "run {} is taking back {of} already, and has not finished: `devrev-batch resume {}` goes on with it",
+                manifest.id, manifest.id
             );
             return Err(Failure::new(Exit::Usage, text));
         }

@@ -1,6 +1,7 @@
 //! `undo` of a backfill: what a run of it has of its own.
 
-use super::job::Start;
+use super::group_plan::GroupPlan;
+use super::job::{Plan, Start};
 use super::made_feed::{Made, MadeRows};
 use super::take_back::TakeBack;
 use crate::devrev::ids::{Issue, Names, Ref, UserId};
@@ -8,6 +9,7 @@ use crate::devrev::works::GroupField;
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of a backfill.
@@ -66,5 +68,9 @@ impl TakeBack for UndoBackfillOptions {
         let field = GroupField::named(&self.field);
         let planner = UndoBackfill::new(start.client.read_only(), field.clone());
         Ok((planner, GroupWriter::new(start.client.clone(), field)))
+    }
+
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+        Box::new(GroupPlan::new(settings.rate, calls))
     }
 }

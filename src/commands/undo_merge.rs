@@ -12,6 +12,7 @@ use crate::jobs::undo_merge::apply::Undoer;
 use crate::jobs::undo_merge::{Item, UndoMerge, rows};
 use crate::journal::run_dir::RunDir;
 use crate::report::id_map;
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of merges.
@@ -86,8 +87,8 @@ impl TakeBack for UndoMergeOptions {
         config.record_each = true;
     }
 
-    fn sums(&self) -> Option<Box<dyn Plan>> {
-        Some(Box::<UndoPlan>::default())
+    fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn Plan> {
+        Box::<UndoPlan>::default()
     }
 
     fn files(run: &RunDir) -> Result<(), String> {

@@ -42,7 +42,7 @@ impl UndoPlan {
 }
 
 impl Plan for UndoPlan {
-    fn take(&mut self, change: &RawValue) {
+    fn take(&mut self, _key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.pairs < SHOWN {
             self.line(&change);

@@ -6,9 +6,10 @@
 //! - [`merge_contacts`]: two contacts of one person become one
 //! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be
 //! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is; [`track`]: a
-//!   change of several steps
+//!   change of several steps; [`drift`]: only what is still as it was planned
 
 pub mod backfill_groups;
+pub mod drift;
 pub mod duplicates;
 pub mod failing;
 pub mod merge_contacts;

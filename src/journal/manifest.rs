@@ -10,8 +10,8 @@ use std::io;
 
 /// The format that this version writes, of `run.json` and of the journal beside it.
 ///
-/// 2: the journal may speak of two rows at once, and of steps.
-pub const FORMAT: u64 = 2;
+/// 2: the journal may speak of two rows at once, and of steps. 3: a run may carry out a plan.
+pub const FORMAT: u64 = 3;
 /// How much of a line of `run.json` an error quotes, in characters.
 const QUOTE: usize = 80;
 
@@ -63,6 +63,21 @@ pub struct Party {
     pub name: Option<String>,
 }
 
+/// The plan that a run carries out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applies {
+    /// The dry run that made it.
+    pub run: String,
+    /// When that ended.
+    pub planned_at: DateTime<Utc>,
+    /// The rows that it is about.
+    pub rows: u64,
+    /// The SHA-256 of the run's own `plan.jsonl`, in hex.
+    pub sha256: String,
+    /// Whether the run stops at a row that is no longer as it was planned, rather than leave it alone.
+    pub abort_on_drift: bool,
+}
+
 /// `run.json`. Members that this version does not know are passed over, and gone when it is written again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -106,6 +121,9 @@ pub struct Manifest {
     /// The exit code of the process that last worked on it, once it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<u8>,
+    /// The plan that it carries out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applies: Option<Applies>,
     /// Why the run stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -211,6 +229,7 @@ mod tests {
             counts: BTreeMap::from([("done".into(), 2)]),
             state: RunState::Running,
             exit_code: None,
+            applies: None,
             why: None,
             parent: None,
         }
@@ -245,7 +264,7 @@ mod tests {
     fn a_newer_format_is_refused_whatever_else_it_says() {
         let (_folder, run) = run();
         let failure = change(&run, |members| {
-            members.insert("format".into(), json!(3));
+            members.insert("format".into(), json!(FORMAT + 1));
             members.insert("tool_version".into(), json!("3.1.4"));
             members.remove("state");
         });

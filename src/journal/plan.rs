@@ -46,8 +46,8 @@ pub struct Copied {
     pub sha256: String,
 }
 
-/// Writes the plan that a dry run's journal has into the folder of the run that carries it out. What the dry run's own
-/// `plan.jsonl` says is not gone by: [`same`] tells whether it is the same.
+/// Writes the plan that a dry run's journal has into the folder of the run that carries it out. The dry run's own
+/// `plan.jsonl` is not looked at: it is the same, unless somebody has changed it since.
 ///
 /// Fails when the journal cannot be read or the file not be written.
 pub fn copy(from: &RunDir, to: &RunDir) -> Result<Copied, JournalError> {
@@ -159,7 +159,8 @@ impl Plan {
         self.line.clear();
         self.at += self.file.read_until(b'\n', &mut self.line)? as u64;
         let row = self.parsed()?.map(|line| line.row);
-        self.last = row.unwrap_or(self.last);
+        // Past the end, any other row is looked for anew.
+        self.last = row.unwrap_or(u64::MAX);
         Ok(row)
     }
 
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(copied.rows, 667 + 2);
         assert_eq!(copied.sha256, sha256(&to.plan()).unwrap());
         let mut plan = Plan::open(&to.plan()).unwrap();
-        let asked = (0..=1001).chain((0..=1001).rev()).chain([2000, 2001, 2500, u64::MAX]);
+        let asked = (0..=1001).chain((0..=1001).rev()).chain([2000, 2001, 2500, 2001, u64::MAX, 2001, 1]);
         for row in asked {
             let is_planned = row == 2001 || (1..=1000).contains(&row) && row % 3 != 0;
             let change = plan.change(row).unwrap().map(|change| change.get().to_owned());

@@ -19,6 +19,9 @@ pub struct Summary {
     pub command: String,
     /// Whether it was a dry run.
     pub dry_run: bool,
+    /// The dry run whose plan it carries out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carries_out: Option<String>,
     /// Where: the base URL, or `sandbox`.
     pub target: String,
     /// `ENVIRONMENT`.
@@ -65,6 +68,9 @@ impl Summary {
         let what = if self.dry_run { "dry run of " } else { "" };
         let _ =
             writeln!(text, "{what}{} {} ({}, {})", self.command, self.state, self.target, self.environment);
+        if let Some(run) = &self.carries_out {
+            let _ = writeln!(text, "  the plan of {run}");
+        }
         if let Some(why) = &self.why {
             let _ = writeln!(text, "  {why}");
         }

@@ -19,6 +19,7 @@ use crate::devrev::read_only::ReadOnly;
 use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
+use crate::jobs::drift::Plannable;
 use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
@@ -72,6 +73,10 @@ pub struct Change {
     /// When `before` was read. Not written down: another process reads anew.
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,
+}
+
+impl Plannable for Change {
+    const PASSING: &'static [&'static str] = &["after_name", "creator"];
 }
 
 /// The job's reading and deciding half.

@@ -6,6 +6,7 @@ use super::preview::Preview;
 use super::report;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
+use crate::jobs::drift::Plannable;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::{self, Stepwise};
 use crate::journal::record::Outcome;
@@ -39,6 +40,15 @@ pub struct Change {
     /// The primary after the merge, once it was read.
     #[serde(skip)]
     pub after: Option<Value>,
+}
+
+impl Plannable for Change {
+    const PASSING: &'static [&'static str] = &["preview"];
+
+    fn told(&self, outcome: Outcome) -> Outcome {
+        let report = report::pair(self, &outcome);
+        outcome.reported(report)
+    }
 }
 
 impl Stepwise for Change {

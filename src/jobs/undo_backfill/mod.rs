@@ -7,6 +7,7 @@ pub mod rows;
 
 use super::backfill_groups::apply::Write;
 use super::backfill_groups::lookup::{IssueState, Lookup, Present, Wanted, same_value};
+use super::drift::Plannable;
 use super::failing;
 use super::read_at::ReadAt;
 use crate::devrev::ids::UserId;
@@ -46,6 +47,8 @@ pub struct Change {
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,
 }
+
+impl Plannable for Change {}
 
 impl From<Change> for Write {
     fn from(change: Change) -> Self {

@@ -4,6 +4,7 @@ use super::report;
 use super::steps::{Stage, Step, What};
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::works::{OwnedWork, Role};
+use crate::jobs::drift::Plannable;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::Stepwise;
 use crate::journal::record::Outcome;
@@ -40,6 +41,13 @@ pub struct Change {
     /// What was read from DevRev. Not written down: another process reads anew.
     #[serde(skip)]
     pub seen: Option<Arc<Seen>>,
+}
+
+impl Plannable for Change {
+    fn told(&self, outcome: Outcome) -> Outcome {
+        let report = report::pair(self, &outcome);
+        outcome.reported(report)
+    }
 }
 
 /// How much there is to do.

@@ -1,0 +1,54 @@
+//! What carrying out a plan takes: calls, and the time that they need under the rate limit.
+
+use crate::devrev::pacer::Rate;
+use crate::report::progress::span;
+use std::time::Duration;
+
+/// About so many calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// The calls.
+    pub calls: u64,
+    /// The limit that the run will keep; `None` for DevRev's own alone.
+    pub rate: Option<Rate>,
+}
+
+impl Cost {
+    /// How long they take under the limit.
+    pub fn time(self) -> Option<Duration> {
+        let rate = self.rate?;
+        let calls = u32::try_from(self.calls).unwrap_or(u32::MAX);
+        Some(rate.period.mul_f64(f64::from(calls) / f64::from(rate.calls.get())))
+    }
+
+    /// The sentence.
+    pub fn text(self) -> String {
+        match (self.time(), self.rate) {
+            (Some(time), Some(rate)) => format!(
+                "About {} calls: {} under the limit of {} in {}.\n",
+                self.calls,
+                span(time),
+                rate.calls,
+                span(rate.period)
+            ),
+            _ => format!("About {} calls.\n", self.calls),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_that_of_the_limit() {
+        let calls = std::num::NonZeroU32::new(45).unwrap();
+        let rate = Some(Rate { calls, period: Duration::from_secs(60) });
+        assert_eq!(Cost { calls: 90, rate }.time(), Some(Duration::from_secs(120)));
+        assert_eq!(Cost { calls: 90, rate: None }.time(), None);
+        assert_eq!(
+            Cost { calls: 90, rate }.text(),
+            "About 90 calls: 2 min 0 s under the limit of 45 in 1 min 0 s.\n"
+        );
+    }
+}

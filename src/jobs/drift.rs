@@ -1,0 +1,265 @@
+//! A run that carries out a plan: only what was planned is looked at, and only what still is as it was planned is
+//! changed. Whatever differs has drifted: it is left alone and said, or it stops the run.
+
+use crate::engine::job::{Asked, Planner, Task, Verdict};
+use crate::exit::{Exit, Failure};
+use crate::journal::plan::Plan;
+use crate::journal::record::{Outcome, State};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::str::FromStr;
+
+/// Differences that are told of one row; more are counted.
+const SHOWN: usize = 5;
+/// The longest value that is shown whole, in characters.
+const LONGEST: usize = 80;
+/// The member of a change that holds the steps that were taken, for changes of several steps.
+const STEPS: &str = "steps";
+
+/// What is done about a row that is no longer as it was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDrift {
+    /// It is left alone.
+    Skip,
+    /// The run stops before it.
+    Abort,
+}
+
+impl FromStr for OnDrift {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "skip" => Ok(Self::Skip),
+            "abort" => Ok(Self::Abort),
+            _ => Err("is not skip or abort"),
+        }
+    }
+}
+
+/// A change that can be held against an earlier plan of it.
+pub trait Plannable: Serialize {
+    /// Its members that are not part of what is decided: what it is estimated to take, how things are called.
+    const PASSING: &'static [&'static str] = &[];
+
+    /// An outcome of it with its word for `report.json`, if it has one.
+    fn told(&self, outcome: Outcome) -> Outcome {
+        outcome
+    }
+}
+
+/// An item, and what was planned for it.
+#[derive(Debug)]
+pub struct Planned<I> {
+    item: I,
+    row: u64,
+    key: String,
+    change: Box<RawValue>,
+}
+
+/// The tasks of a feed that a plan is about.
+pub struct OnlyPlanned<F> {
+    feed: F,
+    plan: Plan,
+}
+
+impl<F> OnlyPlanned<F> {
+    /// Of this feed, what this plan is about.
+    pub fn new(feed: F, plan: Plan) -> Self {
+        Self { feed, plan }
+    }
+}
+
+impl<F, I> Iterator for OnlyPlanned<F>
+where
+    F: Iterator<Item = Result<Task<I>, Failure>>,
+{
+    type Item = Result<Task<Planned<I>>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        for task in &mut self.feed {
+            let Task { rows, key, item, in_doubt } = match task {
+                Ok(task) => task,
+                Err(failure) => return Some(Err(failure)),
+            };
+            let change = match self.plan.change(rows.row) {
+                Ok(Some(change)) => change,
+                Ok(None) => continue,
+                Err(error) => {
+                    let text = format!("the plan cannot be read: {error}");
+                    return Some(Err(Failure::new(Exit::Unexpected, text)));
+                }
+            };
+            let item = item.map(|item| Planned { item, row: rows.row, key: key.clone(), change });
+            return Some(Ok(Task { rows, key, item, in_doubt }));
+        }
+        None
+    }
+}
+
+/// The reading and deciding half of a job that goes by a plan.
+#[derive(Debug)]
+pub struct ByPlan<P> {
+    planner: P,
+    on_drift: OnDrift,
+}
+
+impl<P> ByPlan<P> {
+    /// What this planner decides, as far as it is what was planned.
+    pub fn new(planner: P, on_drift: OnDrift) -> Self {
+        Self { planner, on_drift }
+    }
+}
+
+impl<P> Planner for ByPlan<P>
+where
+    P: Planner<Change: Plannable>,
+{
+    type Item = Planned<P::Item>;
+    type Change = P::Change;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Self::Item>>) -> Result<Vec<Verdict<P::Change>>, Failure> {
+        let mut asked = Vec::with_capacity(batch.len());
+        let mut plans = Vec::with_capacity(batch.len());
+        for Asked { item: Planned { item, row, key, change }, in_doubt } in batch {
+            asked.push(Asked { item, in_doubt });
+            plans.push((row, key, change));
+        }
+        let decided = self.planner.prepare(asked).await?;
+        let mut verdicts = Vec::with_capacity(decided.len());
+        for (verdict, (row, key, planned)) in decided.into_iter().zip(plans) {
+            verdicts.push(match drift(&planned, &verdict)? {
+                None => verdict,
+                Some(drift) if self.on_drift == OnDrift::Abort => {
+                    let text = format!(
+                        "row {row} ({key}) is no longer as it was planned: {drift}. Nothing of its batch was sent \
+                         (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
+                    );
+                    return Err(Failure::new(Exit::Changed, text));
+                }
+                Some(drift) => Verdict::Settled(drifted(verdict, drift)),
+            });
+        }
+        Ok(verdicts)
+    }
+}
+
+/// How a verdict differs from what was planned, if it does.
+fn drift<C: Plannable>(planned: &RawValue, verdict: &Verdict<C>) -> Result<Option<String>, Failure> {
+    let change = match verdict {
+        Verdict::Change(change) => change,
+        Verdict::Settled(outcome) => {
+            return Ok(match outcome.state {
+                State::Already | State::Skipped => {
+                    let (reason, detail) = (outcome.reason.as_deref(), outcome.detail.as_deref());
+                    Some(format!("{}: {}", reason.unwrap_or_default(), detail.unwrap_or_default()))
+                }
+                // An error says more by itself, and what an earlier process of this run did is done.
+                State::Done | State::Failed | State::Unknown => None,
+            });
+        }
+    };
+    let defect = |error: serde_json::Error| {
+        Failure::new(Exit::Unexpected, format!("a defect: a change that is no JSON: {error}"))
+    };
+    let now = serde_json::to_value(change).map_err(defect)?;
+    // It is under way, and has to be followed to its end whatever DevRev shows by now.
+    if now[STEPS].as_array().is_some_and(|steps| !steps.is_empty()) {
+        return Ok(None);
+    }
+    let before: Value = serde_json::from_str(planned.get()).map_err(defect)?;
+    let mut found = Differences::default();
+    found.of_members(&before, &now, "", C::PASSING);
+    Ok(found.text())
+}
+
+/// The outcome of a row that has drifted.
+fn drifted<C: Plannable>(verdict: Verdict<C>, drift: String) -> Outcome {
+    let outcome = Outcome::of(State::Skipped, "drifted", drift);
+    let before = match verdict {
+        Verdict::Change(change) => return change.told(outcome),
+        Verdict::Settled(before) => before,
+    };
+    let report = before.report.and_then(|report| {
+        let mut report: Value = serde_json::from_str(report.get()).ok()?;
+        for (member, value) in [
+            ("state", Some(outcome.state.name())),
+            ("reason", outcome.reason.as_deref()),
+            ("detail", outcome.detail.as_deref()),
+        ] {
+            report.as_object_mut()?.insert(member.to_owned(), value.into());
+        }
+        to_raw_value(&report).ok()
+    });
+    outcome.reported(report)
+}
+
+/// How two values differ.
+#[derive(Debug, Default)]
+struct Differences {
+    shown: Vec<String>,
+    more: usize,
+}
+
+impl Differences {
+    fn text(self) -> Option<String> {
+        if self.shown.is_empty() {
+            return None;
+        }
+        let more = if self.more > 0 { format!("; and {} more", self.more) } else { String::new() };
+        Some(format!("{}{more}", self.shown.join("; ")))
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.shown.len() < SHOWN {
+            self.shown.push(text());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn of(&mut self, before: &Value, now: &Value, path: &str) {
+        match (before, now) {
+            (Value::Object(_), Value::Object(_)) => self.of_members(before, now, path, &[]),
+            (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+                for (number, (old, new)) in old.iter().zip(new).enumerate() {
+                    self.of(old, new, &format!("{path}[{number}]"));
+                }
+            }
+            (Value::Array(old), Value::Array(new)) => {
+                self.note(|| format!("{path}: {} -> {} entries", old.len(), new.len()));
+            }
+            _ if before == now => {}
+            _ => self.note(|| format!("{path}: {} -> {}", shown(before), shown(now))),
+        }
+    }
+
+    /// A member that is missing is as good as one that is null.
+    fn of_members(&mut self, before: &Value, now: &Value, path: &str, passing: &[&str]) {
+        let (Some(old), Some(new)) = (before.as_object(), now.as_object()) else {
+            return self.of(before, now, path);
+        };
+        let added = new.keys().filter(|name| !old.contains_key(*name));
+        for name in old.keys().chain(added).filter(|name| !passing.contains(&name.as_str())) {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            self.of(&before[name], &now[name], &path);
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => format!("`{text}`"),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain("...".chars()).collect()
+}
+
+#[cfg(test)]
+#[path = "drift_tests.rs"]
+mod tests;
