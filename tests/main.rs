@@ -6,6 +6,7 @@
 
 mod support;
 
+mod apply;
 mod backfill;
 mod backups;
 mod confirm;
