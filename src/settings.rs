@@ -98,6 +98,11 @@ impl Settings {
         Self::resolve(global, &batch, Rates::Backfill)
     }
 
+    /// Whether `ENVIRONMENT` says that this is the real thing.
+    pub fn is_production(&self) -> bool {
+        ["production", "prod"].iter().any(|name| self.environment.eq_ignore_ascii_case(name))
+    }
+
     /// The rate that a run keeps: in a sandbox of its own only one that was asked for.
     pub fn rate_of(&self, sandbox: bool) -> Option<Rate> {
         self.rate.filter(|_| !sandbox || self.rate_given)

@@ -18,6 +18,7 @@ use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
@@ -114,6 +115,7 @@ pub async fn run<J: Job>(
     let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
     let parsing = since.elapsed();
     let lock = RunLock::take(&run)?;
+    let log = logging::keep(&run)?;
     prepare(&run)?;
     let plan = match &new.carries {
         None => None,
@@ -130,6 +132,7 @@ pub async fn run<J: Job>(
         job,
         run,
         lock,
+        log,
         manifest,
         input,
         looked: Some(looked),

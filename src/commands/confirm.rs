@@ -28,13 +28,30 @@ impl Confirmation {
         Err(Failure::new(Exit::NotConfirmed, text))
     }
 
-    /// Asks, if need be. Only `y` and `yes` go on.
-    pub fn obtain(self, terminal: &Terminal, what: &str) -> Result<(), Failure> {
+    /// Asks, if need be: `y` or `yes` goes on, or in production only the organisation's name, which nobody types
+    /// by habit.
+    pub fn obtain(self, terminal: &Terminal, what: &str, typed: Option<&str>) -> Result<(), Failure> {
         if self == Self::NotNeeded {
             return Ok(());
         }
-        let declined = || Failure::new(Exit::NotConfirmed, "nothing was written: not confirmed");
-        let answer = terminal.ask(&format!("{what}\nGo on? [y/N]")).ok().flatten().ok_or_else(declined)?;
-        if ["y", "yes"].contains(&answer.to_lowercase().as_str()) { Ok(()) } else { Err(declined()) }
+        let question = match typed {
+            Some(name) => {
+                format!("{what}\nThis is production. Type the organisation's name, {name}, to go on:")
+            }
+            None => format!("{what}\nGo on? [y/N]"),
+        };
+        let answer = terminal.ask(&question).ok().flatten().unwrap_or_default();
+        let goes_on = match typed {
+            Some(name) => answer == name,
+            None => ["y", "yes"].contains(&answer.to_lowercase().as_str()),
+        };
+        if goes_on {
+            return Ok(());
+        }
+        let why = match typed {
+            Some(name) if !answer.is_empty() => format!("not confirmed: the organisation's name is {name}"),
+            _ => "not confirmed".to_owned(),
+        };
+        Err(Failure::new(Exit::NotConfirmed, format!("nothing was written: {why}")))
     }
 }

@@ -19,6 +19,7 @@ use crate::journal::mend::mend;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
@@ -93,6 +94,7 @@ impl Resumed<'_> {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
         })?;
         let made = manifest.parent.is_some();
+        let log = logging::keep(&run)?;
         let since = Instant::now();
         let (input, looked, replay) = take_up(&job, &run, known, made, &stop).await?;
         let parsing = since.elapsed();
@@ -119,6 +121,7 @@ impl Resumed<'_> {
             job,
             run,
             lock: self.lock,
+            log,
             manifest,
             input,
             looked: Some(looked),

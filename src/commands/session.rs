@@ -20,6 +20,7 @@ use crate::journal::plan::Plan;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::report::logging;
 use crate::report::progress::Scope;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
@@ -45,6 +46,8 @@ pub struct Session<J: Job> {
     pub run: RunDir,
     /// Held until the process ends.
     pub lock: RunLock,
+    /// The run's log, which is written till then.
+    pub log: logging::Kept,
     /// `run.json`.
     pub manifest: Manifest,
     /// The rows.
@@ -235,17 +238,19 @@ impl<J: Job> Session<J> {
     }
 
     async fn confirm(&self, scope: Scope, looked: &J::Looked, target: &str) -> Result<(), Failure> {
-        let party = |party: &Option<Party>| {
-            party
-                .as_ref()
-                .map_or_else(String::new, |party| party.name.clone().unwrap_or_else(|| party.id.clone()))
+        let Manifest { org, user, command, .. } = &self.manifest;
+        let org_name = org.as_ref().map_or("unknown", Party::called);
+        let named = |party: &Option<Party>| {
+            party.as_ref().map_or_else(String::new, |party| {
+                let (name, id) = (party.called(), party.display_id.as_ref().unwrap_or(&party.id));
+                if name == id { name.to_owned() } else { format!("{name} ({id})") }
+            })
         };
         let what = format!(
-            "{} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}",
-            self.manifest.command,
+            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}",
             self.settings.environment,
-            party(&self.manifest.org),
-            party(&self.manifest.user),
+            named(org),
+            named(user),
             scope.total.saturating_sub(scope.before),
             self.input.name(),
             match &self.manifest.applies {
@@ -253,8 +258,10 @@ impl<J: Job> Session<J> {
                 Some(applies) => apply::what::<J>(applies),
             },
         );
+        let typed = self.settings.is_production().then(|| org_name.to_owned());
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
-        let asked = tokio::task::spawn_blocking(move || confirmation.obtain(&terminal, &what));
+        let asked = move || confirmation.obtain(&terminal, &what, typed.as_deref());
+        let asked = tokio::task::spawn_blocking(asked);
         match self.stop.race(asked).await {
             Some(answered) => answered.unwrap_or_else(|_| {
                 Err(Failure::new(Exit::NotConfirmed, "nothing was written: could not ask"))

@@ -124,6 +124,15 @@ pub(super) fn location(headers: &HeaderMap) -> Option<String> {
     Some(one_line(&String::from_utf8_lossy(location.as_bytes())).chars().take(LONGEST_WORDS).collect())
 }
 
+/// What the answer calls its request, if it does: what DevRev's support can find it by.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    const LONGEST: usize = 100;
+    let id = ["x-request-id", "x-correlation-id", "x-amzn-requestid"]
+        .iter()
+        .find_map(|name| headers.get(*name))?;
+    Some(one_line(&String::from_utf8_lossy(id.as_bytes())).chars().take(LONGEST).collect())
+}
+
 fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
@@ -177,6 +186,14 @@ mod tests {
         assert_eq!(retry_after(&headers(&[DATE_HEADER, date]), &none), Some(Duration::from_secs(5)));
         assert_eq!(retry_after(&headers(&[("retry-after", "-1")]), &body), Some(Duration::from_secs(9)));
         assert_eq!(retry_after(&headers(&[("retry-after", "1e300")]), &none), None);
+    }
+
+    #[test]
+    fn the_request_id_is_taken_where_there_is_one() {
+        assert_eq!(request_id(&headers(&[DATE_HEADER])), None);
+        let long = "r".repeat(500);
+        assert_eq!(request_id(&headers(&[("x-request-id", &long)])).unwrap().len(), 100);
+        assert_eq!(request_id(&headers(&[("x-amzn-requestid", "a1")])).as_deref(), Some("a1"));
     }
 
     #[test]

@@ -300,7 +300,9 @@ impl Client {
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
         inner.meter.called(O::ENDPOINT, status, took);
+        let mut request_id = None;
         let outcome = exchanged.and_then(|(status, headers, body)| {
+            request_id = answer::request_id(&headers);
             inner.pacer.heed(RateHeaders::read(&headers));
             if status.is_server_error()
                 && let Some(wait) = answer::asked_wait(&headers)
@@ -319,7 +321,9 @@ impl Client {
         tracing::debug!(
             endpoint = O::ENDPOINT,
             status = status.map(|status| status.as_u16()),
+            attempt = sent.load(Ordering::Relaxed),
             latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            request_id,
             "call"
         );
         outcome

@@ -22,6 +22,29 @@ impl Settled {
         }
     }
 
+    /// Writes it into the log. `took` is how long the change was under way, if there was one.
+    pub(super) fn log(&self, rows: Rows, key: &str, took: Option<Duration>) {
+        let latency_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let (reason, detail, attempts) = match self {
+            Self::Planned => (None, None, 0),
+            Self::Outcome(outcome) => {
+                (outcome.reason.as_deref(), outcome.detail.as_deref(), outcome.attempts)
+            }
+        };
+        let Rows { row, also } = rows;
+        tracing::debug!(
+            row,
+            also,
+            key,
+            state = self.state(),
+            reason,
+            detail,
+            attempts,
+            latency_ms,
+            "row ended"
+        );
+    }
+
     /// Whether this counts as an error: failed, or its state is unknown.
     pub fn is_error(&self) -> bool {
         matches!(self, Self::Outcome(Outcome { state: State::Failed | State::Unknown, .. }))

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
+use tracing::Instrument;
 
 /// How a row of a batch ended.
 #[derive(Debug)]
@@ -79,6 +80,14 @@ impl<C> Open<C> {
     }
 }
 
+/// A change that is being made: of which task.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    batch: u64,
+    place: usize,
+    since: Instant,
+}
+
 /// The stage.
 pub(super) struct Executor<A, C> {
     config: Config,
@@ -93,7 +102,7 @@ pub(super) struct Executor<A, C> {
     /// Changes that wait for a place: batch, place in the batch, change.
     waiting: VecDeque<(u64, usize, C)>,
     in_flight: JoinSet<Applied>,
-    places: HashMap<Id, (u64, usize)>,
+    places: HashMap<Id, UnderWay>,
 }
 
 impl<A, C> Executor<A, C>
@@ -154,11 +163,15 @@ where
         let Mode::Apply(applier) = &self.mode else { return };
         while self.in_flight.len() < self.config.concurrency {
             let Some((batch, place, change)) = self.waiting.pop_front() else { return };
-            let rows = self.open.get(&batch).and_then(|open| open.places.get(place)).map(|place| place.rows);
-            let Some(rows) = rows else { continue };
-            let (applier, steps) = (Arc::clone(applier), Steps::new(self.journal.clone(), rows));
-            let task = self.in_flight.spawn(async move { applier.apply(change, steps).await });
-            self.places.insert(task.id(), (batch, place));
+            let Some(Place { rows, key, .. }) = self.open.get(&batch).and_then(|open| open.places.get(place))
+            else {
+                continue;
+            };
+            let span = tracing::info_span!("row", row = rows.row, also = rows.also, key);
+            let (applier, steps) = (Arc::clone(applier), Steps::new(self.journal.clone(), *rows));
+            let task =
+                self.in_flight.spawn(async move { applier.apply(change, steps).await }.instrument(span));
+            self.places.insert(task.id(), UnderWay { batch, place, since: Instant::now() });
         }
     }
 
@@ -176,7 +189,7 @@ where
                 }
             };
             if let Some(end) = &end {
-                self.tell(rows, &key, end).await;
+                self.tell(rows, &key, end, None).await;
             }
             open.left += usize::from(end.is_none());
             open.places.push(Place { rows, key, in_doubt, end });
@@ -198,8 +211,9 @@ where
         if let Some(failure) = applied.halt {
             self.halt.with(failure);
         }
-        let Some((batch, place)) = self.places.remove(&id) else { return };
-        self.end(batch, place, applied.outcome.map_or(End::Withdrawn, End::Settled)).await;
+        let Some(change) = self.places.remove(&id) else { return };
+        let batch = change.batch;
+        self.end(change, applied.outcome.map_or(End::Withdrawn, End::Settled)).await;
         if self.config.record_each
             && let Some(open) = self.open.get_mut(&batch)
         {
@@ -210,10 +224,11 @@ where
     }
 
     /// A change ended: tells of it and settles its row.
-    async fn end(&mut self, batch: u64, place: usize, end: End<C>) {
+    async fn end(&mut self, change: UnderWay, end: End<C>) {
+        let UnderWay { batch, place, since } = change;
         if let Some(Place { rows, key, .. }) = self.open.get(&batch).and_then(|open| open.places.get(place)) {
             let (rows, key) = (*rows, key.clone());
-            self.tell(rows, &key, &end).await;
+            self.tell(rows, &key, &end, Some(since.elapsed())).await;
         }
         self.settle(batch, place, end);
     }
@@ -226,13 +241,15 @@ where
         }
     }
 
-    /// Tells of a row's result, and stops the run when that is one error too many.
-    async fn tell(&mut self, rows: Rows, key: &str, end: &End<C>) {
+    /// Tells of a row's result, and stops the run when that is one error too many. `took` is how long its change was
+    /// under way, if there was one.
+    async fn tell(&mut self, rows: Rows, key: &str, end: &End<C>, took: Option<Duration>) {
         let settled = match end {
             End::Settled(outcome) => Settled::Outcome(outcome.clone()),
             End::Planned(_) => Settled::Planned,
             End::Withdrawn => return,
         };
+        settled.log(rows, key, took);
         if settled.is_error()
             && let Some(why) = self.watch.errors(rows.count())
         {
@@ -280,9 +297,9 @@ where
             self.ended(ended).await;
         }
         self.in_flight.abort_all();
-        for (_, (batch, place)) in std::mem::take(&mut self.places) {
+        for (_, change) in std::mem::take(&mut self.places) {
             let text = format!("no answer within {} s of the stop", self.config.grace.as_secs());
-            self.end(batch, place, End::Settled(Outcome::of(State::Unknown, "interrupted", text))).await;
+            self.end(change, End::Settled(Outcome::of(State::Unknown, "interrupted", text))).await;
         }
         // Batches that were prepared but not begun: their intents are in the journal.
         while let Some(batch) = prepared.recv().await {

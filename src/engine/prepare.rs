@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Instant;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 /// A task with its verdict.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ pub(super) async fn prepare<P: Planner>(
             }
             Ok(Prepared { number, entries, since })
         };
-        match done.await {
+        match done.instrument(tracing::info_span!("batch", batch = number)).await {
             Ok(batch) => {
                 if let Err(unsent) = prepared.send(batch).await {
                     return withdraw(unsent.0, journal, &halt).await;

@@ -63,6 +63,14 @@ pub struct Party {
     pub name: Option<String>,
 }
 
+impl Party {
+    /// What people call it: its name, or else the last part of its ID.
+    pub fn called(&self) -> &str {
+        let last = self.id.rsplit(['/', ':']).next().unwrap_or(&self.id);
+        self.name.as_deref().or(self.display_id.as_deref()).unwrap_or(last)
+    }
+}
+
 /// The plan that a run carries out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applies {

@@ -131,6 +131,8 @@ run_files! {
     input => "input.csv",
     /// `undo-id-map.csv`: which contact an undo of merges has created in the place of which.
     id_map => "undo-id-map.csv",
+    /// `log.jsonl`: the log of all its processes.
+    log => "log.jsonl",
     /// `lock`: held by the process that works on the run.
     lock => "lock",
 }
