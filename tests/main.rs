@@ -35,6 +35,7 @@ mod rules;
 mod sandbox;
 mod settings;
 mod snowflake;
+mod terminal;
 mod undo;
 mod undo_merge;
 mod undo_merge_ways;

@@ -14,6 +14,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::profile::Profile;
 use crate::report::results;
 use crate::report::summary::Summary;
 use crate::report::terminal::result;
@@ -81,6 +82,7 @@ pub async fn run<J: Job>(
         calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
         calls_total: figures.calls.calls,
         seconds: figures.elapsed.as_secs_f64(),
+        profile: session.settings.watch.profile.then(|| Profile::new(&figures)),
         seconds_waiting: figures.time.waiting.as_secs_f64(),
     };
     let manifest = &mut session.manifest;
@@ -191,7 +193,7 @@ async fn results<J: Job>(session: &Session<J>) -> Result<Tally, String> {
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
         let rows = input.open().map_err(|error| error.to_string())?.rows();
-        let tally = results::write(&run, rows, words, dry_run)
+        let tally = results::write(&run, rows, J::ROWS, words, dry_run)
             .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))?;
         if !dry_run {
             J::result_files(&run)?;

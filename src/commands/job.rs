@@ -11,6 +11,7 @@ use crate::jobs::drift::Plannable;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::results::Own;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::{Fingerprint, Input, Stamp};
@@ -77,6 +78,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const WARNING: Option<&'static str> = None;
     /// Files beside the input that it keeps in the run's folder, and goes by.
     const KEPT: &'static [&'static str] = &[];
+    /// Whose the rows are that it reads.
+    const ROWS: Own = Own::Operator;
     /// What the look at the input finds.
     type Looked: Looked;
     /// Reads and decides.

@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::jobs::drift::Plannable;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::results::Own;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -60,6 +61,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
 impl<T: TakeBack> Job for T {
     const COMMAND: &'static str = T::NAME;
     const REPORTED: Option<Reported> = T::SAYS;
+    const ROWS: Own = Own::Made;
     type Looked = MadeRows;
     type Planner = T::Reader;
     type Applier = T::Writer;

@@ -1,11 +1,14 @@
 //! The rows of an input as lines of another file, with more columns beside their own.
 
+use super::formula::guarded;
+use super::results::Own;
 use crate::source::header::Header;
 use ::csv::{ByteRecord, Writer, WriterBuilder};
 use std::io::Write;
 
 /// Makes the lines.
 pub(super) struct Beside {
+    own: Own,
     header: ByteRecord,
     /// The input's own columns that stay.
     kept: Vec<usize>,
@@ -16,7 +19,7 @@ pub(super) struct Beside {
 
 impl Beside {
     /// For these columns. If the input has them already (it was such a file itself), they are replaced.
-    pub(super) fn new(header: &Header, added: &[&str]) -> Self {
+    pub(super) fn new(header: &Header, added: &[&str], own: Own) -> Self {
         let names = header.names();
         let is_kept = |column: &usize| {
             let name = String::from_utf8_lossy(names.get(*column).unwrap_or_default()).trim().to_lowercase();
@@ -24,7 +27,7 @@ impl Beside {
         };
         let kept = (0..names.len()).filter(is_kept).collect();
         let mut beside =
-            Self { header: ByteRecord::new(), kept, width: names.len(), line: ByteRecord::new() };
+            Self { own, header: ByteRecord::new(), kept, width: names.len(), line: ByteRecord::new() };
         beside.header = beside.line(names, added).clone();
         beside
     }
@@ -34,17 +37,20 @@ impl Beside {
         &self.header
     }
 
-    /// A record's own fields, byte for byte, and the added ones.
+    /// A record's own fields and the added ones, of which none is taken for a formula.
     pub(super) fn line(&mut self, fields: &ByteRecord, added: &[&str]) -> &ByteRecord {
         self.line.clear();
         // A record with too few or too many fields stays so: made to fit, it would pass for a good one when the
         // file is given back as input.
         let kept = self.kept.iter().filter_map(|column| fields.get(*column));
         for field in kept.chain(fields.iter().skip(self.width)) {
-            self.line.push_field(field);
+            match self.own {
+                Own::Operator => self.line.push_field(field),
+                Own::Made => self.line.push_field(&guarded(field)),
+            }
         }
         for field in added {
-            self.line.push_field(field.as_bytes());
+            self.line.push_field(&guarded(field.as_bytes()));
         }
         &self.line
     }

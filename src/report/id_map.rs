@@ -1,5 +1,6 @@
 //! `undo-id-map.csv`: which contact was created in the place of which, for all who know the old IDs.
 
+use super::formula::guarded;
 use crate::journal::atomic;
 use crate::journal::ordered::{Word, Words};
 use crate::journal::run_dir::RunDir;
@@ -40,7 +41,8 @@ pub fn write(run: &RunDir) -> io::Result<()> {
             let Some(report) = outcome.report else { continue };
             let Ok(Pair { email, secondary }) = serde_json::from_str(report.get()) else { continue };
             let Ids { old, old_shown, new: Some(new), new_shown } = secondary else { continue };
-            file.write_record([old, old_shown, new, new_shown.unwrap_or_default(), email])?;
+            let fields = [old, old_shown, new, new_shown.unwrap_or_default(), email];
+            file.write_record(fields.iter().map(|field| guarded(field.as_bytes())))?;
         }
         file.flush()
     })

@@ -1,9 +1,11 @@
 //! What operators see: consumers of engine events and readers of a run's folder.
 //!
 //! - [`terminal`]: the one place that prints
-//! - [`logging`]: the log on standard error
-//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then
-//! - [`results`]: the result files; [`review`]: the rows that people must look at
+//! - [`logging`]: the log, on standard error and in the run's folder
+//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then;
+//!   [`profile`]: where the time went
+//! - [`results`]: the result files; [`review`]: the rows that people must look at; `formula`: what spreadsheets must not
+//!   execute of them
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
 //! - [`backups`]: what `backups verify` found
@@ -11,8 +13,10 @@
 
 pub mod backups;
 mod beside;
+mod formula;
 pub mod id_map;
 pub mod logging;
+pub mod profile;
 pub mod progress;
 pub mod reporter;
 pub mod results;

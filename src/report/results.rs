@@ -22,6 +22,15 @@ use std::iter::Peekable;
 /// The columns that are added; if the input has them (it was a `failed.csv`), they are replaced.
 const ADDED: [&str; 4] = ["_row", "_status", "_reason", "_attempts"];
 
+/// Whose the input's own fields are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// The operator's: they stay as they are, byte for byte.
+    Operator,
+    /// This tool's, of what DevRev said: they must not be taken for formulas.
+    Made,
+}
+
 /// The files that a row may go into.
 struct Files<'a> {
     success: Writer<&'a mut (dyn Write + 'a)>,
@@ -32,23 +41,23 @@ struct Files<'a> {
 
 /// Writes the result files of a run and counts the rows by state and reason.
 ///
-/// `words` are the last words of the journal in the order of the rows, `rows` the input.
-pub fn write<W>(run: &RunDir, rows: Rows, words: W, dry_run: bool) -> io::Result<Tally>
+/// `words` are the last words of the journal in the order of the rows, `rows` the input, and `own` says whose it is.
+pub fn write<W>(run: &RunDir, rows: Rows, own: Own, words: W, dry_run: bool) -> io::Result<Tally>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {
     let mut tally = Tally::default();
     if dry_run {
-        atomic::replace(&run.plan(), |plan| csv_files(run, rows, words, Some(plan), &mut tally))?;
+        atomic::replace(&run.plan(), |plan| csv_files(run, (rows, own), words, Some(plan), &mut tally))?;
     } else {
-        csv_files(run, rows, words, None, &mut tally)?;
+        csv_files(run, (rows, own), words, None, &mut tally)?;
     }
     Ok(tally)
 }
 
 fn csv_files<W>(
     run: &RunDir,
-    rows: Rows,
+    rows: (Rows, Own),
     words: W,
     plan: Option<&mut dyn Write>,
     tally: &mut Tally,
@@ -74,11 +83,11 @@ where
     })
 }
 
-fn fill<W>(mut rows: Rows, words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
+fn fill<W>((mut rows, own): (Rows, Own), words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {
-    let mut lines = Beside::new(rows.header(), &ADDED);
+    let mut lines = Beside::new(rows.header(), &ADDED, own);
     for file in [&mut files.success, &mut files.skipped, &mut files.failed] {
         file.write_byte_record(lines.header())?;
     }

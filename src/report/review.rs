@@ -1,6 +1,7 @@
 //! `review.csv`: the contacts of which people must say whether they are one.
 
 use super::beside::{Beside, writer};
+use super::results::Own;
 use crate::journal::atomic;
 use crate::source::csv::Rows;
 use std::io;
@@ -22,7 +23,7 @@ pub fn write_review(
     let mut written = 0;
     atomic::replace(path, |file| {
         let mut file = writer(file);
-        let mut lines = Beside::new(rows.header(), &ADDED);
+        let mut lines = Beside::new(rows.header(), &ADDED, Own::Operator);
         file.write_byte_record(lines.header())?;
         for row in &mut rows {
             let row = row.map_err(|error| io::Error::other(error.to_string()))?.unwrap_or_else(|bad| bad.row);

@@ -1,5 +1,6 @@
 //! The end of a run: a short text for people, one JSON object for machines (`report.json`, `--json`).
 
+use super::profile::Profile;
 use super::progress::span;
 use super::terminal::printable;
 use crate::engine::event::Tally;
@@ -54,6 +55,9 @@ pub struct Summary {
     pub seconds: f64,
     /// Of these, seconds in which no call went out because of a rate limit.
     pub seconds_waiting: f64,
+    /// Where the time of this process went, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// What to do next, the most useful first: a sentence or a command.
     pub next: Vec<String>,
 }
@@ -101,6 +105,9 @@ impl Summary {
             span(took),
             span(waited)
         );
+        if let Some(profile) = &self.profile {
+            let _ = writeln!(text, "\n{}", profile.text());
+        }
         let _ = write!(text, "run folder: {}", self.folder);
         for next in &self.next {
             let _ = write!(text, "\nnext: {next}");

@@ -1,4 +1,4 @@
-//! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`]), and what it leaves
+//! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`], [`terminal`]), and what it leaves
 //! behind ([`run`]).
 //!
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
@@ -16,6 +16,7 @@ pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod run;
 pub(crate) mod site;
+pub(crate) mod terminal;
 
 pub(crate) use fixture::Fixture;
 pub(crate) use merging::Merging;

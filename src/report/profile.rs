@@ -1,0 +1,158 @@
+//! Where the time of a process went, for `--profile`.
+
+use crate::figures::{Figures, QUANTILES};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Where the time went. The first four add up to the whole; the others lie within them. All in seconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Profile {
+    /// All of it.
+    pub seconds: f64,
+    /// The look at the input, before anything was sent.
+    pub parsing: f64,
+    /// At least one call was under way.
+    pub network: f64,
+    /// No call was, because of a rate limit.
+    pub held_by_the_limit: f64,
+    /// Neither: deciding, writing down, waiting for anything else.
+    pub idle: f64,
+    /// A call waited for a rate limit, whether or not others were under way.
+    pub waiting_for_the_limit: f64,
+    /// Making the journal durable: calls of fsync, and their time.
+    pub fsync: Fsync,
+    /// By endpoint: calls, their time together, and percentiles of it.
+    pub endpoints: Map<String, Value>,
+}
+
+/// What durability cost.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Fsync {
+    /// How often.
+    pub count: u64,
+    /// How long, together.
+    pub seconds: f64,
+}
+
+impl Profile {
+    /// Of these figures.
+    pub fn new(figures: &Figures) -> Self {
+        let time = figures.time;
+        let spent = figures.parsing + time.calling + time.held;
+        let (count, sync_time) = figures.syncs;
+        let endpoints = figures.calls.endpoints.iter().map(|(name, calls)| {
+            let mut of_endpoint = json!({ "calls": calls.calls, "seconds": calls.seconds });
+            for (quantile, share) in QUANTILES {
+                of_endpoint[quantile] = json!(calls.latencies.quantile(share).as_secs_f64());
+            }
+            ((*name).to_owned(), of_endpoint)
+        });
+        Self {
+            seconds: figures.elapsed.as_secs_f64(),
+            parsing: figures.parsing.as_secs_f64(),
+            network: time.calling.as_secs_f64(),
+            held_by_the_limit: time.held.as_secs_f64(),
+            idle: figures.elapsed.saturating_sub(spent).as_secs_f64(),
+            waiting_for_the_limit: time.waiting.as_secs_f64(),
+            fsync: Fsync { count, seconds: sync_time.as_secs_f64() },
+            endpoints: endpoints.collect(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("where {} went\n", fine(self.seconds));
+        for (what, seconds) in [
+            ("reading the input", self.parsing),
+            ("calls under way", self.network),
+            ("held by the rate limit", self.held_by_the_limit),
+            ("neither", self.idle),
+        ] {
+            let share = 100.0 * seconds / self.seconds.max(f64::MIN_POSITIVE);
+            let _ = writeln!(text, "  {what:<24} {:>9}  {share:>3.0} %", fine(seconds));
+        }
+        let _ = writeln!(
+            text,
+            "within that: {} fsyncs of the journal, {}; calls waited {} for the rate limit",
+            self.fsync.count,
+            fine(self.fsync.seconds),
+            fine(self.waiting_for_the_limit)
+        );
+        if self.endpoints.is_empty() {
+            return text;
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        table.set_header(["endpoint", "calls", "p50", "p95", "p99", "all"]);
+        for (name, of_endpoint) in &self.endpoints {
+            let time = |member: &str| fine(of_endpoint[member].as_f64().unwrap_or_default());
+            let calls = of_endpoint["calls"].to_string();
+            table.add_row([name.clone(), calls, time("p50"), time("p95"), time("p99"), time("seconds")]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let _ = writeln!(text, "{}", table.trim_fmt());
+        text
+    }
+}
+
+/// Seconds for people: `0.3 ms`, `12 ms`, `1.5 s`, `12 s`, `3 min 5 s`.
+fn fine(seconds: f64) -> String {
+    let millis = seconds * 1000.0;
+    match seconds {
+        _ if millis < 9.95 => format!("{millis:.1} ms"),
+        _ if millis < 999.5 => format!("{millis:.0} ms"),
+        _ => super::progress::span(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::{ClientTime, EndpointCalls};
+
+    #[test]
+    fn the_parts_add_up_to_the_whole() {
+        let mut figures = Figures {
+            elapsed: Duration::from_secs(10),
+            parsing: Duration::from_secs(1),
+            time: ClientTime {
+                calling: Duration::from_secs(6),
+                held: Duration::from_secs(2),
+                waiting: Duration::from_secs(5),
+            },
+            syncs: (3, Duration::from_millis(12)),
+            ..Figures::default()
+        };
+        let mut update = EndpointCalls { calls: 200, seconds: 1.2, ..EndpointCalls::default() };
+        update.latencies.add(Duration::from_millis(4));
+        figures.calls.endpoints.insert("works.update", update);
+        let profile = Profile::new(&figures);
+        let parts = profile.parsing + profile.network + profile.held_by_the_limit + profile.idle;
+        assert!((parts - profile.seconds).abs() < 1e-9, "{profile:?}");
+        insta::assert_snapshot!(profile.text(), @r"
+        where 10 s went
+          reading the input            1.0 s   10 %
+          calls under way              6.0 s   60 %
+          held by the rate limit       2.0 s   20 %
+          neither                      1.0 s   10 %
+        within that: 3 fsyncs of the journal, 12 ms; calls waited 5.0 s for the rate limit
+         endpoint      calls     p50     p95     p99    all
+         works.update    200  4.0 ms  4.0 ms  4.0 ms  1.2 s
+        ");
+    }
+
+    #[test]
+    fn times_are_for_people() {
+        for (seconds, text) in
+            [(0.0, "0.0 ms"), (0.0003, "0.3 ms"), (0.012, "12 ms"), (1.5, "1.5 s"), (185.0, "3 min 5 s")]
+        {
+            assert_eq!(fine(seconds), text);
+        }
+    }
+}
