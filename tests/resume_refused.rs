@@ -88,7 +88,7 @@ fn a_run_json_that_is_missing_or_not_one() {
         value.to_string()
     };
     let newer = with(|value| {
-        value["format"] = json!(3);
+        value["format"] = json!(99);
         value["tool_version"] = json!("9.9.9");
     });
     let cases = [
