@@ -48,7 +48,14 @@ fn without_a_run_there_is_nothing_to_resume() {
         .says("no run was made there yet");
     fixture.backfill(&[]).run().exits(0);
     fixture.resume(&[]).run().exits(2).says("has anything left");
+    // A job that begins with it goes on.
+    for flags in [&["--if-any"][..], &["--if-any", "--latest", "--retry-failed"]] {
+        fixture.resume(flags).run().exits(0).says("has anything left");
+        let ended = fixture.resume(flags).arg("--json").run().exits(0);
+        assert_eq!((&ended.json()["run"], &ended.json()["exit"]), (&json!(null), &json!(0)));
+    }
     let id = fixture.the_run().id().to_owned();
+    fixture.resume(&["--if-any", &id]).run().exits(2).says("--if-any");
     fixture.resume(&[&id[..id.len() - 1]]).run().exits(2).says(&format!("did you mean {id}?"));
     fixture.resume(&["../runs"]).run().exits(2).says("there is no run");
 }

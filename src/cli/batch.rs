@@ -59,6 +59,7 @@ pub struct MergeContacts {
 
 /// `resume`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub struct Resume {
     /// The run's ID; not given: the one run with something left
     #[arg(value_name = "RUN")]
@@ -66,6 +67,9 @@ pub struct Resume {
     /// Take the newest of several runs with something left
     #[arg(long, conflicts_with = "run")]
     pub latest: bool,
+    /// Where no run has anything left, do nothing and exit with 0: for jobs that begin with it
+    #[arg(long, conflicts_with = "run")]
+    pub if_any: bool,
     /// Take the failed rows again too
     #[arg(long)]
     pub retry_failed: bool,

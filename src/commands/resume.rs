@@ -21,10 +21,11 @@ use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
-use crate::report::terminal::Terminal;
+use crate::report::terminal::{Terminal, result};
 use crate::settings::{Rates, Settings};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -34,7 +35,10 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = match &args.run {
         Some(id) => RunDir::open(&settings.runs_dir, id)?,
-        None => newest(&settings.runs_dir, args.latest, args.retry_failed)?,
+        None => match newest(&settings.runs_dir, args.latest, args.retry_failed)? {
+            Some(run) => run,
+            None => return nothing_left(&args, &global, &settings),
+        },
     };
     // The lock comes first: nothing of a run that another process works on is to be believed.
     let lock = RunLock::take(&run)?;
@@ -237,8 +241,25 @@ pub(super) fn same_target(
     Ok(())
 }
 
-/// The run that is meant when none is named.
-fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<RunDir, Failure> {
+/// What is said where no run has anything left.
+fn nothing_left(
+    args: &cli::batch::Resume,
+    global: &cli::Global,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    let hint = if args.retry_failed { "" } else { "; failed rows are taken again with --retry-failed" };
+    let text = format!("no run in {} has anything left{hint}", settings.runs_dir.display());
+    if !args.if_any {
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let text =
+        if global.json { json!({ "run": null, "exit": 0, "message": text }).to_string() } else { text };
+    result(&text).map_err(|error| Failure::new(Exit::Unexpected, format!("cannot print: {error}")))?;
+    Ok(Exit::Ok)
+}
+
+/// The run that is meant when none is named, if any has something left.
+fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<Option<RunDir>, Failure> {
     let mut left = Vec::new();
     for run in RunDir::list(runs_dir)? {
         // Killed before it began: nothing was sent, and there is nothing to go on with.
@@ -268,10 +289,7 @@ fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<RunDir, F
         }
         return Err(Failure::new(Exit::Usage, text));
     }
-    left.into_iter().next().map(|(run, _)| run).ok_or_else(|| {
-        let hint = if retry_failed { "" } else { "; failed rows are taken again with --retry-failed" };
-        Failure::new(Exit::Usage, format!("no run in {} has anything left{hint}", runs_dir.display()))
-    })
+    Ok(left.into_iter().next().map(|(run, _)| run))
 }
 
 pub(super) fn has_something_left(manifest: &Manifest, retry_failed: bool) -> bool {

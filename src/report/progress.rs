@@ -81,7 +81,8 @@ impl Progress {
         Line {
             rows,
             calls,
-            time_left: time_left(now, left, rows, figures.rate),
+            time_left: time_left(now, left, rows, figures.rate)
+                .map(|left| left.max(figures.closed_for.unwrap_or_default())),
             waits_for: waits_for(figures),
         }
     }
@@ -89,7 +90,10 @@ impl Progress {
     fn text(&self, line: &Line) -> String {
         let states = ["done", "planned", "already", "skipped", "failed", "unknown"];
         let states = states.into_iter().filter(|state| self.tally.of(state) > 0);
-        let states: Vec<_> = states.map(|state| format!("{state} {}", self.tally.of(state))).collect();
+        let mut states: Vec<_> = states.map(|state| format!("{state} {}", self.tally.of(state))).collect();
+        if states.is_empty() {
+            states.push("nothing yet".to_owned());
+        }
         let waits = line.waits_for.as_ref().map(|what| format!(" | waiting {what}")).unwrap_or_default();
         format!("{} | {:.1} rows/s, {:.1} calls/s{waits}", states.join(" "), line.rows, line.calls)
     }
