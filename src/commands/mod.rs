@@ -3,14 +3,15 @@
 //!
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
-//! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
+//! - [`finish`]: how every run ends, whatever happened; [`standing`]: how a run stands and what comes next;
+//!   [`merge_plan`]: what a dry run of merges tells
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
-//! - [`backups`]: the check of backups
+//! - [`backups`]: the check of backups; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
 pub mod apply;
@@ -38,6 +39,7 @@ pub mod session;
 pub mod shell;
 pub mod signals;
 pub mod snowflake;
+pub mod standing;
 pub mod take_back;
 pub mod undo;
 pub mod undo_backfill;

@@ -6,16 +6,22 @@
 //! - [`results`]: the result files; [`review`]: the rows that people must look at
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
+//! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found
 //! - [`validation`]: what `validate` found
+//! - [`units`]: numbers for people
 
 pub mod backups;
 mod beside;
 pub mod id_map;
 pub mod logging;
+pub mod past;
+pub mod past_run;
 pub mod progress;
+pub mod pruned;
 pub mod results;
 pub mod review;
 pub mod summary;
 pub mod terminal;
+pub mod units;
 pub mod validation;
