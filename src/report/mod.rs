@@ -8,7 +8,7 @@
 //! - [`summary`]: the end of a run
 //! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found
-//! - [`validation`]: what `validate` found
+//! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`units`]: numbers for people
 
 pub mod backups;
@@ -21,6 +21,7 @@ pub mod progress;
 pub mod pruned;
 pub mod results;
 pub mod review;
+pub mod sampled;
 pub mod summary;
 pub mod terminal;
 pub mod units;

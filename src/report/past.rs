@@ -15,6 +15,8 @@ use std::time::Duration;
 const WIDTH: u16 = 80;
 /// Between two of its columns.
 const GAP: u16 = 2;
+/// The length of an ID of `backfill-groups`.
+const USUAL_ID: usize = 36;
 /// An ID that is longer than this leaves no room for the rest.
 const LONGEST_ID: usize = 40;
 
@@ -126,7 +128,8 @@ impl PastRuns {
             column.set_padding(padding);
         }
         // An ID that is broken in two cannot be copied.
-        let longest = self.runs.iter().map(|run| run.run.len()).max().unwrap_or(0).min(LONGEST_ID);
+        let longest =
+            self.runs.iter().map(|run| run.run.len()).max().unwrap_or(0).clamp(USUAL_ID, LONGEST_ID);
         let width = u16::try_from(longest).unwrap_or_default() + GAP;
         if let Some(column) = table.column_mut(0) {
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
@@ -141,7 +144,9 @@ impl PastRuns {
         }
         if self.left_out > 0 {
             let older = counted(self.left_out as u64, "older run");
-            text.push_str(&format!("\n\n{older} not shown: devrev-batch runs list --limit N shows more"));
+            text.push_str("\n\n");
+            text.push_str(&older);
+            text.push_str(" not shown: devrev-batch runs list --limit N shows more");
         }
         text
     }
@@ -266,6 +271,10 @@ mod tests {
     #[test]
     fn while_it_runs_only_the_number_of_rows_is_known() {
         let text = list(vec![past("20261122-061617-undo-85f4", "running", &[])]).text();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        RUN                                   STATE      ROWS
+        20261122-061617-undo-85f4             running    of 1 row
+        https://api.devrev.ai/, production    3 min 5 s
+        ");
     }
 }

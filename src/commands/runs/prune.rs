@@ -243,3 +243,7 @@ fn touched(run: &RunDir) -> DateTime<Utc> {
     // Of what tells no time it is not said that it is old.
     made.max(modified.map(DateTime::from)).unwrap_or_else(|| SystemTime::now().into())
 }
+
+#[cfg(test)]
+#[path = "prune_tests.rs"]
+mod tests;
