@@ -14,7 +14,7 @@ fn fixture() -> (Fixture, Run) {
     fixture.backfill(&["--concurrency", "1"]).run().exits(3);
     let run = fixture.the_run();
     edit(&run, "report.json", |report| {
-        (report["seconds"], report["seconds_waiting"]) = (json!(12.3), json!(0))
+        (report["seconds"], report["seconds_waiting"]) = (json!(12.3), json!(0));
     });
     (fixture, run)
 }
@@ -148,7 +148,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
     let (fixture, run) = fixture();
     let id = "20260102-000002-backfill-groups-0002";
     copy(&fixture, &run, id, |manifest| {
-        stands(manifest, "finished", 3, json!({"done": 2, "failed": 1, "open": 0}))
+        stands(manifest, "finished", 3, json!({"done": 2, "failed": 1, "open": 0}));
     });
     let show = || fixture.program(["runs", "show", id]).without("DEVREV_API_TOKEN");
     let ended = show().run().exits(0);

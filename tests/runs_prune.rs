@@ -67,10 +67,10 @@ fn what_is_done_with_goes_and_nothing_else() {
         past(&id, &|manifest| manifest["state"] = state.into());
     }
     past("20260102-000014-backfill-groups-0014", &|manifest| {
-        manifest["counts"] = json!({"done": 2, "unknown": 1})
+        manifest["counts"] = json!({"done": 2, "unknown": 1});
     });
     past("20260102-000015-backfill-groups-0015", &|manifest| {
-        manifest["counts"] = json!({"done": 2, "open": 1})
+        manifest["counts"] = json!({"done": 2, "open": 1});
     });
     let torn = past("20260102-000016-backfill-groups-0016", &|_| ());
     fs::write(torn.file("run.json"), "{").unwrap();

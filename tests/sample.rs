@@ -47,7 +47,7 @@ fn issues_are_spread_over_their_groups() {
     // In the order of the input, and as they stand there.
     let whole = fs::read_to_string(fixture.path("issues.csv")).unwrap();
     let mut rest = whole.as_str();
-    for line in one.split_inclusive("\n") {
+    for line in one.split_inclusive('\n') {
         let at = rest.find(line).unwrap_or_else(|| panic!("not in the input: {line}"));
         rest = &rest[at + line.len()..];
     }

@@ -103,7 +103,10 @@ fn failed(run: &RunDir) -> Result<Vec<FailedFor>, JournalError> {
         let (row, word) = word?;
         let (key, state, reason, detail) = match word {
             Word::Outcome { key, outcome, .. } => (key, outcome.state, outcome.reason, outcome.detail),
-            Word::Open { key, .. } => (key, State::Unknown, Some("no-outcome".into()), None),
+            Word::Open { key, .. } => {
+                let detail = "the process ended before it knew the answer".to_owned();
+                (key, State::Unknown, Some("no-outcome".into()), Some(detail))
+            }
             Word::Planned { .. } => continue,
         };
         if !matches!(state, State::Failed | State::Unknown) {
