@@ -37,9 +37,50 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Ok,
+        Self::Unexpected,
+        Self::Usage,
+        Self::SomeFailed,
+        Self::Credentials,
+        Self::InvalidInput,
+        Self::Changed,
+        Self::Stopped,
+        Self::Locked,
+        Self::Backup,
+        Self::NotConfirmed,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
     /// The process's exit code.
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The outcome with this exit code.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// What it says of a run, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "all rows done, already right, or skipped for a reason that is no error",
+            Self::Unexpected => "unexpected failure",
+            Self::Usage => "usage or configuration",
+            Self::SomeFailed => "finished, but some rows failed, or their state is unknown",
+            Self::Credentials => "the credentials were refused",
+            Self::InvalidInput => "the input is invalid",
+            Self::Changed => "the input, the organisation or DevRev's state is not what it was",
+            Self::Stopped => "stopped by the circuit breaker, --max-errors or --max-batch-failures",
+            Self::Locked => "another process held the run",
+            Self::Backup => "a backup could not be made or verified, so no merge was sent",
+            Self::NotConfirmed => "confirmation missing or declined",
+            Self::Interrupted => "interrupted by Ctrl-C",
+            Self::Terminated => "interrupted by SIGTERM",
+        }
     }
 }
 
@@ -70,5 +111,18 @@ impl Failure {
     /// The failure as `--json` shows it.
     pub fn as_json(&self) -> Value {
         json!({ "exit": self.exit.code(), "message": self.message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_again() {
+        for exit in Exit::ALL {
+            assert_eq!(Exit::of_code(exit.code()), Some(exit));
+        }
+        assert_eq!(Exit::of_code(99), None);
     }
 }

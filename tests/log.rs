@@ -4,7 +4,7 @@ use crate::support::fixture::Trouble;
 use crate::support::{Fixture, Merging, Org, People, Run};
 use serde_json::{Value, json};
 
-fn calls<'a>(lines: &'a [Value], row: u64) -> Vec<&'a Value> {
+fn calls(lines: &[Value], row: u64) -> Vec<&Value> {
     lines.iter().filter(|line| line["message"] == "call" && line["span"]["row"] == row).collect()
 }
 

@@ -4,6 +4,9 @@ use super::batch::ClientFlags;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
+/// How many runs are listed if nothing else is said.
+pub const SHOWN: usize = 20;
+
 /// `backups`.
 #[derive(Debug, Args)]
 pub struct Backups {
@@ -66,7 +69,7 @@ pub enum RunsCommand {
     /// Past runs, the newest first
     List {
         /// Show at most so many
-        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = SHOWN)]
         limit: usize,
     },
     /// One run: its counts, settings and failures, and what to do next

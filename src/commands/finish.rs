@@ -3,6 +3,7 @@
 use super::job::Job;
 use super::preflight::unchanged;
 use super::session::Session;
+use super::standing::{Place, Standing, Status};
 use crate::engine::event::Tally;
 use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
@@ -62,6 +63,16 @@ pub async fn run<J: Job>(
             (None, String::new())
         }
     };
+    let standing = Standing {
+        run: &session.run,
+        status: Status::of(state, false),
+        dry_run: session.manifest.dry_run,
+        exit: Some(exit.code()),
+        counts: &tally.states,
+        open,
+    };
+    let place = Place::of(&session.settings);
+    let next = standing.steps().into_iter().map(|step| standing.sentence(step, &place)).collect();
     let summary = Summary {
         run: session.run.id().to_owned(),
         folder: session.run.path().display().to_string(),
@@ -70,12 +81,12 @@ pub async fn run<J: Job>(
         carries_out: session.manifest.applies.as_ref().map(|applies| applies.run.clone()),
         target: session.manifest.base_url.clone(),
         environment: session.settings.environment.clone(),
-        state: state_name(state).to_owned(),
+        state: standing.status.name().to_owned(),
         why: why.clone(),
         exit: exit.code(),
         rows: total,
         open,
-        next: next(&session, state, exit, &tally, open),
+        next,
         tally,
         plan,
         plan_text,
@@ -228,51 +239,4 @@ fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Ex
         How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
         How::Stopped(failure) => (RunState::Stopped, failure.exit, Some(failure.message.clone())),
     }
-}
-
-fn state_name(state: RunState) -> &'static str {
-    match state {
-        RunState::Running => "running",
-        RunState::Interrupted => "interrupted",
-        RunState::Stopped => "stopped",
-        RunState::Finished => "finished",
-    }
-}
-
-/// What the operator can do now, as commands where there are such.
-fn next<J: Job>(session: &Session<J>, state: RunState, exit: Exit, tally: &Tally, open: u64) -> Vec<String> {
-    let mut resume = format!("devrev-batch resume {}", session.run.id());
-    let runs_dir = session.settings.runs_dir.as_os_str();
-    if runs_dir != "runs" {
-        resume = format!("{resume} --runs-dir {}", quoted(&runs_dir.to_string_lossy()));
-    }
-    if let Some(file) = &session.settings.env_file {
-        resume = format!("{resume} --env-file {}", quoted(&file.to_string_lossy()));
-    }
-    let mut next = Vec::new();
-    if tally.of("unknown") > 0 {
-        next.push(format!(
-            "look at the `unknown` rows of {}: each says what to look at in DevRev; then resume",
-            session.run.failed().display()
-        ));
-    }
-    if open > 0 || state != RunState::Finished || tally.of("unknown") > 0 {
-        next.push(resume.clone());
-    }
-    if session.manifest.dry_run && next.is_empty() {
-        next.push(format!("look at {}, then run the same without --dry-run", session.run.plan().display()));
-    }
-    if tally.of("failed") > 0 && matches!(exit, Exit::SomeFailed | Exit::Backup) {
-        next.push(format!(
-            "look at {}, mend the cause, then {resume} --retry-failed",
-            session.run.failed().display()
-        ));
-    }
-    next
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

@@ -4,6 +4,7 @@ use super::job::Plan;
 use super::plan_cost::Cost;
 use crate::devrev::pacer::Rate;
 use crate::jobs::merge_contacts::change::{Change, Side};
+use crate::report::units::{counted, size};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -130,52 +131,9 @@ impl Plan for MergePlan {
     }
 }
 
-fn counted(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
     text.chars().take(most.saturating_sub(3)).chain("...".chars()).collect()
-}
-
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let (mut shown, mut unit) = (bytes, "bytes");
-    let mut tenths = 0;
-    for next in UNITS {
-        if shown < 1024 {
-            break;
-        }
-        tenths = shown % 1024 * 10 / 1024;
-        shown /= 1024;
-        unit = next;
-    }
-    if unit == "bytes" || shown >= 100 {
-        format!("{shown} {unit}")
-    } else {
-        format!("{shown}.{tenths} {unit}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_for_people() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1.0 KiB"),
-            (1_600_000, "1.5 MiB"),
-            (200 << 20, "200 MiB"),
-            (5 << 30, "5.0 GiB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 }

@@ -3,8 +3,8 @@
 //!
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
-//! - [`finish`]: how every run ends, whatever happened; [`group_plan`], [`merge_plan`]: what a dry run tells, and what
-//!   its plan would take ([`plan_cost`])
+//! - [`finish`]: how every run ends, whatever happened; [`standing`]: how a run stands and what comes next;
+//!   [`group_plan`], [`merge_plan`]: what a dry run tells, and what its plan would take ([`plan_cost`])
 //! - [`apply`]: begins a run that carries out a plan
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
@@ -12,7 +12,7 @@
 //! - [`connect`], [`confirm`], [`signals`], [`watching`]: what it talks to, whether it may, what ends it, who watches
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
-//! - [`backups`]: the check of backups
+//! - [`backups`]: the check of backups; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
 pub mod apply;
@@ -42,6 +42,7 @@ pub mod session;
 pub mod shell;
 pub mod signals;
 pub mod snowflake;
+pub mod standing;
 pub mod take_back;
 pub mod undo;
 pub mod undo_backfill;

@@ -123,7 +123,8 @@ fn duplicates(file: CsvFile) -> Result<(u64, Verdicts), Failure> {
     Ok((rows, duplicates.finish().map_err(disk)?))
 }
 
-fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
+/// Pairs the contacts of a file.
+pub(super) fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
     let mut contacts = Gather::new(file.header(), scope).map_err(|error| header_failure(&error))?;
     each_record(file, |row, whole| {
         contacts.note(row, whole);
@@ -149,7 +150,7 @@ pub fn header_failure(error: &ColumnError) -> Failure {
     Failure::new(Exit::InvalidInput, format!("{error}; correct the header"))
 }
 
-fn unreadable(input: &Input, error: &io::Error) -> Failure {
+pub(super) fn unreadable(input: &Input, error: &io::Error) -> Failure {
     Failure::new(
         Exit::Usage,
         format!("cannot read {}: {error}; check the path given with --csv", input.name()),

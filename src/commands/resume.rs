@@ -7,6 +7,7 @@ use super::job::{Job, Looked};
 use super::merge_contacts::MergeOptions;
 use super::session::{self, Session};
 use super::signals;
+use super::standing::Status;
 use super::undo;
 use super::undo_backfill::UndoBackfillOptions;
 use super::undo_merge::UndoMergeOptions;
@@ -276,13 +277,7 @@ fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<Option<Ru
         let mut text =
             "several runs have something left; name one, or take the newest with --latest:".to_owned();
         for (run, manifest) in left.iter().take(20) {
-            let state = match manifest.state {
-                RunState::Running if RunLock::is_held(run) => "running",
-                RunState::Running => "crashed",
-                RunState::Interrupted => "interrupted",
-                RunState::Stopped => "stopped",
-                RunState::Finished => "finished",
-            };
+            let state = Status::of(manifest.state, RunLock::is_held(run)).name();
             let kind = if manifest.dry_run { ", dry run" } else { "" };
             let _ =
                 write!(text, "\n  devrev-batch resume {}   ({state}{kind}, {})", run.id(), manifest.base_url);

@@ -1,9 +1,52 @@
-//! `runs`.
-use crate::cli;
-use crate::exit::{Exit, Failure};
-use crate::report::terminal::Terminal;
+//! `runs`: what became of past runs, and the removal of those that nobody needs. Sends nothing.
+//!
+//! - [`look`]: a look at a run; [`list`] and [`show`] tell what was seen
+//! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
-/// Shows past runs.
-pub fn run(_args: cli::around::Runs, _global: &cli::Global, _terminal: &Terminal) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Usage, "not built yet"))
+pub mod list;
+pub mod look;
+pub mod prune;
+pub mod remove;
+pub mod show;
+
+use super::standing::Place;
+use crate::cli;
+use crate::cli::around::{RunsCommand, SHOWN};
+use crate::cli::batch::BatchFlags;
+use crate::exit::{Exit, Failure};
+use crate::report::terminal::{self, Terminal};
+use crate::settings::{Rates, Settings};
+use serde::Serialize;
+
+/// Runs `runs`.
+pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -> Result<Exit, Failure> {
+    let flags = BatchFlags { runs_dir: args.runs_dir, ..BatchFlags::default() };
+    let settings = Settings::resolve(global, &flags, Rates::Backfill)?;
+    let (runs_dir, place) = (&settings.runs_dir, Place::of(&settings));
+    match args.command.unwrap_or(RunsCommand::List { limit: SHOWN }) {
+        RunsCommand::List { limit } => {
+            let runs = list::look(runs_dir, limit, &place)?;
+            print(&runs, global.json, || runs.text())?;
+        }
+        RunsCommand::Show { run } => {
+            let run = show::look(runs_dir, &run, &place)?;
+            print(&run, global.json, || run.text())?;
+        }
+        RunsCommand::Prune { older_than, dry_run, yes } => {
+            let age = prune::age(&older_than)?;
+            return prune::run(runs_dir, age, prune::Ask { dry_run, yes }, global.json, terminal);
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Prints a result, for people or for machines.
+fn print(report: &impl Serialize, json: bool, text: impl Fn() -> String) -> Result<(), Failure> {
+    let text = if json {
+        serde_json::to_string(report).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
+    } else {
+        text()
+    };
+    terminal::result(&text)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write the result: {error}")))
 }

@@ -3,6 +3,7 @@
 //! - [`backfill_groups`]: an issue gets the group that its creator belongs to
 //! - [`rules`]: how rows are judged, by `validate` and by the jobs alike
 //! - [`duplicates`]: the same object in several rows
+//! - [`sampling`]: which rows make a small input
 //! - [`merge_contacts`]: two contacts of one person become one
 //! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be
 //! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is; [`track`]: a
@@ -15,6 +16,7 @@ pub mod failing;
 pub mod merge_contacts;
 pub mod read_at;
 pub mod rules;
+pub mod sampling;
 mod sieve;
 pub mod track;
 pub mod undo_backfill;

@@ -1,8 +1,10 @@
 //! Replaces a file in one step: a reader, and a crash, finds the old file or the new one, never a part.
 
 use super::files;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use tempfile::{NamedTempFile, PersistError};
 
 /// How files begin that have not got their name yet.
 const PREFIX: &str = ".tmp-";
@@ -11,6 +13,19 @@ const PREFIX: &str = ".tmp-";
 ///
 /// Fails when `write` does or the disk does; `path` is then as it was.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    put(path, write, |file| file.persist(path))
+}
+
+/// The same, but never in the place of a file that is there.
+pub fn create(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    put(path, write, |file| file.persist_noclobber(path))
+}
+
+fn put(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    name: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
+) -> io::Result<()> {
     let folder = files::folder_of(path);
     // Removed again when anything fails before it has its name.
     let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?;
@@ -18,7 +33,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
     write(&mut buffered)?;
     let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    name(file).map_err(|error| error.error)?;
     files::sync_folder(folder)
 }
 
@@ -52,6 +67,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"old");
         replace(&path, |out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left lying about");
+    }
+
+    #[test]
+    fn a_new_file_takes_no_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("small.csv");
+        create(&path, |out| out.write_all(b"one")).unwrap();
+        let error = create(&path, |out| out.write_all(b"two")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left lying about");
     }
 

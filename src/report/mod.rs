@@ -8,19 +8,26 @@
 //!   execute of them
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
+//! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found
-//! - [`validation`]: what `validate` found
+//! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
+//! - [`units`]: numbers for people
 
 pub mod backups;
 mod beside;
 mod formula;
 pub mod id_map;
 pub mod logging;
+pub mod past;
+pub mod past_run;
 pub mod profile;
 pub mod progress;
+pub mod pruned;
 pub mod reporter;
 pub mod results;
 pub mod review;
+pub mod sampled;
 pub mod summary;
 pub mod terminal;
+pub mod units;
 pub mod validation;

@@ -63,7 +63,7 @@ pub struct Summary {
 }
 
 /// The states, in the order in which people read them.
-const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "failed", "unknown"];
+pub(super) const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "failed", "unknown"];
 
 impl Summary {
     /// The summary as text.
@@ -79,20 +79,7 @@ impl Summary {
             let _ = writeln!(text, "  {why}");
         }
         let _ = writeln!(text);
-        for state in STATES {
-            let rows = self.tally.of(state);
-            if rows == 0 {
-                continue;
-            }
-            let _ = writeln!(text, "  {state:<8} {rows:>9}{}", meaning(state));
-            for (reason, rows) in self.tally.reasons.get(state).into_iter().flatten() {
-                let _ = writeln!(text, "           {rows:>9}  {reason}");
-            }
-        }
-        if self.open > 0 {
-            let _ = writeln!(text, "  {:<8} {:>9}  not done yet", "open", self.open);
-        }
-        let _ = writeln!(text, "  {:<8} {:>9}", "rows", self.rows);
+        text.push_str(&rows_text(&self.tally, self.open, self.rows));
         if !self.plan_text.is_empty() {
             let _ = write!(text, "\n{}", self.plan_text);
         }
@@ -114,6 +101,26 @@ impl Summary {
         }
         printable(&text)
     }
+}
+
+/// The rows by state and reason, a line each.
+pub(super) fn rows_text(tally: &Tally, open: u64, rows: u64) -> String {
+    let mut text = String::new();
+    for state in STATES {
+        let rows = tally.of(state);
+        if rows == 0 {
+            continue;
+        }
+        let _ = writeln!(text, "  {state:<8} {rows:>9}{}", meaning(state));
+        for (reason, rows) in tally.reasons.get(state).into_iter().flatten() {
+            let _ = writeln!(text, "           {rows:>9}  {reason}");
+        }
+    }
+    if open > 0 {
+        let _ = writeln!(text, "  {:<8} {open:>9}  not done yet", "open");
+    }
+    let _ = writeln!(text, "  {:<8} {rows:>9}", "rows");
+    text
 }
 
 fn meaning(state: &str) -> &'static str {

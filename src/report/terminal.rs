@@ -1,7 +1,7 @@
 //! The terminal: the one place that prints, and what it may print there.
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// Standard error with the progress bars that are drawn on it: whatever else is written there appears above
 /// them.
@@ -58,6 +58,62 @@ pub fn result(text: &str) -> io::Result<()> {
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
+    }
+}
+
+/// Standard output for data that is passed on byte for byte; on a terminal as [`printable`] text. What is written to
+/// a reader that has gone is dropped.
+#[derive(Debug)]
+pub struct Data {
+    out: BufWriter<io::Stdout>,
+    is_terminal: bool,
+    is_gone: bool,
+}
+
+impl Data {
+    /// Begins.
+    pub fn new() -> Self {
+        let stdout = io::stdout();
+        Self { is_terminal: stdout.is_terminal(), out: BufWriter::new(stdout), is_gone: false }
+    }
+
+    fn or_gone<T>(&mut self, done: io::Result<T>, then: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_gone = true;
+                Ok(then)
+            }
+            done => done,
+        }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Each write is one or several whole records.
+impl Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_gone {
+            return Ok(bytes.len());
+        }
+        let written = if self.is_terminal {
+            self.out.write_all(printable(&String::from_utf8_lossy(bytes)).as_bytes())
+        } else {
+            self.out.write_all(bytes)
+        };
+        self.or_gone(written.map(|()| bytes.len()), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_gone {
+            return Ok(());
+        }
+        let flushed = self.out.flush();
+        self.or_gone(flushed, ())
     }
 }
 

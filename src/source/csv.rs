@@ -68,6 +68,24 @@ impl<R: Read> CsvFile<R> {
         &self.header
     }
 
+    /// The record that was read last, at first the header, byte for byte as it stands in the input and without
+    /// the end of its line.
+    pub fn raw(&self) -> &[u8] {
+        let raw = self.records.reader.get_ref().raw();
+        raw.strip_suffix(b"\n").or_else(|| raw.strip_suffix(b"\r")).unwrap_or(raw)
+    }
+
+    /// How lines end, as the record that was read last shows.
+    pub fn line_end(&self) -> &'static [u8] {
+        // Of both halves the second is passed over with the next record; alone it has not been seen for decades.
+        if self.records.reader.get_ref().raw().ends_with(b"\r") { b"\r\n" } else { b"\n" }
+    }
+
+    /// Whether the input begins with a byte order mark, which is no part of the header.
+    pub fn is_marked(&self) -> bool {
+        self.records.reader.get_ref().is_marked()
+    }
+
     /// Reads the next record into `row`, whose memory is used again. `None` at the end; after a problem
     /// `row` holds the bad record, and the next call reads on.
     pub fn read_into(&mut self, row: &mut Row) -> Result<Option<Result<(), RowProblem>>, SourceError> {

@@ -232,3 +232,36 @@ proptest! {
         prop_assert!(matches!(file.read_into(&mut row), Ok(None)));
     }
 }
+
+/// The header and the records byte for byte, and how the first line ends.
+fn raw(bytes: &[u8]) -> (Vec<String>, &'static [u8]) {
+    let mut file = open(bytes).unwrap();
+    let text = |file: &CsvFile<_>| String::from_utf8_lossy(file.raw()).into_owned();
+    let (mut found, end) = (vec![text(&file)], file.line_end());
+    let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
+    while let Some(Ok(_)) = file.read_into(&mut row).transpose() {
+        found.push(text(&file));
+    }
+    (found, end)
+}
+
+#[test]
+fn records_are_known_as_they_stand_in_the_input() {
+    let quoted = "\"a\", \"b\"\n\" 1\r\n\"\"\",2\n\n3,\"4\"";
+    assert_eq!(raw(quoted.as_bytes()).0, ["\"a\", \"b\"", "\" 1\r\n\"\"\",2", "3,\"4\""]);
+    let windows = "\u{feff}a,b\r\n\r\n1,\"\n\"\r\nragged\r\n3,4\r\n";
+    assert_eq!(
+        raw(windows.as_bytes()),
+        (["a,b", "1,\"\n\"", "ragged", "3,4"].map(str::to_owned).into(), &b"\r\n"[..])
+    );
+    assert_eq!(raw(b"a,b").1, b"\n");
+    assert!(open(windows.as_bytes()).unwrap().is_marked() && !open(b"a,b\n").unwrap().is_marked());
+}
+
+#[test]
+fn long_records_are_known_over_many_reads() {
+    let long = "x".repeat(100_000);
+    let bytes = format!("a,b\n1,{long}\n\"{long}\n\",2\n3,4\n");
+    let (found, _) = raw(bytes.as_bytes());
+    assert_eq!(found.join("\n") + "\n", bytes);
+}

@@ -20,6 +20,10 @@ pub(super) struct Tap<R> {
     base: u64,
     /// How much of `held` is finished with.
     done: usize,
+    /// Where in `held` the record begins that was finished last.
+    last: usize,
+    /// Whether the input begins with a byte order mark.
+    marked: bool,
     /// Where in `held` the next quote stands that may be asked for; the length of `held` if there is none.
     quote: usize,
     lines: Lines,
@@ -63,12 +67,33 @@ pub(super) enum QuoteLines {
 impl<R: Read> Tap<R> {
     pub(super) fn new(input: R) -> Self {
         let lines = Lines { current: 1, after_return: false };
-        Self { input, held: Vec::new(), base: 0, done: 0, quote: 0, lines, overflowed: false }
+        Self {
+            input,
+            held: Vec::new(),
+            base: 0,
+            done: 0,
+            last: 0,
+            marked: false,
+            quote: 0,
+            lines,
+            overflowed: false,
+        }
     }
 
     /// Whether the reading ended because a record is too long.
     pub(super) fn overflowed(&self) -> bool {
         self.overflowed
+    }
+
+    /// The record that was finished last, as it stands in the input: with its terminator, but of a carriage return
+    /// and a line feed only the first. Gone once more is read.
+    pub(super) fn raw(&self) -> &[u8] {
+        self.held.get(self.last..self.done).unwrap_or_default()
+    }
+
+    /// Whether the input begins with a byte order mark.
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked
     }
 
     /// Judges the record that ends at this offset of the input, and lets go of it.
@@ -95,6 +120,7 @@ impl<R: Read> Tap<R> {
         if let Some(byte) = terminator {
             self.lines.terminator(byte);
         }
+        self.last = self.done;
         self.done = stop;
         found
     }
@@ -108,6 +134,7 @@ impl<R: Read> Tap<R> {
     fn skip_blank_lines(&mut self) {
         if self.base == 0 && self.done == 0 && self.held.starts_with(BOM) {
             self.done = BOM.len();
+            self.marked = true;
         }
         while let Some(byte @ (b'\r' | b'\n')) = self.held.get(self.done) {
             self.lines.terminator(*byte);
@@ -146,7 +173,7 @@ impl<R: Read> Read for Tap<R> {
         let unsearched = self.quote.saturating_sub(self.done);
         self.held.drain(..self.done);
         self.base += self.done as u64;
-        self.done = 0;
+        (self.done, self.last) = (0, 0);
         self.held.extend_from_slice(buffer.get(..filled).unwrap_or_default());
         // All at once: an input without quotes then costs no search per record.
         self.quote = next_quote(&self.held, unsearched);

@@ -1,5 +1,5 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`], [`terminal`]), and what it leaves
-//! behind ([`run`]).
+//! behind ([`run`]), also long ago ([`past`]).
 //!
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
@@ -12,6 +12,7 @@ pub(crate) mod merged;
 pub(crate) mod merging;
 pub(crate) mod org;
 pub(crate) mod pairs;
+pub(crate) mod past;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod run;

@@ -1,0 +1,230 @@
+//! A look at a run that changes nothing of it, whoever works on it meanwhile.
+
+use crate::commands::job::Job;
+use crate::commands::merge_contacts::MergeOptions;
+use crate::commands::resume;
+use crate::commands::standing::{Place, Standing, Status};
+use crate::engine::event::Tally;
+use crate::journal::lock::RunLock;
+use crate::journal::manifest::Manifest;
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::report::past::{About, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// A run, and what its folder says of it.
+#[derive(Debug)]
+pub struct Seen {
+    /// The run.
+    pub run: RunDir,
+    /// Whether a process holds it just now.
+    pub held: bool,
+    /// `run.json`.
+    pub found: Found,
+}
+
+/// What there is of a `run.json`.
+#[derive(Debug)]
+pub enum Found {
+    /// It says this.
+    Manifest(Box<Manifest>),
+    /// It is not there: nothing was sent.
+    NeverBegan,
+    /// It cannot be read: why.
+    Unreadable(String),
+}
+
+impl Seen {
+    /// Looks at a run.
+    pub fn of(run: RunDir) -> Self {
+        let held = RunLock::is_held(&run);
+        let found = match Manifest::read(&run) {
+            Ok(manifest) => Found::Manifest(Box::new(manifest)),
+            // Asked after, not before: a run that begins just now has it by then.
+            Err(_) if !run.manifest().exists() => Found::NeverBegan,
+            Err(error) => Found::Unreadable(error.to_string()),
+        };
+        // It may have been taken up between the two.
+        let held = held || RunLock::is_held(&run);
+        Self { run, held, found }
+    }
+
+    /// `run.json`, where there is one.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match &self.found {
+            Found::Manifest(manifest) => Some(manifest),
+            Found::NeverBegan | Found::Unreadable(_) => None,
+        }
+    }
+
+    /// How it stands, where that is known.
+    pub fn status(&self) -> Option<Status> {
+        self.manifest().map(|manifest| Status::of(manifest.state, self.held))
+    }
+
+    /// Its rows by state as `run.json` has them, or as the journal does where no process has counted them; and why
+    /// that could not be read. Nothing while a process is at work: they change.
+    pub fn tally(&self) -> (Tally, Option<String>) {
+        let (Some(manifest), Some(status)) = (self.manifest(), self.status()) else {
+            return (Tally::default(), None);
+        };
+        let mut tally = Tally::default();
+        let mut problem = None;
+        match status {
+            Status::Running => {}
+            Status::Crashed => match Replay::read(&self.run) {
+                Ok(replay) => {
+                    tally.states = replay.counts;
+                    tally.reasons = replay.by_reason;
+                    if let Some(rows) = rows(manifest) {
+                        tally.add("open", None, rows.saturating_sub(tally.total()));
+                    }
+                }
+                Err(error) => problem = Some(error.to_string()),
+            },
+            Status::Interrupted | Status::Stopped | Status::Finished => {
+                tally.states.clone_from(&manifest.counts);
+            }
+        }
+        tally.states.retain(|_, rows| *rows > 0);
+        (tally, problem)
+    }
+
+    /// What there is to tell of it. `others` knows the runs that have to do with it.
+    pub fn past(&self, tally: &Tally, problem: Option<String>, others: &Others, place: &Place) -> Past {
+        let (state, problem) = match (&self.found, self.status()) {
+            (Found::NeverBegan, _) if self.held => (Status::Running.name(), problem),
+            (Found::NeverBegan, _) => (NEVER_BEGAN, Some("nothing was sent".to_owned())),
+            (Found::Unreadable(why), _) => (UNREADABLE, Some(why.clone())),
+            (Found::Manifest(_), status) => (status.map_or(UNREADABLE, Status::name), problem),
+        };
+        let next = if others.is_carried_out(self.run.id()) { None } else { self.next(tally, place) };
+        Past {
+            run: self.run.id().to_owned(),
+            state,
+            in_use: self.held,
+            about: self.manifest().map(|manifest| self.about(manifest, tally)),
+            next,
+            problem,
+        }
+    }
+
+    /// How it stands, for what comes next.
+    pub fn standing<'a>(&'a self, tally: &'a Tally) -> Option<Standing<'a>> {
+        let (manifest, status) = (self.manifest()?, self.status()?);
+        Some(Standing {
+            run: &self.run,
+            status: if self.held { Status::Running } else { status },
+            dry_run: manifest.dry_run,
+            exit: manifest.exit_code,
+            counts: &tally.states,
+            open: tally.of("open"),
+        })
+    }
+
+    fn next(&self, tally: &Tally, place: &Place) -> Option<String> {
+        let standing = self.standing(tally)?;
+        standing.steps().into_iter().find_map(|step| standing.command(step, place))
+    }
+
+    fn about(&self, manifest: &Manifest, tally: &Tally) -> About {
+        let status = self.status();
+        // What an earlier process wrote of its end is not this one's.
+        let has_ended = !matches!(status, Some(Status::Running | Status::Crashed) | None);
+        let ended_at = manifest.ended_at.filter(|_| has_ended);
+        let until = if status == Some(Status::Running) { Some(Utc::now()) } else { ended_at };
+        let seconds = |until: DateTime<Utc>| (until - manifest.created_at).to_std().unwrap_or_default();
+        About {
+            command: manifest.command.clone(),
+            dry_run: manifest.dry_run,
+            parent: parent(manifest),
+            target: manifest.base_url.clone(),
+            environment: manifest.environment.clone(),
+            created_at: manifest.created_at,
+            ended_at,
+            seconds: until.map(|until| seconds(until).as_secs_f64()),
+            rows: rows(manifest),
+            counts: tally.states.clone(),
+            exit: manifest.exit_code.filter(|_| has_ended),
+        }
+    }
+}
+
+/// Rows that a run takes: a limit may leave some out. `None` where only another look at the input could tell.
+fn rows(manifest: &Manifest) -> Option<u64> {
+    if let Some(applies) = &manifest.applies {
+        return Some(applies.rows);
+    }
+    let rows = manifest.input.as_ref()?.rows;
+    let job = manifest.settings.get("job");
+    let limit = job.and_then(|job| job.get("limit")).and_then(Value::as_u64);
+    let filtered = job
+        .and_then(|job| job.get("filter_email"))
+        .and_then(Value::as_array)
+        .is_some_and(|all| !all.is_empty());
+    match limit {
+        // They count pairs, or rows with certain addresses.
+        Some(_) if manifest.command == MergeOptions::COMMAND => None,
+        _ if filtered => None,
+        Some(limit) => Some(rows.min(limit)),
+        None => Some(rows),
+    }
+}
+
+/// What the runs of a folder have to do with each other.
+#[derive(Debug, Default)]
+pub struct Others {
+    dry_runs: HashSet<String>,
+    /// Runs by the one that they take back or carry out.
+    children: HashMap<String, Vec<Child>>,
+}
+
+#[derive(Debug)]
+struct Child {
+    run: String,
+    dry_run: bool,
+    has_something_left: bool,
+}
+
+impl Others {
+    /// Notes a run.
+    pub fn note(&mut self, seen: &Seen) {
+        let Some(manifest) = seen.manifest() else { return };
+        if manifest.dry_run {
+            self.dry_runs.insert(manifest.id.clone());
+        }
+        let planned = manifest.applies.as_ref().map(|applies| &applies.run);
+        // An undo that was planned has to do with the run that it takes back, and with its plan.
+        let parent = manifest.parent.as_ref().filter(|parent| Some(*parent) != planned);
+        for related in planned.into_iter().chain(parent) {
+            self.children.entry(related.clone()).or_default().push(Child {
+                run: manifest.id.clone(),
+                dry_run: manifest.dry_run,
+                has_something_left: seen.held || resume::has_something_left(manifest, false),
+            });
+        }
+    }
+
+    /// Whether there is a run that carries out, or has carried out, what this dry run planned.
+    pub fn is_carried_out(&self, dry_run: &str) -> bool {
+        self.dry_runs.contains(dry_run) && self.of(dry_run).iter().any(|child| !child.dry_run)
+    }
+
+    /// A run that takes this one back or carries it out, and has something left to do.
+    pub fn unfinished_child(&self, run: &str) -> Option<&str> {
+        self.of(run).iter().find(|child| child.has_something_left).map(|child| child.run.as_str())
+    }
+
+    fn of(&self, parent: &str) -> &[Child] {
+        self.children.get(parent).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The run that this one carries out or takes back.
+fn parent(manifest: &Manifest) -> Option<Parent> {
+    let planned = manifest.applies.as_ref().map(|applies| (&applies.run, How::CarriesOut));
+    let (run, how) = planned.or(manifest.parent.as_ref().map(|parent| (parent, How::TakesBack)))?;
+    Some(Parent { run: run.clone(), how })
+}
