@@ -11,6 +11,7 @@ mod backups;
 mod confirm;
 mod crash;
 mod disk_full;
+mod doctor;
 mod dry_run;
 mod fault_matrix;
 mod faults;

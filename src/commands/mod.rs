@@ -10,7 +10,7 @@
 //! - [`connect`], [`confirm`], [`signals`]: what it talks to, whether it may, what ends it
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
-//! - [`backups`]: the check of backups
+//! - [`backups`]: the check of backups; [`doctor`]: of everything that a run needs
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
 pub mod apply;

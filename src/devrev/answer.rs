@@ -124,7 +124,8 @@ pub(super) fn location(headers: &HeaderMap) -> Option<String> {
     Some(one_line(&String::from_utf8_lossy(location.as_bytes())).chars().take(LONGEST_WORDS).collect())
 }
 
-fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+/// The `Date` header.
+pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 

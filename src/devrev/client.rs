@@ -4,6 +4,7 @@ use super::answer::{self, ApiMessage, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
+use super::heard::Heard;
 use super::meter::{CallTotals, Meter};
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
@@ -16,8 +17,8 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -106,6 +107,7 @@ struct Inner {
     pacer: Pacer,
     breaker: Breaker,
     meter: Arc<Meter>,
+    heard: Mutex<Option<Heard>>,
     retry: RetryPolicy,
     stop: Stop,
 }
@@ -122,6 +124,7 @@ impl Client {
             pacer: Pacer::new(settings.rate, stop.clone()),
             breaker: Breaker::new(settings.breaker, stop.clone()),
             meter: Arc::default(),
+            heard: Mutex::default(),
             retry: settings.retry,
             stop,
         })))
@@ -300,7 +303,9 @@ impl Client {
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
         inner.meter.called(O::ENDPOINT, status, took);
         let outcome = exchanged.and_then(|(status, headers, body)| {
-            inner.pacer.heed(RateHeaders::read(&headers));
+            let rate = RateHeaders::read(&headers);
+            inner.pacer.heed(rate);
+            *inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::new(rate, &headers));
             if status.is_server_error()
                 && let Some(wait) = answer::asked_wait(&headers)
             {
@@ -347,6 +352,11 @@ impl Client {
     /// What has been called so far.
     pub fn totals(&self) -> CallTotals {
         self.0.meter.totals()
+    }
+
+    /// What the last answer said beside its body; `None` before the first.
+    pub fn heard(&self) -> Option<Heard> {
+        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the breaker is doing.

@@ -1,9 +1,8 @@
 //! The log on standard error.
 
-use super::terminal::Terminal;
-use crate::cli::{Color, Global, LogFormat};
+use super::terminal::{Terminal, is_coloured};
+use crate::cli::{Global, LogFormat};
 use crate::exit::{Exit, Failure};
-use std::io::IsTerminal;
 use tracing_subscriber::filter::EnvFilter;
 
 /// Begins to log. Records appear above the progress bars.
@@ -15,13 +14,7 @@ pub fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
     }
     // Only this tool's own records: what the HTTP library logs at debug may show headers.
     let filter = EnvFilter::new(format!("off,devrev_batch={level}"));
-    let colors = match global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
-    };
+    let colors = is_coloured(global.color, &std::io::stderr());
     let terminal = terminal.clone();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -6,11 +6,12 @@
 //! - [`results`]: the result files; [`review`]: the rows that people must look at
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
-//! - [`backups`]: what `backups verify` found
+//! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found
 
 pub mod backups;
 mod beside;
+pub mod doctor;
 pub mod id_map;
 pub mod logging;
 pub mod progress;
