@@ -68,6 +68,12 @@ impl Check {
         Self { state: State::Problem, exit, ..Self::ok(check, found) }.todo(todo)
     }
 
+    /// With what was looked at before what was found.
+    #[must_use]
+    pub fn of(self, looked_at: &str) -> Self {
+        Self { found: clipped(format!("{looked_at} {}", self.found)), ..self }
+    }
+
     /// The same as a check of another name.
     #[must_use]
     pub fn named(self, check: &'static str) -> Self {

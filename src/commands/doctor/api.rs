@@ -5,6 +5,7 @@ use super::unreached::{self, Unreached};
 use crate::commands::connect::Connection;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
+use crate::devrev::error::ApiError;
 use crate::devrev::heard::Heard;
 use crate::devrev::pacer::Rate;
 use crate::devrev::works::{GroupField, Work, WorksList};
@@ -14,10 +15,12 @@ use crate::report::doctor::Check;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How long one call may take, the wait for the limit with it.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
+/// Between two looks whether a call is worth the wait.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Calls whose time is taken, and how long all of them may take.
 const TIMED: usize = 5;
 const LONGEST_TIMING: Duration = Duration::from_secs(10);
@@ -53,11 +56,8 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
     };
     let client = &connection.client;
     let since = Instant::now();
-    let first = match timeout(LONGEST_CALL, client.read_only().call(&DevUsersSelf {})).await {
-        Ok(answer) => answer.map_err(|error| unreached::judge(&error)),
-        Err(_) => Err(unreached::silent(client.pacer().closed_for(), LONGEST_CALL)),
-    };
-    let first_took = since.elapsed();
+    let first = in_time(client, client.read_only().call(&DevUsersSelf {})).await;
+    let first_took = first.is_ok().then(|| since.elapsed());
     let is_https = !sandbox && settings.base_url.scheme() == "https";
     let reached = connected(is_https, first_took);
     let heard = client.heard();
@@ -98,17 +98,41 @@ fn unopened(failure: Failure) -> impl Iterator<Item = Check> {
 fn without_answer(failed: &Check, answered: bool, before: [Check; 3]) -> Vec<Check> {
     let why = format!("DevRev did not answer as it should: see {}", failed.check);
     let before = before.into_iter().map(|check| match check.check {
+        "base-url" if failed.check == "base-url" => failed.clone().of(&check.found),
         "connection" if !answered => Check::not_checked("connection", why.as_str()),
         _ => check,
     });
     let after = NEED_ANSWER.map(|name| Check::not_checked(name, why.as_str()));
-    let all = before.chain(after);
-    all.map(|check| if check.check == failed.check { failed.clone() } else { check }).collect()
+    let is_failed = |check: &Check| check.check == failed.check && check.check != "base-url";
+    before.chain(after).map(|check| if is_failed(&check) { failed.clone() } else { check }).collect()
 }
 
-fn connected(is_https: bool, took: Duration) -> Check {
+/// Waits for a call, and no longer than it may take: also not for a limit that ends later.
+async fn in_time<T>(
+    client: &Client,
+    call: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, Unreached> {
+    let until = Instant::now() + LONGEST_CALL;
+    let hopeless = async {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let left = client.pacer().closed_for();
+            if left.is_some_and(|left| Instant::now() + left > until) || Instant::now() > until {
+                return unreached::silent(left, LONGEST_CALL);
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = call => answer.map_err(|error| unreached::judge(&error)),
+        silent = hopeless => Err(silent),
+    }
+}
+
+fn connected(is_https: bool, took: Option<Duration>) -> Check {
     let how = if is_https { "https, certificate trusted" } else { "plain http to this machine" };
-    Check::ok("connection", format!("{how}; first answer in {}", millis(took.as_secs_f64())))
+    let took = took.map_or(String::new(), |took| format!("; first answer in {}", millis(took.as_secs_f64())));
+    Check::ok("connection", format!("{how}{took}"))
 }
 
 /// Who the token belongs to, as DevRev says.
@@ -162,13 +186,9 @@ fn millis(seconds: f64) -> String {
 /// Whether issues show the creator-group field. The public API tells no schema, so that they do not proves nothing.
 async fn group_field(client: &Client, name: &str) -> Check {
     const CHECK: &str = "group-field";
-    let works = match timeout(LONGEST_CALL, client.read_only().call(&WorksList::some_issues())).await {
-        Ok(Ok(answer)) => WorksList::split(answer).0,
-        Ok(Err(error)) => {
-            let Unreached { check, .. } = unreached::judge(&error);
-            return check.named(CHECK);
-        }
-        Err(_) => return unreached::silent(client.pacer().closed_for(), LONGEST_CALL).check.named(CHECK),
+    let works = match in_time(client, client.read_only().call(&WorksList::some_issues())).await {
+        Ok(answer) => WorksList::split(answer).0,
+        Err(Unreached { check, .. }) => return check.named(CHECK),
     };
     let field = GroupField::named(name);
     let shown = works.iter().filter(|work| field.is_shown(work)).count();

@@ -87,12 +87,12 @@ fn is_page(text: &str) -> bool {
 fn cause(text: &str) -> &'static str {
     let lower = text.to_lowercase();
     let any = |marks: &[&str]| marks.iter().any(|mark| lower.contains(mark));
-    if any(&["dns error", "failed to lookup"]) {
+    if any(&["dns error", "dns name", "failed to lookup"]) {
         "the host's name leads nowhere: check DEVREV_BASE_URL, and this machine's DNS"
     } else if any(&["proxy", "tunnel"]) {
         "the proxy refuses: check HTTPS_PROXY and what it lets through"
     } else if any(&["certificate", "unknownissuer"]) {
-        "the certificate is not trusted: add the authority of your proxy or gateway to the system's (or name its file \
+        "the certificate is another host's or not trusted: check DEVREV_BASE_URL; add the authority of your proxy or gateway to the system's (or name its file \
          in SSL_CERT_FILE); check this machine's clock"
     } else if any(&["corrupt message", "tls", "handshake", "invalidcontenttype"]) {
         "the other end speaks no TLS as it should: check DEVREV_BASE_URL and its port"
@@ -117,7 +117,7 @@ mod tests {
                 "name leads nowhere",
             ),
             ("tcp connect error: Connection refused (os error 111)", "nobody listens"),
-            ("client error (Connect): invalid peer certificate: UnknownIssuer", "not trusted"),
+            ("client error (Connect): invalid peer certificate: UnknownIssuer", "or not trusted"),
             ("received corrupt message of type InvalidContentType", "speaks no TLS"),
             ("tunnel error: unsuccessful", "the proxy refuses"),
             ("tcp connect error: Network is unreachable (os error 101)", "firewall"),
