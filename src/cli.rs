@@ -49,7 +49,7 @@ pub struct Global {
     /// One JSON object on standard output instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Colours on standard error
+    /// Colours in logs and tables
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }

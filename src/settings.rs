@@ -108,6 +108,11 @@ impl Settings {
         self.rate.filter(|_| !sandbox || self.rate_given)
     }
 
+    /// Where the value of a setting came from: a flag, the environment, the `.env` file or the default.
+    pub fn origin(&self, name: &str) -> &str {
+        self.record.get(name).and_then(|entry| entry["from"].as_str()).unwrap_or("default")
+    }
+
     /// What is said where a token is needed and there is none.
     pub fn no_token() -> Failure {
         let text = "no token: put one into DEVREV_API_TOKEN (in the environment or in .env; .env.sample shows how), \
@@ -218,6 +223,22 @@ impl Settings {
             record,
         })
     }
+}
+
+/// The file that settings are read from if it is there.
+pub fn env_file(global: &Global) -> &Path {
+    global.env_file.as_deref().unwrap_or(Path::new(".env"))
+}
+
+/// The proxy that the HTTP library takes from the environment for https: the variable, and its value without user info.
+pub fn proxy() -> Option<(&'static str, String)> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let set = |name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
+    names.into_iter().find_map(set).map(|(name, value)| {
+        let scheme = value.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+        let host = value.rsplit_once('@').map_or(value.as_str(), |(_, host)| host);
+        (name, format!("{scheme}{}", host.trim_start_matches(scheme.as_str())))
+    })
 }
 
 /// A flag's name and what was typed.

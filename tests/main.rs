@@ -12,6 +12,7 @@ mod backups;
 mod confirm;
 mod crash;
 mod disk_full;
+mod doctor;
 mod dry_run;
 mod fault_matrix;
 mod faults;

@@ -36,6 +36,14 @@ fn held(fixture: &Fixture, run: &Run) -> RunLock {
     RunLock::take(&RunDir::open(&fixture.path("runs"), run.id()).unwrap()).unwrap()
 }
 
+/// Makes a run the one that carries out the ninth one's plan.
+fn carries_out(manifest: &mut Value) {
+    let (run, at) = ("20260102-000009-backfill-groups-0009", "2026-01-02T03:04:05Z");
+    manifest["parent"] = run.into();
+    manifest["applies"] =
+        json!({"run": run, "planned_at": at, "rows": 3, "sha256": "0", "abort_on_drift": false});
+}
+
 #[test]
 fn the_list_says_how_each_run_stands() {
     let (fixture, run) = fixture();
@@ -60,13 +68,6 @@ fn the_list_says_how_each_run_stands() {
     });
     past("20260102-000008-backfill-groups-0008", "finished", 0, json!({"planned": 3}), &dry);
     past("20260102-000009-backfill-groups-0009", "finished", 0, json!({"planned": 3}), &dry);
-    let carries_out = |manifest: &mut Value| {
-        let dry_run = "20260102-000009-backfill-groups-0009";
-        child_of(dry_run)(manifest);
-        let at = "2026-01-02T03:04:05Z";
-        manifest["applies"] =
-            json!({"run": dry_run, "planned_at": at, "rows": 3, "sha256": "0", "abort_on_drift": false});
-    };
     past("20260102-000010-backfill-groups-0010", "finished", 0, json!({"done": 3}), &carries_out);
     past("20260102-000011-undo-backfill-0011", "finished", 0, json!({"done": 3}), &|manifest| {
         child_of("20260102-000001-backfill-groups-0001")(manifest);

@@ -12,7 +12,7 @@
 //! - [`connect`], [`confirm`], [`signals`], [`watching`]: what it talks to, whether it may, what ends it, who watches
 //! - [`snowflake`]: rows from a query
 //! - [`validate`], [`online`]: the check of an input, without and with DevRev
-//! - [`backups`]: the check of backups; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
+//! - [`backups`]: the check of backups; [`doctor`]: of everything that a run needs; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
 //! - [`sandbox`]: an in-memory DevRev for other processes
 
 pub mod apply;

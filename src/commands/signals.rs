@@ -13,6 +13,21 @@ pub fn listen(stop: &Stop, terminal: &Terminal) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The same for a command that has nothing to save: whoever waits for the stop signal leaves at once.
+pub fn listen_quietly(stop: &Stop) -> std::io::Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let cause = tokio::select! {
+            _ = interrupts.recv() => Cause::Interrupt,
+            _ = terminations.recv() => Cause::Terminate,
+        };
+        stop.set(cause);
+    });
+    Ok(())
+}
+
 /// The failure of a command that a signal ended before its run began.
 pub fn interrupted(stop: &Stop, text: &str) -> Failure {
     let exit = if stop.cause() == Some(Cause::Terminate) { Exit::Terminated } else { Exit::Interrupted };

@@ -151,7 +151,7 @@ fn read_query(path: &Path) -> Result<String, Failure> {
 }
 
 /// What a failure of Snowflake's means for a command that has sent nothing to DevRev yet.
-fn failure(error: &SnowflakeError) -> Failure {
+pub(super) fn failure(error: &SnowflakeError) -> Failure {
     let (exit, next) = match error {
         SnowflakeError::Login { .. } => {
             let next = "; check SNOWFLAKE_USER and SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH";

@@ -133,7 +133,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(one_line(&String::from_utf8_lossy(id.as_bytes())).chars().take(LONGEST).collect())
 }
 
-fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+/// The `Date` header.
+pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 

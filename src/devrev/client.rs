@@ -4,6 +4,7 @@ use super::answer::{self, ApiMessage, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
+use super::heard::Heard;
 use super::meter::Meter;
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
@@ -17,8 +18,8 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -107,6 +108,7 @@ struct Inner {
     pacer: Pacer,
     breaker: Breaker,
     meter: Arc<Meter>,
+    heard: Mutex<Option<Heard>>,
     retry: RetryPolicy,
     stop: Stop,
 }
@@ -123,6 +125,7 @@ impl Client {
             pacer: Pacer::new(settings.rate, stop.clone()),
             breaker: Breaker::new(settings.breaker, stop.clone()),
             meter: Arc::default(),
+            heard: Mutex::default(),
             retry: settings.retry,
             stop,
         })))
@@ -303,7 +306,9 @@ impl Client {
         let mut request_id = None;
         let outcome = exchanged.and_then(|(status, headers, body)| {
             request_id = answer::request_id(&headers);
-            inner.pacer.heed(RateHeaders::read(&headers));
+            let rate = RateHeaders::read(&headers);
+            inner.pacer.heed(rate);
+            *inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::new(rate, &headers));
             if status.is_server_error()
                 && let Some(wait) = answer::asked_wait(&headers)
             {
@@ -374,6 +379,11 @@ impl Client {
             breaker_openings: breaker.openings(),
             ..Figures::default()
         }
+    }
+
+    /// What the last answer said beside its body; `None` before the first.
+    pub fn heard(&self) -> Option<Heard> {
+        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Downloads of files, counted with the calls of this client.

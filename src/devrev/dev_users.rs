@@ -37,6 +37,11 @@ impl Operation for DevUsersGet {
 impl DevUserAnswer {
     /// The organisation that the user belongs to, from the DON: `devo/XXXX`.
     pub fn organisation(&self) -> Option<&str> {
-        self.dev_user.id.split(':').nth(3)
+        organisation(&self.dev_user.id)
     }
+}
+
+/// The organisation that a DON names: `devo/XXXX`.
+pub(super) fn organisation(don: &str) -> Option<&str> {
+    don.split(':').nth(3)
 }

@@ -1,16 +1,19 @@
 //! The typed DevRev client: IDs, one file an object, and the one generic call.
 //!
 //! Read [`client`] first: every endpoint goes through its `call` (pace, send, classify, try again).
+//! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
 mod answer;
 pub mod artifacts;
 pub mod breaker;
+pub mod claims;
 pub mod client;
 pub mod conversations;
 pub mod dev_users;
 pub mod error;
 pub mod groups;
+pub mod heard;
 pub mod ids;
 pub mod meter;
 pub mod pacer;

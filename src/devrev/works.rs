@@ -26,6 +26,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// The names of its customized fields, as far as they are shown.
+    pub fn custom_fields(&self) -> impl Iterator<Item = &str> {
+        let fields = self.rest.get("custom_fields").and_then(Value::as_object);
+        fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str))
+    }
+
     /// The number of an issue; `None` if this is no issue.
     pub fn issue_number(&self) -> Option<u64> {
         let number = |text: &str| Ref::parse(text, Issue::TYPES).ok().and_then(Ref::number);
@@ -52,6 +58,14 @@ impl GroupField {
             Self::Custom(name.to_owned())
         } else {
             Self::Native(name.to_owned())
+        }
+    }
+
+    /// Whether a work shows the field at all, be it empty.
+    pub fn is_shown(&self, work: &Work) -> bool {
+        match self {
+            Self::Custom(name) => work.custom_fields().any(|shown| shown == name),
+            Self::Native(name) => work.rest.contains_key(name),
         }
     }
 
@@ -94,11 +108,12 @@ impl Operation for WorksGet {
     type Answer = WorkAnswer;
 }
 
-/// `works.list`: issues by their creators.
+/// `works.list`: issues, mostly by their creators.
 #[derive(Debug, Clone, Serialize)]
 pub struct WorksList {
     #[serde(rename = "type")]
     kind: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     created_by: Vec<String>,
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +124,11 @@ impl WorksList {
     /// The issues that any of these users created.
     pub fn issues_created_by(users: Vec<String>) -> Self {
         Self { kind: ["issue"], created_by: users, limit: PAGE_LIMIT, cursor: None }
+    }
+
+    /// A page of issues, whichever come first.
+    pub fn some_issues() -> Self {
+        Self::issues_created_by(Vec::new())
     }
 }
 
@@ -265,9 +285,11 @@ mod tests {
         assert_eq!(field.read(&work(object)).as_deref(), Some("GROUP-1"));
         assert_eq!(field.read(&work(nulls)), None);
         assert_eq!(field.read(&work(r#"{"id":"x"}"#)), None);
+        assert!(field.is_shown(&work(nulls)) && !field.is_shown(&work(r#"{"id":"x","custom_fields":7}"#)));
         let native = GroupField::named("creator_group");
         let object = work(r#"{"id":"x","creator_group":{"id":"GROUP-2"}}"#);
         assert_eq!(native.read(&object).as_deref(), Some("GROUP-2"));
+        assert!(native.is_shown(&object) && !native.is_shown(&work(nulls)));
         let strange = work(r#"{"id":"x","creator_group":["GROUP-2"]}"#);
         assert!(native.read(&strange).is_some(), "a value that is not understood is still a value");
     }

@@ -3,14 +3,14 @@
 //! Each row that is changed has a span with its number and key, each batch one with its number; what is logged of a
 //! call stands within them. `log.jsonl` is appended to by every process of the run.
 
-use super::terminal::Terminal;
-use crate::cli::{Color, Global, LogFormat};
+use super::terminal::{Terminal, is_coloured};
+use crate::cli::{Global, LogFormat};
 use crate::exit::{Exit, Failure};
 use crate::journal::files;
 use crate::journal::run_dir::RunDir;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::EnvFilter;
@@ -35,13 +35,7 @@ pub fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
     }
     // Only this tool's own records: what the HTTP library logs at debug may show headers.
     let own = |level: &str| EnvFilter::new(format!("off,devrev_batch={level}"));
-    let colors = match global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
-    };
+    let colors = is_coloured(global.color, &std::io::stderr());
     let terminal = terminal.clone();
     let shown = log::layer().with_writer(move || terminal.clone()).with_target(false);
     let shown = match global.log_format {

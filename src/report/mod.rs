@@ -9,12 +9,13 @@
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
 //! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
-//! - [`backups`]: what `backups verify` found
+//! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`units`]: numbers for people
 
 pub mod backups;
 mod beside;
+pub mod doctor;
 mod formula;
 pub mod id_map;
 pub mod logging;

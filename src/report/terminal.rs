@@ -1,5 +1,6 @@
 //! The terminal: the one place that prints, and what it may print there.
 
+use crate::cli::Color;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -49,6 +50,17 @@ impl Terminal {
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer)?;
         Ok((read > 0).then(|| answer.trim().to_owned()))
+    }
+}
+
+/// Whether a stream is written to in colours.
+pub fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     }
 }
 

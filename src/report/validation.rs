@@ -219,7 +219,7 @@ fn counted(count: u64, noun: &str) -> String {
 }
 
 /// A text that a shell takes for one word.
-fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,:=@%+".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()

@@ -11,7 +11,6 @@ use std::time::Duration;
 use url::Url;
 
 /// The names of all settings that only Snowflake needs.
-#[cfg(test)]
 pub(super) const NAMES: [&str; 9] = [
     "SNOWFLAKE_ACCOUNT",
     "SNOWFLAKE_USER",
@@ -29,6 +28,14 @@ pub(super) const NAMES: [&str; 9] = [
 pub fn resolve(global: &Global, client: &ClientFlags) -> Result<(Access, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     from_sources(client, environment, dotenv(global.env_file.as_deref())?)
+}
+
+/// Whether any setting of Snowflake's is there at all.
+pub fn is_set_up(global: &Global) -> Result<bool, Failure> {
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let dotenv = dotenv(global.env_file.as_deref())?;
+    let from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    Ok(NAMES.iter().any(|name| from.find(name, None).is_some()))
 }
 
 fn from_sources(

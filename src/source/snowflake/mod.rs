@@ -20,5 +20,5 @@ mod wire;
 pub use access::{Access, Login};
 pub use error::SnowflakeError;
 pub use query::{Columns, Query};
-pub use read::{Spooled, spool};
+pub use read::{Spooled, ping, spool};
 pub use sql::Statement;

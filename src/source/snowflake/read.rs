@@ -51,11 +51,23 @@ pub async fn spool(
         Ok(result) => Asked { session: &session, stop }.keep(result, to).await,
         Err(error) => Err(error),
     };
-    // Whether it is closed makes no difference to the rows.
+    close(&mut session, stop).await;
+    spooled
+}
+
+/// Logs in and asks the smallest query there is, which needs no warehouse.
+pub async fn ping(access: &Access, stop: &Stop) -> Result<(), SnowflakeError> {
+    let mut session = access.session(stop)?;
+    let asked = Asked { session: &session, stop }.exec("SELECT 1").await.map(drop);
+    close(&mut session, stop).await;
+    asked
+}
+
+/// Ends a session, unless that takes long. Whether it is closed makes no difference to what was read.
+async fn close(session: &mut Session, stop: &Stop) {
     if !stop.is_set() {
         let _ = tokio::time::timeout(CLOSING, session.api.close_session()).await;
     }
-    spooled
 }
 
 /// A result whose first rows are here.
