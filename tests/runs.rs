@@ -178,8 +178,8 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
     backfill-groups finished
       run           20260102-000002-backfill-groups-0002
       at            https://api.devrev.ai/ (production)
-      organisation  devo/TEST
-      as            user-1 (don:identity:dvrv-us-1:devo/TEST:devu/1)
+      organisation  TEST (devo/TEST)
+      as            user-1 (DEVU-1)
       input         /srv/issues.csv, 3 rows, 120 bytes
       SHA-256       c57f019972e7582b4143f7007cebed8c81d95de1067b07e6df9d0bdc7dc06f8e
       began         2026-01-02 03:04:05 UTC

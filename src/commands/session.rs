@@ -240,12 +240,7 @@ impl<J: Job> Session<J> {
     async fn confirm(&self, scope: Scope, looked: &J::Looked, target: &str) -> Result<(), Failure> {
         let Manifest { org, user, command, .. } = &self.manifest;
         let org_name = org.as_ref().map_or("unknown", Party::called);
-        let named = |party: &Option<Party>| {
-            party.as_ref().map_or_else(String::new, |party| {
-                let (name, id) = (party.called(), party.display_id.as_ref().unwrap_or(&party.id));
-                if name == id { name.to_owned() } else { format!("{name} ({id})") }
-            })
-        };
+        let named = |party: &Option<Party>| party.as_ref().map_or_else(String::new, Party::to_string);
         let what = format!(
             "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}",
             self.settings.environment,

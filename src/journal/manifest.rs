@@ -6,6 +6,7 @@ use super::run_dir::RunDir;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 
 /// The format that this version writes, of `run.json` and of the journal beside it.
@@ -68,6 +69,14 @@ impl Party {
     pub fn called(&self) -> &str {
         let last = self.id.rsplit(['/', ':']).next().unwrap_or(&self.id);
         self.name.as_deref().or(self.display_id.as_deref()).unwrap_or(last)
+    }
+}
+
+/// For people: `ana-sousa (DEVU-1)`, `DEMO (devo/DEMO)`.
+impl fmt::Display for Party {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, id) = (self.called(), self.display_id.as_ref().unwrap_or(&self.id));
+        if name == id { formatter.write_str(name) } else { write!(formatter, "{name} ({id})") }
     }
 }
 

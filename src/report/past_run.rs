@@ -170,7 +170,7 @@ impl PastRun {
         line(text, "at", &format!("{} ({})", about.target, about.environment));
         for (label, party) in [("organisation", &origin.org), ("as", &origin.user)] {
             if let Some(party) = party {
-                line(text, label, &named(party));
+                line(text, label, &party.to_string());
             }
         }
         if let Some(parent) = &about.parent {
@@ -263,14 +263,6 @@ fn line(text: &mut String, label: &str, value: &str) {
 
 fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-fn named(party: &Party) -> String {
-    match (&party.name, &party.display_id) {
-        (Some(name), _) => format!("{name} ({})", party.id),
-        (None, Some(id)) => format!("{id} ({})", party.id),
-        (None, None) => party.id.clone(),
-    }
 }
 
 /// Whether an option is not given.
