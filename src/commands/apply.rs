@@ -111,13 +111,8 @@ impl Applying<'_> {
             terminal.say(&format!("the plan of {} is {} old (made {at})", of.id, long_span(age)));
         }
         let new = New {
-            settings,
-            dry_run: false,
-            yes: args.batch.yes,
-            global,
-            terminal,
-            parent: None,
             carries: Some(Carries { from: &from, of: &of, on_drift }),
+            ..New::run(settings, false, &args.batch, global, terminal)
         };
         begin::run(job, new, Rows::Again(&from, input), |run| keep::<J>(&from, run)).await
     }

@@ -64,15 +64,7 @@ pub async fn run(
     };
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
     let rows = Rows::typed(&args.rows, Kind::Groups, args.limit, &global, &args.batch.client)?;
-    let new = New {
-        settings,
-        dry_run: args.dry_run,
-        yes: args.batch.yes,
-        global: &global,
-        terminal,
-        parent: None,
-        carries: None,
-    };
+    let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |run| keep_group_map(run, group_map)).await
 }
 

@@ -50,6 +50,19 @@ pub struct New<'a> {
     pub carries: Option<Carries<'a>>,
 }
 
+impl<'a> New<'a> {
+    /// A run of its own.
+    pub fn run(
+        settings: Settings,
+        dry_run: bool,
+        typed: &cli::batch::BatchFlags,
+        global: &'a cli::Global,
+        terminal: Terminal,
+    ) -> Self {
+        Self { settings, dry_run, yes: typed.yes, global, terminal, parent: None, carries: None }
+    }
+}
+
 /// Writes rows into a file.
 pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
 

@@ -82,15 +82,7 @@ pub async fn run(
         backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
-    let new = New {
-        settings,
-        dry_run: args.dry_run,
-        yes: args.batch.yes,
-        global: &global,
-        terminal,
-        parent: None,
-        carries: None,
-    };
+    let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
 }
 

@@ -37,13 +37,8 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
     }
     let of = parent.id.clone();
     let new = |settings| New {
-        settings,
-        dry_run: args.dry_run,
-        yes: args.batch.yes,
-        global: &global,
-        terminal,
         parent: Some(&parent),
-        carries: None,
+        ..New::run(settings, args.dry_run, &args.batch, &global, terminal)
     };
     if parent.command == MergeOptions::COMMAND {
         let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
