@@ -41,6 +41,25 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// What it means, for people: the middle of a sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "all rows are done, already right, or skipped for a reason that is no error",
+            Self::Unexpected => "something happened that should not",
+            Self::Usage => "the command line or the configuration is wrong",
+            Self::SomeFailed => "finished, but some rows failed, or their state is unknown",
+            Self::Credentials => "the credentials were refused",
+            Self::InvalidInput => "the input is invalid; nothing was sent",
+            Self::Changed => "the input or the target's state is not what it was",
+            Self::Stopped => "it stopped itself, since too much went wrong; resume goes on",
+            Self::Locked => "another process holds this run",
+            Self::Backup => "a backup could not be made or verified, so nothing was sent",
+            Self::NotConfirmed => "confirmation is missing or was declined; nothing was written",
+            Self::Interrupted => "interrupted by Ctrl-C; saved; resume goes on",
+            Self::Terminated => "interrupted by SIGTERM; saved; resume goes on",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

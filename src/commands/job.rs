@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::{Fingerprint, Input, Stamp};
@@ -72,6 +73,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const COMMAND: &'static str;
     /// The member of `report.json` that has what the outcomes say of themselves, if they say anything.
     const REPORTED: Option<Reported> = None;
+    /// What those rows are called of which [`Job::tell`] has something to say: a heading.
+    const TOLD: &'static str = "Changes";
     /// What the look at the input finds.
     type Looked: Looked;
     /// Reads and decides.
@@ -129,6 +132,11 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// What sums up a dry run, if more is to be said of it than the counts.
     fn plan(&self, _settings: &Settings) -> Option<Box<dyn Plan>> {
         None
+    }
+
+    /// Says for people what the journal has of a row in this job's JSON; `None` where there is nothing to say of it.
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        Entry::before_and_after("value", said)
     }
 
     /// The exit code of a run that came to its end with errors, if it is not the usual one.

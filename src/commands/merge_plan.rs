@@ -160,7 +160,7 @@ fn short(text: &str, most: usize) -> String {
 }
 
 /// Bytes for people.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let (mut shown, mut unit) = (bytes, "bytes");
     let mut tenths = 0;

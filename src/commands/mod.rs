@@ -4,6 +4,7 @@
 //! - [`backfill_groups`], [`merge_contacts`]: what each job has of its own, as [`job`] says
 //! - [`begin`] and [`resume`] begin and go on with a run of any job; [`session`] is that run
 //! - [`finish`]: how every run ends, whatever happened; [`merge_plan`]: what a dry run of merges tells
+//! - [`html_report`]: the page of a run; [`told_merge`], [`told_undo`]: what stands there of a pair
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
@@ -23,6 +24,7 @@ pub mod contact_feed;
 pub mod doctor;
 pub mod feed;
 pub mod finish;
+pub mod html_report;
 pub mod issue_feed;
 pub mod job;
 pub mod made_feed;
@@ -39,6 +41,8 @@ pub mod shell;
 pub mod signals;
 pub mod snowflake;
 pub mod take_back;
+pub mod told_merge;
+pub mod told_undo;
 pub mod undo;
 pub mod undo_backfill;
 pub mod undo_merge;

@@ -56,7 +56,7 @@ pub struct Summary {
 }
 
 /// The states, in the order in which people read them.
-const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "failed", "unknown"];
+pub(super) const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "failed", "unknown"];
 
 impl Summary {
     /// The summary as text.
@@ -103,7 +103,7 @@ impl Summary {
     }
 }
 
-fn meaning(state: &str) -> &'static str {
+pub(super) fn meaning(state: &str) -> &'static str {
     match state {
         "planned" => "  would be changed",
         "done" => "  changed, and DevRev's answer shows it",
