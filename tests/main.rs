@@ -15,6 +15,7 @@ mod dry_run;
 mod fault_matrix;
 mod faults;
 mod garbage;
+mod html;
 mod inputs;
 mod interrupt;
 mod journal_tail;

