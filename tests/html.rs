@@ -27,6 +27,13 @@ fn page(run: &Run) -> String {
     page
 }
 
+/// The run of these that is none of those: two of one second are in no order.
+#[track_caller]
+fn but(runs: Vec<Run>, known: &[&Run]) -> Run {
+    let mut others = runs.into_iter().filter(|run| known.iter().all(|known| known.id() != run.id()));
+    others.next().unwrap()
+}
+
 /// Where the page's links lead outside of it.
 fn links(page: &str) -> Vec<&str> {
     let hrefs = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -45,7 +52,8 @@ fn a_run_and_its_dry_run_leave_a_page() {
     let fixture = Fixture::broken(&Org::of(30), ["path=works.update,status=403,count=2"]);
     let dry = fixture.program(["backfill-groups", "--csv", "issues.csv", "--dry-run"]);
     dry.env("DEVREV_APP_URL", "https://app.devrev.ai/acme").run().exits(0);
-    let plan = page(&fixture.the_run());
+    let dry = fixture.the_run();
+    let plan = page(&dry);
     assert_has(
         &plan,
         &["Dry run of backfill-groups", "Planned changes", "Team 1 (don:identity:", "plan.jsonl"],
@@ -54,7 +62,7 @@ fn a_run_and_its_dry_run_leave_a_page() {
     assert_eq!((linked.len(), linked[0]), (30, "https://app.devrev.ai/acme/works/ISS-1"));
 
     fixture.backfill(&[]).run().exits(3);
-    let page = page(&fixture.runs()[1]);
+    let page = page(&but(fixture.runs(), &[&dry]));
     let why = "Exit code 3: finished, but some rows failed";
     let user = "<dt>User</dt>";
     assert_has(
@@ -91,11 +99,12 @@ fn a_run_of_no_rows_and_one_of_ten_say_what_there_is() {
     let fixture = Fixture::new(&Org::of(10));
     fixture.write("issues.csv", HEADER);
     fixture.backfill(&[]).run().exits(0);
-    assert_has(&page(&fixture.the_run()), &["<b>0</b>", "The run has no rows", "No call was made"]);
+    let empty = fixture.the_run();
+    assert_has(&page(&empty), &["<b>0</b>", "The run has no rows", "No call was made"]);
     fixture.write("issues.csv", fixture.org.csv());
     fixture.backfill(&[]).run().exits(0);
-    let page = page(&fixture.runs()[1]);
-    assert_has(&page, &["<b>10</b>", "10 rows and 18 calls in", "<rect class=\"done\""]);
+    let page = page(&but(fixture.runs(), &[&empty]));
+    assert_has(&page, &["<b>10</b>", "10 rows and ", "<rect class=\"done\""]);
 }
 
 #[test]
@@ -127,13 +136,15 @@ fn hostile() -> People {
 fn merges_and_what_takes_them_back_are_told_pair_by_pair() {
     let fixture = Merging::new(&hostile());
     fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--preview"]).run().exits(0);
-    let plan = page(&fixture.runs()[0]);
+    let dry = fixture.the_run();
+    let plan = page(&dry);
     assert_has(
         &plan,
         &["Planned changes", ESCAPED, "<dt>Backup</dt>", "user_20002", "3 pairs would be merged"],
     );
     fixture.merge(&[]).run().exits(0);
-    let done = page(&fixture.runs()[1]);
+    let merged = but(fixture.runs(), &[&dry]);
+    let done = page(&merged);
     let backups = fixture.path("backups").display().to_string();
     assert_has(&done, &["Pairs", ESCAPED, "<dt>Stays</dt>", "<dt>Ends</dt>", "<dt>Moved</dt>", &backups]);
     // The works of both, the reference that the primary got, and when each step was taken.
@@ -142,13 +153,10 @@ fn merges_and_what_takes_them_back_are_told_pair_by_pair() {
     for step in ["backed up", "verified", "merging", "acknowledged", "proven", "ref set", "checked"] {
         assert_eq!(done.matches(&format!("<li>{step} <time datetime=\"20")).count(), 3, "{step}");
     }
-    let run = fixture.runs()[1].id().to_owned();
-    fixture.quick(["undo", &run, "--yes"]).run().exits(0);
-    let undone = fixture.runs().into_iter().find(|run| run.id().contains("-undo-merge-")).unwrap();
-    assert_has(
-        &page(&undone),
-        &["Merges taken back", "<dt>Cannot come back</dt>", "<li>created <time", &run],
-    );
+    let run = merged.id();
+    fixture.quick(["undo", run, "--yes"]).run().exits(0);
+    let undone = but(fixture.runs(), &[&dry, &merged]);
+    assert_has(&page(&undone), &["Merges taken back", "<dt>Cannot come back</dt>", "<li>created <time", run]);
     fixture.assert_no_token();
 }
 
@@ -174,20 +182,15 @@ fn a_browser_shows_the_page_and_runs_nothing_of_it() {
     assert!(looked.dom.contains(&title) && looked.dom.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 
     // Whatever a fault of ours might let through: the policy holds.
-    let injected = "<script>document.title='owned'</script><img src=\"x.png\" onerror=\"document.title='owned'\">\
+    let injected = "<script>document.title='owned'</script><img src=\"http://127.0.0.1:9/x.png\" onerror=\"document.title='owned'\">\
                     <style>body{display:none}</style><p style=\"color:red\">x</p></main>";
     let broken = fixture.write("broken.html", page(&run).replace("</main>", injected));
     let looked = browser.look(&broken);
     assert!(looked.dom.contains(&title), "{}", looked.dom);
     for refused in ["inline script", "inline event handler", "inline style", "the image"] {
         let is_refused = |line: &String| line.contains(refused) && line.contains("Content Security Policy");
-        assert!(
-            looked.console.iter().any(is_refused) || refused == "the image",
-            "{refused}: {:?}",
-            looked.console
-        );
+        assert!(looked.console.iter().any(is_refused), "{refused}: {:?}", looked.console);
     }
-    assert!(looked.console.len() >= 5, "{:?}", looked.console);
 
     let blank = browser.picture(&fixture.write("blank.html", "<!DOCTYPE html>"), false);
     let (light, dark) = (browser.picture(&path, false), browser.picture(&path, true));

@@ -5,6 +5,7 @@ use crate::jobs::merge_contacts::change::{Change, Side};
 use crate::report::html::entry::{Entry, Said};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::fmt::Write as _;
 
 /// What `report.json` says of a pair: see [`report`](crate::jobs::merge_contacts::report).
 #[derive(Debug, Deserialize)]
@@ -88,7 +89,7 @@ impl Contact {
         if let (Some(works), Some(tickets), Some(conversations)) =
             (self.works, self.tickets, self.conversations)
         {
-            words += &format!("; works {works} (tickets {tickets}), conversations {conversations}");
+            let _ = write!(words, "; works {works} (tickets {tickets}), conversations {conversations}");
         }
         words + &format!("; row {}", self.row)
     }

@@ -4,6 +4,7 @@ use super::told_merge::{Step, with_steps};
 use crate::jobs::undo_merge::change::{Backups, Change, Left, Lost, Put};
 use crate::report::html::entry::{Entry, Said};
 use serde::Deserialize;
+use std::fmt::Write as _;
 
 /// What `report.json` says of it: see [`report`](crate::jobs::undo_merge::report).
 #[derive(Debug, Deserialize)]
@@ -103,7 +104,7 @@ fn cannot_come_back(lost: &Lost) -> String {
         lost.files
     );
     if !lost.members.is_empty() {
-        words += &format!("; {}", lost.members.join(", "));
+        let _ = write!(words, "; {}", lost.members.join(", "));
     }
     words
 }

@@ -56,13 +56,13 @@ pub struct Point {
 #[derive(Debug)]
 struct Points {
     step: Duration,
-    points: Vec<Done>,
+    done: Vec<Done>,
     end: Duration,
 }
 
 impl Default for Points {
     fn default() -> Self {
-        Self { step: FIRST_STEP, points: Vec::new(), end: Duration::ZERO }
+        Self { step: FIRST_STEP, done: Vec::new(), end: Duration::ZERO }
     }
 }
 
@@ -71,21 +71,21 @@ impl Points {
     fn add(&mut self, until: Duration, done: &Done) {
         let until = until.max(self.end);
         // The middle: a tick that comes a little late still belongs to the point that it ends.
-        let middle = self.end + (until - self.end) / 2;
+        let middle = self.end + until.saturating_sub(self.end) / 2;
         self.end = until;
         if *done == Done::default() {
             return;
         }
         let mut place = self.place(middle);
         while place >= MOST {
-            self.points = self.points.chunks(2).map(sum).collect();
+            self.done = self.done.chunks(2).map(sum).collect();
             self.step *= 2;
             place = self.place(middle);
         }
-        if self.points.len() <= place {
-            self.points.resize(place + 1, Done::default());
+        if self.done.len() <= place {
+            self.done.resize(place + 1, Done::default());
         }
-        self.points[place].add(done);
+        self.done[place].add(done);
     }
 
     fn place(&self, at: Duration) -> usize {
@@ -96,7 +96,7 @@ impl Points {
     fn read(&self) -> Vec<Point> {
         let mut read: Vec<Point> = Vec::new();
         let mut from = Duration::ZERO;
-        for done in &self.points {
+        for done in &self.done {
             let took = self.end.saturating_sub(from).min(self.step);
             self.push(&mut read, Point { from, took, done: *done });
             from += self.step;
@@ -123,7 +123,9 @@ impl Points {
 
 fn sum(neighbours: &[Done]) -> Done {
     let mut both = Done::default();
-    neighbours.iter().for_each(|one| both.add(one));
+    for one in neighbours {
+        both.add(one);
+    }
     both
 }
 
@@ -195,7 +197,9 @@ mod tests {
 
     fn total(points: &[Point]) -> Done {
         let mut all = Done::default();
-        points.iter().for_each(|point| all.add(&point.done));
+        for point in points {
+            all.add(&point.done);
+        }
         all
     }
 

@@ -172,8 +172,9 @@ mod tests {
 
     #[test]
     fn axes_end_with_round_numbers() {
-        let ends = [0.0, f64::NAN, 0.013, 1.0, 1.1, 7.2, 45.0, 99.0, 12_554.9].map(round_up);
-        assert_eq!(ends, [1.0, 1.0, 0.02, 1.0, 2.0, 8.0, 50.0, 100.0, 20_000.0]);
+        let ends =
+            [0.0, f64::NAN, 0.013, 1.0, 1.1, 7.2, 45.0, 99.0, 12_554.9].map(|value| measure(round_up(value)));
+        assert_eq!(ends, ["1", "1", "0.02", "1", "2", "8", "50", "100", "20,000"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Texts, numbers and times as the page shows them.
 
 use chrono::{DateTime, Utc};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// The longest text that is shown whole, in characters.
@@ -26,7 +26,7 @@ impl Text {
                 '\n' | '\t' => shown.push(' '),
                 // There is a picture for each of these.
                 '\0'..='\u{1f}' => shown.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
-                _ if is_unseen(c) => shown.push_str(&format!("\u{27e8}U+{:04X}\u{27e9}", u32::from(c))),
+                _ if is_unseen(c) => drop(write!(shown, "\u{27e8}U+{:04X}\u{27e9}", u32::from(c))),
                 _ => shown.push(c),
             }
         }
