@@ -18,6 +18,7 @@ mod fault_matrix;
 mod faults;
 mod formulas;
 mod garbage;
+mod html;
 mod inputs;
 mod interrupt;
 mod journal_tail;

@@ -8,16 +8,17 @@ use super::preflight::{self, Preflight};
 use crate::cli;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
-use crate::jobs::backfill_groups::BackfillGroups;
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
 use crate::jobs::backfill_groups::group_map::GroupMap;
 use crate::jobs::backfill_groups::membership::{Cache, Membership};
+use crate::jobs::backfill_groups::{BackfillGroups, Change};
 use crate::jobs::failing;
 use crate::jobs::rules::Kind;
 use crate::journal::atomic;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
@@ -116,6 +117,16 @@ impl Job for BackfillOptions {
         let more =
             if self.overwrite { ", and those that have one may get another (--overwrite)" } else { "" };
         format!("Issues that lack a creator group will get one{more}.")
+    }
+
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        let Said::Planned(change) = said else { return None };
+        let change: Change = serde_json::from_str(change.get()).ok()?;
+        let after = match &change.after_name {
+            Some(name) => format!("{name} ({})", change.after),
+            None => change.after,
+        };
+        Some(Entry::default().change("creator group", change.before.as_deref(), Some(&after)))
     }
 
     async fn begin(&self, start: &Start<'_, Preflight>) -> Result<(BackfillGroups, GroupWriter), Failure> {

@@ -1,9 +1,11 @@
 //! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
 
+use super::html_report::{self, Page};
 use super::job::Job;
 use super::preflight::unchanged;
 use super::session::Session;
 use super::standing::{Place, Standing, Status};
+use super::watching::Charted;
 use crate::engine::event::Tally;
 use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
@@ -15,6 +17,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::html::rows::Rows;
 use crate::report::profile::Profile;
 use crate::report::results;
 use crate::report::summary::Summary;
@@ -34,6 +37,7 @@ pub async fn run<J: Job>(
     stamp: Option<Stamp>,
     total: u64,
     mut figures: Figures,
+    charted: Charted,
 ) -> Result<Exit, Failure> {
     figures.elapsed = session.since.elapsed();
     let how = match session.journal.clone().close().await {
@@ -50,10 +54,13 @@ pub async fn run<J: Job>(
         Some(failure) => Err(format!("no result files are made: {failure}")),
         None => results(&session).await,
     };
-    let tally = written.unwrap_or_else(|trouble| {
-        troubles.push(trouble);
-        counted(&session)
-    });
+    let (tally, shown) = match written {
+        Ok((tally, rows)) => (tally, Ok(rows)),
+        Err(trouble) => {
+            troubles.push(trouble);
+            (counted(&session), html_report::gather::<J>(&session.run).await)
+        }
+    };
     let open = total.saturating_sub(tally.total());
     let (state, exit, why) = ending(&how, &tally, open, &session.job);
     let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
@@ -108,6 +115,10 @@ pub async fn run<J: Job>(
         troubles.push(error.to_string());
     }
     if let Err(trouble) = write_report::<J>(&session.run, &summary).await {
+        troubles.push(trouble);
+    }
+    let page = Page { summary: &summary, exit, figures: &figures, charted: &charted, rows: shown };
+    if let Err(trouble) = html_report::write(&session, page).await {
         troubles.push(trouble);
     }
     for trouble in &troubles {
@@ -198,18 +209,24 @@ fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the result files; counts every row by its last word.
-async fn results<J: Job>(session: &Session<J>) -> Result<Tally, String> {
+/// Writes the result files; counts every row by its last word, and gathers those that the page shows.
+async fn results<J: Job>(session: &Session<J>) -> Result<(Tally, Rows), String> {
     let (run, input, dry_run) = (session.run.clone(), session.input.clone(), session.manifest.dry_run);
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
         let rows = input.open().map_err(|error| error.to_string())?.rows();
+        let mut shown = Rows::new(J::tell);
+        let words = words.inspect(|word| {
+            if let Ok((row, word)) = word {
+                shown.take(*row, word);
+            }
+        });
         let tally = results::write(&run, rows, J::ROWS, words, dry_run)
             .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))?;
         if !dry_run {
             J::result_files(&run)?;
         }
-        Ok(tally)
+        Ok((tally, shown))
     };
     let written = tokio::task::spawn_blocking(write).await;
     written.unwrap_or_else(|error| Err(format!("a defect: {error}")))

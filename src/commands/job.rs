@@ -11,6 +11,7 @@ use crate::jobs::drift::Plannable;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::results::Own;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
@@ -80,6 +81,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const KEPT: &'static [&'static str] = &[];
     /// Whose the rows are that it reads.
     const ROWS: Own = Own::Operator;
+    /// What those rows are called of which [`Job::tell`] has something to say: a heading.
+    const TOLD: &'static str = "Changes";
     /// What the look at the input finds.
     type Looked: Looked;
     /// Reads and decides.
@@ -136,6 +139,11 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
 
     /// What sums up a dry run that has made so many calls.
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
+
+    /// Says for people what the journal has of a row in this job's JSON; `None` where there is nothing to say of it.
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        Entry::before_and_after("value", said)
+    }
 
     /// The exit code of a run that came to its end with errors, if it is not the usual one.
     fn exit(&self, _tally: &Tally) -> Option<Exit> {

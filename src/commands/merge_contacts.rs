@@ -6,6 +6,7 @@ use super::finish::Reported;
 use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
+use super::told_merge;
 use crate::backup::{draft, space};
 use crate::cli;
 use crate::cli::batch::BatchFlags;
@@ -21,6 +22,7 @@ use crate::jobs::merge_contacts::{
 };
 use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
@@ -95,6 +97,7 @@ impl Job for MergeOptions {
     const COMMAND: &'static str = jobs::merge_contacts::COMMAND;
     const REPORTED: Option<Reported> = Some(Reported("pairs"));
     const WARNING: Option<&'static str> = Some(IRREVERSIBLE);
+    const TOLD: &'static str = "Pairs";
     type Looked = ContactPreflight;
     type Planner = MergeContacts;
     type Applier = Merger;
@@ -228,6 +231,10 @@ impl Job for MergeOptions {
 
     fn plan(&self, settings: &Settings, _calls: u64) -> Box<dyn Plan> {
         Box::new(MergePlan::new(settings.rate_of(self.sandbox)))
+    }
+
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        told_merge::tell(said)
     }
 
     fn exit(&self, tally: &Tally) -> Option<Exit> {

@@ -6,6 +6,7 @@
 //! - [`finish`]: how every run ends, whatever happened; [`standing`]: how a run stands and what comes next;
 //!   [`group_plan`], [`merge_plan`]: what a dry run tells, and what its plan would take ([`plan_cost`])
 //! - [`apply`]: begins a run that carries out a plan
+//! - [`html_report`]: the page of a run; [`told_merge`], [`told_undo`]: what stands there of a pair
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
@@ -26,6 +27,7 @@ pub mod doctor;
 pub mod feed;
 pub mod finish;
 pub mod group_plan;
+pub mod html_report;
 pub mod issue_feed;
 pub mod job;
 pub mod made_feed;
@@ -44,6 +46,8 @@ pub mod signals;
 pub mod snowflake;
 pub mod standing;
 pub mod take_back;
+pub mod told_merge;
+pub mod told_undo;
 pub mod undo;
 pub mod undo_backfill;
 pub mod undo_merge;

@@ -90,6 +90,7 @@ impl<J: Job> Session<J> {
             before: settled_before(&self.replay, self.retry_failed),
         };
         watching::begin(&mut self, scope).await?;
+        let charted = watching::chart(&mut self);
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
         let mut figures = Figures::default();
@@ -103,7 +104,7 @@ impl<J: Job> Session<J> {
             }
             Err(failure) => How::Stopped(failure),
         };
-        finish::run(self, how, stamp, scope.total, figures).await
+        finish::run(self, how, stamp, scope.total, figures, charted).await
     }
 
     async fn work(&mut self, scope: Scope, figures: &mut Figures) -> Result<How, Failure> {

@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::journal::manifest::RunState;
 use crate::journal::run_dir::RunDir;
+use crate::report::validation::shell_word;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 
@@ -139,19 +140,13 @@ impl Place {
         let mut flags = String::new();
         let runs_dir = settings.runs_dir.as_os_str();
         if runs_dir != "runs" {
-            flags = format!("{flags} --runs-dir {}", quoted(&runs_dir.to_string_lossy()));
+            flags = format!("{flags} --runs-dir {}", shell_word(&runs_dir.to_string_lossy()));
         }
         if let Some(file) = &settings.env_file {
-            flags = format!("{flags} --env-file {}", quoted(&file.to_string_lossy()));
+            flags = format!("{flags} --env-file {}", shell_word(&file.to_string_lossy()));
         }
         Self(flags)
     }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -204,12 +199,5 @@ mod tests {
         ] {
             assert_eq!((Status::of(state, false), Status::of(state, true)), (free, held));
         }
-    }
-
-    #[test]
-    fn paths_are_quoted_for_the_shell() {
-        assert_eq!(quoted("/srv/runs-1/x_y.z"), "/srv/runs-1/x_y.z");
-        assert_eq!(quoted("my runs"), "'my runs'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::jobs::drift::Plannable;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::results::Own;
 use crate::settings::Settings;
 use crate::source::Input;
@@ -24,6 +25,8 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     const NAME: &'static str;
     /// See [`Job::REPORTED`].
     const SAYS: Option<Reported> = None;
+    /// See [`Job::TOLD`].
+    const HEADING: &'static str = "Changes";
     /// What a row says.
     type Item: Made;
     /// Reads and decides.
@@ -52,6 +55,9 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// See [`Job::plan`].
     fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
 
+    /// See [`Job::tell`].
+    fn words(said: Said<'_>) -> Option<Entry>;
+
     /// See [`Job::result_files`].
     fn files(_run: &RunDir) -> Result<(), String> {
         Ok(())
@@ -62,6 +68,7 @@ impl<T: TakeBack> Job for T {
     const COMMAND: &'static str = T::NAME;
     const REPORTED: Option<Reported> = T::SAYS;
     const ROWS: Own = Own::Made;
+    const TOLD: &'static str = T::HEADING;
     type Looked = MadeRows;
     type Planner = T::Reader;
     type Applier = T::Writer;
@@ -118,5 +125,9 @@ impl<T: TakeBack> Job for T {
 
     fn result_files(run: &RunDir) -> Result<(), String> {
         T::files(run)
+    }
+
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        T::words(said)
     }
 }

@@ -9,6 +9,7 @@ use crate::devrev::works::GroupField;
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
+use crate::report::html::entry::{Entry, Said};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,10 @@ impl TakeBack for UndoBackfillOptions {
              the run set.",
             self.of
         )
+    }
+
+    fn words(said: Said<'_>) -> Option<Entry> {
+        Entry::before_and_after("creator group", said)
     }
 
     async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {

@@ -4,6 +4,7 @@ use super::finish::Reported;
 use super::job::{Plan, Start};
 use super::made_feed::{Made, MadeRows};
 use super::take_back::TakeBack;
+use super::told_undo;
 use super::undo_plan::UndoPlan;
 use crate::engine::run::Config;
 use crate::exit::Failure;
@@ -11,6 +12,7 @@ use crate::jobs::merge_contacts::elsewhere;
 use crate::jobs::undo_merge::apply::Undoer;
 use crate::jobs::undo_merge::{Item, UndoMerge, rows};
 use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
 use crate::report::id_map;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,7 @@ impl Made for Item {
 impl TakeBack for UndoMergeOptions {
     const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
     const SAYS: Option<Reported> = Some(Reported("undone"));
+    const HEADING: &'static str = "Merges taken back";
     type Item = Item;
     type Reader = UndoMerge;
     type Writer = Undoer;
@@ -89,6 +92,10 @@ impl TakeBack for UndoMergeOptions {
 
     fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn Plan> {
         Box::<UndoPlan>::default()
+    }
+
+    fn words(said: Said<'_>) -> Option<Entry> {
+        told_undo::tell(said)
     }
 
     fn files(run: &RunDir) -> Result<(), String> {

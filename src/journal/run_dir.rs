@@ -127,6 +127,8 @@ run_files! {
     review => "review.csv",
     /// `report.json`: the summary for machines.
     report => "report.json",
+    /// `report.html`: the summary for people, as a page.
+    html_report => "report.html",
     /// `input.csv`: the input as it was read, where it did not come from a file.
     input => "input.csv",
     /// `undo-id-map.csv`: which contact an undo of merges has created in the place of which.

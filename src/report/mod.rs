@@ -8,6 +8,7 @@
 //!   execute of them
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
+//! - [`html`]: the same as a page for people, with the charts of a [`series`] over its time
 //! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
@@ -17,6 +18,7 @@ pub mod backups;
 mod beside;
 pub mod doctor;
 mod formula;
+pub mod html;
 pub mod id_map;
 pub mod logging;
 pub mod past;
@@ -28,6 +30,7 @@ pub mod reporter;
 pub mod results;
 pub mod review;
 pub mod sampled;
+pub mod series;
 pub mod summary;
 pub mod terminal;
 pub mod units;

@@ -1,5 +1,6 @@
 //! Where the time of a process went, for `--profile`.
 
+use super::units::short_time;
 use crate::figures::{Figures, QUANTILES};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -65,7 +66,7 @@ impl Profile {
 
     /// For people.
     pub fn text(&self) -> String {
-        let mut text = format!("where {} went\n", fine(self.seconds));
+        let mut text = format!("where {} went\n", shown(self.seconds));
         for (what, seconds) in [
             ("reading the input", self.parsing),
             ("calls under way", self.network),
@@ -73,14 +74,14 @@ impl Profile {
             ("neither", self.idle),
         ] {
             let share = 100.0 * seconds / self.seconds.max(f64::MIN_POSITIVE);
-            let _ = writeln!(text, "  {what:<24} {:>9}  {share:>3.0} %", fine(seconds));
+            let _ = writeln!(text, "  {what:<24} {:>9}  {share:>3.0} %", shown(seconds));
         }
         let _ = writeln!(
             text,
             "within that: {} fsyncs of the journal, {}; calls waited {} for the rate limit",
             self.fsync.count,
-            fine(self.fsync.seconds),
-            fine(self.waiting_for_the_limit)
+            shown(self.fsync.seconds),
+            shown(self.waiting_for_the_limit)
         );
         if self.endpoints.is_empty() {
             return text;
@@ -89,7 +90,7 @@ impl Profile {
         table.load_style(NOTHING);
         table.set_header(["endpoint", "calls", "p50", "p95", "p99", "all"]);
         for (name, of_endpoint) in &self.endpoints {
-            let time = |member: &str| fine(of_endpoint[member].as_f64().unwrap_or_default());
+            let time = |member: &str| shown(of_endpoint[member].as_f64().unwrap_or_default());
             let calls = of_endpoint["calls"].to_string();
             table.add_row([name.clone(), calls, time("p50"), time("p95"), time("p99"), time("seconds")]);
         }
@@ -101,14 +102,8 @@ impl Profile {
     }
 }
 
-/// Seconds for people: `0.3 ms`, `12 ms`, `1.5 s`, `12 s`, `3 min 5 s`.
-fn fine(seconds: f64) -> String {
-    let millis = seconds * 1000.0;
-    match seconds {
-        _ if millis < 9.95 => format!("{millis:.1} ms"),
-        _ if millis < 999.5 => format!("{millis:.0} ms"),
-        _ => super::progress::span(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
-    }
+fn shown(seconds: f64) -> String {
+    short_time(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -137,22 +132,13 @@ mod tests {
         assert!((parts - profile.seconds).abs() < 1e-9, "{profile:?}");
         insta::assert_snapshot!(profile.text(), @r"
         where 10 s went
-          reading the input            1.0 s   10 %
-          calls under way              6.0 s   60 %
-          held by the rate limit       2.0 s   20 %
-          neither                      1.0 s   10 %
-        within that: 3 fsyncs of the journal, 12 ms; calls waited 5.0 s for the rate limit
-         endpoint      calls     p50     p95     p99    all
-         works.update    200  4.0 ms  4.0 ms  4.0 ms  1.2 s
+          reading the input              1 s   10 %
+          calls under way                6 s   60 %
+          held by the rate limit         2 s   20 %
+          neither                        1 s   10 %
+        within that: 3 fsyncs of the journal, 12 ms; calls waited 5 s for the rate limit
+         endpoint      calls   p50   p95   p99    all
+         works.update    200  4 ms  4 ms  4 ms  1.2 s
         ");
-    }
-
-    #[test]
-    fn times_are_for_people() {
-        for (seconds, text) in
-            [(0.0, "0.0 ms"), (0.0003, "0.3 ms"), (0.012, "12 ms"), (1.5, "1.5 s"), (185.0, "3 min 5 s")]
-        {
-            assert_eq!(fine(seconds), text);
-        }
     }
 }

@@ -123,7 +123,7 @@ pub(super) fn rows_text(tally: &Tally, open: u64, rows: u64) -> String {
     text
 }
 
-fn meaning(state: &str) -> &'static str {
+pub(super) fn meaning(state: &str) -> &'static str {
     match state {
         "planned" => "  would be changed",
         "done" => "  changed, and DevRev's answer shows it",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::jobs::rules::Kind;
 use crate::jobs::rules::finding::{Finding, Rule, Severity, shown};
+use crate::report::units::counted;
 
 /// How many findings of a rule people are shown.
 const SHOWN: usize = 5;
@@ -212,10 +213,6 @@ fn line(finding: &Finding) -> String {
     let column = finding.column.as_ref().map_or(String::new(), |column| format!(", {column}"));
     let value = if finding.value.is_empty() { String::new() } else { format!(" `{}`", finding.value) };
     format!("{row}{line}{column}{value}: {}", finding.message)
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A text that a shell takes for one word.

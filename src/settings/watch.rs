@@ -162,6 +162,7 @@ fn app_url(text: &str) -> Result<Option<Url>, String> {
     let url = Url::parse(text.trim_end_matches('/')).map_err(|error| format!("is not a URL: {error}"))?;
     if url.scheme() != "https"
         || !url.username().is_empty()
+        || url.password().is_some()
         || url.query().is_some()
         || url.fragment().is_some()
     {

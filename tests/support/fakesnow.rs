@@ -1,8 +1,8 @@
 //! Snowflake's counterpart: fakesnow behind `tests/snowflake/server.py`, one for all tests, in a virtual environment
 //! under `target/` that is made when it is first needed.
 
-use super::eventually;
 use super::program::Program;
+use super::{eventually, tell};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -129,12 +129,6 @@ impl Server {
         assert!(head.lines().next().unwrap().contains(" 200 "), "{path}: {answer}");
         body.to_owned()
     }
-}
-
-/// Tells whoever runs the tests; `cargo test` would show what is merely printed only where a test fails.
-fn tell(text: &str) {
-    // Nobody is there to be told otherwise.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The interpreter of the virtual environment, which is made if need be; other processes wait meanwhile.

@@ -1,11 +1,13 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`], [`terminal`]), and what it leaves
 //! behind ([`run`]), also long ago ([`past`]).
 //!
+//! - for pages: a browser ([`browser`])
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
 
+pub(crate) mod browser;
 pub(crate) mod fakesnow;
 pub(crate) mod fixture;
 pub(crate) mod merged;
@@ -25,6 +27,7 @@ pub(crate) use org::Org;
 pub(crate) use people::People;
 pub(crate) use run::Run;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,6 +44,12 @@ pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
         assert!(since.elapsed() < DEADLINE, "in vain: waited for {what}");
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Tells whoever runs the tests; `cargo test` would show what is merely printed only where a test fails.
+pub(crate) fn tell(text: &str) {
+    // Nobody is there to be told otherwise.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A file of the demonstration.
