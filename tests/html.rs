@@ -82,7 +82,7 @@ fn a_page_is_there_however_a_run_ends_and_says_so() {
     running.wait().exits(130);
     let run = fixture.the_run();
     let resume = format!("devrev-batch resume {}", run.id());
-    assert_has(&page(&run), &["interrupted by Ctrl-C; saved", "not done yet", &resume]);
+    assert_has(&page(&run), &["interrupted by Ctrl-C", "not done yet", &resume]);
     assert!(!page(&run).contains("The run was resumed"));
 
     fixture.restart(&Trouble::faults(["path=works.update,status=401,after=5"]));

@@ -209,6 +209,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       journal.jsonl [size]
       lock [size]
       log.jsonl [size]
+      report.html [size]
       report.json [size]
       run.json [size]
       skipped.csv [size]
