@@ -131,6 +131,7 @@ pub async fn run<J: Job>(
         since,
         parsing,
         reporters: Reporters::default(),
+        monitor: None,
     };
     session.run().await
 }

@@ -14,6 +14,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::monitor::Monitor;
 use crate::report::results;
 use crate::report::summary::Summary;
 use crate::report::terminal::result;
@@ -34,6 +35,7 @@ pub async fn run<J: Job>(
     mut figures: Figures,
 ) -> Result<Exit, Failure> {
     figures.elapsed = session.since.elapsed();
+    figures.process = session.monitor.as_ref().and_then(Monitor::look);
     let how = match session.journal.clone().close().await {
         Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
         _ => how,
@@ -81,6 +83,8 @@ pub async fn run<J: Job>(
         calls_total: figures.calls.calls,
         seconds: figures.elapsed.as_secs_f64(),
         seconds_waiting: figures.time.waiting.as_secs_f64(),
+        memory_peak_bytes: figures.process.map(|process| process.peak),
+        cpu_seconds: figures.process.map(|process| process.cpu.as_secs_f64()),
     };
     let manifest = &mut session.manifest;
     manifest.state = state;

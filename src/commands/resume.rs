@@ -131,6 +131,7 @@ impl Resumed<'_> {
             since,
             parsing,
             reporters: Reporters::default(),
+            monitor: None,
         };
         session.run().await
     }

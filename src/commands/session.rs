@@ -17,6 +17,7 @@ use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::monitor::Monitor;
 use crate::report::progress::Scope;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
@@ -72,6 +73,8 @@ pub struct Session<J: Job> {
     pub parsing: Duration,
     /// Who reports of the run.
     pub reporters: Reporters,
+    /// Who measures this process, if anybody does.
+    pub monitor: Option<Monitor>,
 }
 
 impl<J: Job> Session<J> {
@@ -110,14 +113,15 @@ impl<J: Job> Session<J> {
 
     /// Tells what this process has done and is doing.
     fn figures(&self, client: &Client) -> impl Fn() -> Figures + Send + use<J> {
-        let (client, journal, since, parsing) =
-            (client.clone(), self.journal.clone(), self.since, self.parsing);
+        let (client, journal, monitor) = (client.clone(), self.journal.clone(), self.monitor.clone());
+        let (since, parsing) = (self.since, self.parsing);
         move || {
             let syncs = journal.syncs();
             Figures {
                 elapsed: since.elapsed(),
                 parsing,
                 syncs: (syncs.count, syncs.time),
+                process: monitor.as_ref().and_then(Monitor::look),
                 ..client.figures()
             }
         }

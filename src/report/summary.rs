@@ -51,6 +51,12 @@ pub struct Summary {
     pub seconds: f64,
     /// Of these, seconds in which no call went out because of a rate limit.
     pub seconds_waiting: f64,
+    /// The most memory that this process was seen to have, in bytes; with `--monitor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
+    /// Seconds that its threads spent on a CPU, all together; with `--monitor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
     /// What to do next, the most useful first: a sentence or a command.
     pub next: Vec<String>,
 }
@@ -95,6 +101,13 @@ impl Summary {
             span(took),
             span(waited)
         );
+        if let (Some(bytes), Some(seconds)) = (self.memory_peak_bytes, self.cpu_seconds) {
+            // Far below 2^52.
+            #[allow(clippy::cast_precision_loss)]
+            let mebibytes = bytes as f64 / f64::from(1 << 20);
+            let cpu = span(Duration::from_secs_f64(seconds.max(0.0)));
+            let _ = writeln!(text, "{mebibytes:.1} MiB of memory at the most, {cpu} of CPU");
+        }
         let _ = write!(text, "run folder: {}", self.folder);
         for next in &self.next {
             let _ = write!(text, "\nnext: {next}");
