@@ -58,12 +58,16 @@ impl Stop {
         let _ = receiver.wait_for(Option::is_some).await;
     }
 
-    /// Waits for the next Ctrl-C or SIGTERM, whether or not the signal is set already: for waits that go on after a
-    /// run has ended.
-    pub async fn next_signal(&self) {
-        let mut receiver = self.0.signals.subscribe();
-        // As above.
-        let _ = receiver.changed().await;
+    /// Waits for the first Ctrl-C or SIGTERM after this was called, whether or not the signal is set already: for waits
+    /// that go on after a run has ended.
+    pub fn next_signal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stop = self.clone();
+        let mut signals = stop.0.signals.subscribe();
+        async move {
+            // An error means that the sender is gone, and `stop` holds it.
+            let _ = signals.changed().await;
+            drop(stop);
+        }
     }
 
     /// Runs a wait until it is over (`Some`) or the signal is set (`None`).
@@ -73,5 +77,23 @@ impl Stop {
             () = self.wait() => None,
             done = wait => Some(done),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn signals_are_heard_after_the_stop_too_but_not_those_before() {
+        let stop = Stop::default();
+        stop.set(Cause::Interrupt);
+        let next = stop.next_signal();
+        tokio::pin!(next);
+        stop.set(Cause::Run);
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        stop.set(Cause::Terminate);
+        next.await;
+        assert_eq!(stop.cause(), Some(Cause::Interrupt), "the first cause stays");
     }
 }

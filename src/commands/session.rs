@@ -84,9 +84,11 @@ impl<J: Job> Session<J> {
             total: self.looked.as_ref().map_or(0, |looked| self.job.total(looked)),
             before: settled_before(&self.replay, self.retry_failed),
         };
-        watching::begin(&mut self, scope).await?;
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
+        if let Err(failure) = watching::begin(&mut self, scope).await {
+            return self.abandon(failure, is_new);
+        }
         let mut figures = Figures::default();
         let stamp = self.looked.as_ref().map(Looked::stamp);
         let how = match self.work(scope, &mut figures).await {

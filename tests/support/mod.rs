@@ -1,6 +1,7 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`]), and what it leaves
 //! behind ([`run`]).
 //!
+//! - for those who are told of a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
@@ -16,6 +17,8 @@ pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod run;
 pub(crate) mod site;
+pub(crate) mod smtp;
+pub(crate) mod webhook;
 
 pub(crate) use fixture::Fixture;
 pub(crate) use merging::Merging;
