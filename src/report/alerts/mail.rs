@@ -9,6 +9,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{Error, SUBMISSIONS_PORT};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
+use std::error::Error as _;
 use std::net::IpAddr;
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
@@ -28,7 +29,7 @@ enum Cover {
 pub(super) async fn send(mail: &Mail, message: &Message) -> Result<(), Unsent> {
     let email = email(mail, message)?;
     let sent = transport(mail)?.send(email).await;
-    sent.map(drop).map_err(|error| unsent(&error))
+    sent.map(drop).map_err(|error| unsent(mail, &error))
 }
 
 fn email(mail: &Mail, message: &Message) -> Result<lettre::Message, Unsent> {
@@ -45,7 +46,7 @@ fn email(mail: &Mail, message: &Message) -> Result<lettre::Message, Unsent> {
 }
 
 fn transport(mail: &Mail) -> Result<Transport, Unsent> {
-    let tls = || TlsParameters::new(mail.host.clone()).map_err(|error| unsent(&error));
+    let tls = || TlsParameters::new(mail.host.clone()).map_err(|error| unsent(mail, &error));
     let tls = match cover(&mail.host, mail.port) {
         Cover::Tls => Tls::Wrapper(tls()?),
         Cover::StartTls => Tls::Required(tls()?),
@@ -73,7 +74,11 @@ fn cover(host: &str, port: u16) -> Cover {
 }
 
 /// What the server says may repeat addresses and more: its code is enough.
-fn unsent(error: &Error) -> Unsent {
+fn unsent(mail: &Mail, error: &Error) -> Unsent {
+    let why = || {
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        format!("{}:{}: {cause}", mail.host, mail.port)
+    };
     match error.status().map(u16::from) {
         Some(code @ 530..=539) => {
             Unsent::for_good(format!("the server refuses the login ({code}): SMTP_USER, SMTP_PASSWORD"))
@@ -84,8 +89,8 @@ fn unsent(error: &Error) -> Unsent {
         Some(code) if error.is_permanent() => Unsent::for_good(format!("the server refuses it ({code})")),
         Some(code) => Unsent::for_now(format!("the server does not take it now ({code})")),
         None if error.is_response() => Unsent::for_now("the server's answer is none of SMTP"),
-        None if error.is_client() => Unsent::for_good(format!("{error} (SMTP_HOST, SMTP_PORT)")),
-        None => Unsent::for_now(error.to_string()),
+        None if error.is_client() => Unsent::for_good(why()),
+        None => Unsent::for_now(why()),
     }
 }
 
