@@ -131,6 +131,17 @@ pub struct ClientTime {
     pub waiting: Duration,
 }
 
+/// What this process needs of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcessFigures {
+    /// Memory, in bytes.
+    pub resident: u64,
+    /// The most that was seen so far, in bytes.
+    pub peak: u64,
+    /// Time on a CPU since the process began, of all threads together.
+    pub cpu: Duration,
+}
+
 /// All of it: what was done so far, and what is being done just now.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -152,6 +163,8 @@ pub struct Figures {
     pub breaker_openings: u64,
     /// How often the journal was made durable (fsync), and how long that took together.
     pub syncs: (u64, Duration),
+    /// What this process needs, if it is measured (`--monitor`).
+    pub process: Option<ProcessFigures>,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
 //! [`commands`] wires them together, one file a subcommand; [`cli`] is what was typed, [`settings`] what it
-//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
+//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`monitor`] what the process needs, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
 
 pub mod backup;
 pub mod cli;
@@ -23,6 +23,7 @@ pub mod exit;
 pub mod figures;
 pub mod jobs;
 pub mod journal;
+pub mod monitor;
 pub mod net;
 pub mod report;
 pub mod row;

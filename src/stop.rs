@@ -16,19 +16,23 @@ pub enum Cause {
 }
 
 /// A handle on the signal; clones share it.
-#[derive(Debug, Clone)]
-pub struct Stop(Arc<watch::Sender<Option<Cause>>>);
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<Shared>);
 
-impl Default for Stop {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
-    }
+#[derive(Debug, Default)]
+struct Shared {
+    cause: watch::Sender<Option<Cause>>,
+    /// Signals of the operating system so far.
+    signals: watch::Sender<u64>,
 }
 
 impl Stop {
     /// Sets the signal. The first cause stays.
     pub fn set(&self, cause: Cause) {
-        self.0.send_if_modified(|now| {
+        if cause != Cause::Run {
+            self.0.signals.send_modify(|signals| *signals += 1);
+        }
+        self.0.cause.send_if_modified(|now| {
             let first = now.is_none();
             if first {
                 *now = Some(cause);
@@ -39,7 +43,7 @@ impl Stop {
 
     /// The cause, once the signal is set.
     pub fn cause(&self) -> Option<Cause> {
-        *self.0.borrow()
+        *self.0.cause.borrow()
     }
 
     /// Whether the signal is set.
@@ -49,9 +53,21 @@ impl Stop {
 
     /// Waits until the signal is set.
     pub async fn wait(&self) {
-        let mut receiver = self.0.subscribe();
+        let mut receiver = self.0.cause.subscribe();
         // An error means that the sender is gone, and `self` holds it.
         let _ = receiver.wait_for(Option::is_some).await;
+    }
+
+    /// Waits for the first Ctrl-C or SIGTERM after this was called, whether or not the signal is set already: for waits
+    /// that go on after a run has ended.
+    pub fn next_signal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stop = self.clone();
+        let mut signals = stop.0.signals.subscribe();
+        async move {
+            // An error means that the sender is gone, and `stop` holds it.
+            let _ = signals.changed().await;
+            drop(stop);
+        }
     }
 
     /// Runs a wait until it is over (`Some`) or the signal is set (`None`).
@@ -61,5 +77,23 @@ impl Stop {
             () = self.wait() => None,
             done = wait => Some(done),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn signals_are_heard_after_the_stop_too_but_not_those_before() {
+        let stop = Stop::default();
+        stop.set(Cause::Interrupt);
+        let next = stop.next_signal();
+        tokio::pin!(next);
+        stop.set(Cause::Run);
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        stop.set(Cause::Terminate);
+        next.await;
+        assert_eq!(stop.cause(), Some(Cause::Interrupt), "the first cause stays");
     }
 }

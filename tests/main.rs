@@ -6,6 +6,7 @@
 
 mod support;
 
+mod alerts;
 mod apply;
 mod backfill;
 mod backups;
@@ -32,6 +33,7 @@ mod merge_never_twice;
 mod merge_proof;
 mod merge_report;
 mod merge_rules;
+mod metrics;
 mod output;
 mod resume;
 mod resume_refused;

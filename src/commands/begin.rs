@@ -162,6 +162,7 @@ pub async fn run<J: Job>(
         since,
         parsing,
         reporters: Reporters::default(),
+        monitor: None,
     };
     // On the heap: it is large, and everything waits on top of it.
     Box::pin(session.run()).await

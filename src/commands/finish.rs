@@ -17,6 +17,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::monitor::Monitor;
 use crate::report::html::rows::Rows;
 use crate::report::profile::Profile;
 use crate::report::results;
@@ -40,6 +41,7 @@ pub async fn run<J: Job>(
     charted: Charted,
 ) -> Result<Exit, Failure> {
     figures.elapsed = session.since.elapsed();
+    figures.process = session.monitor.as_ref().and_then(Monitor::look);
     let how = match session.journal.clone().close().await {
         Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
         _ => how,
@@ -102,6 +104,8 @@ pub async fn run<J: Job>(
         seconds: figures.elapsed.as_secs_f64(),
         profile: session.settings.watch.profile.then(|| Profile::new(&figures)),
         seconds_waiting: figures.time.waiting.as_secs_f64(),
+        memory_peak_bytes: figures.process.map(|process| process.peak),
+        cpu_seconds: figures.process.map(|process| process.cpu.as_secs_f64()),
     };
     let manifest = &mut session.manifest;
     manifest.state = state;

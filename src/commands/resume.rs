@@ -143,6 +143,7 @@ impl Resumed<'_> {
             since,
             parsing,
             reporters: Reporters::default(),
+            monitor: None,
         };
         // On the heap: it is large, and everything waits on top of it.
         Box::pin(session.run()).await

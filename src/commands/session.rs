@@ -20,6 +20,7 @@ use crate::journal::plan::Plan;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
+use crate::monitor::Monitor;
 use crate::report::logging;
 use crate::report::progress::Scope;
 use crate::report::reporter::Reporters;
@@ -80,6 +81,8 @@ pub struct Session<J: Job> {
     pub parsing: Duration,
     /// Who reports of the run.
     pub reporters: Reporters,
+    /// Who measures this process, if anybody does.
+    pub monitor: Option<Monitor>,
 }
 
 impl<J: Job> Session<J> {
@@ -89,10 +92,12 @@ impl<J: Job> Session<J> {
             total: self.looked.as_ref().map_or(0, |looked| total(&self.manifest, &self.job, looked)),
             before: settled_before(&self.replay, self.retry_failed),
         };
-        watching::begin(&mut self, scope).await?;
-        let charted = watching::chart(&mut self);
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
+        if let Err(failure) = watching::begin(&mut self, scope).await {
+            return self.abandon(failure, is_new);
+        }
+        let charted = watching::chart(&mut self);
         let mut figures = Figures::default();
         let stamp = self.looked.as_ref().map(Looked::stamp);
         let how = match self.work(scope, &mut figures).await {
@@ -119,14 +124,15 @@ impl<J: Job> Session<J> {
 
     /// Tells what this process has done and is doing.
     fn figures(&self, client: &Client) -> impl Fn() -> Figures + Send + use<J> {
-        let (client, journal, since, parsing) =
-            (client.clone(), self.journal.clone(), self.since, self.parsing);
+        let (client, journal, monitor) = (client.clone(), self.journal.clone(), self.monitor.clone());
+        let (since, parsing) = (self.since, self.parsing);
         move || {
             let syncs = journal.syncs();
             Figures {
                 elapsed: since.elapsed(),
                 parsing,
                 syncs: (syncs.count, syncs.time),
+                process: monitor.as_ref().and_then(Monitor::look),
                 ..client.figures()
             }
         }

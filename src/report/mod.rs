@@ -4,6 +4,7 @@
 //! - [`logging`]: the log, on standard error and in the run's folder
 //! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then;
 //!   [`profile`]: where the time went
+//! - [`metrics`]: the run's metrics, for Prometheus; [`alerts`]: who is told by Slack and e-mail
 //! - [`results`]: the result files; [`review`]: the rows that people must look at; `formula`: what spreadsheets must not
 //!   execute of them
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
@@ -14,6 +15,7 @@
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`units`]: numbers for people
 
+pub mod alerts;
 pub mod backups;
 mod beside;
 pub mod doctor;
@@ -21,6 +23,7 @@ mod formula;
 pub mod html;
 pub mod id_map;
 pub mod logging;
+pub mod metrics;
 pub mod past;
 pub mod past_run;
 pub mod profile;

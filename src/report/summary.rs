@@ -58,6 +58,12 @@ pub struct Summary {
     /// Where the time of this process went, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// The most memory that this process was seen to have, in bytes; with `--monitor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
+    /// Seconds that its threads spent on a CPU, all together; with `--monitor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
     /// What to do next, the most useful first: a sentence or a command.
     pub next: Vec<String>,
 }
@@ -92,6 +98,13 @@ impl Summary {
             span(took),
             span(waited)
         );
+        if let (Some(bytes), Some(seconds)) = (self.memory_peak_bytes, self.cpu_seconds) {
+            // Far below 2^52.
+            #[allow(clippy::cast_precision_loss)]
+            let mebibytes = bytes as f64 / f64::from(1 << 20);
+            let cpu = span(Duration::from_secs_f64(seconds.max(0.0)));
+            let _ = writeln!(text, "{mebibytes:.1} MiB of memory at the most, {cpu} of CPU");
+        }
         if let Some(profile) = &self.profile {
             let _ = writeln!(text, "\n{}", profile.text());
         }

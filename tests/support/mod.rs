@@ -1,6 +1,7 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`], [`terminal`]), and what it leaves
 //! behind ([`run`]), also long ago ([`past`]).
 //!
+//! - for those who are told of a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for pages: a browser ([`browser`])
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
@@ -19,7 +20,9 @@ pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod run;
 pub(crate) mod site;
+pub(crate) mod smtp;
 pub(crate) mod terminal;
+pub(crate) mod webhook;
 
 pub(crate) use fixture::Fixture;
 pub(crate) use merging::Merging;

@@ -137,6 +137,11 @@ impl Running {
         self.out.get()
     }
 
+    /// What it has written to standard error so far.
+    pub(crate) fn err(&self) -> String {
+        self.err.get()
+    }
+
     /// Waits until this stands on standard error.
     pub(crate) fn until_it_says(&self, text: &str) {
         super::eventually(text, || self.err.get().contains(text));

@@ -24,6 +24,8 @@ fn summary(tally: Tally) -> Summary {
         command: "test".to_owned(),
         dry_run: false,
         carries_out: None,
+        memory_peak_bytes: None,
+        cpu_seconds: None,
         target: "https://api.example.com".to_owned(),
         environment: "production".to_owned(),
         state: "finished".to_owned(),

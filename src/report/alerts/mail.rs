@@ -1,0 +1,120 @@
+//! E-mail.
+
+use super::channel::{TRY, Unsent};
+use super::message::Message;
+use crate::settings::watch::Mail;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::{Error, SUBMISSIONS_PORT};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use secrecy::ExposeSecret;
+use std::error::Error as _;
+use std::net::IpAddr;
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
+
+/// How what is sent is kept from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cover {
+    /// TLS from the first byte.
+    Tls,
+    /// TLS before anything that matters; without it, nothing is sent.
+    StartTls,
+    /// None: it does not leave this machine.
+    None,
+}
+
+/// Sends a message to all recipients. A connection of its own: there are hours between two messages.
+pub(super) async fn send(mail: &Mail, message: &Message) -> Result<(), Unsent> {
+    let email = email(mail, message)?;
+    let sent = transport(mail)?.send(email).await;
+    sent.map(drop).map_err(|error| unsent(mail, &error))
+}
+
+fn email(mail: &Mail, message: &Message) -> Result<lettre::Message, Unsent> {
+    let wrong = |address: &str| Unsent::for_good(format!("`{address}` is not an e-mail address"));
+    let mut email = lettre::Message::builder()
+        .from(mail.from.parse().map_err(|_| wrong(&mail.from))?)
+        .subject(message.subject.clone())
+        .message_id(None)
+        .header(ContentType::TEXT_PLAIN);
+    for to in &mail.to {
+        email = email.to(to.parse().map_err(|_| wrong(to))?);
+    }
+    email.body(message.text()).map_err(|error| Unsent::for_good(error.to_string()))
+}
+
+fn transport(mail: &Mail) -> Result<Transport, Unsent> {
+    let tls = || TlsParameters::new(mail.host.clone()).map_err(|error| unsent(mail, &error));
+    let tls = match cover(&mail.host, mail.port) {
+        Cover::Tls => Tls::Wrapper(tls()?),
+        Cover::StartTls => Tls::Required(tls()?),
+        Cover::None => Tls::None,
+    };
+    let mut transport =
+        Transport::builder_dangerous(mail.host.clone()).port(mail.port).tls(tls).timeout(Some(TRY));
+    if let Some(user) = &mail.user {
+        let password = mail.password.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        transport = transport.credentials(Credentials::new(user.clone(), password.to_owned()));
+    }
+    Ok(transport.build())
+}
+
+/// Only a server on this machine may do without TLS: `localhost` here often has a certificate of nobody's.
+fn cover(host: &str, port: u16) -> Cover {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_here =
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
+    match port {
+        SUBMISSIONS_PORT => Cover::Tls,
+        _ if is_here => Cover::None,
+        _ => Cover::StartTls,
+    }
+}
+
+/// What the server says may repeat addresses and more: its code is enough.
+fn unsent(mail: &Mail, error: &Error) -> Unsent {
+    let why = || {
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        format!("{}:{}: {cause}", mail.host, mail.port)
+    };
+    match error.status().map(u16::from) {
+        Some(code @ 530..=539) => {
+            Unsent::for_good(format!("the server refuses the login ({code}): SMTP_USER, SMTP_PASSWORD"))
+        }
+        Some(code @ 550..=559) => Unsent::for_good(format!(
+            "the server refuses the sender or a recipient ({code}): SMTP_FROM, ALERT_EMAIL"
+        )),
+        Some(code) if error.is_permanent() => Unsent::for_good(format!("the server refuses it ({code})")),
+        Some(code) => Unsent::for_now(format!("the server does not take it now ({code})")),
+        None if error.is_response() => Unsent::for_now("the server's answer is none of SMTP"),
+        None if error.is_client() => Unsent::for_good(why()),
+        None => Unsent::for_now(why()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_do_without_tls() {
+        for (host, port, expected) in [
+            ("smtp.example.com", 465, Cover::Tls),
+            ("localhost", 465, Cover::Tls),
+            ("smtp.example.com", 587, Cover::StartTls),
+            ("smtp.example.com", 25, Cover::StartTls),
+            ("10.0.0.1", 2525, Cover::StartTls),
+            ("localhost.example.com", 25, Cover::StartTls),
+            ("127.0.0.1.example.com", 25, Cover::StartTls),
+            ("localhost", 25, Cover::None),
+            ("LOCALHOST", 587, Cover::None),
+            ("127.3.2.1", 1025, Cover::None),
+            ("::1", 25, Cover::None),
+            ("[::1]", 25, Cover::None),
+        ] {
+            assert_eq!(cover(host, port), expected, "{host}:{port}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A mail server, without TLS: on this machine it may do without.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// The password that it takes; nothing else looks like it.
+pub(crate) const PASSWORD: &str = "smtp-Zq7secret9xWv";
+
+/// An e-mail that it took.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Taken {
+    /// What stood behind `AUTH`.
+    pub(crate) auth: String,
+    /// Sender and recipients, as they were told to the server.
+    pub(crate) envelope: Vec<String>,
+    /// Head and body.
+    pub(crate) text: String,
+}
+
+/// A mail server on this machine.
+pub(crate) struct Smtp {
+    addr: SocketAddr,
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+impl Smtp {
+    /// One that takes everything, or answers so to every recipient.
+    pub(crate) fn new(refusal: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (addr, taken) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let all = Arc::clone(&taken);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let email = converse(&stream.unwrap(), refusal);
+                all.lock().unwrap().extend(email);
+            }
+        });
+        Self { addr, taken }
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> String {
+        self.addr.port().to_string()
+    }
+
+    /// What it took.
+    pub(crate) fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+/// One conversation; the e-mail, if it came to that.
+fn converse(stream: &TcpStream, refusal: Option<&str>) -> Option<Taken> {
+    let mut lines = BufReader::new(stream).lines();
+    let say = |text: &str| {
+        let mut stream = stream;
+        stream.write_all(format!("{text}\r\n").as_bytes())
+    };
+    say("220 test").ok()?;
+    let (mut taken, mut is_whole) = (Taken::default(), false);
+    while let Some(Ok(line)) = lines.next() {
+        let answer = match line.split([' ', ':']).next().unwrap() {
+            "EHLO" => "250-test\r\n250 AUTH PLAIN",
+            "AUTH" => {
+                taken.auth = line;
+                "235 in"
+            }
+            "MAIL" | "RCPT" => {
+                let is_refused = line.starts_with("RCPT");
+                taken.envelope.push(line);
+                refusal.filter(|_| is_refused).unwrap_or("250 yes")
+            }
+            "DATA" => {
+                say("354 go on").ok()?;
+                while let Some(Ok(line)) = lines.next() {
+                    if line == "." {
+                        is_whole = true;
+                        break;
+                    }
+                    taken.text += &(line + "\n");
+                }
+                "250 taken"
+            }
+            "QUIT" => "221 bye",
+            _ => "502 what?",
+        };
+        if say(answer).is_err() || answer.starts_with("221") {
+            break;
+        }
+    }
+    is_whole.then_some(taken)
+}
