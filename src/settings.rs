@@ -180,7 +180,7 @@ impl Settings {
         let backup_dir = from.text("BACKUP_DIR", flag("backup-dir", batch.backup_dir.as_ref()), "backups");
         let settle_timeout = from.seconds("MERGE_SETTLE_TIMEOUT", None, 300.0, 0.01..=86_400.0);
         let poll_delay = from.seconds("MERGE_POLL_DELAY", None, 1.0, 0.001..=60.0);
-        let watch = watch::resolve(&mut from, &batch.watch);
+        let watch = watch::resolve(&mut from, &batch.watch, rates);
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {

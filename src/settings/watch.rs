@@ -1,6 +1,6 @@
 //! Settings of those who watch a run: metrics, alerts, the profile.
 
-use super::{Sources, flag};
+use super::{Rates, Sources, flag};
 use crate::cli::batch::WatchFlags;
 use crate::net;
 use secrecy::{ExposeSecret, SecretString};
@@ -43,7 +43,7 @@ pub struct AlertSettings {
     pub mail: Option<Mail>,
     /// `ALERT_ERROR_RATE`: the share of rows, in percent, that may fail before it is told.
     pub error_rate: f64,
-    /// `ALERT_BATCH_SECONDS`: how long a batch may take.
+    /// `ALERT_BATCH_SECONDS`: how long a batch may take, waits for the rate limit aside.
     pub batch_time: Duration,
     /// `ALERT_API_ERRORS`: so many errors of the API in a row are told.
     pub api_errors: u64,
@@ -108,7 +108,7 @@ pub struct Mail {
 }
 
 /// Resolves them. What is wrong is left with the other problems; nothing of it is then used.
-pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags) -> Option<WatchSettings> {
+pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) -> Option<WatchSettings> {
     let metrics_file = from.text("METRICS_FILE", flag("metrics-file", typed.metrics_file.as_ref()), "");
     let metrics_listen =
         from.parsed("METRICS_LISTEN", flag("metrics-listen", typed.metrics_listen.as_ref()), "", |text| {
@@ -122,7 +122,12 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags) -> Option<Watc
             Ok(share) if (0.0..=100.0).contains(&share) => Ok(share),
             _ => Err("is not a share in percent, from 0 to 100".to_owned()),
         });
-    let batch_time = from.seconds("ALERT_BATCH_SECONDS", None, 60.0, 0.0..=86_400.0);
+    let batch_time = match rates {
+        Rates::Backfill => 60.0,
+        // Merges settle later than they are sent.
+        Rates::Merge => 900.0,
+    };
+    let batch_time = from.seconds("ALERT_BATCH_SECONDS", None, batch_time, 0.0..=86_400.0);
     let api_errors = from.number("ALERT_API_ERRORS", None, 5, 1..=1_000_000);
     let app_url = from.parsed("DEVREV_APP_URL", None, "", app_url);
     let slack = slack(from);

@@ -48,7 +48,9 @@ impl Message {
             Trouble::ErrorRate { share, errors, settled } => {
                 format!("{share:.1} % of {settled} rows failed ({errors})")
             }
-            Trouble::SlowBatch { number, took } => format!("batch {number} took {}", span(took)),
+            Trouble::SlowBatch { number, took } => {
+                format!("batch {number} took {}, waits for the rate limit aside", span(took))
+            }
             Trouble::ApiErrors { in_a_row } => format!("{in_a_row} errors of the API in a row"),
             Trouble::Breaker { openings: 1 } => "the circuit breaker opened: calls wait".to_owned(),
             Trouble::Breaker { openings } => {

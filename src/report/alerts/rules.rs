@@ -3,7 +3,7 @@
 use crate::engine::event::{Settled, Tally};
 use crate::figures::Figures;
 use crate::settings::watch::AlertSettings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -11,6 +11,10 @@ use tokio::time::Instant;
 const AT_MOST_EVERY: Duration = Duration::from_secs(600);
 /// A share of few rows says little.
 const FEWEST_ROWS: u64 = 100;
+
+/// Between two times at which it is remembered how long calls had waited, and how many of them: four hours.
+const MARK_EVERY: Duration = Duration::from_secs(2);
+const MOST_MARKS: usize = 7200;
 
 /// Something that goes wrong in a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +32,7 @@ pub(super) enum Trouble {
     SlowBatch {
         /// Its number in this process.
         number: u64,
-        /// How long it took.
+        /// How long it took, waits for the rate limit aside.
         took: Duration,
     },
     /// The API gave errors in a row.
@@ -77,7 +81,35 @@ pub(super) struct Rules {
     in_a_row: bool,
     most_in_a_row: u64,
     openings: u64,
+    waits: Waits,
     told: BTreeMap<Kind, Instant>,
+}
+
+/// How long calls had waited for a rate limit, by when.
+#[derive(Debug, Default)]
+struct Waits {
+    marks: VecDeque<(Instant, Duration)>,
+    now: Duration,
+}
+
+impl Waits {
+    fn note(&mut self, waited: Duration) {
+        self.now = waited;
+        let now = Instant::now();
+        if self.marks.back().is_none_or(|(at, _)| *at + MARK_EVERY <= now) {
+            self.marks.push_back((now, waited));
+        }
+        if self.marks.len() > MOST_MARKS {
+            self.marks.pop_front();
+        }
+    }
+
+    /// How long calls have waited since then, as far as that is remembered.
+    fn since(&self, then: Instant) -> Duration {
+        let after = self.marks.partition_point(|(at, _)| *at <= then);
+        let mark = after.checked_sub(1).and_then(|mark| self.marks.get(mark));
+        self.now.saturating_sub(mark.map_or(Duration::ZERO, |(_, waited)| *waited))
+    }
 }
 
 impl Rules {
@@ -91,6 +123,7 @@ impl Rules {
             in_a_row: false,
             most_in_a_row: 0,
             openings: 0,
+            waits: Waits::default(),
             told: BTreeMap::new(),
         }
     }
@@ -107,14 +140,17 @@ impl Rules {
         self.unless_told(passed.then_some(Trouble::ErrorRate { share, errors, settled }))
     }
 
-    /// Takes in a batch.
+    /// Takes in a batch. That calls wait for the rate limit is as it should be, and not counted.
     pub(super) fn batch(&mut self, number: u64, took: Duration) -> Option<Trouble> {
+        let waited = Instant::now().checked_sub(took).map_or(self.waits.now, |then| self.waits.since(then));
+        let took = took.saturating_sub(waited);
         let slow = took > self.batch_time;
         self.unless_told(slow.then_some(Trouble::SlowBatch { number, took }))
     }
 
     /// Looks at the figures. Errors in a row that came and went since the last look are seen by their number.
     pub(super) fn look(&mut self, figures: &Figures) -> impl Iterator<Item = Trouble> + use<> {
+        self.waits.note(figures.time.waiting);
         let (now, most) = (figures.calls.errors_in_a_row, figures.calls.most_errors_in_a_row);
         let before = std::mem::replace(&mut self.most_in_a_row, most);
         let was = std::mem::replace(&mut self.in_a_row, now >= self.api_errors);
@@ -200,6 +236,22 @@ mod tests {
         assert_eq!(rules.batch(5, slow), Some(Trouble::SlowBatch { number: 5, took: slow }));
         assert_eq!(calls(&mut rules, 0, 0, 2), [], "it has not opened since");
         assert_eq!(calls(&mut rules, 0, 0, 3), [Trouble::Breaker { openings: 3 }]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_the_rate_limit_make_no_batch_slow() {
+        let mut rules = rules();
+        let mut figures = Figures::default();
+        // Of each ten seconds, nine are waited for.
+        for _ in 0..60 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            figures.time.waiting += Duration::from_secs(9);
+            assert_eq!(rules.look(&figures).count(), 0);
+        }
+        assert_eq!(rules.batch(1, Duration::from_secs(300)), None);
+        let took = Duration::from_secs(61);
+        // Of the whole time one in ten.
+        assert_eq!(rules.batch(2, Duration::from_secs(601)), Some(Trouble::SlowBatch { number: 2, took }));
     }
 
     #[tokio::test(start_paused = true)]
