@@ -238,3 +238,25 @@ fn nothing_personal_is_told_of_merges() {
         }
     }
 }
+
+#[test]
+fn doctor_sends_a_test_message_over_each_way() {
+    let fixture = Fixture::new(&Org::of(3));
+    let smtp = Smtp::new(None);
+    for (webhook, exit) in [(Webhook::new(Answers::Status(200)), 0), (Webhook::new(Answers::Status(404)), 1)]
+    {
+        let program = fixture.program(["doctor", "--json", "--send-test-alert"]).env("NOTIFY", "never");
+        let ended = by_mail(to(program, &webhook), &smtp).run().exits(exit);
+        assert_no_secret(&ended);
+        let report = ended.json();
+        let alerts: Vec<_> =
+            report["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "alerts").collect();
+        assert_eq!(alerts.len(), 2, "{report}");
+        let states: Vec<_> = alerts.iter().map(|check| check["state"].as_str().unwrap()).collect();
+        let slack = if exit == 0 { "ok" } else { "problem" };
+        assert_eq!(states, [slack, "ok"], "{report}");
+    }
+    let emails = smtp.taken();
+    assert_eq!(emails.len(), 2);
+    assert!(emails.iter().all(|email| email.text.contains("test")), "{:?}", emails[0].text);
+}
