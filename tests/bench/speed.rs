@@ -54,7 +54,41 @@ pub(crate) fn run() -> Vec<Measure> {
         "at most 64 MiB",
     ));
     measures.push(resume(folder.path(), &listen));
+    measures.extend(apply());
     measures
+}
+
+/// A dry run, and the run that carries out its plan.
+fn apply() -> [Measure; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, csv) = (folder.path().join("data.json"), folder.path().join("issues.csv"));
+    World { rows: MANY, creators: 1000, others: 0, in_order: true }.write(&data, &csv);
+    let server = Server::with(&data);
+    let run = |args: &[&str]| {
+        let ran = run_program(folder.path(), Some(&server), &[args, &["--rate-limit-calls", "0"]].concat());
+        assert_eq!(ran.summary["rows"], MANY, "{}", ran.summary);
+        ran
+    };
+    let dry = run(&["backfill-groups", "--csv", "issues.csv", "--dry-run"]);
+    let ran = run(&["apply", dry.summary["run"].as_str().unwrap(), "--yes"]);
+    assert_eq!(ran.summary["states"]["done"], MANY, "{}", ran.summary);
+    let speed = MANY as f64 / ran.took.as_secs_f64();
+    [
+        Measure::at_least(
+            "apply of a plan of 1,000,000 changes: changes a second",
+            speed,
+            "",
+            3000.0,
+            "at least 3,000",
+        ),
+        Measure::at_most(
+            "apply of a plan of 1,000,000 changes: peak memory",
+            ran.peak_mib,
+            " MiB",
+            64.0,
+            "at most 64 MiB",
+        ),
+    ]
 }
 
 /// Takes the last outcome off the journal, so that one row is in doubt, and goes on.
