@@ -37,7 +37,7 @@ fn figures() -> Figures {
     figures
 }
 
-fn summary() -> Summary {
+pub(in crate::report) fn summary() -> Summary {
     let mut tally = Tally::default();
     tally.add("done", None, 290);
     tally.add("failed", Some("not-found"), 10);
