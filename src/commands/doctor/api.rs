@@ -62,7 +62,7 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
     let reached = connected(is_https, first_took);
     let heard = client.heard();
     let now = heard.and_then(|heard| heard.server_time).unwrap_or_else(SystemTime::now);
-    let of_token = token::check(settings.token.as_ref().filter(|_| !sandbox), now.into());
+    let of_token = token::check(settings.token.as_ref().filter(|_| !sandbox), now.into(), first.is_ok());
     let answer = match first {
         Ok(answer) => answer,
         Err(Unreached { check, answered }) => {
