@@ -35,7 +35,7 @@ pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>, is_taken: 
     let todo = "make a new one in DevRev (Settings > Account > Personal access tokens) and put it into .env";
     if left <= chrono::TimeDelta::zero() {
         if is_taken {
-            let found = format!("{whose}expired at {at} by DevRev's clock, and DevRev still takes it");
+            let found = format!("{whose}expired at {at}, and DevRev still takes it: is a clock wrong?");
             return Check::warning(CHECK, found, todo);
         }
         return Check::problem(CHECK, Exit::Credentials, format!("{whose}expired at {at}"), todo);
