@@ -113,17 +113,16 @@ impl Transport {
 
     /// The error without the token: a server or a gateway may show in its answer what it was sent.
     pub(super) fn without_token(&self, mut error: ApiError) -> ApiError {
-        let token = self.token.expose_secret();
-        let clean = |text: &mut String| {
-            if let Some(clean) = without(text, token) {
-                *text = clean;
-            }
-        };
-        clean(&mut error.text);
-        if let ErrorKind::Moved { to: Some(to) } = &mut error.kind {
-            clean(to);
+        error.text = self.clean(error.text);
+        if let ErrorKind::Moved { to } = &mut error.kind {
+            *to = to.take().map(|to| self.clean(to));
         }
         error
+    }
+
+    /// The same of a text.
+    pub(super) fn clean(&self, text: String) -> String {
+        without(&text, self.token.expose_secret()).unwrap_or(text)
     }
 }
 
