@@ -86,10 +86,27 @@ impl MetricsFile {
         }
     }
 
+    /// The snapshot with what another run has said of its success in the meantime, where several keep the same file.
+    fn with_others(&self, now: Arc<Snapshot>) -> Arc<Snapshot> {
+        let said = before(&self.0).ok().flatten();
+        let mut known = now.successes.clone();
+        for (command, at) in successes(said.as_deref().unwrap_or_default()) {
+            let ours = known.entry(command).or_insert(at);
+            *ours = ours.max(at);
+        }
+        if known == now.successes {
+            return now;
+        }
+        let mut now = Snapshot::clone(&now);
+        now.successes = known;
+        Arc::new(now)
+    }
+
     /// Writes a snapshot, on a thread that may block.
     async fn write(self: &Arc<Self>, now: Arc<Snapshot>) -> io::Result<()> {
         let file = Arc::clone(self);
-        let write = move || file.replace(&exposition::text(&now).map_err(io::Error::other)?);
+        let write =
+            move || file.replace(&exposition::text(&file.with_others(now)).map_err(io::Error::other)?);
         tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
 }
@@ -169,6 +186,23 @@ mod tests {
         assert!(!folder.path().join("new.prom").exists(), "nothing is said of a run that has not begun");
         assert_eq!(fs::read(folder.path().join("issues.csv")).unwrap(), b"issue_id\nISS-1\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left lying about");
+    }
+
+    #[test]
+    fn the_success_of_a_run_at_the_same_time_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, _) = MetricsFile::claim(folder.path().join("x.prom")).unwrap();
+        let begun = |successes: &[(&str, f64)]| {
+            let successes = successes.iter().map(|(command, at)| ((*command).to_owned(), *at)).collect();
+            Arc::new(Snapshot::new(crate::report::metrics::tests::about(), successes))
+        };
+        let other = begun(&[("merge-contacts", 1_795_000_000.5), ("backfill-groups", 5.0)]);
+        file.replace(&exposition::text(&other).unwrap()).unwrap();
+        let ours = file.with_others(begun(&[("backfill-groups", 7.0)]));
+        let expected = [("backfill-groups", 7.0), ("merge-contacts", 1_795_000_000.5)];
+        assert_eq!(ours.successes, BTreeMap::from(expected.map(|(command, at)| (command.to_owned(), at))));
+        fs::remove_file(&file.0).unwrap();
+        assert_eq!(file.with_others(begun(&[])).successes.len(), 1);
     }
 
     #[test]
