@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// Why no new work is begun.
@@ -24,6 +25,8 @@ struct Shared {
     cause: watch::Sender<Option<Cause>>,
     /// Signals of the operating system so far.
     signals: watch::Sender<u64>,
+    /// Whether there is nothing left to stop.
+    is_over: AtomicBool,
 }
 
 impl Stop {
@@ -44,6 +47,16 @@ impl Stop {
     /// The cause, once the signal is set.
     pub fn cause(&self) -> Option<Cause> {
         *self.0.cause.borrow()
+    }
+
+    /// The run has ended, and only waits for others go on: a signal stops no calls any more.
+    pub fn work_is_over(&self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run has ended.
+    pub fn is_work_over(&self) -> bool {
+        self.0.is_over.load(Ordering::Relaxed)
     }
 
     /// Whether the signal is set.

@@ -209,6 +209,7 @@ fn ctrl_c_ends_the_wait_for_one_that_hangs() {
         let ended = running.wait();
         let code = if fault == FEW { 3 } else { 4 };
         let ended = ended.exits(code).says("warning: Slack could not be told of the run in time");
+        assert!(!ended.err.contains("no new calls"), "nothing is stopped any more: {}", ended.err);
         assert_no_secret(&ended);
     }
 }

@@ -134,6 +134,7 @@ pub async fn run<J: Job>(
         // The run ended as it did, whoever heard of it.
         session.terminal.say(&format!("warning: cannot print the summary: {error}"));
     }
+    session.stop.work_is_over();
     std::mem::take(&mut session.reporters).end(&summary, &figures).await;
     Ok(exit)
 }

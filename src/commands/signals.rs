@@ -49,6 +49,9 @@ async fn watch(mut interrupts: Signal, mut terminations: Signal, stop: Stop, ter
         }
         asked = true;
         stop.set(cause);
+        if stop.is_work_over() {
+            continue;
+        }
         let terminal = terminal.clone();
         // Not waited for: where nobody reads standard error, the next signal must still be heard.
         tokio::task::spawn_blocking(move || {

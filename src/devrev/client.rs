@@ -302,10 +302,11 @@ impl Client {
         };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
-        inner.meter.called(O::ENDPOINT, status, took);
+        let given_up = exchanged.as_ref().is_err_and(|error| error.kind == ErrorKind::Stopped);
+        inner.meter.called(O::ENDPOINT, status, took, given_up);
         let mut request_id = None;
         let outcome = exchanged.and_then(|(status, headers, body)| {
-            request_id = answer::request_id(&headers);
+            request_id = answer::request_id(&headers).map(|id| inner.transport.clean(id));
             let rate = RateHeaders::read(&headers);
             inner.pacer.heed(rate);
             *inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::new(rate, &headers));

@@ -200,11 +200,14 @@ async fn a_stop_does_not_wait_for_a_read_that_hangs() {
     let sandbox = sandbox(&["path=works.get,hang"]).await;
     let stop = Stop::default();
     let client = client_at(&sandbox.base_url(), stop.clone());
-    let reading = tokio::spawn(async move { get(&client).await.unwrap_err().kind });
+    let reader = client.clone();
+    let reading = tokio::spawn(async move { get(&reader).await.unwrap_err().kind });
     tokio::time::sleep(Duration::from_millis(200)).await;
     stop.set(crate::stop::Cause::Interrupt);
     let waited = Instant::now();
     assert_eq!(reading.await.unwrap(), ErrorKind::Stopped);
+    let totals = client.totals();
+    assert_eq!((totals.calls, totals.most_errors_in_a_row), (1, 0), "nobody is told of errors of the API");
     assert!(waited.elapsed() < STOP_GRACE + Duration::from_secs(5));
 }
 

@@ -10,11 +10,18 @@ use std::time::Duration;
 pub(super) struct Meter(Mutex<CallTotals>);
 
 impl Meter {
-    pub(super) fn called(&self, endpoint: &'static str, status: Option<StatusCode>, took: Duration) {
+    /// Counts a request. `given_up`: this process no longer waited for the answer, which says nothing of the API.
+    pub(super) fn called(
+        &self,
+        endpoint: &'static str,
+        status: Option<StatusCode>,
+        took: Duration,
+        given_up: bool,
+    ) {
         let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         totals.calls += 1;
         totals.throttled += u64::from(status == Some(StatusCode::TOO_MANY_REQUESTS));
-        match is_error(status) {
+        match is_error(status).filter(|_| !given_up) {
             Some(true) => totals.errors_in_a_row += 1,
             Some(false) => totals.errors_in_a_row = 0,
             None => {}
@@ -48,6 +55,7 @@ fn is_error(status: Option<StatusCode>) -> Option<bool> {
         _ => Some(true),
     }
 }
+
 /// The status as a text that lives for ever, without an allocation a call; unusual ones by their class.
 fn status_text(status: StatusCode) -> &'static str {
     const USUAL: [(u16, &str); 12] = [
@@ -82,7 +90,7 @@ mod tests {
     fn errors_in_a_row_end_with_an_answer_and_not_with_a_429() {
         let meter = Meter::default();
         let called = |status: u16| {
-            meter.called("x", StatusCode::from_u16(status).ok(), Duration::from_millis(1));
+            meter.called("x", StatusCode::from_u16(status).ok(), Duration::from_millis(1), false);
             let totals = meter.totals();
             (totals.errors_in_a_row, totals.most_errors_in_a_row)
         };
@@ -99,5 +107,15 @@ mod tests {
         for (status, expected) in cases {
             assert_eq!(called(status), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn a_call_that_a_stop_cut_short_is_no_error_of_the_api() {
+        let meter = Meter::default();
+        for _ in 0..8 {
+            meter.called("x", None, Duration::from_millis(1), true);
+        }
+        let totals = meter.totals();
+        assert_eq!((totals.calls, totals.most_errors_in_a_row), (8, 0));
     }
 }

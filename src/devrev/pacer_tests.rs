@@ -147,3 +147,32 @@ fn a_stop_ends_the_wait() {
         assert!(start.elapsed() < Duration::from_secs(1));
     });
 }
+
+#[test]
+fn the_time_adds_up_however_many_callers_come_and_give_up() {
+    runtime().block_on(async {
+        let pacer = Arc::new(Pacer::new(Some(rate(5, Duration::from_secs(1))), Stop::default()));
+        let start = Instant::now();
+        let mut callers = Vec::new();
+        for n in 0..60_u64 {
+            let pacer = pacer.clone();
+            callers.push(tokio::spawn(async move {
+                // Some give up while they queue or wait, some while their call is under way.
+                let call = async {
+                    let _permit = pacer.permit().await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                };
+                let _ = tokio::time::timeout(Duration::from_millis(37 * (n % 50)), call).await;
+            }));
+        }
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        let (worked, time) = (start.elapsed(), pacer.time());
+        assert!(time.calling > Duration::ZERO && time.held > Duration::ZERO, "{time:?}");
+        assert!(time.held <= time.waiting && time.waiting <= worked, "{time:?} of {worked:?}");
+        assert!(time.calling + time.held <= worked, "{time:?} of {worked:?}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(pacer.time(), time, "nobody calls, and nobody waits");
+    });
+}

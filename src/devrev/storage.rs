@@ -109,7 +109,9 @@ impl Storage {
             Ok(status) => Some(*status),
             Err(error) => error.status,
         };
-        self.meter.called(STORAGE, status, start.elapsed());
+        let is_ours = |error: &ApiError| matches!(error.kind, ErrorKind::Stopped | ErrorKind::NotKept);
+        let given_up = exchanged.as_ref().is_err_and(is_ours);
+        self.meter.called(STORAGE, status, start.elapsed(), given_up);
         match exchanged {
             Ok(_) => Ok(sink),
             Err(error) => Err(Failed { again: error.transient(), error }),

@@ -3,12 +3,11 @@
 //! Each row that is changed has a span with its number and key, each batch one with its number; what is logged of a
 //! call stands within them. `log.jsonl` is appended to by every process of the run.
 
-use super::terminal::{Terminal, is_coloured};
+use super::terminal::{self, Terminal, is_coloured};
 use crate::cli::{Global, LogFormat};
 use crate::exit::{Exit, Failure};
 use crate::journal::files;
 use crate::journal::run_dir::RunDir;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
@@ -98,24 +97,13 @@ impl Write for RunLog {
     }
 }
 
-/// The line without the control characters that JSON lets stand as they are, DEL and those from U+0080 to U+009F: some
-/// terminals obey them. `None` for a line without any.
+/// The line without the control characters that JSON lets stand as they are. `None` for a line without any.
 fn without_controls(line: &[u8]) -> Option<Vec<u8>> {
     let is_suspect = |byte: &u8| matches!(byte, 0x7f | 0xc2);
     if !line.iter().any(is_suspect) {
         return None;
     }
-    let text = String::from_utf8_lossy(line);
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' => {
-                let _ = write!(clean, "\\u{:04x}", u32::from(c));
-            }
-            _ => clean.push(c),
-        }
-    }
-    Some(clean.into_bytes())
+    Some(terminal::without_controls(&String::from_utf8_lossy(line)).into_owned().into_bytes())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where the time of a process went, for `--profile`.
 
+use super::progress::span;
 use super::units::short_time;
 use crate::figures::{Figures, QUANTILES};
 use comfy_table::presets::NOTHING;
@@ -8,6 +9,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
+
+/// From here on a time is shown in minutes and hours.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Where the time went. The first four add up to the whole; the others lie within them. All in seconds.
 #[derive(Debug, Clone, Serialize)]
@@ -74,7 +78,7 @@ impl Profile {
             ("neither", self.idle),
         ] {
             let share = 100.0 * seconds / self.seconds.max(f64::MIN_POSITIVE);
-            let _ = writeln!(text, "  {what:<24} {:>9}  {share:>3.0} %", shown(seconds));
+            let _ = writeln!(text, "  {what:<24} {:>11}  {share:>3.0} %", shown(seconds));
         }
         let _ = writeln!(
             text,
@@ -103,13 +107,20 @@ impl Profile {
 }
 
 fn shown(seconds: f64) -> String {
-    short_time(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    if time < LONG { short_time(time) } else { span(time) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::figures::{ClientTime, EndpointCalls};
+
+    #[test]
+    fn a_long_time_is_not_counted_in_seconds() {
+        assert_eq!([0.25, 119.0, 125.0, 36_000.0].map(shown), ["250 ms", "119 s", "2 min 5 s", "10 h 0 min"]);
+        assert_eq!([f64::NAN, -1.0, f64::INFINITY].map(shown), ["0 ms"; 3]);
+    }
 
     #[test]
     fn the_parts_add_up_to_the_whole() {
@@ -132,10 +143,10 @@ mod tests {
         assert!((parts - profile.seconds).abs() < 1e-9, "{profile:?}");
         insta::assert_snapshot!(profile.text(), @r"
         where 10 s went
-          reading the input              1 s   10 %
-          calls under way                6 s   60 %
-          held by the rate limit         2 s   20 %
-          neither                        1 s   10 %
+          reading the input                1 s   10 %
+          calls under way                  6 s   60 %
+          held by the rate limit           2 s   20 %
+          neither                          1 s   10 %
         within that: 3 fsyncs of the journal, 12 ms; calls waited 5 s for the rate limit
          endpoint      calls   p50   p95   p99    all
          works.update    200  4 ms  4 ms  4 ms  1.2 s

@@ -3,8 +3,10 @@
 use super::summary::Summary;
 use crate::engine::event::Event;
 use crate::figures::Figures;
+use futures_util::FutureExt;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -37,7 +39,7 @@ pub trait Reporter: Send {
     }
 }
 
-/// All who report of a run.
+/// All who report of a run. One that panics reports no more; the others and the run do not care.
 #[derive(Default)]
 pub struct Reporters(Vec<Box<dyn Reporter>>);
 
@@ -61,27 +63,33 @@ impl Reporters {
             // The ticks first: a stream of events without a gap must not keep them away.
             tokio::select! {
                 biased;
-                _ = ticks.tick() => self.each(|reporter, now| reporter.tick(now), &figures()),
+                _ = ticks.tick() => {
+                    let now = figures();
+                    self.each(|reporter| reporter.tick(&now));
+                }
                 event = events.recv() => match event {
-                    Some(event) => self.0.iter_mut().for_each(|reporter| reporter.event(&event)),
+                    Some(event) => self.each(|reporter| reporter.event(&event)),
                     None => break,
                 },
             }
         }
-        self.each(|reporter, now| reporter.tick(now), &figures());
-        self.0.iter_mut().for_each(|reporter| reporter.last_event());
+        let now = figures();
+        self.each(|reporter| reporter.tick(&now));
+        self.each(|reporter| reporter.last_event());
     }
 
-    fn each(&mut self, tell: impl Fn(&mut dyn Reporter, &Figures), figures: &Figures) {
-        for reporter in &mut self.0 {
-            tell(&mut **reporter, figures);
-        }
+    fn each(&mut self, tell: impl Fn(&mut dyn Reporter)) {
+        // Whoever panicked is not used again: what it left half done is seen by nobody.
+        self.0.retain_mut(|reporter| catch_unwind(AssertUnwindSafe(|| tell(&mut **reporter))).is_ok());
     }
 
     /// Tells all how the run ended, and waits for what they have left to do.
     pub async fn end(mut self, summary: &Summary, figures: &Figures) {
-        self.each(|reporter, figures| reporter.ended(summary, figures), figures);
-        let closing: Vec<Closing> = self.0.into_iter().map(Reporter::close).collect();
+        self.each(|reporter| reporter.ended(summary, figures));
+        let closing = self.0.into_iter().filter_map(|reporter| {
+            let closing = catch_unwind(AssertUnwindSafe(|| reporter.close())).ok()?;
+            Some(AssertUnwindSafe(closing).catch_unwind())
+        });
         futures_util::future::join_all(closing).await;
     }
 }
@@ -90,6 +98,7 @@ impl Reporters {
 mod tests {
     use super::*;
     use crate::engine::event::Settled;
+    use crate::report::metrics::tests::summary;
     use std::sync::{Arc, Mutex};
 
     /// Writes down what it hears.
@@ -131,5 +140,40 @@ mod tests {
         assert_eq!(rows, ["1", "2", "3", "last"]);
         assert!(heard.iter().filter(|text| text.starts_with("tick")).count() >= 3, "{heard:?}");
         assert_eq!(heard.last().unwrap(), "last");
+    }
+
+    /// Panics at its third event, or when it closes.
+    struct Panics(u64);
+
+    impl Reporter for Panics {
+        fn event(&mut self, _event: &Event) {
+            self.0 += 1;
+            assert!(self.0 != 3, "a defect of a reporter");
+        }
+
+        fn close(self: Box<Self>) -> Closing {
+            Box::pin(async { panic!("a defect of a reporter") })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_panics_is_no_concern_of_the_others() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let mut reporters = Reporters::default();
+        reporters.add(Panics(0));
+        reporters.add(Hears(Arc::clone(&heard)));
+        reporters.add(Panics(100));
+        let (sender, events) = mpsc::channel(4);
+        for row in 1..=4_u64 {
+            let settled = Settled::Planned;
+            sender.send(Event::Row { rows: row.into(), key: row.to_string(), settled }).await.unwrap();
+        }
+        drop(sender);
+        reporters.listen(events, Figures::default).await;
+        assert_eq!(format!("{reporters:?}"), "Reporters(2)");
+        reporters.end(&summary(), &Figures::default()).await;
+        let heard = heard.lock().unwrap();
+        let rows: Vec<_> = heard.iter().filter(|text| !text.starts_with("tick")).collect();
+        assert_eq!(rows, ["1", "2", "3", "4", "last"]);
     }
 }

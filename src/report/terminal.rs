@@ -2,6 +2,8 @@
 
 use crate::cli::Color;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// Standard error with the progress bars that are drawn on it: whatever else is written there appears above
@@ -64,10 +66,11 @@ pub fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Writes the result to standard output. A reader that has gone is no error.
+/// Writes the result to standard output, without control characters that some terminals obey. A reader that has gone
+/// is no error.
 pub fn result(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{}", without_controls(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -135,6 +138,24 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The text without the control characters that JSON lets stand as they are, DEL and those from U+0080 to U+009F: some
+/// terminals obey them. Their escapes are the same to whoever reads the JSON.
+pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
+    let is_suspect = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    if !text.contains(is_suspect) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_suspect(c) {
+            let _ = write!(clean, "\\u{:04x}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
+}
+
 /// For the log: each write is one whole record.
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -144,5 +165,19 @@ impl Write for Terminal {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().lock().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_and_steers_no_terminal() {
+        let json = serde_json::json!({ "name": "a\u{9b}31m\u{7f}\u{a0}\u{1b}[2J" });
+        let text = json.to_string();
+        let shown = without_controls(&text);
+        assert!(text.contains('\u{9b}') && !shown.contains(char::is_control), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
     }
 }

@@ -151,7 +151,7 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) 
 
 /// `ADDR:PORT`, or a port of this machine's loopback.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(port) = text.trim_start_matches(':').parse() {
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     let text =
@@ -219,4 +219,26 @@ fn mail(from: &mut Sources<'_>) -> Option<Mail> {
     }
     let sender = sender.unwrap_or_else(|| first.clone());
     Some(Mail { host, port: port?, user, password, from: sender, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_port_or_has_one() {
+        for (text, addr) in [
+            ("9184", "127.0.0.1:9184"),
+            (":9184", "127.0.0.1:9184"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("[::1]:9184", "[::1]:9184"),
+        ] {
+            assert_eq!(address(text).unwrap().to_string(), addr);
+        }
+        // The loopback of IPv6 without a port is no port 1.
+        for text in ["::1", "::9184", "::", ":", "70000", "-1", "host:1", "1.2.3.4", ""] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::devrev::pacer::Rate;
 use crate::devrev::works::{GroupField, Work, WorksList};
 use crate::devrev::{RetryPolicy, pages::List};
 use crate::exit::{Exit, Failure};
-use crate::report::doctor::Check;
+use crate::report::doctor::{Check, State};
 use crate::settings::Settings;
 use crate::stop::Stop;
 use std::time::{Duration, SystemTime};
@@ -62,7 +62,7 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
     let reached = connected(is_https, first_took);
     let heard = client.heard();
     let now = heard.and_then(|heard| heard.server_time).unwrap_or_else(SystemTime::now);
-    let of_token = token::check(settings.token.as_ref().filter(|_| !sandbox), now.into());
+    let of_token = token::check(settings.token.as_ref().filter(|_| !sandbox), now.into(), first.is_ok());
     let answer = match first {
         Ok(answer) => answer,
         Err(Unreached { check, answered }) => {
@@ -99,11 +99,15 @@ fn without_answer(failed: &Check, answered: bool, before: [Check; 3]) -> Vec<Che
     let why = format!("DevRev did not answer as it should: see {}", failed.check);
     let before = before.into_iter().map(|check| match check.check {
         "base-url" if failed.check == "base-url" => failed.clone().of(&check.found),
+        // It says why DevRev refuses it.
+        "token" if failed.check == "token" && check.state == State::Problem => {
+            failed.clone().of(&format!("{};", check.found))
+        }
         "connection" if !answered => Check::not_checked("connection", why.as_str()),
         _ => check,
     });
     let after = NEED_ANSWER.map(|name| Check::not_checked(name, why.as_str()));
-    let is_failed = |check: &Check| check.check == failed.check && check.check != "base-url";
+    let is_failed = |check: &Check| check.check == failed.check && check.state != State::Problem;
     before.chain(after).map(|check| if is_failed(&check) { failed.clone() } else { check }).collect()
 }
 

@@ -9,14 +9,19 @@ use secrecy::{ExposeSecret, SecretString};
 /// A token that expires sooner is told of, in days.
 const SOON: i64 = 14;
 
-/// Checks a token's claims at a time: DevRev's, where it is known. Of a sandbox there is none to check.
-pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>) -> Check {
+/// The longest text of a token's that is shown, in characters: what matters comes after it.
+const LONGEST: usize = 80;
+
+/// Checks a token's claims at a time: DevRev's, where it is known. Of a sandbox there is none to check. `is_taken`: DevRev
+/// has just taken it, and only DevRev says whether it is good.
+pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>, is_taken: bool) -> Check {
     const CHECK: &str = "token";
     let Some(token) = token else { return Check::ok(CHECK, "the sandbox takes any") };
     let Some(claims) = Claims::read(token.expose_secret()) else {
         return Check::ok(CHECK, "set; it is no JWT and does not say whose it is or when it expires");
     };
-    let whose = match (claims.user(), claims.organisation()) {
+    let shown = |text: &str| text.chars().take(LONGEST).collect::<String>();
+    let whose = match (claims.user().map(shown), claims.organisation().map(shown)) {
         (Some(user), Some(organisation)) => format!("belongs to {user} of {organisation}, "),
         (Some(user), None) => format!("belongs to {user}, "),
         (None, Some(organisation)) => format!("belongs to somebody of {organisation}, "),
@@ -29,6 +34,10 @@ pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>) -> Check {
     let at = expires.format("%Y-%m-%d %H:%M UTC");
     let todo = "make a new one in DevRev (Settings > Account > Personal access tokens) and put it into .env";
     if left <= chrono::TimeDelta::zero() {
+        if is_taken {
+            let found = format!("{whose}expired at {at}, and DevRev still takes it: is a clock wrong?");
+            return Check::warning(CHECK, found, todo);
+        }
         return Check::problem(CHECK, Exit::Credentials, format!("{whose}expired at {at}"), todo);
     }
     let found = format!("{whose}expires at {at} (in {})", length(left));
@@ -55,7 +64,7 @@ mod tests {
 
     fn found(claims: &str) -> (State, String) {
         let token = SecretString::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)));
-        let check = check(Some(&token), DateTime::from_timestamp(NOW, 0).unwrap());
+        let check = check(Some(&token), DateTime::from_timestamp(NOW, 0).unwrap(), false);
         assert_eq!(check.todo.is_some(), check.state != State::Ok);
         (check.state, check.found)
     }
@@ -95,8 +104,21 @@ mod tests {
         assert!(found(r#"{"sub":"auth0|x"}"#).1.starts_with("belongs to auth0|x, "));
         let organisation = r#"{"http://devrev.ai/devo_don":"don:identity:dvrv-us-1:devo/demo"}"#;
         assert!(found(organisation).1.starts_with("belongs to somebody of devo/demo, "));
-        let plain = check(Some(&SecretString::from("pat-1")), DateTime::UNIX_EPOCH);
+        let plain = check(Some(&SecretString::from("pat-1")), DateTime::UNIX_EPOCH, false);
         assert!(plain.state == State::Ok && plain.found.contains("no JWT"));
-        assert_eq!(check(None, DateTime::UNIX_EPOCH).found, "the sandbox takes any");
+        assert_eq!(check(None, DateTime::UNIX_EPOCH, false).found, "the sandbox takes any");
+    }
+
+    #[test]
+    fn a_token_that_devrev_takes_is_no_problem() {
+        let token = SecretString::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode("{\"exp\":1000}")));
+        let check = check(Some(&token), DateTime::from_timestamp(NOW, 0).unwrap(), true);
+        assert!(check.state == State::Warning && check.found.contains("still takes it"), "{check:?}");
+    }
+
+    #[test]
+    fn a_long_name_does_not_hide_when_the_token_expires() {
+        let (_, text) = found(&format!("{{\"exp\":{},\"sub\":\"{}\"}}", NOW - 1, "x".repeat(5000)));
+        assert!(text.len() < 200 && text.contains("expired at"), "{text}");
     }
 }

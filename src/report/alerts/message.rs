@@ -73,7 +73,7 @@ impl Message {
         message.reasons(&summary.tally);
         let took = Duration::try_from_secs_f64(summary.seconds).unwrap_or_default();
         message.facts.push(("took", format!("{}, {} calls", span(took), summary.calls_total)));
-        message.facts.extend(resume(&summary.next).map(|resume| ("go on with", clean(resume))));
+        message.facts.extend(resume(&summary.next).map(|resume| ("go on with", in_a_line(resume))));
         message
     }
 
@@ -181,14 +181,24 @@ fn is_code(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// A value of the operator's on one line that is not long.
+/// A value of the operator's on one line.
+fn in_a_line(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
+/// The same where it may be cut.
 fn clean(text: &str) -> String {
-    printable(text).replace('\n', " ").chars().take(LONGEST).collect()
+    let text = in_a_line(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::metrics;
 
     fn about() -> About {
         About {
@@ -238,6 +248,22 @@ mod tests {
         reasons      failed/not-found 3, skipped/reason-0 20, skipped/reason-1 19, skipped/reason-2 18, skipped/reason-3 17, skipped/reason-4 16, skipped/reason-5 15, skipped/reason-6 14, skipped/reason-7 13, skipped/reason-8 12
         the run      goes on```
         ");
+    }
+
+    #[test]
+    fn a_command_is_whole_and_a_long_name_is_seen_to_be_cut() {
+        let folder = "x".repeat(500);
+        let about = About { environment: "e".repeat(500), ..about() };
+        let summary = Summary {
+            next: vec![format!("devrev-batch resume R --runs-dir {folder}")],
+            ..metrics::tests::summary()
+        };
+        let text = Message::end(&about, &summary).text();
+        assert!(
+            text.contains(&format!("go on with   devrev-batch resume R --runs-dir {folder}\n")),
+            "{text}"
+        );
+        assert!(text.contains(&format!("environment  {} ...\n", "e".repeat(LONGEST))), "{text}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) struct Rules {
     api_errors: u64,
     /// What this process has settled so far.
     pub(super) tally: Tally,
-    /// Whether the error rate is too high just now.
+    /// Whether the error rate is too high just now, and that was told.
     too_many: bool,
     /// Whether errors of the API go on in a row that was told of.
     in_a_row: bool,
@@ -135,9 +135,12 @@ impl Rules {
         // Counts stay far below 2^52.
         #[allow(clippy::cast_precision_loss)]
         let share = errors as f64 * 100.0 / settled as f64;
-        let was = std::mem::replace(&mut self.too_many, settled >= FEWEST_ROWS && share > self.error_rate);
-        let passed = self.too_many && !was;
-        self.unless_told(passed.then_some(Trouble::ErrorRate { share, errors, settled }))
+        let too_many = settled >= FEWEST_ROWS && share > self.error_rate;
+        let passed = too_many && !self.too_many;
+        let told = self.unless_told(passed.then_some(Trouble::ErrorRate { share, errors, settled }));
+        // What came too soon after the last message is told later, if it is still so by then.
+        self.too_many = too_many && (self.too_many || told.is_some());
+        told
     }
 
     /// Takes in a batch. That calls wait for the rate limit is as it should be, and not counted.
@@ -153,14 +156,15 @@ impl Rules {
         self.waits.note(figures.time.waiting);
         let (now, most) = (figures.calls.errors_in_a_row, figures.calls.most_errors_in_a_row);
         let before = std::mem::replace(&mut self.most_in_a_row, most);
-        let was = std::mem::replace(&mut self.in_a_row, now >= self.api_errors);
-        let new = self.in_a_row || (most > before && most >= self.api_errors);
-        let errors = (new && !was).then_some(Trouble::ApiErrors { in_a_row: now.max(most) });
+        let in_a_row = if most > before { most } else { now };
+        let new = !self.in_a_row && in_a_row >= self.api_errors;
+        let errors = self.unless_told(new.then_some(Trouble::ApiErrors { in_a_row }));
+        self.in_a_row = now >= self.api_errors && (self.in_a_row || errors.is_some());
 
         let openings = figures.breaker_openings;
         let opened = openings > std::mem::replace(&mut self.openings, openings);
         let breaker = opened.then_some(Trouble::Breaker { openings });
-        [self.unless_told(errors), self.unless_told(breaker)].into_iter().flatten()
+        [errors, self.unless_told(breaker)].into_iter().flatten()
     }
 
     /// Passes on what its kind has not been told of for long enough.
@@ -262,7 +266,23 @@ mod tests {
         tokio::time::advance(AT_MOST_EVERY).await;
         assert_eq!(calls(&mut rules, 900, 900, 0), [], "the same row");
         assert_eq!(calls(&mut rules, 0, 900, 0), []);
-        assert_eq!(calls(&mut rules, 5, 900, 0), [Trouble::ApiErrors { in_a_row: 900 }]);
+        assert_eq!(calls(&mut rules, 5, 900, 0), [Trouble::ApiErrors { in_a_row: 5 }]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_too_soon_after_a_message_is_told_later_if_it_is_still_so() {
+        let mut rules = rules();
+        assert_eq!(calls(&mut rules, 5, 5, 0).len(), 1);
+        assert_eq!(calls(&mut rules, 0, 5, 0), []);
+        assert_eq!(rows(&mut rules, State::Failed, 100).len(), 1);
+        assert_eq!(rows(&mut rules, State::Done, 900), []);
+        tokio::time::advance(Duration::from_secs(599)).await;
+        assert_eq!((calls(&mut rules, 5, 5, 0), rows(&mut rules, State::Failed, 20)), (vec![], vec![]));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(calls(&mut rules, 700, 700, 0), [Trouble::ApiErrors { in_a_row: 700 }]);
+        assert_eq!(rows(&mut rules, State::Failed, 2).len(), 1);
+        tokio::time::advance(AT_MOST_EVERY).await;
+        assert_eq!((calls(&mut rules, 900, 900, 0), rows(&mut rules, State::Failed, 2)), (vec![], vec![]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@ use super::exposition::{self, BEGINS};
 use super::snapshot::{STARTING, Snapshot};
 use crate::report::terminal::Terminal;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -28,16 +27,21 @@ pub(super) struct MetricsFile(PathBuf);
 impl MetricsFile {
     /// Makes sure that the file can be replaced, without changing what it says; returns what it says of the last
     /// successes. A file that holds anything but metrics of this tool is not touched. Blocks.
+    ///
+    /// Where the path is a link, it is what the link leads to that is replaced.
     pub(super) fn claim(path: PathBuf) -> Result<(Self, BTreeMap<String, f64>), String> {
+        let path = if path.is_symlink() {
+            path.canonicalize().map_err(|error| format!("is a link that leads nowhere: {error}"))?
+        } else {
+            path
+        };
         let before = before(&path)?;
         let file = Self(path);
         let tried = match &before {
             Some(text) => file.replace(text),
             None => made_beside(&file.0).map(drop),
         };
-        // The cause: the error itself names the file beside it.
-        let cause = |error: io::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        tried.map_err(|error| format!("cannot be written: {}", cause(error)))?;
+        tried.map_err(|error| format!("cannot be written: {}", cause(&error)))?;
         Ok((file, successes(before.as_deref().unwrap_or_default())))
     }
 
@@ -68,7 +72,10 @@ impl MetricsFile {
                 && !std::mem::replace(&mut is_told, true)
             {
                 let path = file.0.display();
-                terminal.say(&format!("warning: the metrics are out of date: cannot write {path}: {error}"));
+                terminal.say(&format!(
+                    "warning: the metrics are out of date: cannot write {path}: {}",
+                    cause(&error)
+                ));
             }
             if !goes_on {
                 return;
@@ -79,12 +86,35 @@ impl MetricsFile {
         }
     }
 
+    /// The snapshot with what another run has said of its success in the meantime, where several keep the same file.
+    fn with_others(&self, now: Arc<Snapshot>) -> Arc<Snapshot> {
+        let said = before(&self.0).ok().flatten();
+        let mut known = now.successes.clone();
+        for (command, at) in successes(said.as_deref().unwrap_or_default()) {
+            let ours = known.entry(command).or_insert(at);
+            *ours = ours.max(at);
+        }
+        if known == now.successes {
+            return now;
+        }
+        let mut now = Snapshot::clone(&now);
+        now.successes = known;
+        Arc::new(now)
+    }
+
     /// Writes a snapshot, on a thread that may block.
     async fn write(self: &Arc<Self>, now: Arc<Snapshot>) -> io::Result<()> {
         let file = Arc::clone(self);
-        let write = move || file.replace(&exposition::text(&now).map_err(io::Error::other)?);
+        let write =
+            move || file.replace(&exposition::text(&file.with_others(now)).map_err(io::Error::other)?);
         tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
+}
+
+/// What an error says without the name of the file beside it, which says nothing to anybody.
+fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" at path ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
 }
 
 /// What stands in the file, if there is one, and it is one of metrics.
@@ -146,12 +176,46 @@ mod tests {
         assert!(claim("issues.csv").unwrap_err().contains("something else than metrics"));
         assert!(claim("binary").unwrap_err().contains("something else than metrics"));
         assert!(claim(".").unwrap_err().contains("is no file"));
-        assert!(claim("none/x.prom").unwrap_err().contains("cannot be written"));
+        let unwritten = claim("none/x.prom").unwrap_err();
+        assert!(
+            unwritten.contains("cannot be written") && !unwritten.contains(".devrev-batch"),
+            "{unwritten}"
+        );
         assert_eq!(claim("empty.prom").unwrap(), BTreeMap::new());
         assert_eq!(claim("new.prom").unwrap(), BTreeMap::new());
         assert!(!folder.path().join("new.prom").exists(), "nothing is said of a run that has not begun");
         assert_eq!(fs::read(folder.path().join("issues.csv")).unwrap(), b"issue_id\nISS-1\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left lying about");
+    }
+
+    #[test]
+    fn the_success_of_a_run_at_the_same_time_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, _) = MetricsFile::claim(folder.path().join("x.prom")).unwrap();
+        let begun = |successes: &[(&str, f64)]| {
+            let successes = successes.iter().map(|(command, at)| ((*command).to_owned(), *at)).collect();
+            Arc::new(Snapshot::new(crate::report::metrics::tests::about(), successes))
+        };
+        let other = begun(&[("merge-contacts", 1_795_000_000.5), ("backfill-groups", 5.0)]);
+        file.replace(&exposition::text(&other).unwrap()).unwrap();
+        let ours = file.with_others(begun(&[("backfill-groups", 7.0)]));
+        let expected = [("backfill-groups", 7.0), ("merge-contacts", 1_795_000_000.5)];
+        assert_eq!(ours.successes, BTreeMap::from(expected.map(|(command, at)| (command.to_owned(), at))));
+        fs::remove_file(&file.0).unwrap();
+        assert_eq!(file.with_others(begun(&[])).successes.len(), 1);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (link, real) = (folder.path().join("link.prom"), elsewhere.path().join("real.prom"));
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let nowhere = MetricsFile::claim(link.clone()).unwrap_err();
+        assert!(nowhere.contains("leads nowhere"), "{nowhere}");
+        fs::write(&real, "").unwrap();
+        let (file, _) = MetricsFile::claim(link.clone()).unwrap();
+        file.replace("x").unwrap();
+        assert!(link.is_symlink() && fs::read_to_string(&real).unwrap() == "x");
     }
 
     #[test]

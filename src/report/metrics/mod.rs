@@ -145,4 +145,4 @@ impl Reporter for Metrics {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

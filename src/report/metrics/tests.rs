@@ -4,7 +4,7 @@ use crate::figures::{Breaker, EndpointCalls, ProcessFigures};
 use chrono::DateTime;
 use std::time::Instant;
 
-fn about() -> About {
+pub(super) fn about() -> About {
     About {
         run: "20261122-061617-backfill-groups-85f4".to_owned(),
         command: "backfill-groups".to_owned(),
@@ -37,7 +37,7 @@ fn figures() -> Figures {
     figures
 }
 
-fn summary() -> Summary {
+pub(in crate::report) fn summary() -> Summary {
     let mut tally = Tally::default();
     tally.add("done", None, 290);
     tally.add("failed", Some("not-found"), 10);
