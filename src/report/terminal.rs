@@ -132,10 +132,18 @@ impl Write for Data {
     }
 }
 
-/// Text without control characters (but for line breaks): what comes from files and servers must not steer
-/// the terminal.
+/// Text without control characters (but for line breaks) and others that are not seen: what comes from files and
+/// servers must not steer the terminal, nor turn what stands beside it round.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and those that set the direction of a text, break lines or take no room.
+pub(super) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The text without the control characters that JSON lets stand as they are, DEL and those from U+0080 to U+009F: some

@@ -217,6 +217,17 @@ fn mail(from: &mut Sources<'_>) -> Option<Mail> {
         from.problems.push("ALERT_EMAIL is set, and SMTP_HOST is not: no e-mail can be sent".to_owned());
         return None;
     }
+    let missing = match (&user, &password) {
+        (Some(_), None) => {
+            Some("SMTP_USER is set, and SMTP_PASSWORD is not: the server could not be logged in to")
+        }
+        (None, Some(_)) => Some("SMTP_PASSWORD is set, and SMTP_USER is not: nobody would be logged in"),
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        from.problems.push(missing.to_owned());
+        return None;
+    }
     let sender = sender.unwrap_or_else(|| first.clone());
     Some(Mail { host, port: port?, user, password, from: sender, to })
 }
@@ -239,6 +250,34 @@ mod tests {
         // The loopback of IPv6 without a port is no port 1.
         for text in ["::1", "::9184", "::", ":", "70000", "-1", "host:1", "1.2.3.4", ""] {
             assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_together_is_set_together() {
+        let resolved = |set: &[(&str, &str)]| {
+            let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let dotenv = super::super::DotEnv { path: ".env".into(), values: values.collect() };
+            let none = |_: &str| None;
+            let mut from =
+                Sources { environment: &none, dotenv, record: serde_json::Map::new(), problems: Vec::new() };
+            let mail = mail(&mut from);
+            (mail.is_some(), from.problems.join("; "))
+        };
+        let (host, to) = (("SMTP_HOST", "mail.example.com"), ("ALERT_EMAIL", "ops@example.com"));
+        let (user, password) = (("SMTP_USER", "robot"), ("SMTP_PASSWORD", "s3cr3t"));
+        assert_eq!(resolved(&[]), (false, String::new()));
+        assert_eq!(resolved(&[host, to]), (true, String::new()));
+        assert_eq!(resolved(&[host, to, user, password]), (true, String::new()));
+        for (set, problem) in [
+            (&[host][..], "SMTP_HOST is set, and ALERT_EMAIL"),
+            (&[to], "ALERT_EMAIL is set, and SMTP_HOST"),
+            (&[host, to, user], "SMTP_USER is set, and SMTP_PASSWORD"),
+            (&[host, to, password], "SMTP_PASSWORD is set, and SMTP_USER"),
+            (&[host, ("ALERT_EMAIL", "ops@example.com, nobody")], "ALERT_EMAIL: `nobody` is not"),
+        ] {
+            let (_, problems) = resolved(set);
+            assert!(problems.starts_with(problem) && !problems.contains("s3cr3t"), "{set:?}: {problems}");
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::backup::space;
 use crate::cli;
 use crate::exit::Exit;
 use crate::report::doctor::Check;
+use crate::report::units::size;
 use crate::report::validation::shell_word;
 use crate::settings::{self, Settings};
 use std::io;
@@ -88,12 +89,6 @@ fn room(folders: &[(String, io::Result<u64>)]) -> Check {
     }
 }
 
-fn size(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)]
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
-}
-
 /// Whether others can read the file with the token.
 pub(super) fn env_file(global: &cli::Global) -> Check {
     const CHECK: &str = "env-file";
@@ -129,7 +124,7 @@ mod tests {
         };
         assert_eq!(
             of(&[Some(LITTLE), Some(3 << 40)]),
-            (State::Ok, "x: 1.0 GiB free, x: 3072.0 GiB free".to_owned())
+            (State::Ok, "x: 1.0 GiB free, x: 3.0 TiB free".to_owned())
         );
         assert_eq!(of(&[Some(LITTLE - 1), Some(3 << 40)]).0, State::Warning);
         assert_eq!(of(&[Some(TOO_LITTLE), None]), (State::Warning, "x: 64 MiB free, x: gone".to_owned()));

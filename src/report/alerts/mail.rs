@@ -37,7 +37,8 @@ fn email(mail: &Mail, message: &Message) -> Result<lettre::Message, Unsent> {
     let mut email = lettre::Message::builder()
         .from(mail.from.parse().map_err(|_| wrong(&mail.from))?)
         .subject(message.subject.clone())
-        .message_id(None)
+        // The same for all tries: who was given it twice can tell.
+        .message_id(Some(message.id.clone()))
         .header(ContentType::TEXT_PLAIN);
     for to in &mail.to {
         email = email.to(to.parse().map_err(|_| wrong(to))?);

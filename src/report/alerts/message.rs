@@ -35,6 +35,8 @@ pub struct About {
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
+    /// Unlike that of any other, as e-mail wants it.
+    pub(super) id: String,
     /// One line.
     pub(super) subject: String,
     /// What there is to say, a name and a value a line.
@@ -42,6 +44,10 @@ pub(super) struct Message {
 }
 
 impl Message {
+    fn new(subject: String, facts: Vec<(&'static str, String)>) -> Self {
+        Self { id: format!("<{:032x}@devrev-batch>", rand::random::<u128>()), subject, facts }
+    }
+
     /// Of something that goes wrong.
     pub(super) fn trouble(about: &About, trouble: Trouble, tally: &Tally) -> Self {
         let what = match trouble {
@@ -80,7 +86,7 @@ impl Message {
     /// That tells of nothing but that it arrives.
     pub(super) fn test() -> Self {
         let facts = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        Self { subject: "devrev-batch: a test; messages about runs arrive here".to_owned(), facts }
+        Self::new("devrev-batch: a test; messages about runs arrive here".to_owned(), facts)
     }
 
     fn of(about: &About, what: &str) -> Self {
@@ -92,7 +98,7 @@ impl Message {
         if about.dry_run {
             facts.push(("dry run", "yes: nothing is changed".to_owned()));
         }
-        Self { subject, facts }
+        Self::new(subject, facts)
     }
 
     fn reasons(&mut self, tally: &Tally) {

@@ -1,5 +1,6 @@
 //! Texts, numbers and times as the page shows them.
 
+use crate::report::terminal::is_unseen;
 use chrono::{DateTime, Utc};
 use std::fmt::{self, Write as _};
 
@@ -42,14 +43,6 @@ impl fmt::Display for Text {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
-}
-
-/// Control characters, and those that set the direction of a text, break lines or take no room.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A moment: `2026-11-22 03:45:00 UTC`.
