@@ -127,7 +127,7 @@ mod tests {
             (State::Ok, "x: 1.0 GiB free, x: 3.0 TiB free".to_owned())
         );
         assert_eq!(of(&[Some(LITTLE - 1), Some(3 << 40)]).0, State::Warning);
-        assert_eq!(of(&[Some(TOO_LITTLE), None]), (State::Warning, "x: 64 MiB free, x: gone".to_owned()));
+        assert_eq!(of(&[Some(TOO_LITTLE), None]), (State::Warning, "x: 64.0 MiB free, x: gone".to_owned()));
         assert_eq!(of(&[Some(LITTLE), Some(TOO_LITTLE - 1)]).0, State::Problem);
         assert_eq!(of(&[Some(u64::MAX), Some(0)]).0, State::Problem);
         assert_eq!(of(&[None, None]).0, State::NotChecked);
