@@ -1,6 +1,8 @@
 //! Settings: which source goes first, and what is wrong with a value.
 
 use super::*;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 
 fn resolve(flags: &BatchFlags, env: &[(&str, &str)], file: &[(&str, &str)]) -> Result<Settings, Failure> {
     let owned = |pairs: &[(&str, &str)]| -> HashMap<String, String> {

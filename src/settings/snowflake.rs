@@ -1,6 +1,6 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
-use super::{DotEnv, Flag, Sources, dotenv, flag};
+use super::sources::{DotEnv, Flag, Sources, dotenv, flag};
 use crate::cli::Global;
 use crate::cli::batch::ClientFlags;
 use crate::exit::{Exit, Failure};

@@ -1,6 +1,7 @@
 //! Settings of those who watch a run: metrics, alerts, the profile.
 
-use super::{Rates, Sources, flag};
+use super::Rates;
+use super::sources::{Sources, flag};
 use crate::cli::batch::WatchFlags;
 use crate::net;
 use secrecy::{ExposeSecret, SecretString};
@@ -257,7 +258,7 @@ mod tests {
     fn what_belongs_together_is_set_together() {
         let resolved = |set: &[(&str, &str)]| {
             let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let dotenv = super::super::DotEnv { path: ".env".into(), values: values.collect() };
+            let dotenv = crate::settings::sources::DotEnv { path: ".env".into(), values: values.collect() };
             let none = |_: &str| None;
             let mut from =
                 Sources { environment: &none, dotenv, record: serde_json::Map::new(), problems: Vec::new() };
