@@ -250,3 +250,23 @@ fn a_merge_in_doubt_is_kept_and_goes_on_guarding() {
     fixture.merge(&[]).run().exits(3);
     assert_eq!(fixture.merges(), 1);
 }
+
+#[test]
+fn what_another_run_reads_its_rows_from_stays_till_that_has_ended() {
+    let (fixture, first) = fixture();
+    edit(&first, "run.json", old);
+    let rows = format!("runs/{}/success.csv", first.id());
+    fixture.program(["backfill-groups", "--yes", "--csv", &rows]).run().exits(0);
+    let second = fixture.runs().into_iter().find(|run| run.id() != first.id()).unwrap();
+    edit(&second, "run.json", |manifest| manifest["state"] = "stopped".into());
+    let says = format!("{}, whose input is in its folder, has not finished", second.id());
+    prune(&fixture, &["--yes"]).run().exits(0).says(&says);
+    fixture.resume(&[second.id()]).run().exits(0);
+    edit(&second, "run.json", |manifest| manifest["counts"] = json!({"already": 2, "failed": 1}));
+    prune(&fixture, &["--dry-run"])
+        .run()
+        .exits(0)
+        .says(&format!("goes with it: the input of {}", second.id()));
+    prune(&fixture, &["--yes"]).run().exits(0).says("1 run removed");
+    assert!(!first.0.exists() && second.0.exists());
+}

@@ -60,13 +60,7 @@ pub fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let before = Utc::now() - age;
-    let mut others = Others::default();
-    let mut all = Vec::new();
-    for run in RunDir::list(runs_dir)? {
-        let seen = Seen::of(run);
-        others.note(&seen);
-        all.push(seen);
-    }
+    let (all, others) = look(runs_dir)?;
     let mut report = Pruned::new(runs_dir.display().to_string(), before, ask.dry_run);
     let mut going = Vec::new();
     for seen in all {
@@ -84,6 +78,8 @@ pub fn run(
             confirm(&report, terminal)?;
         }
         remove::leftovers(runs_dir)?;
+        // While somebody was asked, a run may have begun that needs one of them.
+        let (_, others) = look(runs_dir)?;
         for run in going {
             let removal = remove::run(runs_dir, &run, |seen| judge(seen, &others, before));
             report.note(run.id(), removal);
@@ -91,6 +87,16 @@ pub fn run(
     }
     super::print(&report, json, || report.text())?;
     Ok(if report.has_failed() { Exit::Unexpected } else { Exit::Ok })
+}
+
+/// All runs as they are now, and what they have to do with each other.
+fn look(runs_dir: &Path) -> Result<(Vec<Seen>, Others), Failure> {
+    let mut others = Others::default();
+    let all: Vec<Seen> = RunDir::list(runs_dir)?.into_iter().map(Seen::of).collect();
+    for seen in &all {
+        others.note(seen);
+    }
+    Ok((all, others))
 }
 
 /// Asks on a terminal; elsewhere only `--yes` will do.
@@ -151,10 +157,16 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
         let child = others.unfinished_child(id)?;
         Some(format!("{child}, which takes it back or carries it out, has not finished"))
     });
+    // Without its input no run goes on, not even to see what became of what it has sent.
+    let needed = needed.or_else(|| {
+        let reader = others.unfinished_reader(&seen.run)?;
+        Some(format!("{reader}, whose input is in its folder, has not finished"))
+    });
     if let Some(why) = needed {
         return Verdict::Kept(why);
     }
-    let loses = seen.manifest().map_or_else(Vec::new, |manifest| loses(manifest, others));
+    let mut loses = seen.manifest().map_or_else(Vec::new, |manifest| loses(manifest, others));
+    loses.extend(others.readers_to_come(&seen.run).map(|reader| format!("the input of {reader}")));
     Verdict::Goes(Going::new(id, what, at, bytes, loses))
 }
 
