@@ -23,7 +23,7 @@ use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::{Terminal, result};
-use crate::settings::{Rates, Settings};
+use crate::settings::{Rates, Settings, is_production};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use serde_json::json;
@@ -121,6 +121,7 @@ impl Resumed<'_> {
         mend(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
         let plan = apply::taken_over(&run, &mut manifest, args.on_drift.as_deref()).await?;
+        let in_production = is_production(&manifest.environment);
         let session = Session {
             settings,
             job,
@@ -136,6 +137,7 @@ impl Resumed<'_> {
             retry_failed: args.retry_failed,
             resend_unproven: args.resend_unproven,
             confirmation,
+            in_production,
             stop,
             terminal: self.terminal,
             quiet: self.global.quiet,

@@ -67,6 +67,9 @@ pub struct Session<J: Job> {
     pub resend_unproven: bool,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
+    /// Whether an earlier process of this run, or of the one that it carries out or takes back, was in production: what
+    /// began there is there still, whatever `ENVIRONMENT` says by now.
+    pub in_production: bool,
     /// What ends every wait.
     pub stop: Stop,
     /// Where progress is shown.
@@ -260,7 +263,7 @@ impl<J: Job> Session<J> {
                 Some(applies) => apply::what::<J>(applies),
             },
         );
-        let typed = self.settings.is_production().then(|| org_name.to_owned());
+        let typed = (self.settings.is_production() || self.in_production).then(|| org_name.to_owned());
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
         let asked = move || confirmation.obtain(&terminal, &what, typed.as_deref());
         let asked = tokio::task::spawn_blocking(asked);

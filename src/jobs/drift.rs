@@ -133,8 +133,8 @@ where
                 None => verdict,
                 Some(drift) if self.on_drift == OnDrift::Abort => {
                     let text = format!(
-                        "row {row} ({key}) is no longer as it was planned: {drift}. Nothing of its batch was sent \
-                         (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
+                        "row {row} ({key}) is no longer as it was planned: {drift}. This process has sent \
+                         nothing of its batch (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
                     );
                     return Err(Failure::new(Exit::Changed, text));
                 }
