@@ -154,3 +154,19 @@ fn what_was_planned_in_production_is_confirmed_as_there() {
     program.exits(14);
     assert_eq!((fixture.writes(), fixture.runs().len()), (0, 1));
 }
+
+#[test]
+fn who_is_in_which_group_is_asked_anew() {
+    let fixture = Fixture::new(&Org::of(3));
+    let plan = |ttl: &str| {
+        let program = fixture.program(["backfill-groups", "--csv", "issues.csv", "--dry-run"]);
+        program.env("CACHE_TTL", ttl).run().exits(0);
+        fixture.calls("groups.list")
+    };
+    let before = (plan("3600"), plan("3600"));
+    assert_eq!(before.0, before.1, "the list is kept");
+    let apply = fixture.program(["apply", dry(&fixture).id(), "--yes"]).env("CACHE_TTL", "3600");
+    apply.run().exits(0);
+    assert!(fixture.calls("groups.list") > before.1);
+    fixture.assert_right();
+}

@@ -244,8 +244,9 @@ pub fn what<J: Job>(applies: &Applies) -> String {
     )
 }
 
+/// When it began: its end is a later one each time that it is resumed, which makes no row of it any younger.
 fn planned_at(of: &Manifest) -> DateTime<Utc> {
-    of.ended_at.unwrap_or(of.updated_at)
+    of.created_at
 }
 
 /// None for what a clock that was set back says of the future.
