@@ -172,11 +172,12 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
 
 /// Why a run must stay, if it must.
 fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
-    // It has sent nothing.
-    if manifest.dry_run {
-        return None;
-    }
     let resume = format!("`devrev-batch resume {}` goes on with it", manifest.id);
+    if manifest.dry_run {
+        // It has sent nothing, as its journal says, too.
+        let replay = Replay::read(&seen.run).ok().filter(|replay| !replay.unknown.is_empty());
+        return replay.map(|_| "it says that it is a dry run, and its journal has rows in doubt".to_owned());
+    }
     let status = Status::of(manifest.state, seen.held);
     if status != Status::Finished {
         return Some(format!("it is {}: {resume}", status.name()));
