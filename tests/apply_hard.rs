@@ -170,3 +170,22 @@ fn who_is_in_which_group_is_asked_anew() {
     assert!(fixture.calls("groups.list") > before.1);
     fixture.assert_right();
 }
+
+#[test]
+fn what_the_run_itself_has_done_is_no_drift_when_it_is_tried_again() {
+    for fault in [
+        "path=rev-users.create,status=400,count=1",
+        "path=works.update,status=403,count=1",
+        "path=rev-users.update,status=403,after=4,count=1",
+    ] {
+        let fixture = Merging::broken(&People::of(4), [fault]);
+        fixture.merge(&[]).run().exits(0);
+        let merged = fixture.the_run();
+        fixture.quick(["undo", merged.id(), "--dry-run"]).run().exits(0);
+        fixture.quick(["apply", dry(&fixture).id(), "--yes"]).run().exits(3);
+        let run = applied(&fixture);
+        assert_eq!(run.manifest()["counts"]["failed"], 1);
+        let ended = fixture.resume(&[run.id(), "--retry-failed", "--json"]).run().exits(0);
+        assert_eq!(ended.json()["states"], json!({"done": 4}), "{fault}: {}", ended.all());
+    }
+}

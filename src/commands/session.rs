@@ -187,7 +187,8 @@ impl<J: Job> Session<J> {
     where
         A: Applier<<J::Planner as Planner>::Change>,
     {
-        let replay = std::mem::take(&mut self.replay);
+        let mut replay = std::mem::take(&mut self.replay);
+        let begun = std::mem::take(&mut replay.begun);
         let feed = self.job.feed(&self.input, looked, replay, self.retry_failed, self.stop.clone())?;
         let mut config = Config {
             batch_size: self.settings.batch_size,
@@ -213,7 +214,7 @@ impl<J: Job> Session<J> {
         let (how, _) = match self.plan.take() {
             None => run::run(config, planner, mode, feed, journal, sender, stop).await,
             Some((plan, on_drift)) => {
-                let (planner, feed) = (ByPlan::new(planner, on_drift), OnlyPlanned::new(feed, plan));
+                let (planner, feed) = (ByPlan::new(planner, on_drift), OnlyPlanned::new(feed, plan, begun));
                 run::run(config, planner, mode, feed, journal, sender, stop).await
             }
         };

@@ -38,7 +38,7 @@ async fn judged(
     verdict: Verdict<Change>,
     on_drift: OnDrift,
 ) -> Result<Verdict<Change>, Failure> {
-    let item = Planned { item: (), row: 7, key: "ISS-5".to_owned(), change: raw(planned) };
+    let item = Planned { item: (), row: 7, key: "ISS-5".to_owned(), change: raw(planned), begun: false };
     let asked = vec![Asked { item, in_doubt: Some(InDoubt::default()) }];
     ByPlan::new(Says(vec![verdict]), on_drift).prepare(asked).await.map(|mut verdicts| verdicts.remove(0))
 }
