@@ -189,3 +189,13 @@ fn what_the_run_itself_has_done_is_no_drift_when_it_is_tried_again() {
         assert_eq!(ended.json()["states"], json!({"done": 4}), "{fault}: {}", ended.all());
     }
 }
+
+#[test]
+fn a_ticket_that_came_since_stops_a_run_that_is_to_stop_at_drift() {
+    let fixture = Merging::new(&People::of(3));
+    fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--dry-run"]).run().exits(0);
+    fixture.create_ticket(&fixture.people.couples[0].user);
+    let apply = fixture.quick(["apply", dry(&fixture).id(), "--yes", "--on-drift", "abort"]);
+    apply.run().exits(6).says("is no longer as it was planned: ticket-count-differs: ");
+    assert_eq!(fixture.merges(), 0);
+}

@@ -43,6 +43,9 @@ impl FromStr for OnDrift {
 pub trait Plannable: Serialize {
     /// Its members that are not part of what is decided: what it is estimated to take, how things are called.
     const PASSING: &'static [&'static str] = &[];
+    /// The reasons of failures that say that DevRev is not as it was planned. They stay failures, but where the run is to
+    /// stop at whatever is otherwise, it stops at them.
+    const OTHERWISE: &'static [&'static str] = &[];
     /// Whether one that failed may have been carried out in part. What the run itself has done of it is no drift: tried
     /// again, it is gone on with, and not held against the plan a second time.
     const IN_PARTS: bool = false;
@@ -136,7 +139,7 @@ where
         let decided = self.planner.prepare(asked).await?;
         let mut verdicts = Vec::with_capacity(decided.len());
         for (verdict, (row, key, planned, goes_on)) in decided.into_iter().zip(plans) {
-            let drift = if goes_on { None } else { drift(&planned, &verdict)? };
+            let drift = if goes_on { None } else { drift(&planned, &verdict, self.on_drift)? };
             verdicts.push(match drift {
                 None => verdict,
                 Some(drift) if self.on_drift == OnDrift::Abort => {
@@ -154,18 +157,24 @@ where
 }
 
 /// How a verdict differs from what was planned, if it does.
-fn drift<C: Plannable>(planned: &RawValue, verdict: &Verdict<C>) -> Result<Option<String>, Failure> {
+fn drift<C: Plannable>(
+    planned: &RawValue,
+    verdict: &Verdict<C>,
+    on_drift: OnDrift,
+) -> Result<Option<String>, Failure> {
     let change = match verdict {
         Verdict::Change(change) => change,
         Verdict::Settled(outcome) => {
-            return Ok(match outcome.state {
-                State::Already | State::Skipped => {
-                    let (reason, detail) = (outcome.reason.as_deref(), outcome.detail.as_deref());
-                    Some(format!("{}: {}", reason.unwrap_or_default(), detail.unwrap_or_default()))
-                }
-                // An error says more by itself, and what an earlier process of this run did is done.
-                State::Done | State::Failed | State::Unknown => None,
-            });
+            let reason = outcome.reason.as_deref().unwrap_or_default();
+            let has_drifted = match outcome.state {
+                State::Already | State::Skipped => true,
+                // An error says more by itself.
+                State::Failed => on_drift == OnDrift::Abort && C::OTHERWISE.contains(&reason),
+                // What an earlier process of this run did is done.
+                State::Done | State::Unknown => false,
+            };
+            let words = || format!("{reason}: {}", outcome.detail.as_deref().unwrap_or_default());
+            return Ok(has_drifted.then(words));
         }
     };
     let defect = |error: serde_json::Error| {
