@@ -254,21 +254,18 @@ fn a_merge_in_doubt_is_kept_and_goes_on_guarding() {
 }
 
 #[test]
-fn what_another_run_reads_its_rows_from_stays_till_that_has_ended() {
-    let (fixture, first) = fixture();
-    edit(&first, "run.json", old);
-    let rows = format!("runs/{}/success.csv", first.id());
-    fixture.program(["backfill-groups", "--yes", "--csv", &rows]).run().exits(0);
+fn a_run_keeps_its_own_copy_of_rows_that_came_from_a_runs_folder() {
+    let fixture = Fixture::with(&Org::of(20), &Trouble::faults(["path=works.update,status=403,count=9"]));
+    fixture.backfill(&[]).run().exits(3);
+    let first = fixture.the_run();
+    let rows = format!("runs/{}/failed.csv", first.id());
+    let running = fixture.program(["backfill-groups", "--yes", "--batch-size", "2", "--csv", &rows]);
+    running.run_until(|| fixture.writes() > 13).kill();
     let second = fixture.runs().into_iter().find(|run| run.id() != first.id()).unwrap();
-    edit(&second, "run.json", |manifest| manifest["state"] = "stopped".into());
-    let says = format!("{}, whose input is in its folder, has not finished", second.id());
-    prune(&fixture, &["--yes"]).run().exits(0).says(&says);
-    fixture.resume(&[second.id()]).run().exits(0);
-    edit(&second, "run.json", |manifest| manifest["counts"] = json!({"already": 2, "failed": 1}));
-    prune(&fixture, &["--dry-run"])
-        .run()
-        .exits(0)
-        .says(&format!("goes with it: the input of {}", second.id()));
+    // Whether the first is gone on with, which writes its files anew, or removed.
+    fixture.resume(&[first.id(), "--retry-failed"]).run();
+    edit(&first, "run.json", old);
     prune(&fixture, &["--yes"]).run().exits(0).says("1 run removed");
-    assert!(!first.0.exists() && second.0.exists());
+    fixture.resume(&[second.id()]).run().exits(0);
+    fixture.assert_right();
 }

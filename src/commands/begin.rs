@@ -81,6 +81,8 @@ pub enum Rows<'a> {
 /// Rows that are no file, and are kept in one.
 enum Kept {
     Stdin,
+    /// A file in the folder of an earlier run, such as its `failed.csv`.
+    OfRun(PathBuf),
     Query(Box<Asking>),
     Made(Make),
     /// A copy that an earlier run keeps, and whether it is of a query.
@@ -183,6 +185,8 @@ async fn take_in<J: Job>(
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
     let from = match rows {
+        // That run may write its files anew when it is gone on with, or go: without its input this one could not go on.
+        Rows::Csv(csv) if is_of_a_run(csv, &settings.runs_dir) => Kept::OfRun(csv.to_owned()),
         Rows::Csv(csv) if csv != Path::new("-") => {
             // An absolute path: `resume` may be called from elsewhere.
             let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
@@ -202,10 +206,14 @@ async fn take_in<J: Job>(
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let (spool, of_query) = (run.input(), stop.clone());
-    // The rows of an undo are made; as those of standard input they would be told of wrongly.
-    let made = new.carries.as_ref().is_some_and(|carries| carries.of.parent.is_some());
     let copy = move || match from {
         Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
+        Kept::OfRun(from) => File::open(&from)
+            .map_err(|error| preflight::unreadable(&Input::file(&from), &error))
+            .and_then(|mut file| {
+                Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))
+            })
+            .map(|_| Input::file(&spool)),
         Kept::Query(asking) => asking.spool(&spool, &of_query),
         Kept::Made(make) => make_input(&spool, make),
         Kept::Again(from, queried) => {
@@ -214,10 +222,11 @@ async fn take_in<J: Job>(
             })?;
             let input =
                 Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))?;
-            Ok(match queried {
-                true => Input::queried(&spool, input.fingerprint().ok(), Vec::new()),
-                false if made => Input::file(&spool),
-                false => input,
+            Ok(if queried {
+                Input::queried(&spool, input.fingerprint().ok(), Vec::new())
+            } else {
+                // Whether it came on standard input or was made is not known.
+                Input::file(&spool)
             })
         }
     };
@@ -238,6 +247,13 @@ fn not_again(failure: Failure, from: &RunDir) -> Failure {
     let text =
         format!("the plan of {} cannot be carried out: its input is not what it was: {failure}", from.id());
     Failure::new(Exit::Changed, text)
+}
+
+/// Whether a file is in the folder of a run.
+fn is_of_a_run(file: &Path, runs_dir: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let runs = whole(file).and_then(|file| Some(file.parent()?.parent()?.to_owned()));
+    runs.is_some() && runs == whole(runs_dir)
 }
 
 /// Removes the folder of a run that never began: nothing was sent, so there is nothing to resume.

@@ -13,7 +13,6 @@ use crate::report::past::{About, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 
 /// A run, and what its folder says of it.
 #[derive(Debug)]
@@ -180,8 +179,6 @@ pub struct Others {
     dry_runs: HashSet<String>,
     /// Runs by the one that they take back or carry out.
     children: HashMap<String, Vec<Child>>,
-    /// Runs by the folder that their input is in.
-    readers: HashMap<PathBuf, Vec<Child>>,
 }
 
 #[derive(Debug)]
@@ -189,8 +186,6 @@ struct Child {
     run: String,
     dry_run: bool,
     has_something_left: bool,
-    /// Whether it has rows that an operator may want to take up again.
-    may_go_on: bool,
 }
 
 impl Others {
@@ -203,20 +198,12 @@ impl Others {
         let planned = manifest.applies.as_ref().map(|applies| &applies.run);
         // An undo that was planned has to do with the run that it takes back, and with its plan.
         let parent = manifest.parent.as_ref().filter(|parent| Some(*parent) != planned);
-        let child = || Child {
-            run: manifest.id.clone(),
-            dry_run: manifest.dry_run,
-            has_something_left: seen.held || resume::has_something_left(manifest, false),
-            may_go_on: ["failed", "planned"]
-                .iter()
-                .any(|state| manifest.counts.get(*state).is_some_and(|rows| *rows > 0)),
-        };
         for related in planned.into_iter().chain(parent) {
-            self.children.entry(related.clone()).or_default().push(child());
-        }
-        let input = manifest.input.as_ref().filter(|input| !input.spooled);
-        if let Some(folder) = input.and_then(|input| Path::new(&input.path).parent()?.canonicalize().ok()) {
-            self.readers.entry(folder).or_default().push(child());
+            self.children.entry(related.clone()).or_default().push(Child {
+                run: manifest.id.clone(),
+                dry_run: manifest.dry_run,
+                has_something_left: seen.held || resume::has_something_left(manifest, false),
+            });
         }
     }
 
@@ -228,26 +215,6 @@ impl Others {
     /// A run that takes this one back or carries it out, and has something left to do.
     pub fn unfinished_child(&self, run: &str) -> Option<&str> {
         self.of(run).iter().find(|child| child.has_something_left).map(|child| child.run.as_str())
-    }
-
-    /// A run whose input is in this one's folder, such as its `failed.csv`, and that has something left to do.
-    pub fn unfinished_reader(&self, run: &RunDir) -> Option<&str> {
-        let mut readers = self.readers(run);
-        readers.find(|reader| reader.has_something_left).map(|reader| reader.run.as_str())
-    }
-
-    /// Runs whose input is in this one's folder, and that have rows which could be taken up again.
-    pub fn readers_to_come(&self, run: &RunDir) -> impl Iterator<Item = &str> {
-        let readers =
-            self.readers(run).filter(|reader| reader.may_go_on && !self.is_carried_out(&reader.run));
-        readers.map(|reader| reader.run.as_str())
-    }
-
-    fn readers(&self, run: &RunDir) -> impl Iterator<Item = &Child> {
-        let folder = run.path().canonicalize().ok();
-        let readers = folder.and_then(|folder| self.readers.get(&folder)).into_iter().flatten();
-        let own = run.id().to_owned();
-        readers.filter(move |reader| reader.run != own)
     }
 
     fn of(&self, parent: &str) -> &[Child] {

@@ -157,16 +157,10 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
         let child = others.unfinished_child(id)?;
         Some(format!("{child}, which takes it back or carries it out, has not finished"))
     });
-    // Without its input no run goes on, not even to see what became of what it has sent.
-    let needed = needed.or_else(|| {
-        let reader = others.unfinished_reader(&seen.run)?;
-        Some(format!("{reader}, whose input is in its folder, has not finished"))
-    });
     if let Some(why) = needed {
         return Verdict::Kept(why);
     }
-    let mut loses = seen.manifest().map_or_else(Vec::new, |manifest| loses(manifest, others));
-    loses.extend(others.readers_to_come(&seen.run).map(|reader| format!("the input of {reader}")));
+    let loses = seen.manifest().map_or_else(Vec::new, |manifest| loses(manifest, others));
     Verdict::Goes(Going::new(id, what, at, bytes, loses))
 }
 
