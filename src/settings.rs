@@ -82,6 +82,11 @@ pub struct Settings {
     pub record: Map<String, Value>,
 }
 
+/// Whether an environment of this name is the real thing.
+pub fn is_production(environment: &str) -> bool {
+    ["production", "prod"].iter().any(|name| environment.eq_ignore_ascii_case(name))
+}
+
 impl Settings {
     /// Resolves the settings. The error names every value that is wrong.
     pub fn resolve(global: &Global, batch: &BatchFlags, rates: Rates) -> Result<Self, Failure> {
@@ -99,7 +104,7 @@ impl Settings {
 
     /// Whether `ENVIRONMENT` says that this is the real thing.
     pub fn is_production(&self) -> bool {
-        ["production", "prod"].iter().any(|name| self.environment.eq_ignore_ascii_case(name))
+        is_production(&self.environment)
     }
 
     /// The rate that a run keeps: in a sandbox of its own only one that was asked for.

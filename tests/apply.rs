@@ -162,7 +162,7 @@ fn other_rows_another_plan_or_another_organisation_are_refused() {
     fixture.write("issues.csv", format!("{}ISS-1,DEVU-1,GROUP-2,\n", fixture.org.csv()));
     apply(&fixture, &dry, &[]).run().exits(6).says("is not what it was when run");
     std::fs::remove_file(fixture.path("issues.csv")).unwrap();
-    apply(&fixture, &dry, &[]).run().exits(2).says("issues.csv");
+    apply(&fixture, &dry, &[]).run().exits(6).says("issues.csv");
     fixture.write("issues.csv", fixture.org.csv());
     let plan = std::fs::read_to_string(dry.file("plan.jsonl")).unwrap();
     let shorter: String = plan.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
@@ -203,8 +203,10 @@ fn an_old_plan_says_how_old_it_is() {
     let fixture = Fixture::new(&Org::of(3));
     let dry = plan(&fixture, &[]);
     let mut manifest = dry.manifest();
-    manifest["ended_at"] = json!("2026-01-02T03:04:05Z");
+    manifest["created_at"] = json!("2026-01-02T03:04:05Z");
     std::fs::write(dry.file("run.json"), manifest.to_string()).unwrap();
+    // That it ends once more makes no row of it any younger.
+    fixture.program(["resume", dry.id()]).run().exits(0);
     apply(&fixture, &dry, &["--quiet"]).run().exits(0).says(" days old (made 2026-01-02 03:04 UTC)");
 }
 

@@ -8,6 +8,7 @@ mod support;
 
 mod alerts;
 mod apply;
+mod apply_hard;
 mod backfill;
 mod backups;
 mod confirm;

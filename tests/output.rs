@@ -201,7 +201,7 @@ fn a_plan_and_a_summary_look_so() {
       done             4  changed, and DevRev's answer shows it
       rows             4
 
-    6 API calls in [time]
+    11 API calls in [time]
     run folder: runs/RUN
     ");
 }

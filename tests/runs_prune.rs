@@ -232,6 +232,8 @@ fn what_the_journal_has_in_doubt_stays_whatever_run_json_says() {
         manifest["counts"] = json!({"done": 20, "open": 0});
     });
     prune(&fixture, &["--yes"]).run().exits(0).says("rows in doubt: `devrev-batch resume");
+    edit(&run, "run.json", |manifest| manifest["dry_run"] = true.into());
+    prune(&fixture, &["--yes"]).run().exits(0).says("it is a dry run, and its journal has rows in doubt");
     assert!(run.0.exists());
 }
 
@@ -249,4 +251,21 @@ fn a_merge_in_doubt_is_kept_and_goes_on_guarding() {
         .says("it has 2 unknown rows");
     fixture.merge(&[]).run().exits(3);
     assert_eq!(fixture.merges(), 1);
+}
+
+#[test]
+fn a_run_keeps_its_own_copy_of_rows_that_came_from_a_runs_folder() {
+    let fixture = Fixture::with(&Org::of(20), &Trouble::faults(["path=works.update,status=403,count=9"]));
+    fixture.backfill(&[]).run().exits(3);
+    let first = fixture.the_run();
+    let rows = format!("runs/{}/failed.csv", first.id());
+    let running = fixture.program(["backfill-groups", "--yes", "--batch-size", "2", "--csv", &rows]);
+    running.run_until(|| fixture.writes() > 13).kill();
+    let second = fixture.runs().into_iter().find(|run| run.id() != first.id()).unwrap();
+    // Whether the first is gone on with, which writes its files anew, or removed.
+    fixture.resume(&[first.id(), "--retry-failed"]).run();
+    edit(&first, "run.json", old);
+    prune(&fixture, &["--yes"]).run().exits(0).says("1 run removed");
+    fixture.resume(&[second.id()]).run().exits(0);
+    fixture.assert_right();
 }

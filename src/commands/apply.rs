@@ -13,6 +13,7 @@ use super::{resume, undo};
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::jobs::drift::OnDrift;
+use crate::journal::atomic;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Applies, Manifest, RunState};
 use crate::journal::plan::{self, Plan};
@@ -21,7 +22,7 @@ use crate::report::progress::span;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
 use chrono::{DateTime, Utc};
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -121,13 +122,15 @@ impl Applying<'_> {
 /// Copies what the dry run went by besides its rows.
 fn keep<J: Job>(from: &RunDir, run: &RunDir) -> Result<(), Failure> {
     for name in J::KEPT {
-        match fs::copy(from.path().join(name), run.path().join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let text = format!("cannot copy {name} from {}: {error}", from.path().display());
-                return Err(Failure::new(Exit::Unexpected, text));
-            }
-            _ => {}
-        }
+        let copied = match File::open(from.path().join(name)) {
+            Ok(mut file) => atomic::replace(&run.path().join(name), |to| io::copy(&mut file, to).map(drop)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        copied.map_err(|error| {
+            let text = format!("cannot copy {name} from {}: {error}", from.path().display());
+            Failure::new(Exit::Unexpected, text)
+        })?;
     }
     Ok(())
 }
@@ -241,8 +244,9 @@ pub fn what<J: Job>(applies: &Applies) -> String {
     )
 }
 
+/// When it began: its end is a later one each time that it is resumed, which makes no row of it any younger.
 fn planned_at(of: &Manifest) -> DateTime<Utc> {
-    of.ended_at.unwrap_or(of.updated_at)
+    of.created_at
 }
 
 /// None for what a clock that was set back says of the future.

@@ -84,12 +84,14 @@ fn keep_group_map(run: &RunDir, text: Option<Vec<u8>>) -> Result<(), Failure> {
 }
 
 impl BackfillOptions {
-    /// Where the group index is kept; a sandbox in this process costs nothing to ask.
+    /// Where the group index is kept; a sandbox in this process costs nothing to ask. A plan is not held against the index
+    /// that it was made by: who has come or gone since would not show.
     fn cache(&self, start: &Start<'_, Preflight>) -> Option<Cache> {
         let org = start.manifest.org.as_ref().map_or("", |org| org.id.as_str());
         let folder = start.settings.runs_dir.join(".cache");
         let of = format!("{} {org}", start.target);
-        if self.sandbox { None } else { Cache::new(&folder, of, start.settings.cache_ttl) }
+        let anew = self.sandbox || start.manifest.applies.is_some();
+        if anew { None } else { Cache::new(&folder, of, start.settings.cache_ttl) }
     }
 }
 

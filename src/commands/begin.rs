@@ -21,7 +21,7 @@ use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
-use crate::settings::Settings;
+use crate::settings::{Settings, is_production};
 use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
@@ -81,9 +81,12 @@ pub enum Rows<'a> {
 /// Rows that are no file, and are kept in one.
 enum Kept {
     Stdin,
+    /// A file in the folder of an earlier run, such as its `failed.csv`.
+    OfRun(PathBuf),
     Query(Box<Asking>),
     Made(Make),
-    Again(PathBuf),
+    /// A copy that an earlier run keeps, and whether it is of a query.
+    Again(PathBuf, bool),
 }
 
 impl<'a> Rows<'a> {
@@ -129,7 +132,7 @@ pub async fn run<J: Job>(
     let parsing = since.elapsed();
     let lock = RunLock::take(&run)?;
     let log = logging::keep(&run)?;
-    prepare(&run)?;
+    prepare(&run).inspect_err(|_| discard(&run))?;
     let plan = match &new.carries {
         None => None,
         Some(carries) => Some(carries.take_over(&run).await.inspect_err(|_| discard(&run))?),
@@ -140,6 +143,8 @@ pub async fn run<J: Job>(
     // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
     manifest.write(&run)?;
+    let of = new.parent.or(new.carries.as_ref().map(|carries| carries.of));
+    let in_production = of.is_some_and(|of| is_production(&of.environment));
     let session = Session {
         settings: new.settings,
         job,
@@ -155,6 +160,7 @@ pub async fn run<J: Job>(
         retry_failed: false,
         resend_unproven: false,
         confirmation,
+        in_production,
         stop,
         terminal: new.terminal,
         quiet: new.global.quiet,
@@ -179,6 +185,8 @@ async fn take_in<J: Job>(
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
     let from = match rows {
+        // That run may write its files anew when it is gone on with, or go: without its input this one could not go on.
+        Rows::Csv(csv) if is_of_a_run(csv, &settings.runs_dir) => Kept::OfRun(csv.to_owned()),
         Rows::Csv(csv) if csv != Path::new("-") => {
             // An absolute path: `resume` may be called from elsewhere.
             let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
@@ -188,24 +196,39 @@ async fn take_in<J: Job>(
         Rows::Csv(_) => Kept::Stdin,
         Rows::Snowflake(asking) => Kept::Query(asking),
         Rows::Made(make) => Kept::Made(make),
-        Rows::Again(_, known) if !known.spooled => {
+        Rows::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path));
-            let (input, looked) = look(job, move || Ok(input), new, stop).await?;
+            let (input, looked) =
+                look(job, move || Ok(input), new, stop).await.map_err(|failure| not_again(failure, from))?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        Rows::Again(from, _) => Kept::Again(from.input()),
+        Rows::Again(from, known) => Kept::Again(from.input(), known.source.is_some()),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let (spool, of_query) = (run.input(), stop.clone());
     let copy = move || match from {
         Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Kept::Query(asking) => asking.spool(&spool, &of_query),
-        Kept::Made(make) => make_input(&spool, make),
-        Kept::Again(from) => File::open(&from)
-            .map_err(|error| Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display())))
+        Kept::OfRun(from) => File::open(&from)
+            .map_err(|error| preflight::unreadable(&Input::file(&from), &error))
             .and_then(|mut file| {
                 Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))
-            }),
+            })
+            .map(|_| Input::file(&spool)),
+        Kept::Query(asking) => asking.spool(&spool, &of_query),
+        Kept::Made(make) => make_input(&spool, make),
+        Kept::Again(from, queried) => {
+            let mut file = File::open(&from).map_err(|error| {
+                Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display()))
+            })?;
+            let input =
+                Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))?;
+            Ok(if queried {
+                Input::queried(&spool, input.fingerprint().ok(), Vec::new())
+            } else {
+                // Whether it came on standard input or was made is not known.
+                Input::file(&spool)
+            })
+        }
     };
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
@@ -214,6 +237,23 @@ async fn take_in<J: Job>(
             Err(failure)
         }
     }
+}
+
+/// Rows that have to be those of an earlier run cannot be had: the operator has named no file.
+fn not_again(failure: Failure, from: &RunDir) -> Failure {
+    if !matches!(failure.exit, Exit::Usage | Exit::InvalidInput) {
+        return failure;
+    }
+    let text =
+        format!("the plan of {} cannot be carried out: its input is not what it was: {failure}", from.id());
+    Failure::new(Exit::Changed, text)
+}
+
+/// Whether a file is in the folder of a run.
+fn is_of_a_run(file: &Path, runs_dir: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let runs = whole(file).and_then(|file| Some(file.parent()?.parent()?.to_owned()));
+    runs.is_some() && runs == whole(runs_dir)
 }
 
 /// Removes the folder of a run that never began: nothing was sent, so there is nothing to resume.

@@ -23,7 +23,7 @@ use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::{Terminal, result};
-use crate::settings::{Rates, Settings};
+use crate::settings::{Rates, Settings, is_production};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use serde_json::json;
@@ -98,10 +98,9 @@ impl Resumed<'_> {
         let known = manifest.input.clone().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
         })?;
-        let made = manifest.parent.is_some();
         let log = logging::keep(&run)?;
         let since = Instant::now();
-        let (input, looked, replay) = take_up(&job, &run, known, made, &stop).await?;
+        let (input, looked, replay) = take_up(&job, &run, known, &stop).await?;
         let parsing = since.elapsed();
         if let Some(torn) = &replay.torn {
             tracing::warn!(
@@ -121,6 +120,7 @@ impl Resumed<'_> {
         mend(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
         let plan = apply::taken_over(&run, &mut manifest, args.on_drift.as_deref()).await?;
+        let in_production = is_production(&manifest.environment);
         let session = Session {
             settings,
             job,
@@ -136,6 +136,7 @@ impl Resumed<'_> {
             retry_failed: args.retry_failed,
             resend_unproven: args.resend_unproven,
             confirmation,
+            in_production,
             stop,
             terminal: self.terminal,
             quiet: self.global.quiet,
@@ -155,7 +156,6 @@ async fn take_up<J: Job>(
     job: &J,
     run: &RunDir,
     known: manifest::Input,
-    made: bool,
     stop: &Stop,
 ) -> Result<(Input, J::Looked, Replay), Failure> {
     let (job, run) = (job.clone(), run.clone());
@@ -163,8 +163,8 @@ async fn take_up<J: Job>(
         let path = Path::new(&known.path);
         let input = match known.source {
             Some(_) => Input::queried(&run.input(), None, Vec::new()),
-            None if known.spooled && made => Input::file(&run.input()),
-            None if known.spooled => Input::kept(&run.input(), None),
+            // Told of as what it is: a copy, whether of standard input, of another run's file or made for it.
+            None if known.spooled => Input::file(&run.input()),
             None => Input::file(path),
         };
         let (replay, looked) = std::thread::scope(|scope| {

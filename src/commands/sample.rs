@@ -88,13 +88,19 @@ fn check(args: &cli::input::Sample, json: bool) -> Result<(), Failure> {
     }
     // With --force, too: there would be no large one any more.
     let whole = |path: &Path| path.canonicalize().ok();
-    if whole(&args.output).is_some_and(|output| whole(&args.csv) == Some(output)) {
+    // Standard input may be a file, too; where it is none, or cannot be told, this leads nowhere.
+    let csv = if args.csv == Path::new("-") { Path::new("/dev/stdin") } else { &args.csv };
+    if whole(&args.output).is_some_and(|output| whole(csv) == Some(output)) {
         return usage(format!("-o {output} is the input itself: name another file"));
     }
-    if !args.force && args.output.symlink_metadata().is_ok() {
-        return usage(format!("{output} is there already: give --force to replace it"));
+    match args.output.symlink_metadata() {
+        Ok(_) if !args.force => usage(format!("{output} is there already: give --force to replace it")),
+        // A device or a pipe would be gone, and a file take its place.
+        Ok(there) if !there.is_file() => usage(format!(
+            "-o {output} is no file that could be replaced: name a file, or give `-` for standard output"
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Which rows to take.

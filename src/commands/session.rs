@@ -67,6 +67,9 @@ pub struct Session<J: Job> {
     pub resend_unproven: bool,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
+    /// Whether an earlier process of this run, or of the one that it carries out or takes back, was in production: what
+    /// began there is there still, whatever `ENVIRONMENT` says by now.
+    pub in_production: bool,
     /// What ends every wait.
     pub stop: Stop,
     /// Where progress is shown.
@@ -184,7 +187,8 @@ impl<J: Job> Session<J> {
     where
         A: Applier<<J::Planner as Planner>::Change>,
     {
-        let replay = std::mem::take(&mut self.replay);
+        let mut replay = std::mem::take(&mut self.replay);
+        let begun = std::mem::take(&mut replay.begun);
         let feed = self.job.feed(&self.input, looked, replay, self.retry_failed, self.stop.clone())?;
         let mut config = Config {
             batch_size: self.settings.batch_size,
@@ -210,7 +214,7 @@ impl<J: Job> Session<J> {
         let (how, _) = match self.plan.take() {
             None => run::run(config, planner, mode, feed, journal, sender, stop).await,
             Some((plan, on_drift)) => {
-                let (planner, feed) = (ByPlan::new(planner, on_drift), OnlyPlanned::new(feed, plan));
+                let (planner, feed) = (ByPlan::new(planner, on_drift), OnlyPlanned::new(feed, plan, begun));
                 run::run(config, planner, mode, feed, journal, sender, stop).await
             }
         };
@@ -260,7 +264,7 @@ impl<J: Job> Session<J> {
                 Some(applies) => apply::what::<J>(applies),
             },
         );
-        let typed = self.settings.is_production().then(|| org_name.to_owned());
+        let typed = (self.settings.is_production() || self.in_production).then(|| org_name.to_owned());
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
         let asked = move || confirmation.obtain(&terminal, &what, typed.as_deref());
         let asked = tokio::task::spawn_blocking(asked);

@@ -85,7 +85,8 @@ impl Standing<'_> {
         }
         let of = |state: &str| self.counts.get(state).copied().unwrap_or(0);
         let mut steps = Vec::new();
-        if of("unknown") > 0 {
+        // Of a crashed one no file tells, and most of them are settled by the resumption's first read.
+        if of("unknown") > 0 && self.status != Status::Crashed {
             steps.push(Step::LookAtUnknown);
         }
         if self.open > 0 || self.status != Status::Finished || of("unknown") > 0 {
@@ -186,6 +187,7 @@ mod tests {
             assert_eq!(steps(status, false, 7, &[("failed", 1)], 1), [Step::Resume]);
         }
         assert_eq!(steps(Status::Crashed, false, 3, &[("failed", 1)], 0), [Step::Resume]);
+        assert_eq!(steps(Status::Crashed, false, 3, &[("unknown", 1)], 4), [Step::Resume]);
         assert_eq!(steps(Status::Running, false, 3, &[("failed", 1), ("unknown", 1)], 9), []);
     }
 

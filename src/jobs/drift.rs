@@ -5,6 +5,7 @@ use crate::engine::job::{Asked, Planner, Task, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::journal::plan::Plan;
 use crate::journal::record::{Outcome, State};
+use crate::journal::row_set::RowSet;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -42,6 +43,12 @@ impl FromStr for OnDrift {
 pub trait Plannable: Serialize {
     /// Its members that are not part of what is decided: what it is estimated to take, how things are called.
     const PASSING: &'static [&'static str] = &[];
+    /// The reasons of failures that say that DevRev is not as it was planned. They stay failures, but where the run is to
+    /// stop at whatever is otherwise, it stops at them.
+    const OTHERWISE: &'static [&'static str] = &[];
+    /// Whether one that failed may have been carried out in part. What the run itself has done of it is no drift: tried
+    /// again, it is gone on with, and not held against the plan a second time.
+    const IN_PARTS: bool = false;
 
     /// An outcome of it with its word for `report.json`, if it has one.
     fn told(&self, outcome: Outcome) -> Outcome {
@@ -56,18 +63,20 @@ pub struct Planned<I> {
     row: u64,
     key: String,
     change: Box<RawValue>,
+    begun: bool,
 }
 
 /// The tasks of a feed that a plan is about.
 pub struct OnlyPlanned<F> {
     feed: F,
     plan: Plan,
+    begun: RowSet,
 }
 
 impl<F> OnlyPlanned<F> {
-    /// Of this feed, what this plan is about.
-    pub fn new(feed: F, plan: Plan) -> Self {
-        Self { feed, plan }
+    /// Of this feed, what this plan is about. `begun` are the rows of whose change the run has taken steps.
+    pub fn new(feed: F, plan: Plan, begun: RowSet) -> Self {
+        Self { feed, plan, begun }
     }
 }
 
@@ -91,7 +100,8 @@ where
                     return Some(Err(Failure::new(Exit::Unexpected, text)));
                 }
             };
-            let item = item.map(|item| Planned { item, row: rows.row, key: key.clone(), change });
+            let begun = self.begun.contains(rows.row);
+            let item = item.map(|item| Planned { item, row: rows.row, key: key.clone(), change, begun });
             return Some(Ok(Task { rows, key, item, in_doubt }));
         }
         None
@@ -122,19 +132,20 @@ where
     async fn prepare(&mut self, batch: Vec<Asked<Self::Item>>) -> Result<Vec<Verdict<P::Change>>, Failure> {
         let mut asked = Vec::with_capacity(batch.len());
         let mut plans = Vec::with_capacity(batch.len());
-        for Asked { item: Planned { item, row, key, change }, in_doubt } in batch {
+        for Asked { item: Planned { item, row, key, change, begun }, in_doubt } in batch {
             asked.push(Asked { item, in_doubt });
-            plans.push((row, key, change));
+            plans.push((row, key, change, begun && P::Change::IN_PARTS));
         }
         let decided = self.planner.prepare(asked).await?;
         let mut verdicts = Vec::with_capacity(decided.len());
-        for (verdict, (row, key, planned)) in decided.into_iter().zip(plans) {
-            verdicts.push(match drift(&planned, &verdict)? {
+        for (verdict, (row, key, planned, goes_on)) in decided.into_iter().zip(plans) {
+            let drift = if goes_on { None } else { drift(&planned, &verdict, self.on_drift)? };
+            verdicts.push(match drift {
                 None => verdict,
                 Some(drift) if self.on_drift == OnDrift::Abort => {
                     let text = format!(
-                        "row {row} ({key}) is no longer as it was planned: {drift}. Nothing of its batch was sent \
-                         (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
+                        "row {row} ({key}) is no longer as it was planned: {drift}. This process has sent \
+                         nothing of its batch (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
                     );
                     return Err(Failure::new(Exit::Changed, text));
                 }
@@ -146,18 +157,24 @@ where
 }
 
 /// How a verdict differs from what was planned, if it does.
-fn drift<C: Plannable>(planned: &RawValue, verdict: &Verdict<C>) -> Result<Option<String>, Failure> {
+fn drift<C: Plannable>(
+    planned: &RawValue,
+    verdict: &Verdict<C>,
+    on_drift: OnDrift,
+) -> Result<Option<String>, Failure> {
     let change = match verdict {
         Verdict::Change(change) => change,
         Verdict::Settled(outcome) => {
-            return Ok(match outcome.state {
-                State::Already | State::Skipped => {
-                    let (reason, detail) = (outcome.reason.as_deref(), outcome.detail.as_deref());
-                    Some(format!("{}: {}", reason.unwrap_or_default(), detail.unwrap_or_default()))
-                }
-                // An error says more by itself, and what an earlier process of this run did is done.
-                State::Done | State::Failed | State::Unknown => None,
-            });
+            let reason = outcome.reason.as_deref().unwrap_or_default();
+            let has_drifted = match outcome.state {
+                State::Already | State::Skipped => true,
+                // An error says more by itself.
+                State::Failed => on_drift == OnDrift::Abort && C::OTHERWISE.contains(&reason),
+                // What an earlier process of this run did is done.
+                State::Done | State::Unknown => false,
+            };
+            let words = || format!("{reason}: {}", outcome.detail.as_deref().unwrap_or_default());
+            return Ok(has_drifted.then(words));
         }
     };
     let defect = |error: serde_json::Error| {

@@ -9,6 +9,7 @@ struct Change(Value);
 
 impl Plannable for Change {
     const PASSING: &'static [&'static str] = &["preview", "steps"];
+    const OTHERWISE: &'static [&'static str] = &["gone"];
 
     fn told(&self, outcome: Outcome) -> Outcome {
         let report = json!({"of": self.0, "state": outcome.state.name()});
@@ -38,7 +39,7 @@ async fn judged(
     verdict: Verdict<Change>,
     on_drift: OnDrift,
 ) -> Result<Verdict<Change>, Failure> {
-    let item = Planned { item: (), row: 7, key: "ISS-5".to_owned(), change: raw(planned) };
+    let item = Planned { item: (), row: 7, key: "ISS-5".to_owned(), change: raw(planned), begun: false };
     let asked = vec![Asked { item, in_doubt: Some(InDoubt::default()) }];
     ByPlan::new(Says(vec![verdict]), on_drift).prepare(asked).await.map(|mut verdicts| verdicts.remove(0))
 }
@@ -119,5 +120,20 @@ async fn what_is_settled_has_drifted_unless_it_failed_or_is_done() {
         let aborted = judged(&json!({}), Verdict::Settled(settled), OnDrift::Abort).await.unwrap_err();
         assert_eq!(aborted.exit, Exit::Changed);
         assert!(aborted.message.starts_with("row 7 (ISS-5) is no longer as it was planned: why: words. "));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_says_that_something_is_otherwise_stops_a_run_that_is_to_stop() {
+    for (reason, on_drift, stops) in
+        [("gone", OnDrift::Abort, true), ("http-500", OnDrift::Abort, false), ("gone", OnDrift::Skip, false)]
+    {
+        let verdict = Verdict::Settled(Outcome::of(State::Failed, reason, "ISS-5"));
+        let judged = judged(&json!(1), verdict, on_drift).await;
+        let Ok(verdict) = judged else {
+            assert!(stops, "{reason}");
+            continue;
+        };
+        assert!(!stops && matches!(verdict, Verdict::Settled(outcome) if outcome.state == State::Failed));
     }
 }

@@ -85,7 +85,7 @@ impl fmt::Display for Party {
 pub struct Applies {
     /// The dry run that made it.
     pub run: String,
-    /// When that ended.
+    /// When that began.
     pub planned_at: DateTime<Utc>,
     /// The rows that it is about.
     pub rows: u64,

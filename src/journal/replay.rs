@@ -37,6 +37,8 @@ pub struct Replay {
     /// Rows of which nobody knows whether they were changed: the last word is an intent, or an outcome that
     /// says `unknown`. None of them is settled. Of two rows that share a change, the first has it.
     pub unknown: BTreeMap<u64, InDoubt>,
+    /// Rows of whose change steps were recorded, whatever became of them. Of two rows that share a change, the first is in.
+    pub begun: RowSet,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
     /// What a crash left behind that; see [`mend`](super::mend::mend).
@@ -89,6 +91,7 @@ struct LastWords {
     settled: RowSet,
     failed: RowSet,
     unknown: BTreeMap<u64, InDoubt>,
+    begun: RowSet,
     reasons: Reasons,
     /// By the row's word: how many rows have it.
     tally: HashMap<u16, u64, rustc_hash::FxBuildHasher>,
@@ -100,6 +103,7 @@ impl LastWords {
             // Of a change that is under way: else it would say nothing.
             if let Some(in_doubt) = self.unknown.get_mut(&line.row) {
                 in_doubt.steps.push(step.to_owned());
+                self.begun.insert(line.row);
             }
             return;
         }
@@ -159,8 +163,13 @@ impl LastWords {
     }
 
     fn sum(self) -> Replay {
-        let mut replay =
-            Replay { settled: self.settled, failed: self.failed, unknown: self.unknown, ..Replay::default() };
+        let mut replay = Replay {
+            settled: self.settled,
+            failed: self.failed,
+            unknown: self.unknown,
+            begun: self.begun,
+            ..Replay::default()
+        };
         for (word, rows) in self.tally.into_iter().filter(|(_, rows)| *rows > 0) {
             let (kind, reason) = (usize::from(word) >> REASON_BITS, usize::from(word) & MAX_REASONS);
             let name = NAMES.get(kind).copied().unwrap_or_default();

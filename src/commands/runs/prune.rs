@@ -60,13 +60,7 @@ pub fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let before = Utc::now() - age;
-    let mut others = Others::default();
-    let mut all = Vec::new();
-    for run in RunDir::list(runs_dir)? {
-        let seen = Seen::of(run);
-        others.note(&seen);
-        all.push(seen);
-    }
+    let (all, others) = look(runs_dir)?;
     let mut report = Pruned::new(runs_dir.display().to_string(), before, ask.dry_run);
     let mut going = Vec::new();
     for seen in all {
@@ -84,6 +78,8 @@ pub fn run(
             confirm(&report, terminal)?;
         }
         remove::leftovers(runs_dir)?;
+        // While somebody was asked, a run may have begun that needs one of them.
+        let (_, others) = look(runs_dir)?;
         for run in going {
             let removal = remove::run(runs_dir, &run, |seen| judge(seen, &others, before));
             report.note(run.id(), removal);
@@ -91,6 +87,16 @@ pub fn run(
     }
     super::print(&report, json, || report.text())?;
     Ok(if report.has_failed() { Exit::Unexpected } else { Exit::Ok })
+}
+
+/// All runs as they are now, and what they have to do with each other.
+fn look(runs_dir: &Path) -> Result<(Vec<Seen>, Others), Failure> {
+    let mut others = Others::default();
+    let all: Vec<Seen> = RunDir::list(runs_dir)?.into_iter().map(Seen::of).collect();
+    for seen in &all {
+        others.note(seen);
+    }
+    Ok((all, others))
 }
 
 /// Asks on a terminal; elsewhere only `--yes` will do.
@@ -160,11 +166,12 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
 
 /// Why a run must stay, if it must.
 fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
-    // It has sent nothing.
-    if manifest.dry_run {
-        return None;
-    }
     let resume = format!("`devrev-batch resume {}` goes on with it", manifest.id);
+    if manifest.dry_run {
+        // It has sent nothing, as its journal says, too.
+        let replay = Replay::read(&seen.run).ok().filter(|replay| !replay.unknown.is_empty());
+        return replay.map(|_| "it says that it is a dry run, and its journal has rows in doubt".to_owned());
+    }
     let status = Status::of(manifest.state, seen.held);
     if status != Status::Finished {
         return Some(format!("it is {}: {resume}", status.name()));

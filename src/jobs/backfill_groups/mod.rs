@@ -77,6 +77,7 @@ pub struct Change {
 
 impl Plannable for Change {
     const PASSING: &'static [&'static str] = &["after_name", "creator"];
+    const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs", "creator-not-found"];
 }
 
 /// The job's reading and deciding half.

@@ -44,6 +44,7 @@ pub struct Change {
 
 impl Plannable for Change {
     const PASSING: &'static [&'static str] = &["preview"];
+    const OTHERWISE: &'static [&'static str] = &[super::COUNT_DIFFERS, "contact-differs"];
 
     fn told(&self, outcome: Outcome) -> Outcome {
         let report = report::pair(self, &outcome);

@@ -48,7 +48,9 @@ pub struct Change {
     pub read_at: ReadAt,
 }
 
-impl Plannable for Change {}
+impl Plannable for Change {
+    const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs"];
+}
 
 impl From<Change> for Write {
     fn from(change: Change) -> Self {

@@ -44,6 +44,9 @@ pub struct Change {
 }
 
 impl Plannable for Change {
+    // The primary is put back before the secondary is created, and that before the works are pointed at it.
+    const IN_PARTS: bool = true;
+
     fn told(&self, outcome: Outcome) -> Outcome {
         let report = report::pair(self, &outcome);
         outcome.reported(report)
