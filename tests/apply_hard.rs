@@ -199,3 +199,33 @@ fn a_ticket_that_came_since_stops_a_run_that_is_to_stop_at_drift() {
     apply.run().exits(6).says("is no longer as it was planned: ticket-count-differs: ");
     assert_eq!(fixture.merges(), 0);
 }
+
+#[test]
+fn a_pair_that_drifts_after_its_batch_was_looked_at_is_not_merged() {
+    for (on_drift, code) in [("skip", 0), ("abort", 6)] {
+        let fixture = Merging::with(&People::of(60), &Trouble::delay(4));
+        fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--dry-run"]).run().exits(0);
+        let dry = dry(&fixture);
+        let args = ["apply", dry.id(), "--yes", "--concurrency", "1", "--on-drift", on_drift];
+        let running = fixture.quick(args).run_until(|| fixture.merges() > 0);
+        // All of them are in one batch, and were held against the plan together; looks before merges are made 25 at a time.
+        let late = &fixture.people.couples[52..];
+        for couple in late {
+            fixture.touch(&couple.user, &json!({"display_name": "Somebody Else"}));
+        }
+        let ended = running.wait().exits(code);
+        let contacts = fixture.contacts();
+        let merged = late.iter().filter(|couple| contacts[&couple.user].merges > 0).count();
+        assert_eq!(merged, 0, "{}", ended.all());
+        assert_eq!(fixture.stats()["double_merges"], 0);
+        let run = applied(&fixture);
+        if on_drift == "abort" {
+            assert!(ended.all().contains("display name `"), "{}", ended.all());
+            fixture.resume(&[run.id(), "--on-drift", "skip"]).run().exits(0);
+        }
+        let (done, skipped) = (run.results("success.csv"), run.results("skipped.csv"));
+        assert_eq!((done.len(), skipped.len()), (104, 16));
+        let said = |reason: &str| reason.starts_with("drifted: ") && reason.ends_with(" -> `Somebody Else`");
+        assert!(skipped.iter().all(|row| said(&row.reason)), "{skipped:?}");
+    }
+}

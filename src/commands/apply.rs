@@ -199,7 +199,7 @@ pub async fn taken_over(
         let text = format!("--on-drift: run {} does not carry out a plan", manifest.id);
         return Err(Failure::new(Exit::Usage, text));
     };
-    let before = if applies.abort_on_drift { OnDrift::Abort } else { OnDrift::Skip };
+    let before = OnDrift::of(applies);
     let on_drift = super::choice("on-drift", on_drift, before)?;
     applies.abort_on_drift = on_drift == OnDrift::Abort;
     let (path, expected) = (run.plan(), applies.sha256.clone());

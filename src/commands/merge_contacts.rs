@@ -14,6 +14,7 @@ use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::jobs;
+use crate::jobs::drift::OnDrift;
 use crate::jobs::merge_contacts::apply::{How, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
@@ -206,6 +207,7 @@ impl Job for MergeOptions {
             max_age: calls.unwrap_or_default().max(MAX_AGE),
             resend_unproven: start.resend_unproven,
             any_count: self.on_count_mismatch == OnCountMismatch::Warn,
+            on_drift: start.manifest.applies.as_ref().map(OnDrift::of),
         };
         let planner = MergeContacts::new(start.client.read_only(), rules);
         Ok((planner, Merger::new(start.client, start.stop, how)?))

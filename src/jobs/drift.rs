@@ -3,6 +3,7 @@
 
 use crate::engine::job::{Asked, Planner, Task, Verdict};
 use crate::exit::{Exit, Failure};
+use crate::journal::manifest::Applies;
 use crate::journal::plan::Plan;
 use crate::journal::record::{Outcome, State};
 use crate::journal::row_set::RowSet;
@@ -13,6 +14,8 @@ use std::str::FromStr;
 
 /// Differences that are told of one row; more are counted.
 const SHOWN: usize = 5;
+/// The reason of a row that is left alone because it has drifted.
+pub const DRIFTED: &str = "drifted";
 /// The longest value that is shown whole, in characters.
 const LONGEST: usize = 80;
 /// The member of a change that holds the steps that were taken, for changes of several steps.
@@ -25,6 +28,13 @@ pub enum OnDrift {
     Skip,
     /// The run stops before it.
     Abort,
+}
+
+impl OnDrift {
+    /// What a run has written down of it.
+    pub fn of(applies: &Applies) -> Self {
+        if applies.abort_on_drift { Self::Abort } else { Self::Skip }
+    }
 }
 
 impl FromStr for OnDrift {
@@ -193,7 +203,7 @@ fn drift<C: Plannable>(
 
 /// The outcome of a row that has drifted.
 fn drifted<C: Plannable>(verdict: Verdict<C>, drift: String) -> Outcome {
-    let outcome = Outcome::of(State::Skipped, "drifted", drift);
+    let outcome = Outcome::of(State::Skipped, DRIFTED, drift);
     let before = match verdict {
         Verdict::Change(change) => return change.told(outcome),
         Verdict::Settled(before) => before,

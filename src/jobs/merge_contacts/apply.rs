@@ -5,7 +5,7 @@ use super::after::After;
 use super::backing_up::{BackedUp, Backups};
 use super::belongings;
 use super::change::{Change, Found, Shown, Stage, What};
-use super::look_again::{look_again, same_contacts, same_works};
+use super::look_again::{drift, look_again, same_contacts, same_works};
 use super::questions::{Activity, Busy, Questions};
 use super::restored::Made;
 use super::settle::{self, Pace, Settled, Waits};
@@ -16,6 +16,7 @@ use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
+use crate::jobs::drift::{DRIFTED, OnDrift};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::{Outcome, State};
@@ -53,6 +54,8 @@ pub struct How {
     pub any_count: bool,
     /// Contacts that are verified, whatever DevRev shows.
     pub made: Arc<Made>,
+    /// Where a plan is carried out: what is done about a pair that is no longer as it was planned.
+    pub on_drift: Option<OnDrift>,
 }
 
 /// The job's writing half: only a real run has one.
@@ -138,6 +141,7 @@ impl Merger {
             }
             looks += 1;
             let seen = self.look(track, busy).await?;
+            self.as_planned(track, &found, &seen)?;
             if !same_works(&found, &seen) && backups >= MOST_BACKUPS {
                 let text = format!("works came or went while it was backed up, {backups} times");
                 return Err(track.ended(State::Failed, "backup-outrun", text));
@@ -154,6 +158,23 @@ impl Merger {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Where a plan is carried out, a pair is merged only as it was planned: what came between its batch's look, which was held
+    /// against the plan, and this one is drift too. Nothing of it was sent.
+    fn as_planned(&self, track: &Track<'_>, found: &Found, seen: &Found) -> Result<(), Applied> {
+        // What may have been sent is followed up, whatever is seen.
+        let Some(on_drift) = self.how.on_drift.filter(|_| !track.change.in_doubt()) else { return Ok(()) };
+        let Some(drift) = drift(&track.change, found, seen) else { return Ok(()) };
+        if on_drift == OnDrift::Skip {
+            return Err(track.ended(State::Skipped, DRIFTED, drift));
+        }
+        let text = format!(
+            "{} is no longer as it was planned: {drift}. Nothing of it was sent (--on-drift abort); make a new plan, or go on \
+             without such pairs with --on-drift skip",
+            track.change.email
+        );
+        Err(Applied { outcome: None, halt: Some(Failure::new(Exit::Changed, text)) })
     }
 
     async fn back_up(&self, track: &mut Track<'_>, found: &Found) -> Result<(), Applied> {

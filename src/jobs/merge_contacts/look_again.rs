@@ -78,3 +78,21 @@ pub(super) fn same_contacts(one: &Found, other: &Found) -> bool {
     };
     same(&one.primary, &other.primary) && same(&one.secondary, &other.secondary)
 }
+
+/// How a pair differs from what was planned, if it does: in what the plan says of it that a look just before the merge shows.
+pub(super) fn drift(change: &Change, found: &Found, seen: &Found) -> Option<String> {
+    for (side, now) in [(&change.primary, &seen.primary), (&change.secondary, &seen.secondary)] {
+        let contact = &now.contact.read;
+        let values = [
+            ("display name", &side.display_name, &contact.display_name),
+            ("external reference", &side.external_ref, &contact.external_ref),
+        ];
+        if let Some((name, before, now)) = values.into_iter().find(|(_, before, now)| before != now) {
+            let shown = |value: &Option<String>| {
+                value.as_ref().map_or_else(|| "none".to_owned(), |value| format!("`{value}`"))
+            };
+            return Some(format!("{}: {name} {} -> {}", side.display_id, shown(before), shown(now)));
+        }
+    }
+    (!same_works(found, seen)).then(|| "works came or went meanwhile".to_owned())
+}
