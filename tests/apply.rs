@@ -230,6 +230,8 @@ fn killed_at_any_moment_it_ends_as_planned_and_nothing_is_written_twice() {
             None => apply(&fixture, &dry, &["--batch-size", "7"]),
         };
     }
+    // It has its own copy of the plan: what became of the dry run meanwhile is all the same.
+    std::fs::remove_dir_all(&dry.0).unwrap();
     next.run().exits(0);
     let run = applied(&fixture);
     fixture.assert_intents(&run);
@@ -261,12 +263,15 @@ fn a_run_whose_plan_was_changed_does_not_go_on() {
     let whole = std::fs::read(run.file("plan.jsonl")).unwrap();
     std::fs::write(run.file("plan.jsonl"), &whole[..whole.len() / 2]).unwrap();
     fixture.resume(&[run.id()]).run().exits(6).says("is not the plan that this run began with");
+    // What became of the dry run meanwhile is all the same.
+    let elsewhere = fixture.path("elsewhere");
+    std::fs::rename(&dry.0, &elsewhere).unwrap();
     std::fs::remove_file(run.file("plan.jsonl")).unwrap();
     fixture.resume(&[run.id()]).run().exits(6).says("plan.jsonl");
-    std::fs::write(run.file("plan.jsonl"), whole).unwrap();
-    // What became of the dry run meanwhile is all the same.
-    std::fs::remove_dir_all(&dry.0).unwrap();
+    // One that is lost is taken from it again.
+    std::fs::rename(&elsewhere, &dry.0).unwrap();
     fixture.resume(&[run.id()]).run().exits(0);
+    assert_eq!(std::fs::read(run.file("plan.jsonl")).unwrap(), whole);
     fixture.assert_right();
 }
 

@@ -203,7 +203,14 @@ pub async fn taken_over(
     let on_drift = super::choice("on-drift", on_drift, before)?;
     applies.abort_on_drift = on_drift == OnDrift::Abort;
     let (path, expected) = (run.plan(), applies.sha256.clone());
+    let (run, dry_run) = (run.clone(), applies.run.clone());
     let open = move || {
+        // Rows in doubt have to be settled, whatever became of the copy: the dry run has the plan, too.
+        if !path.exists()
+            && let Some(from) = run.path().parent().and_then(|runs| RunDir::open(runs, &dry_run).ok())
+        {
+            plan::copy(&from, &run)?;
+        }
         let found = plan::sha256(&path).map_err(|error| {
             Failure::new(Exit::Changed, format!("cannot read {}: {error}", path.display()))
         })?;

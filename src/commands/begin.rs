@@ -350,7 +350,14 @@ fn manifest<J: Job>(
         org: new.parent.or(planned).and_then(|parent| parent.org.clone()),
         user: None,
         base_url: target,
-        environment: settings.environment.clone(),
+        // What began in production is there still, whatever it is called by now.
+        environment: new
+            .parent
+            .or(planned)
+            .map(|of| &of.environment)
+            .filter(|environment| is_production(environment))
+            .unwrap_or(&settings.environment)
+            .clone(),
         dry_run: new.dry_run,
         counts: std::collections::BTreeMap::new(),
         state: RunState::Running,
