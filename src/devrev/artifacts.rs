@@ -1,6 +1,6 @@
 //! `artifacts.*`: files that hang on works, contacts and timeline entries.
 
-use super::client::{Operation, Safety};
+use super::operation::{Operation, Safety};
 use serde::{Deserialize, Serialize};
 
 /// A file as other objects show it (schema `artifact-summary`).

@@ -1,21 +1,19 @@
 //! The client: one generic call that paces, sends, classifies and tries again.
 
-use super::answer::{self, ApiMessage, RateHeaders};
+use super::answer::{self, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
 use super::heard::Heard;
 use super::meter::Meter;
+use super::operation::{Found, Operation, Safety, Written, judge};
 use super::pacer::{Pacer, Rate};
 use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
 use super::transport::{ClientError, Transport};
 use crate::figures::{Breaker as BreakerPhase, CallTotals, Figures};
 use crate::stop::Stop;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use secrecy::SecretString;
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -30,47 +28,6 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// 429s in a row that one call puts up with. Each is a wait, not a failed try.
 const MOST_THROTTLES: u32 = 20;
-
-/// Whether a request may be made again when it is not known what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Safety {
-    /// Changes nothing: made again whenever that may help.
-    Read,
-    /// Changes something: made again only when DevRev has certainly not acted on it. When that is not
-    /// known, somebody has to look first: [`Client::write`] asks its caller to.
-    Write,
-    /// Changes something for good, and may have done so although no answer came: never made again by itself,
-    /// and never on a connection that has been idle, on which the HTTP library may send it twice unseen.
-    Once,
-}
-
-/// One endpoint: a request's fields are those of the implementing type.
-pub trait Operation: Serialize + Sync {
-    /// The endpoint's name, such as `works.update`: the last part of its URL.
-    const ENDPOINT: &'static str;
-    /// Whether it may be repeated. The HTTP method says nothing: every endpoint is a POST.
-    const SAFETY: Safety;
-    /// The body of a successful answer.
-    type Answer: DeserializeOwned + Send;
-}
-
-/// What a look at DevRev found after a write whose fate was not known.
-#[derive(Debug)]
-pub enum Found<A> {
-    /// The answer that the write would have had: nothing is sent again.
-    Settled(A),
-    /// The write did not take: it is sent again.
-    NotDone,
-}
-
-/// A write that took, and what it cost.
-#[derive(Debug)]
-pub struct Written<A> {
-    /// DevRev's answer, or what a look at DevRev found in its place.
-    pub answer: A,
-    /// How many times the request was sent.
-    pub attempts: u32,
-}
 
 /// Stands for the look that a call without one does not make.
 type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
@@ -396,31 +353,6 @@ impl Client {
     pub fn read_only(&self) -> super::read_only::ReadOnly {
         super::read_only::ReadOnly::new(self.clone())
     }
-}
-
-/// Makes an answer of a whole exchange, or the class of its failure.
-fn judge<O: Operation>(
-    status: reqwest::StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<O::Answer, ApiError> {
-    if !status.is_success() {
-        let message = ApiMessage::read(body);
-        let retry_after = answer::retry_after(headers, &message);
-        return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        let class = match serde_json::from_slice::<IgnoredAny>(body) {
-            Ok(_) => ErrorKind::Unexpected,
-            Err(_) => ErrorKind::Unreadable,
-        };
-        let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
-            String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
-        });
-        let begins = answer::beginning(body);
-        let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
-        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, class, text) }
-    })
 }
 
 /// A write whose fate the look at it could not tell either.

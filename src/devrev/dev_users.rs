@@ -1,6 +1,6 @@
 //! `dev-users.*`: who the token belongs to, and whether a user exists.
 
-use super::client::{Operation, Safety};
+use super::operation::{Operation, Safety};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! `groups.*`: the groups of an organisation and who is in each.
 
-use super::client::{Operation, Safety};
+use super::operation::{Operation, Safety};
 use super::pages::{List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};

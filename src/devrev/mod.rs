@@ -1,6 +1,6 @@
 //! The typed DevRev client: IDs, one file an object, and the one generic call.
 //!
-//! Read [`client`] first: every endpoint goes through its `call` (pace, send, classify, try again).
+//! Read [`client`] first: every endpoint ([`operation`]) goes through its `call` (pace, send, classify, try again).
 //! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
@@ -16,6 +16,7 @@ pub mod groups;
 pub mod heard;
 pub mod ids;
 pub mod meter;
+pub mod operation;
 pub mod pacer;
 pub mod pages;
 pub mod read_only;

@@ -1,7 +1,7 @@
 //! Lists, page by page.
 
-use super::client::Operation;
 use super::error::{ApiError, ErrorKind};
+use super::operation::Operation;
 use super::read_only::ReadOnly;
 use std::collections::HashSet;
 
@@ -33,9 +33,9 @@ macro_rules! list_endpoint {
             next_cursor: Option<String>,
         }
 
-        impl $crate::devrev::client::Operation for $request {
+        impl $crate::devrev::operation::Operation for $request {
             const ENDPOINT: &'static str = $endpoint;
-            const SAFETY: $crate::devrev::client::Safety = $crate::devrev::client::Safety::Read;
+            const SAFETY: $crate::devrev::operation::Safety = $crate::devrev::operation::Safety::Read;
             type Answer = $answer;
         }
 

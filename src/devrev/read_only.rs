@@ -1,7 +1,8 @@
 //! The client that a dry run holds: it has no way to write.
 
-use super::client::{Client, Operation, Safety};
+use super::client::Client;
 use super::error::ApiError;
+use super::operation::{Operation, Safety};
 
 /// A client that reads. An attempt to write through it does not compile.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! `rev-users.*`: contacts.
 
 use super::artifacts::ArtifactSummary;
-use super::client::{Operation, Safety};
 use super::ids::{CONTACT_TYPES, Key, Ref};
+use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::{self, UserSummary};
 use super::whole::{self, Whole};

@@ -1,6 +1,6 @@
 //! `works.get` and `works.update` of the users who own or reported a work, of any type.
 
-use super::client::{Operation, Safety};
+use super::operation::{Operation, Safety};
 use super::works::OwnedWork;
 use serde::{Deserialize, Serialize};
 

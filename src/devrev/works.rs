@@ -1,8 +1,8 @@
 //! `works.*`: issues, and the field that holds an issue's creator group.
 
 use super::artifacts::ArtifactSummary;
-use super::client::{Operation, Safety};
 use super::ids::{Issue, Names, Ref};
+use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::{self, UserSummary};
 use super::whole::{self, Whole};

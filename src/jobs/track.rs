@@ -1,8 +1,9 @@
 //! A change that is made in several steps, while it is made: what is known of it, and where that is written down.
 
 use super::failing;
-use crate::devrev::client::{Client, Operation};
+use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, ErrorKind};
+use crate::devrev::operation::Operation;
 use crate::engine::job::{Applied, Steps};
 use crate::exit::Failure;
 use crate::journal::record::{Outcome, State};

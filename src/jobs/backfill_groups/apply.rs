@@ -2,9 +2,10 @@
 
 use super::Change;
 use super::lookup::{MAX_AGE, same_value};
-use crate::devrev::client::{Client, Found};
+use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Issue, Names, Ref};
+use crate::devrev::operation::Found;
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::failing;

@@ -1,0 +1,74 @@
+//! What an endpoint is: its request, its answer, and whether it may be asked again.
+
+use super::answer::{self, ApiMessage};
+use super::error::{ApiError, ErrorKind};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+/// Whether a request may be made again when it is not known what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// Changes nothing: made again whenever that may help.
+    Read,
+    /// Changes something: made again only when DevRev has certainly not acted on it. When that is not
+    /// known, somebody has to look first: [`Client::write`](super::client::Client::write) asks its caller to.
+    Write,
+    /// Changes something for good, and may have done so although no answer came: never made again by itself,
+    /// and never on a connection that has been idle, on which the HTTP library may send it twice unseen.
+    Once,
+}
+
+/// One endpoint: a request's fields are those of the implementing type.
+pub trait Operation: Serialize + Sync {
+    /// The endpoint's name, such as `works.update`: the last part of its URL.
+    const ENDPOINT: &'static str;
+    /// Whether it may be repeated. The HTTP method says nothing: every endpoint is a POST.
+    const SAFETY: Safety;
+    /// The body of a successful answer.
+    type Answer: DeserializeOwned + Send;
+}
+
+/// What a look at DevRev found after a write whose fate was not known.
+#[derive(Debug)]
+pub enum Found<A> {
+    /// The answer that the write would have had: nothing is sent again.
+    Settled(A),
+    /// The write did not take: it is sent again.
+    NotDone,
+}
+
+/// A write that took, and what it cost.
+#[derive(Debug)]
+pub struct Written<A> {
+    /// DevRev's answer, or what a look at DevRev found in its place.
+    pub answer: A,
+    /// How many times the request was sent.
+    pub attempts: u32,
+}
+
+/// Makes an answer of a whole exchange, or the class of its failure.
+pub(super) fn judge<O: Operation>(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<O::Answer, ApiError> {
+    if !status.is_success() {
+        let message = ApiMessage::read(body);
+        let retry_after = answer::retry_after(headers, &message);
+        return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let class = match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => ErrorKind::Unexpected,
+            Err(_) => ErrorKind::Unreadable,
+        };
+        let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
+            String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
+        });
+        let begins = answer::beginning(body);
+        let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
+        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, class, text) }
+    })
+}
