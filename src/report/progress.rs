@@ -151,8 +151,9 @@ impl Reporter for Progress {
 
 fn bar(terminal: &Terminal, scope: Scope) -> ProgressBar {
     let bar = terminal.bars().add(ProgressBar::new(scope.total));
-    // Both lines are cut to the terminal's width, whatever becomes of it.
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows  {prefix}\n{wide_msg}");
+    // The upper line is cut to the terminal's width, the lower one is short. What a terminal shows of Ctrl-C behind it wraps
+    // and leaves the upper line standing: it says how far the run came.
+    let style = ProgressStyle::with_template("{wide_msg}\n{bar:24} {pos}/{len} rows  {prefix}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(super::reporter::TICK);
     bar
