@@ -65,16 +65,16 @@ fn a_run_can_be_watched_and_the_file_says_how_it_ended() {
     let mut fixture = Fixture::down(&Org::of(120));
     fixture.restart(&trouble);
     let file = fixture.path("run.prom");
+    // One issue after another: it takes longer than what is asked meanwhile.
     let flags =
-        ["--metrics-listen", "0", "--metrics-file", "run.prom", "--batch-size", "10", "--monitor", "--json"];
-    let running = fixture.backfill(&flags).spawn();
+        ["--metrics-listen", "0", "--metrics-file", "run.prom", "--batch-size", "10", "--concurrency", "1"];
+    let running = fixture.backfill(&flags).args(["--monitor", "--json"]).spawn();
     let addr = address(&running);
     let mut scraped = String::new();
     eventually("rows that are done", || {
         scraped = ask(&addr, "GET", "/metrics").1;
         sample(&scraped, "devrev_batch_rows_total{state=\"done\"}").unwrap() > 0.0
     });
-    check(&scraped);
     let run = fixture.the_run();
     let info = format!(
         "devrev_batch_run_info{{run=\"{}\",command=\"backfill-groups\",dry_run=\"false\",version=",
@@ -105,6 +105,7 @@ fn a_run_can_be_watched_and_the_file_says_how_it_ended() {
 
     let ended = running.wait().exits(0);
     assert!(TcpStream::connect(&addr).is_err(), "the server ends with the run");
+    check(&scraped);
     let (summary, text) = (ended.json(), read(&file));
     agrees(&text, &summary);
     assert_eq!(sample(&text, "devrev_batch_rows_total{state=\"done\"}"), Some(120.0));
@@ -162,7 +163,9 @@ fn agrees(text: &str, summary: &Value) {
 
 #[test]
 fn nothing_personal_is_shown_of_merges() {
-    let fixture = Merging::broken(&People::of(5), ["path=rev-users.merge,status=400,count=1"]);
+    // The first answer takes longer than what is asked meanwhile.
+    let faults = ["path=dev-users.self,delay=1000", "path=rev-users.merge,status=400,count=1"];
+    let fixture = Merging::broken(&People::of(5), faults);
     let running = fixture.merge(&["--metrics-listen", "0", "--metrics-file", "run.prom"]).spawn();
     let addr = address(&running);
     let shown = [ask(&addr, "GET", "/metrics").1, ask(&addr, "GET", "/healthz").1];
