@@ -207,12 +207,16 @@ fn a_pair_that_drifts_after_its_batch_was_looked_at_is_not_merged() {
         fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--dry-run"]).run().exits(0);
         let dry = dry(&fixture);
         let args = ["apply", dry.id(), "--yes", "--concurrency", "1", "--on-drift", on_drift];
-        let running = fixture.quick(args).run_until(|| fixture.merges() > 0);
-        // All of them are in one batch, and were held against the plan together; looks before merges are made 25 at a time.
+        // All of them are in one batch, and were held against the plan together before the first is backed up.
+        let timelines = || fixture.calls("timeline-entries.list");
+        let before = timelines();
+        let running = fixture.quick(args).run_until(|| timelines() > before);
+        running.signal("STOP");
         let late = &fixture.people.couples[52..];
         for couple in late {
             fixture.touch(&couple.user, &json!({"display_name": "Somebody Else"}));
         }
+        running.signal("CONT");
         let ended = running.wait().exits(code);
         let contacts = fixture.contacts();
         let merged = late.iter().filter(|couple| contacts[&couple.user].merges > 0).count();
