@@ -135,7 +135,12 @@ pub async fn run<J: Job>(
     prepare(&run).inspect_err(|_| discard(&run))?;
     let plan = match &new.carries {
         None => None,
-        Some(carries) => Some(carries.take_over(&run).await.inspect_err(|_| discard(&run))?),
+        Some(carries) => {
+            let taken = stop.race(carries.take_over(&run)).await.unwrap_or_else(|| {
+                Err(signals::interrupted(&stop, "interrupted while the plan was copied; nothing was sent"))
+            });
+            Some(taken.inspect_err(|_| discard(&run))?)
+        }
     };
     let (applies, plan) = plan.unzip();
     let mut manifest = manifest(&job, &run, &new, &input, &looked, query);

@@ -119,7 +119,11 @@ impl Resumed<'_> {
         };
         mend(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
-        let plan = apply::taken_over(&run, &mut manifest, args.on_drift.as_deref()).await?;
+        let taken = apply::taken_over(&run, &mut manifest, args.on_drift.as_deref());
+        let plan = stop
+            .race(taken)
+            .await
+            .unwrap_or_else(|| Err(signals::interrupted(&stop, "interrupted before anything was sent")))?;
         let in_production = is_production(&manifest.environment);
         let session = Session {
             settings,

@@ -2,11 +2,11 @@
 
 use super::progress::span;
 use super::units::short_time;
-use crate::figures::{Figures, QUANTILES};
+use crate::figures::{EndpointCalls, Figures, QUANTILES};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct Profile {
     /// Making the journal durable: calls of fsync, and their time.
     pub fsync: Fsync,
     /// By endpoint: calls, their time together, and percentiles of it.
-    pub endpoints: Map<String, Value>,
+    pub endpoints: BTreeMap<&'static str, EndpointCalls>,
 }
 
 /// What durability cost.
@@ -49,13 +49,6 @@ impl Profile {
         let time = figures.time;
         let spent = figures.parsing + time.calling + time.held;
         let (count, sync_time) = figures.syncs;
-        let endpoints = figures.calls.endpoints.iter().map(|(name, calls)| {
-            let mut of_endpoint = json!({ "calls": calls.calls, "seconds": calls.seconds });
-            for (quantile, share) in QUANTILES {
-                of_endpoint[quantile] = json!(calls.latencies.quantile(share).as_secs_f64());
-            }
-            ((*name).to_owned(), of_endpoint)
-        });
         Self {
             seconds: figures.elapsed.as_secs_f64(),
             parsing: figures.parsing.as_secs_f64(),
@@ -64,7 +57,7 @@ impl Profile {
             idle: figures.elapsed.saturating_sub(spent).as_secs_f64(),
             waiting_for_the_limit: time.waiting.as_secs_f64(),
             fsync: Fsync { count, seconds: sync_time.as_secs_f64() },
-            endpoints: endpoints.collect(),
+            endpoints: figures.calls.endpoints.clone(),
         }
     }
 
@@ -94,9 +87,10 @@ impl Profile {
         table.load_style(NOTHING);
         table.set_header(["endpoint", "calls", "p50", "p95", "p99", "all"]);
         for (name, of_endpoint) in &self.endpoints {
-            let time = |member: &str| shown(of_endpoint[member].as_f64().unwrap_or_default());
-            let calls = of_endpoint["calls"].to_string();
-            table.add_row([name.clone(), calls, time("p50"), time("p95"), time("p99"), time("seconds")]);
+            let mut cells = vec![(*name).to_owned(), of_endpoint.calls.to_string()];
+            cells.extend(QUANTILES.map(|(_, share)| short_time(of_endpoint.latencies.quantile(share))));
+            cells.push(shown(of_endpoint.seconds));
+            table.add_row(cells);
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -114,7 +108,7 @@ fn shown(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::{ClientTime, EndpointCalls};
+    use crate::figures::ClientTime;
 
     #[test]
     fn a_long_time_is_not_counted_in_seconds() {
