@@ -5,17 +5,18 @@ use super::pages::{List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};
 
-/// `groups.list`, all groups.
+/// `groups.list`: every group but those that each workspace comes with (Admins, All Users, ...).
 #[derive(Debug, Clone, Serialize)]
 pub struct GroupsList {
     limit: u32,
+    is_default: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
 impl Default for GroupsList {
     fn default() -> Self {
-        Self { limit: PAGE_LIMIT, cursor: None }
+        Self { limit: PAGE_LIMIT, is_default: false, cursor: None }
     }
 }
 

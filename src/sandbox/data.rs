@@ -13,7 +13,7 @@ use std::path::Path;
 pub struct Data(pub(super) World);
 
 impl Data {
-    /// The demonstration data that comes with the tool: 40 users, 12 groups and 300
+    /// The demonstration data that comes with the tool: 40 users, 16 groups and 300
     /// issues, which `test_data/issues.csv` belongs to, and 50 contacts with 232 tickets, which
     /// `test_data/contacts.csv` belongs to.
     pub fn demo() -> Self {
@@ -45,7 +45,7 @@ impl Data {
 }
 
 impl fmt::Display for Data {
-    /// What there is: `Brightwater Software (DEMO): 40 users, 12 groups, 300 issues`; then contacts and
+    /// What there is: `Brightwater Software (DEMO): 40 users, 16 groups, 300 issues`; then contacts and
     /// tickets, if there are any beside those.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let world = &self.0;
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_demonstration_data_is_sound() {
-        let wanted = "Brightwater Software (DEMO): 40 users, 12 groups, 300 issues, 50 contacts, 232 tickets";
+        let wanted = "Brightwater Software (DEMO): 40 users, 16 groups, 300 issues, 50 contacts, 232 tickets";
         assert_eq!(Data::demo().to_string(), wanted);
     }
 

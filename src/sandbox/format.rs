@@ -152,6 +152,11 @@ pub(super) struct Group {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) member_type: MemberType,
+    /// Whether the workspace came with it, such as `All Users`.
+    #[serde(default)]
+    pub(super) is_default: bool,
+    #[serde(default, rename = "group_type")]
+    pub(super) kind: GroupType,
     /// Users, or other groups (`GROUP-2`).
     #[serde(default)]
     pub(super) members: Vec<Member>,
@@ -163,6 +168,17 @@ pub(super) struct Group {
 pub(super) enum MemberType {
     DevUser,
     RevUser,
+}
+
+/// `group-type` of the API file.
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GroupType {
+    /// Its members follow from a rule.
+    Dynamic,
+    /// Its members are added one by one.
+    #[default]
+    Static,
 }
 
 /// The type of a custom field.

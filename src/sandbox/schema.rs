@@ -64,6 +64,7 @@ const TEXTS: Kind = Kind::List(&ANY_TEXT);
 const USERS: Kind = Kind::List(&Kind::Id(USER_TYPES));
 const WORK_TYPE: Kind = Kind::Enum(&["issue", "opportunity", "task", "ticket"]);
 const LIST_MODE: Kind = Kind::Enum(&["after", "before"]);
+const GROUP_TYPE: Kind = Kind::Enum(&["dynamic", "static"]);
 const MEMBER_TYPE: Kind = Kind::Enum(&["dev_user", "rev_user"]);
 /// More than 100 a page is for organisations with a higher limit.
 const LIMIT: Kind = Kind::Int { min: 1, max: 100 };
@@ -154,9 +155,9 @@ const CUSTOM_SCHEMA_SPEC: &[Field] = &[
 pub(super) const GROUPS_LIST: &[Field] = &[
     not_simulated("created_by"),
     field("cursor", ANY_TEXT),
-    not_simulated("group_type"),
+    field("group_type", Kind::List(&GROUP_TYPE)),
     not_simulated("ingestion_source"),
-    not_simulated("is_default"),
+    field("is_default", Kind::Bool),
     field("limit", LIMIT),
     field("member_type", Kind::List(&MEMBER_TYPE)),
     field("mode", LIST_MODE),

@@ -10,7 +10,7 @@ use super::contacts::{Contact, Contacts};
 use super::conversations::Conversations;
 use super::error::ApiError;
 use super::format::{
-    CustomField, File, GroupRef, Member, MemberType, NativeField, ObjectRef, UserKind, UserRef,
+    CustomField, File, GroupRef, GroupType, Member, MemberType, NativeField, ObjectRef, UserKind, UserRef,
 };
 use super::merge::Merges;
 use super::state::State;
@@ -71,6 +71,8 @@ pub(super) struct Group {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) member_type: MemberType,
+    pub(super) is_default: bool,
+    pub(super) kind: GroupType,
     pub(super) members: Vec<Member>,
     /// The group's DON.
     pub(super) don: String,

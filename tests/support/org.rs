@@ -30,7 +30,7 @@ pub(crate) struct Issue {
     pub(crate) group: Option<u32>,
 }
 
-/// An organisation of six users and four groups.
+/// An organisation of six users and four groups, beside the default ones that every user is in.
 #[derive(Debug, Clone)]
 pub(crate) struct Org {
     pub(crate) code: &'static str,
@@ -74,6 +74,23 @@ impl Org {
             members.extend((number <= 2).then(|| format!("DEVU-{AMBIGUOUS}")));
             json!({"number": number, "name": format!("Team {number}"), "member_type": "dev_user", "members": members})
         };
+        let everybody: Vec<_> = (1..=GROUPLESS).map(|number| format!("DEVU-{number}")).collect();
+        let default = |(number, name, kind, members): (u32, &str, &str, &[String])| {
+            json!({
+                "number": number,
+                "name": name,
+                "member_type": "dev_user",
+                "group_type": kind,
+                "is_default": true,
+                "members": members,
+            })
+        };
+        let defaults = [
+            (11, "Admins", "static", &everybody[..1]),
+            (12, "All Users", "dynamic", &everybody[..]),
+            (13, "Platform Users", "static", &everybody[..]),
+            (14, "Support", "static", &everybody[1..2]),
+        ];
         let issue = |(place, issue): (usize, &Issue)| {
             let mut value = json!({
                 "number": place + 1,
@@ -89,7 +106,8 @@ impl Org {
             "organisation": {"id": self.code, "name": "Test Inc."},
             "self": "DEVU-1",
             "users": (1..=GROUPLESS).map(user).collect::<Vec<_>>(),
-            "groups": (1..=SINGLES).map(group).collect::<Vec<_>>(),
+            // The default groups come first: the first of several would be one of them.
+            "groups": defaults.into_iter().map(default).chain((1..=SINGLES).map(group)).collect::<Vec<_>>(),
             "issues": self.issues.iter().enumerate().map(issue).collect::<Vec<_>>(),
         });
         match self.field {

@@ -20,9 +20,12 @@ fn list(world: &World, body: &Body) -> Answer {
         let mut wanted = texts(body, field).peekable();
         wanted.peek().is_none() || wanted.any(|wanted| wanted == value)
     };
+    let is_default = body.get("is_default").and_then(Value::as_bool);
     let groups = world.groups.iter().filter(|group| {
-        passes("name", &group.name)
+        is_default.is_none_or(|wanted| group.is_default == wanted)
+            && passes("name", &group.name)
             && passes("member_type", json!(group.member_type).as_str().unwrap_or_default())
+            && passes("group_type", json!(group.kind).as_str().unwrap_or_default())
     });
     paged(&page, "groups", groups.map(show))
 }
@@ -50,7 +53,7 @@ fn show(group: &Group) -> Value {
         "display_id": group.id.to_string(),
         "name": group.name,
         "member_type": group.member_type,
-        "is_default": false,
+        "is_default": group.is_default,
         "created_date": "2023-03-01T08:00:00.000Z",
         "modified_date": "2025-04-17T14:20:00.000Z",
     });

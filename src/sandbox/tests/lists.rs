@@ -83,13 +83,42 @@ async fn groups_and_their_members_are_listed() {
     let rig = plain().await;
     let groups = pages(&rig, "groups.list", json!({"limit": 2}), "groups").await;
     let names: Vec<_> = groups.concat().iter().map(|group| group["name"].clone()).collect();
-    assert_eq!((groups.len(), names), (2, vec![json!("Web"), json!("Mobile"), json!("Friends")]));
+    assert_eq!(
+        (groups.len(), names),
+        (2, ["Web", "Mobile", "Friends", "All Users"].map(Value::from).to_vec())
+    );
     let friends = rig.good("groups.list", json!({"member_type": ["rev_user"]})).await;
     assert_eq!(friends["groups"][0]["display_id"], "GROUP-3");
     let mobile = rig.good("groups.list", json!({"name": ["Mobile", "Desk"]})).await;
     assert_eq!(mobile["groups"].as_array().unwrap().len(), 1);
     let group = rig.good("groups.get", json!({"id": "GROUP-2"})).await;
     assert_eq!(group["group"], mobile["groups"][0]);
+
+    let mine = ["GROUP-1", "GROUP-2", "GROUP-3"].as_slice();
+    for (filter, wanted) in [
+        (json!({"is_default": false}), mine),
+        (json!({"is_default": true}), &["GROUP-4"]),
+        (json!({"group_type": ["static"]}), mine),
+        (json!({"group_type": ["dynamic"]}), &["GROUP-4"]),
+        (
+            json!({"group_type": ["dynamic", "static"], "is_default": false, "member_type": ["dev_user"]}),
+            &mine[..2],
+        ),
+        (json!({"group_type": ["dynamic"], "is_default": false}), &[]),
+    ] {
+        let found = rig.good("groups.list", &filter).await;
+        let found: Vec<_> = found["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["display_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, wanted, "{filter}");
+    }
+    let all = rig.good("groups.get", json!({"id": "GROUP-4"})).await;
+    assert_eq!((&all["group"]["is_default"], &group["group"]["is_default"]), (&json!(true), &json!(false)));
+    let members = pages(&rig, "groups.members.list", json!({"group": "GROUP-4"}), "members").await;
+    assert_eq!(members.concat().len(), 3, "a dynamic group's members are listed as any other's");
 
     let members =
         pages(&rig, "groups.members.list", json!({"group": "GROUP-1", "limit": 1}), "members").await;

@@ -12,7 +12,7 @@ mod updates;
 use super::*;
 use serde_json::{Value, json};
 
-/// A small organisation: four users, three groups, issues 1 to 12 by turns of DEVU-1, DEVU-2 and REVU-3.
+/// A small organisation: four users, three groups and a default one, issues 1 to 12 by turns of DEVU-1, DEVU-2 and REVU-3.
 fn data() -> Value {
     let creators = ["DEVU-1", "DEVU-2", "REVU-3"];
     let issues: Vec<Value> = (1..=12)
@@ -38,6 +38,10 @@ fn data() -> Value {
             {"number": 1, "name": "Web", "member_type": "dev_user", "members": ["DEVU-1", "GROUP-2"]},
             {"number": 2, "name": "Mobile", "member_type": "dev_user", "members": ["DEVU-2", "DEVU-1"]},
             {"number": 3, "name": "Friends", "member_type": "rev_user", "members": ["REVU-3"]},
+            {
+                "number": 4, "name": "All Users", "member_type": "dev_user", "is_default": true,
+                "group_type": "dynamic", "members": ["DEVU-1", "DEVU-2", "SVCACC-4"],
+            },
         ],
         "custom_fields": {
             "tnt__creator_group": {"type": "id", "allowed": ["group"]},

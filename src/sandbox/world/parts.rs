@@ -119,6 +119,8 @@ pub(super) fn groups(
             name: group.name,
             description: group.description,
             member_type: group.member_type,
+            is_default: group.is_default,
+            kind: group.kind,
             members: group.members,
             don,
             native,
