@@ -17,7 +17,8 @@
 //!     "CONV-5": {"generated": 250}
 //!   },
 //!   "merge": {"delay_ms": 300, "ends": "gone", "ref_delay_ms": 0},
-//!   "url_ttl_ms": 600000
+//!   "url_ttl_ms": 600000,
+//!   "token_expires_in_s": 31536000
 //! }
 //! ```
 //!
@@ -75,6 +76,13 @@ pub(super) struct File {
     /// How long the URL of an artifact is good, in milliseconds: ten minutes unless said.
     #[serde(default = "url_ttl_ms")]
     pub(super) url_ttl_ms: u64,
+    /// How long the token is still good, in seconds: a year unless said.
+    #[serde(default = "token_expires_in_s")]
+    pub(super) token_expires_in_s: u64,
+}
+
+fn token_expires_in_s() -> u64 {
+    365 * 86_400
 }
 
 fn url_ttl_ms() -> u64 {
@@ -189,9 +197,25 @@ pub(super) enum CustomField {
     Id {
         /// The types of object that it may name.
         allowed: Vec<IdTarget>,
+        /// Whether an issue has to have a value.
+        #[serde(default)]
+        required: bool,
     },
     /// A text.
-    Text {},
+    Text {
+        /// Whether an issue has to have a value.
+        #[serde(default)]
+        required: bool,
+    },
+}
+
+impl CustomField {
+    /// Whether an issue has to have a value.
+    pub(super) fn required(&self) -> bool {
+        match self {
+            Self::Id { required, .. } | Self::Text { required } => *required,
+        }
+    }
 }
 
 /// What a custom field of type `id` may name.

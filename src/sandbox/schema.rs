@@ -4,8 +4,10 @@
 //! [`Kind::NotSimulated`]: a request with it is refused, and never half understood.
 
 mod contacts;
+mod tenant;
 
 pub(super) use contacts::*;
+pub(super) use tenant::*;
 
 use crate::devrev::ids::{ObjectType, USER_TYPES};
 
@@ -148,7 +150,7 @@ const CUSTOM_SCHEMA_SPEC: &[Field] = &[
     not_simulated("drop"),
     not_simulated("subtype"),
     field("tenant_fragment", Kind::Bool),
-    not_simulated("validate_required_fields"),
+    field("validate_required_fields", Kind::Bool),
 ];
 
 /// `groups-list-request`

@@ -48,6 +48,8 @@ pub(super) struct World {
     /// The native fields that the gateway knows.
     pub(super) native: &'static [&'static str],
     pub(super) artifacts: Artifacts,
+    /// How long the token is still good, in seconds.
+    pub(super) token_expires_in_s: u64,
     pub(super) timelines: Timelines,
     user_index: FxHashMap<UserRef, u32>,
     group_index: FxHashMap<u32, u32>,
@@ -114,7 +116,7 @@ impl World {
             if file.native_fields.contains(&NativeField::CreatorGroup) { &["creator_group"] } else { &[] };
         let shown = match file.custom_fields.get(&file.creator_group_field) {
             Some(CustomField::Id { .. }) => true,
-            Some(CustomField::Text {}) => {
+            Some(CustomField::Text { .. }) => {
                 return Err(format!("creator_group_field: `{}` is not of type id", file.creator_group_field));
             }
             None => !native.is_empty(),
@@ -147,6 +149,7 @@ impl World {
             creator_group_field: file.creator_group_field,
             native,
             artifacts,
+            token_expires_in_s: file.token_expires_in_s,
             timelines,
             user_index,
             group_index,
@@ -251,7 +254,12 @@ pub(super) fn identity_don(org: &str, object: ObjectType, number: u32) -> String
 
 /// The DON of an object of the core service: a work, a conversation, an artifact.
 pub(super) fn core_don(org: &str, object: ObjectType, number: u32) -> String {
-    format!("don:core:dvrv-us-1:devo/{org}:{}/{number}", object.don_name())
+    core_don_of(org, object.don_name(), number)
+}
+
+/// The same, for a type of object that has no display ID.
+pub(super) fn core_don_of(org: &str, object: &str, number: u32) -> String {
+    format!("don:core:dvrv-us-1:devo/{org}:{object}/{number}")
 }
 
 /// An object's short ID.

@@ -1,6 +1,6 @@
 //! `groups.list`, `groups.get` and `groups.members.list`.
 
-use super::{Answer, Endpoint, json};
+use super::{Answer, Endpoint, json, paged};
 use crate::sandbox::check::{Body, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
@@ -61,17 +61,4 @@ fn show(group: &Group) -> Value {
         shown["description"] = json!(description);
     }
     shown
-}
-
-/// A page of a list that is small enough to count through; a cursor says how many came before.
-fn paged(page: &Page, name: &str, all: impl Iterator<Item = Value>) -> Answer {
-    let before = usize::try_from(page.after).unwrap_or(usize::MAX);
-    let mut rest = all.skip(before).peekable();
-    let shown: Vec<Value> = rest.by_ref().take(page.limit).collect();
-    let mut answer = json!({});
-    if rest.peek().is_some() {
-        answer["next_cursor"] = json!(page.next_cursor((before + shown.len()) as u64));
-    }
-    answer[name] = Value::Array(shown);
-    json(&answer)
 }

@@ -1,22 +1,26 @@
 //! The API's endpoints, one file a family of objects. A family is added by its file and a line in [`ALL`].
 
 mod artifacts;
+mod auth_tokens;
 mod conversations;
 mod groups;
 mod rev_user;
 mod rev_users;
 mod rev_users_merge;
 mod rev_users_write;
+mod schemas;
 mod timelines;
 mod users;
 mod works;
 mod works_update;
 
 use super::check::Body;
+use super::cursor::Page;
 use super::error::ApiError;
 use super::schema::Field;
 use super::world::World;
 use serde::Serialize;
+use serde_json::Value;
 
 /// One endpoint: its name, what its request may hold, and what it does.
 pub(super) struct Endpoint {
@@ -41,6 +45,8 @@ pub(super) const ALL: &[&[Endpoint]] = &[
     conversations::ENDPOINTS,
     timelines::ENDPOINTS,
     artifacts::ENDPOINTS,
+    schemas::ENDPOINTS,
+    auth_tokens::ENDPOINTS,
 ];
 
 /// The endpoint of a name.
@@ -51,4 +57,17 @@ pub(super) fn find(name: &str) -> Option<&'static Endpoint> {
 /// Writes an answer as JSON.
 fn json(answer: &impl Serialize) -> Answer {
     serde_json::to_vec(answer).map_err(|error| ApiError::new(500, "internal_error", error.to_string()))
+}
+
+/// A page of a list that is small enough to count through; a cursor says how many came before.
+fn paged(page: &Page, name: &str, all: impl Iterator<Item = Value>) -> Answer {
+    let before = usize::try_from(page.after).unwrap_or(usize::MAX);
+    let mut rest = all.skip(before).peekable();
+    let shown: Vec<Value> = rest.by_ref().take(page.limit).collect();
+    let mut answer = serde_json::json!({});
+    if rest.peek().is_some() {
+        answer["next_cursor"] = page.next_cursor((before + shown.len()) as u64).into();
+    }
+    answer[name] = Value::Array(shown);
+    json(&answer)
 }

@@ -46,6 +46,7 @@ pub(super) fn run(world: &World, body: &Body) -> Answer {
         return Err(ApiError::not_permitted("type", reason).with("allowed_values", vec![own]));
     }
     let change = change(world, &state, object, body)?;
+    required_fields(world, &state, (object, number), body)?;
     state.writes += 1;
     let works = if object == ObjectType::Ticket { &mut state.tickets } else { &mut state.issues };
     change.apply(works, number);
@@ -90,6 +91,35 @@ fn change<'a>(
         }
     }
     Ok(change)
+}
+
+/// With `validate_required_fields`, an issue must have every field that the tenant requires once it is changed.
+fn required_fields(
+    world: &World,
+    state: &State,
+    (object, number): (ObjectType, u32),
+    body: &Body,
+) -> Result<(), ApiError> {
+    let spec = body.get("custom_schema_spec").and_then(Value::as_object);
+    let asked = |name: &str| spec.and_then(|spec| spec.get(name)) == Some(&Value::Bool(true));
+    if object == ObjectType::Ticket || !asked("validate_required_fields") || !asked("tenant_fragment") {
+        return Ok(());
+    }
+    let issue = state.issues.get(number);
+    let given = body.get("custom_fields").and_then(Value::as_object);
+    let has = |name: &String| {
+        let extra = issue.and_then(|issue| issue.extra.as_deref());
+        given.is_some_and(|given| given.contains_key(name))
+            || extra.is_some_and(|extra| extra.fields.contains_key(name))
+            || (*name == world.creator_group_field && issue.is_some_and(|issue| issue.group.is_some()))
+    };
+    let missing = world.custom_fields.iter().find(|(name, field)| field.required() && !has(name));
+    match missing {
+        Some((name, _)) => {
+            Err(ApiError::customization("field_required", name, format!("required field {name} is not set")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The fields that a data file declares are those of issues: a ticket has none of them.
@@ -137,9 +167,12 @@ fn custom_field<'a>(
         other => return refuse("wrong_type", format!("a string is wanted, not {}", json_type(other))),
     };
     let (shown, group) = match (field, text) {
+        (field, None) if field.required() => {
+            return refuse("field_required", format!("required field {name} cannot be empty"));
+        }
         (_, None) => (None, None),
-        (CustomField::Text {}, Some(text)) => (Some(text.to_owned()), None),
-        (CustomField::Id { allowed }, Some(id)) => match Ref::parse(id, &types(allowed)) {
+        (CustomField::Text { .. }, Some(text)) => (Some(text.to_owned()), None),
+        (CustomField::Id { allowed, .. }, Some(id)) => match Ref::parse(id, &types(allowed)) {
             Err(error @ IdError::Shape(_)) => return refuse("id_parse_error", error.to_string()),
             Err(error @ IdError::WrongType { .. }) => {
                 return refuse("id_type_not_allowed", error.to_string());

@@ -6,6 +6,7 @@ mod faults;
 mod lists;
 mod merges;
 mod requests;
+mod schemas;
 mod storage;
 mod updates;
 

@@ -70,7 +70,7 @@ pub(super) fn contact_fields(
     contacts: &Contacts,
     custom_fields: &BTreeMap<String, CustomField>,
 ) -> BTreeMap<String, &'static str> {
-    let texts = custom_fields.iter().filter(|(_, field)| matches!(field, CustomField::Text {}));
+    let texts = custom_fields.iter().filter(|(_, field)| matches!(field, CustomField::Text { .. }));
     let mut schema: BTreeMap<String, &str> = texts.map(|(name, _)| (name.clone(), "string")).collect();
     for contact in contacts.slice(0, contacts.len()) {
         for (name, value) in contact.custom_fields.iter().filter(|(_, value)| !value.is_null()) {
