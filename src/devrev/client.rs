@@ -8,6 +8,7 @@ use super::heard::Heard;
 use super::meter::Meter;
 use super::operation::{Found, Operation, Safety, Written, judge};
 use super::pacer::{Pacer, Rate};
+use super::queue::Urgency;
 use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
 use super::transport::{ClientError, Transport};
@@ -70,22 +71,31 @@ struct Inner {
     stop: Stop,
 }
 
-/// The client that can write. Cheap to clone; clones share everything.
+/// The client that can write. Cheap to clone; clones share everything but how urgent their calls are.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Urgency);
 
 impl Client {
     /// Makes a client; sends nothing.
     pub fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
-        Ok(Self(Arc::new(Inner {
-            transport: Transport::new(&settings.base_url, &settings.token)?,
-            pacer: Pacer::new(settings.rate, stop.clone()),
-            breaker: Breaker::new(settings.breaker, stop.clone()),
-            meter: Arc::default(),
-            heard: Mutex::default(),
-            retry: settings.retry,
-            stop,
-        })))
+        Ok(Self(
+            Arc::new(Inner {
+                transport: Transport::new(&settings.base_url, &settings.token)?,
+                pacer: Pacer::new(settings.rate, stop.clone()),
+                breaker: Breaker::new(settings.breaker, stop.clone()),
+                meter: Arc::default(),
+                heard: Mutex::default(),
+                retry: settings.retry,
+                stop,
+            }),
+            Urgency::default(),
+        ))
+    }
+
+    /// The same client, whose calls are so urgent.
+    #[must_use]
+    pub fn urgent(&self, urgency: Urgency) -> Self {
+        Self(Arc::clone(&self.0), urgency)
     }
 
     /// Reads, or writes once. A read is made again when that may help; a write only when DevRev has
@@ -237,7 +247,7 @@ impl Client {
         sent: &AtomicU32,
     ) -> Result<O::Answer, ApiError> {
         let inner = &*self.0;
-        let permit = inner.pacer.permit().await.ok_or_else(|| stopped(O::ENDPOINT))?;
+        let permit = inner.pacer.permit(self.1).await.ok_or_else(|| stopped(O::ENDPOINT))?;
         let goes = match before {
             Before::Nothing => true,
             Before::Fresh(fresh) => fresh(),

@@ -1,6 +1,7 @@
 //! The typed DevRev client: IDs, one file an object, and the one generic call.
 //!
 //! Read [`client`] first: every endpoint ([`operation`]) goes through its `call` (pace, send, classify, try again).
+//! [`pacer`] says when a call may go out, [`queue`] which one goes next.
 //! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
@@ -19,6 +20,7 @@ pub mod meter;
 pub mod operation;
 pub mod pacer;
 pub mod pages;
+pub mod queue;
 pub mod read_only;
 mod retry;
 pub mod rev_users;

@@ -8,6 +8,7 @@
 //! sees more than N.
 
 use super::answer::RateHeaders;
+use super::queue::{Queue, Urgency};
 use crate::figures::ClientTime;
 use crate::stop::Stop;
 use governor::clock::Clock;
@@ -16,7 +17,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -74,8 +75,8 @@ pub struct Pacer {
     calls: Mutex<Calls>,
     /// Told of every answer.
     answers: Notify,
-    /// Callers queue here in the order in which they came; only the first of them waits.
-    turn: tokio::sync::Mutex<()>,
+    /// Callers queue here; only the first of them waits.
+    queue: Arc<Queue>,
     stop: Stop,
 }
 
@@ -129,13 +130,7 @@ impl Pacer {
             let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_second(rate.calls));
             (rate, RateLimiter::direct_with_clock(quota.allow_burst(rate.burst()), clock.clone()), clock)
         });
-        Self {
-            rate,
-            calls: Mutex::new(Calls::new()),
-            answers: Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
-            stop,
-        }
+        Self { rate, calls: Mutex::new(Calls::new()), answers: Notify::new(), queue: Arc::default(), stop }
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -143,8 +138,8 @@ impl Pacer {
     }
 
     /// Waits until a call may go out; `None` when the run is being stopped.
-    pub(super) async fn permit(&self) -> Option<Permit<'_>> {
-        let _turn = self.stop.race(self.turn.lock()).await?;
+    pub(super) async fn permit(&self, urgency: Urgency) -> Option<Permit<'_>> {
+        let _turn = self.stop.race(self.queue.turn(urgency)).await?;
         if self.stop.is_set() {
             return None;
         }

@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::sync::Arc;
 
 fn rate(calls: u32, period: Duration) -> Rate {
     Rate { calls: NonZeroU32::new(calls).unwrap(), period }
@@ -23,7 +22,7 @@ fn arrivals(rate: Rate, calls: &[(u64, u64, u64)]) -> Vec<Duration> {
             tokio::time::sleep(Duration::from_millis(gap)).await;
             let pacer = pacer.clone();
             callers.push(tokio::spawn(async move {
-                let _permit = pacer.permit().await.unwrap();
+                let _permit = pacer.permit(Urgency::Normal).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(there)).await;
                 let arrived = start.elapsed();
                 tokio::time::sleep(Duration::from_millis(back)).await;
@@ -81,7 +80,7 @@ fn a_closed_gate_holds_every_caller_and_the_longest_time_counts() {
         pacer.close_for(Duration::from_secs(30));
         pacer.close_for(Duration::from_secs(5));
         let start = Instant::now();
-        drop(pacer.permit().await.unwrap());
+        drop(pacer.permit(Urgency::Normal).await.unwrap());
         assert!(start.elapsed() >= Duration::from_secs(30));
         assert!(pacer.time().waiting >= Duration::from_secs(30));
     });
@@ -91,7 +90,7 @@ fn a_closed_gate_holds_every_caller_and_the_longest_time_counts() {
 fn the_gate_closes_when_others_in_flight_may_use_up_what_is_left() {
     runtime().block_on(async {
         let pacer = Pacer::new(None, Stop::default());
-        let _first = pacer.permit().await.unwrap();
+        let _first = pacer.permit(Urgency::Normal).await.unwrap();
         let headers = |remaining| RateHeaders {
             limit: Some(100),
             remaining: Some(remaining),
@@ -99,7 +98,7 @@ fn the_gate_closes_when_others_in_flight_may_use_up_what_is_left() {
         };
         pacer.heed(headers(1));
         assert_eq!(pacer.closed_for(), None);
-        let _second = pacer.permit().await.unwrap();
+        let _second = pacer.permit(Urgency::Normal).await.unwrap();
         pacer.heed(headers(1));
         assert_eq!(pacer.closed_for(), Some(Duration::from_secs(9)));
     });
@@ -115,12 +114,12 @@ fn a_window_that_is_used_up_by_this_client_alone_closes_no_gate() {
             resets_in: Some(Duration::from_secs(11)),
         };
         for used in 1..=2u64 {
-            let permit = pacer.permit().await.unwrap();
+            let permit = pacer.permit(Urgency::Normal).await.unwrap();
             pacer.heed(headers(used));
             drop(permit);
             assert_eq!(pacer.closed_for(), None);
         }
-        let _third = pacer.permit().await.unwrap();
+        let _third = pacer.permit(Urgency::Normal).await.unwrap();
         pacer.close_for(Duration::ZERO);
         pacer.heed(RateHeaders {
             limit: Some(9),
@@ -138,8 +137,8 @@ fn a_stop_ends_the_wait() {
         let pacer = Arc::new(Pacer::new(None, stop.clone()));
         pacer.close_for(Duration::from_secs(300));
         let (first, second) = (pacer.clone(), pacer.clone());
-        let first = tokio::spawn(async move { first.permit().await.is_none() });
-        let second = tokio::spawn(async move { second.permit().await.is_none() });
+        let first = tokio::spawn(async move { first.permit(Urgency::Normal).await.is_none() });
+        let second = tokio::spawn(async move { second.permit(Urgency::Normal).await.is_none() });
         tokio::time::sleep(Duration::from_secs(1)).await;
         let start = Instant::now();
         stop.set(crate::stop::Cause::Interrupt);
@@ -159,7 +158,7 @@ fn the_time_adds_up_however_many_callers_come_and_give_up() {
             callers.push(tokio::spawn(async move {
                 // Some give up while they queue or wait, some while their call is under way.
                 let call = async {
-                    let _permit = pacer.permit().await.unwrap();
+                    let _permit = pacer.permit(Urgency::Normal).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(30)).await;
                 };
                 let _ = tokio::time::timeout(Duration::from_millis(37 * (n % 50)), call).await;

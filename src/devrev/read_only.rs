@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::error::ApiError;
 use super::operation::{Operation, Safety};
+use super::queue::Urgency;
 
 /// A client that reads. An attempt to write through it does not compile.
 #[derive(Debug, Clone)]
@@ -11,6 +12,12 @@ pub struct ReadOnly(Client);
 impl ReadOnly {
     pub(super) fn new(client: Client) -> Self {
         Self(client)
+    }
+
+    /// The same client, whose calls are so urgent.
+    #[must_use]
+    pub fn urgent(&self, urgency: Urgency) -> Self {
+        Self(self.0.urgent(urgency))
     }
 
     /// Reads; see [`Client::call`].
