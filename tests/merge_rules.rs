@@ -218,3 +218,36 @@ fn off_a_terminal_and_without_yes_nothing_is_sent() {
     assert_eq!((&fixture.stats()["total"], fixture.runs().len()), (&json!(0), 0));
     assert!(!fixture.path("backups").exists());
 }
+
+/// Gives the second contact of the second pair another address, in DevRev and in the input.
+fn with_address(email: &str) -> People {
+    let mut people = People::of(3);
+    people.contact("REVU-4")["email"] = json!(email);
+    email.clone_into(&mut people.row("REVU-4").email);
+    people
+}
+
+#[test]
+fn addresses_that_only_unicode_takes_for_one_go_to_a_person() {
+    // U+017F, which becomes an `S` as a capital.
+    let fixture = Merging::new(&with_address("per\u{17f}on2@example.com"));
+    fixture.merge(&[]).run().exits(0);
+    let run = fixture.the_run();
+    let skipped = run.results("skipped.csv");
+    let reasons = skipped.iter().filter(|row| row.reason.starts_with("equal-only-in-unicode")).count();
+    let review = std::fs::read_to_string(run.file("review.csv")).unwrap();
+    assert_eq!((reasons, review.matches("equal-only-in-unicode: ").count()), (2, 2), "{review}");
+    assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (2, 2));
+}
+
+#[test]
+fn an_invisible_character_is_named_and_its_row_is_no_ones_duplicate() {
+    let fixture = Merging::new(&with_address("person2@example.com\u{200b}"));
+    fixture.merge(&[]).run().exits(3);
+    let run = fixture.the_run();
+    let failed = std::fs::read_to_string(run.file("failed.csv")).unwrap();
+    assert!(failed.contains("character 20 is U+200B"), "{failed}");
+    let review = std::fs::read_to_string(run.file("review.csv")).unwrap();
+    assert_eq!(review.matches("near-duplicate: ").count(), 2, "{review}");
+    assert_eq!(fixture.merges(), 2);
+}

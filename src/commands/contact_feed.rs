@@ -57,7 +57,10 @@ impl ContactFeed {
             }
             _ if settled => return Ok(None),
             Role::Invalid => return self.invalid(row).map(Some),
-            Role::Single => ("no-duplicate", "no other row has this e-mail".to_owned()),
+            Role::Single => {
+                let near = self.pairing.near(number).map(|near| format!("; {near}")).unwrap_or_default();
+                ("no-duplicate", format!("no other row has this e-mail{near}"))
+            }
             Role::Review(group) => (group.reason.code(), group.sentence(number)),
         };
         let row = row.map_err(|_| self.differs(number))?;

@@ -103,12 +103,6 @@ pub(super) fn fingerprinted<T>(
 fn duplicates(file: CsvFile) -> Result<(u64, Verdicts), Failure> {
     let columns = IssueColumns::find(file.header()).map_err(|error| header_failure(&error))?;
     let scratch = std::env::temp_dir();
-    let disk = |error: io::Error| {
-        Failure::new(
-            Exit::Unexpected,
-            format!("cannot keep temporary data in {}: {error}", scratch.display()),
-        )
-    };
     let mut duplicates = Duplicates::new(&scratch);
     let mut prefixes = Prefixes::default();
     let mut rows = 0;
@@ -116,21 +110,27 @@ fn duplicates(file: CsvFile) -> Result<(u64, Verdicts), Failure> {
         rows += 1;
         if whole && let Some(identity) = columns.judge_next(row, &mut prefixes, &mut |_| ()).identity {
             let place = Place { row: row.number, line: Some(row.line) };
-            duplicates.note(identity.key, identity.values, place.pack()).map_err(disk)?;
+            duplicates.note(identity.key, identity.values, place.pack()).map_err(disk(&scratch))?;
         }
         Ok(())
     })?;
-    Ok((rows, duplicates.finish().map_err(disk)?))
+    Ok((rows, duplicates.finish().map_err(disk(&scratch))?))
+}
+
+/// What it means that temporary data cannot be kept.
+fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| {
+        let text = format!("cannot keep temporary data in {}: {error}", scratch.display());
+        Failure::new(Exit::Unexpected, text)
+    }
 }
 
 /// Pairs the contacts of a file.
 pub(super) fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
-    let mut contacts = Gather::new(file.header(), scope).map_err(|error| header_failure(&error))?;
-    each_record(file, |row, whole| {
-        contacts.note(row, whole);
-        Ok(())
-    })?;
-    Ok(contacts.finish())
+    let scratch = std::env::temp_dir();
+    let mut contacts = Gather::new(file.header(), scope, &scratch).map_err(|error| header_failure(&error))?;
+    each_record(file, |row, whole| contacts.note(row, whole).map_err(disk(&scratch)))?;
+    contacts.finish().map_err(disk(&scratch))
 }
 
 /// Hands over every record and whether it is a row.

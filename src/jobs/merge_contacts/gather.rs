@@ -1,5 +1,6 @@
 //! The pass over the input: what each contact is compared by, in few bytes.
 
+use super::near::{Near, likeness, unicode_folded};
 use super::pair::{Keep, Source, folded, organisation};
 use super::pairing::Pairing;
 use crate::devrev::ids::{CONTACT_TYPES, Ref};
@@ -9,6 +10,8 @@ use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::Path;
 
 /// Addresses that are looked for in a record that is not a row: a limit for garbage.
 const MOST_ADDRESSES: usize = 16;
@@ -29,7 +32,7 @@ pub struct Scope {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Note {
     /// The address; [`NO_EMAIL`] if there is none.
-    pub(super) email: [u64; 2],
+    pub(super) email: Address,
     /// The contact, in either form of its ID; 0 if the row names none. Two contacts with one hash go to
     /// review, one in ten million times a million rows: that does no harm.
     pub(super) contact: u64,
@@ -44,7 +47,28 @@ pub(super) struct Note {
     pub(super) twice: bool,
 }
 
-pub(super) const NO_EMAIL: [u64; 2] = [0, 0];
+/// An address in 128 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address {
+    /// The address without the case of any letter, in 96 bits.
+    folded: (u64, u32),
+    /// The address without the case of ASCII letters. Compared again as text when a pair is made.
+    exact: u32,
+}
+
+impl Address {
+    /// What addresses are grouped by: equal for those that may be the same.
+    pub(super) fn key(self) -> (u64, u32) {
+        self.folded
+    }
+
+    /// Whether two addresses of one [`Self::key`] are the same but for the case of ASCII letters.
+    pub(super) fn is(self, other: Self) -> bool {
+        self.exact == other.exact
+    }
+}
+
+pub(super) const NO_EMAIL: Address = Address { folded: (0, 0), exact: 0 };
 
 /// What a row may be part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +85,7 @@ pub(super) enum Kind {
 ///
 /// A contact costs 48 bytes here, 32 more while [`Self::finish`] groups them, and 16 from then on: 80 MB at the
 /// most for a million, 16 MB during the run; besides, 40 bytes and 8 a row for each group that people must look
-/// at.
+/// at, 40 bytes for each row with a near-duplicate, and the 6 MiB of a [`Near`], which keeps the rest on disk.
 #[derive(Debug)]
 pub struct Gather {
     columns: ContactColumns,
@@ -71,12 +95,14 @@ pub struct Gather {
     filter: HashMap<String, bool>,
     hashes: [RandomState; 2],
     notes: Vec<Note>,
+    near: Near,
     rows: u64,
 }
 
 impl Gather {
-    /// Begins with the header. The error names all columns that are missing.
-    pub fn new(header: &Header, scope: Scope) -> Result<Self, ColumnError> {
+    /// Begins with the header; what memory does not hold goes to unnamed files in `folder`. The error names all
+    /// columns that are missing.
+    pub fn new(header: &Header, scope: Scope, folder: &Path) -> Result<Self, ColumnError> {
         Ok(Self {
             columns: ContactColumns::find(header)?,
             prefixes: Prefixes::default(),
@@ -84,13 +110,14 @@ impl Gather {
             scope,
             hashes: [RandomState::new(), RandomState::new()],
             notes: Vec::new(),
+            near: Near::new(folder),
             rows: 0,
         })
     }
 
     /// Notes the next record; `whole` says whether it is a row, as the reader judges it. Every record of the
-    /// input has to be noted, in order.
-    pub fn note(&mut self, row: &Row, whole: bool) {
+    /// input has to be noted, in order. Fails when the disk does.
+    pub fn note(&mut self, row: &Row, whole: bool) -> io::Result<()> {
         self.rows += 1;
         let id = self.columns.id.text(row);
         let contact = Ref::parse(id, CONTACT_TYPES).map_or(0, |id| self.hash(0, id.tail).max(1));
@@ -115,20 +142,21 @@ impl Gather {
         let email = self.columns.email.text(row);
         // The shape does not matter here: what is wrong in it may be right in another row with other letters.
         if email.contains('@') {
-            let (key, asked_for) = self.email(email);
+            let (key, asked_for) = self.email(email)?;
             note.email = key;
             note.in_filter |= asked_for;
         }
         self.notes.push(note);
+        Ok(())
     }
 
     /// Notes a record with too many or too few fields, or worse: its address may stand in any column, and
     /// whoever has the same one must not be paired as if this record were not there.
-    fn note_bad(&mut self, row: &Row, mut note: Note) {
+    fn note_bad(&mut self, row: &Row, mut note: Note) -> io::Result<()> {
         let fields = row.fields.iter().filter_map(|field| std::str::from_utf8(field).ok());
         let mut keys = Vec::new();
         for email in fields.filter(|field| field.contains('@')).take(MOST_ADDRESSES) {
-            let (key, asked_for) = self.email(email);
+            let (key, asked_for) = self.email(email)?;
             keys.push(key);
             note.in_filter |= asked_for;
         }
@@ -140,24 +168,31 @@ impl Gather {
             // One row is not the same contact twice.
             note.contact = 0;
         }
+        Ok(())
     }
 
     /// What an address is compared by, and whether it is asked for by name.
-    fn email(&mut self, text: &str) -> ([u64; 2], bool) {
-        let text = folded(text);
-        let asked_for = self.filter.get_mut(&text).map(|seen| *seen = true).is_some();
-        ([self.hash(0, &text).max(1), self.hash(1, &text)], asked_for)
+    fn email(&mut self, text: &str) -> io::Result<(Address, bool)> {
+        let exact = folded(text);
+        let asked_for = self.filter.get_mut(&exact).map(|seen| *seen = true).is_some();
+        let like = self.hash(0, &likeness(text));
+        let folded = unicode_folded(text);
+        let first = self.hash(0, &folded).max(1);
+        self.near.note(like, first, self.rows)?;
+        let rest = truncated(self.hash(1, &folded));
+        let exact = if folded == exact { rest } else { truncated(self.hash(1, &exact)) };
+        Ok((Address { folded: (first, rest), exact }, asked_for))
     }
 
     fn hash(&self, key: usize, text: &str) -> u64 {
         self.hashes.get(key).map_or(0, |keyed| keyed.hash_one(text))
     }
 
-    /// Groups what was noted.
-    pub fn finish(self) -> Pairing {
+    /// Groups what was noted. Fails when the disk does.
+    pub fn finish(self) -> io::Result<Pairing> {
         let is_unmatched = |email: &&String| self.filter.get(&folded(email)) == Some(&false);
         let unmatched = self.scope.emails.iter().filter(is_unmatched).cloned().collect();
-        Pairing::new(self.notes, self.rows, &self.scope, unmatched)
+        Pairing::new(self.notes, self.rows, &self.scope, unmatched, self.near)
     }
 }
 

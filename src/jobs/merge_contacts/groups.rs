@@ -19,10 +19,10 @@ impl Groups {
             at(notes, one, |note| note.row) == at(notes, other, |note| note.row)
         });
 
-        groups.order.sort_unstable_by_key(|place| at(notes, *place, |note| note.email));
+        groups.order.sort_unstable_by_key(|place| at(notes, *place, |note| note.email.key()));
         groups.join_neighbours(|one, other| {
-            let email = at(notes, one, |note| note.email);
-            email != Some(NO_EMAIL) && email == at(notes, other, |note| note.email)
+            let email = at(notes, one, |note| note.email.key());
+            email != Some(NO_EMAIL.key()) && email == at(notes, other, |note| note.email.key())
         });
 
         groups.order.sort_unstable_by_key(|place| at(notes, *place, |note| note.contact));

@@ -22,12 +22,12 @@ pub(crate) const ALL: Scope = Scope { keep: Keep::Revu, emails: Vec::new(), limi
 
 pub(crate) fn paired(text: &str, scope: &Scope) -> Pairing {
     let mut file = CsvFile::from_reader(text.as_bytes(), "in.csv").unwrap();
-    let mut gather = Gather::new(file.header(), scope.clone()).unwrap();
+    let mut gather = Gather::new(file.header(), scope.clone(), &std::env::temp_dir()).unwrap();
     let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
     while let Some(read) = file.read_into(&mut row).unwrap() {
-        gather.note(&row, read.is_ok());
+        gather.note(&row, read.is_ok()).unwrap();
     }
-    gather.finish()
+    gather.finish().unwrap()
 }
 
 /// Each row's role in short: `2+` and `1-` for a pair of which row 1 is kept.

@@ -1,7 +1,7 @@
 //! The present state of contacts, in few calls: many are listed by their addresses at once, and only those
 //! that are not found so are asked about one by one.
 
-use super::pair::Contact;
+use super::pair::{Contact, folded};
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::ids::Key;
 use crate::devrev::pages::Pages;
@@ -36,7 +36,7 @@ pub enum Seen {
 pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, Failure> {
     // As they are written, and in lower case: whether DevRev's filter heeds the case is not documented.
     let addresses: BTreeSet<String> =
-        wanted.iter().flat_map(|contact| [contact.email.clone(), contact.email.to_lowercase()]).collect();
+        wanted.iter().flat_map(|contact| [contact.email.clone(), folded(&contact.email)]).collect();
     let addresses: Vec<String> = addresses.into_iter().collect();
     let mut seen = HashMap::new();
     for some in addresses.chunks(ADDRESSES) {

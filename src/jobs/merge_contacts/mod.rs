@@ -4,7 +4,8 @@
 //! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
 //!
 //! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] notes them and `groups` sorts
-//!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited
+//!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited;
+//!   `near`: addresses that are nearly the same, as hints
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
@@ -29,6 +30,7 @@ pub(crate) mod inputs;
 pub mod kept;
 pub mod look;
 mod look_again;
+mod near;
 pub mod pair;
 pub mod pairing;
 pub mod preview;

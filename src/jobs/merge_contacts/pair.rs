@@ -98,9 +98,10 @@ impl Source {
     }
 }
 
-/// An e-mail address as addresses are compared: without surrounding white space, in Unicode's lower case.
+/// An e-mail address as addresses are compared: without surrounding white space and without the case of ASCII
+/// letters. Other letters are not folded: some that Unicode takes for one belong to two addresses.
 pub fn folded(email: &str) -> String {
-    email.trim().to_lowercase()
+    email.trim().to_ascii_lowercase()
 }
 
 /// The partition and organisation that a DON names, such as `dvrv-us-1:devo/X`; a display ID names none.
@@ -133,6 +134,7 @@ mod tests {
             ("don:identity:dvrv-us-1:devo/B:revu/2", "ann@x.io", "user_1", false),
             ("REVU-1", "ann@x.io", "user_1", false),
             ("REVU-2", "anne@x.io", "user_1", false),
+            ("REVU-2", "ann@x.i\u{ba}", "user_1", false),
             ("REVU-2", "ann@x.io", "REVU-9", false),
             ("REVU-2", "ann@x.io", "USER_1", false),
         ] {

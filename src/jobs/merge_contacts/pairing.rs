@@ -2,10 +2,14 @@
 
 use super::gather::{Kind, Note, Scope};
 use super::groups::Groups;
+use super::near::{Hints, Near};
 use super::pair::Keep;
 use super::reason::Reason;
 use std::collections::BTreeMap;
+use std::io;
 
+/// The reason of rows whose addresses are nearly the same.
+const NEAR_DUPLICATE: &str = "near-duplicate";
 /// Other rows that a sentence names.
 const NAMED: usize = 5;
 
@@ -15,6 +19,7 @@ pub struct Pairing {
     /// The row of this place has the number after it.
     marks: Vec<Mark>,
     groups: Vec<Group>,
+    hints: Hints,
     limited: bool,
     numbers: Numbers,
     unmatched: Vec<String>,
@@ -124,10 +129,26 @@ impl Pairing {
         }
     }
 
-    /// The number of that group, and the reason in words.
+    /// What people are to look at in this row: the number of its group, and the reason in words. Rows whose
+    /// addresses are nearly the same are groups of their own, with numbers after those of the others.
     pub fn review_of(&self, row: u64) -> Option<(u64, String)> {
-        let group = self.review(row)?;
-        Some((group.number, format!("{}: {}", group.reason.code(), group.sentence(row))))
+        let hint = self.hints.of(row);
+        match (self.review(row), hint) {
+            (None, None) => None,
+            (None, Some((number, hint))) => {
+                Some((self.groups.len() as u64 + number, format!("{NEAR_DUPLICATE}: {hint}")))
+            }
+            (Some(group), hint) => {
+                let reason = format!("{}: {}", group.reason.code(), group.sentence(row));
+                let also = hint.map(|(_, hint)| format!("; {NEAR_DUPLICATE}: {hint}")).unwrap_or_default();
+                Some((group.number, reason + &also))
+            }
+        }
+    }
+
+    /// Which other rows have nearly the same address, in words.
+    pub fn near(&self, row: u64) -> Option<String> {
+        self.hints.of(row).map(|(_, hint)| hint)
     }
 
     /// What was found, in numbers.
@@ -150,10 +171,17 @@ impl Pairing {
         self.marks.get(place(row)).copied().unwrap_or(Mark::Out)
     }
 
-    pub(super) fn new(mut notes: Vec<Note>, rows: u64, scope: &Scope, unmatched: Vec<String>) -> Self {
+    pub(super) fn new(
+        mut notes: Vec<Note>,
+        rows: u64,
+        scope: &Scope,
+        unmatched: Vec<String>,
+        near: Near,
+    ) -> io::Result<Self> {
         let mut pairing = Self {
             marks: vec![Mark::Out; place(rows + 1)],
             groups: Vec::new(),
+            hints: Hints::default(),
             limited: scope.limit.is_some(),
             numbers: Numbers { rows, ..Numbers::default() },
             unmatched,
@@ -166,13 +194,15 @@ impl Pairing {
             pairing.decide(&members, scope.keep);
         }
         drop(groups);
+        // Before the limit takes rows out: it does not make the review shorter.
+        pairing.hints = near.finish(|row| !matches!(pairing.mark(row), Mark::Out))?;
         pairing.apply(scope.limit);
         for note in &notes {
             if let Mark::Pair { .. } = pairing.mark(note.row) {
                 pairing.numbers.tickets = pairing.numbers.tickets.saturating_add(note.tickets);
             }
         }
-        pairing
+        Ok(pairing)
     }
 
     /// Gives the rows of a group their roles.
@@ -275,6 +305,7 @@ fn verdict(members: &[&Note]) -> Verdict {
     // All are rows of their own from here on.
     match members {
         [_] => Verdict::Single,
+        [one, other] if !one.email.is(other.email) => Verdict::Review(Reason::EqualOnlyInUnicode),
         [one, other] => match (one.kind, other.kind) {
             (Kind::Of(source), Kind::Of(same)) if source == same => Verdict::Review(Reason::TwoOfAKind),
             (Kind::Of(_), Kind::Of(_)) if differ(one.organisation, other.organisation) => {

@@ -16,6 +16,8 @@ pub enum Reason {
     TwoOfAKind,
     /// The contacts are of two organisations.
     DifferentOrganisations,
+    /// The addresses are equal only as Unicode folds case: they may be two people's.
+    EqualOnlyInUnicode,
 }
 
 impl Reason {
@@ -28,6 +30,7 @@ impl Reason {
             Self::OtherPrefix => "other-prefix",
             Self::TwoOfAKind => "two-of-a-kind",
             Self::DifferentOrganisations => "different-organisations",
+            Self::EqualOnlyInUnicode => "equal-only-in-unicode",
         }
     }
 
@@ -40,6 +43,9 @@ impl Reason {
             Self::OtherPrefix => "an EXTERNAL_REF begins with neither REVU- nor user_",
             Self::TwoOfAKind => "both EXTERNAL_REFs begin alike; one must begin with REVU-, one with user_",
             Self::DifferentOrganisations => "the two contacts are of different organisations",
+            Self::EqualOnlyInUnicode => {
+                "the e-mails are the same only if letters outside ASCII are compared without case"
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The shape of an e-mail address: what mail servers take in practice, not all that RFC 5322 allows.
 
+use super::invisible::is_invisible;
+use std::borrow::Cow;
+
 /// The longest address, in bytes (RFC 5321, 4.5.3.1.3).
 const LONGEST: usize = 254;
 /// The longest part before the `@`, in bytes (RFC 5321, 4.5.3.1.1).
@@ -11,8 +14,11 @@ const LONGEST_LABEL: usize = 63;
 ///
 /// Domains may be international. A domain without a dot is refused: no contact is reached there. Dots may
 /// stand anywhere before the `@`, as some providers have handed out.
-pub(super) fn problem(text: &str) -> Option<&'static str> {
-    if is_plain(text.as_bytes()) { None } else { thorough_problem(text) }
+pub(super) fn problem(text: &str) -> Option<Cow<'static, str>> {
+    if is_plain(text.as_bytes()) {
+        return None;
+    }
+    unseen(text).map(Cow::Owned).or_else(|| thorough_problem(text).map(Cow::Borrowed))
 }
 
 /// Whether this is an address, and ASCII: what nearly every one is, told in one pass over its bytes. Others may
@@ -62,6 +68,19 @@ const LABEL: [bool; 256] = {
     }
     table
 };
+
+/// What is wrong with an address that holds something nobody sees, or the mark of a letter that was lost: it may be
+/// another address than it looks like.
+fn unseen(text: &str) -> Option<String> {
+    let is_lost = |c: char| matches!(c, '\u{fffc}' | '\u{fffd}');
+    let (place, found) = (1_usize..).zip(text.chars()).find(|(_, c)| is_invisible(*c) || is_lost(*c))?;
+    let code = u32::from(found);
+    Some(if is_lost(found) {
+        format!("character {place} is U+{code:04X}, which stands for a letter that was lost: restore it")
+    } else {
+        format!("character {place} is U+{code:04X}, which cannot be seen: delete it")
+    })
+}
 
 fn thorough_problem(text: &str) -> Option<&'static str> {
     let Some((local, domain)) = text.split_once('@') else {
@@ -128,6 +147,22 @@ mod tests {
             "1@2.3d",
         ] {
             assert_eq!(problem(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_named_by_place_and_number() {
+        for (address, part) in [
+            ("lea@example.com\u{200b}", "character 16 is U+200B, which cannot be seen"),
+            ("\u{feff}mia@example.com", "character 1 is U+FEFF, "),
+            ("ora@exam\u{ad}-ple.com", "character 9 is U+00AD, "),
+            ("\u{200f}pia@example.com", "character 1 is U+200F, "),
+            ("j\u{f6}rg\u{202e}@x.io", "character 5 is U+202E, "),
+            ("\u{e0041}a@x.io", "character 1 is U+E0041, "),
+            ("zo\u{fffd}@example.com", "character 3 is U+FFFD, which stands for a letter that was lost"),
+        ] {
+            let found = problem(address).unwrap_or_default();
+            assert!(found.starts_with(part), "{address}: {found}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod contacts;
 mod dates;
 mod email;
 pub mod finding;
+pub mod invisible;
 pub mod issues;
 mod prefix;
 
