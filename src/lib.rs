@@ -74,6 +74,7 @@ pub fn not_parsed(error: &clap::Error, json: bool) -> Exit {
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     report::logging::init(&cli.global, terminal)?;
+    switch_off_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -102,3 +103,16 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     outcome
 }
+
+/// A core dump would hold the token, and customers' data.
+#[cfg(unix)]
+fn switch_off_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!("cannot switch off core dumps, which would hold the token: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+fn switch_off_core_dumps() {}

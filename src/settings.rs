@@ -3,8 +3,11 @@
 //! Every value is checked, and all that are wrong are told together, each with where it came from. The
 //! token is a secret type: it comes from the environment or the `.env` file only, and is never shown.
 
+mod dotenv;
+mod names;
 pub mod snowflake;
 mod sources;
+mod token;
 pub mod watch;
 
 use crate::cli::Global;
@@ -15,9 +18,10 @@ use crate::devrev::pacer::Rate;
 use crate::engine::limits::MaxErrors;
 use crate::exit::{Exit, Failure};
 use crate::net;
+use dotenv::{DotEnv, dotenv};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use sources::{DotEnv, Sources, dotenv, flag};
+use sources::{Sources, flag};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -133,7 +137,7 @@ impl Settings {
         let mut from =
             Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
         let client = &batch.client;
-        let token = from.secret("DEVREV_API_TOKEN");
+        let token = from.token();
         let environment_name = from.text("ENVIRONMENT", None, "development");
         let base_url = from.parsed("DEVREV_BASE_URL", None, DEFAULT_BASE_URL, base_url);
         let calls = from.number(
@@ -180,21 +184,18 @@ impl Settings {
         );
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
-        let runs_dir = from.text("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
-        let backup_dir = from.text("BACKUP_DIR", flag("backup-dir", batch.backup_dir.as_ref()), "backups");
+        let runs_dir = from.path("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
+        let backup_dir = from.path("BACKUP_DIR", flag("backup-dir", batch.backup_dir.as_ref()), "backups");
         let settle_timeout = from.seconds("MERGE_SETTLE_TIMEOUT", None, 300.0, 0.01..=86_400.0);
         let poll_delay = from.seconds("MERGE_POLL_DELAY", None, 1.0, 0.001..=60.0);
         let watch = watch::resolve(&mut from, &batch.watch, rates);
         let rate_given = from.given("RATE_LIMIT_CALLS") || from.given("RATE_LIMIT_PERIOD");
         let (record, problems) = (from.record, from.problems);
         if !problems.is_empty() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("settings that are wrong:\n  {}", problems.join("\n  ")),
-            ));
+            return Err(Failure::new(Exit::Usage, format!("invalid settings:\n  {}", problems.join("\n  "))));
         }
         // Every `None` below has left a problem above.
-        let incomplete = || Failure::new(Exit::Usage, "settings that are wrong");
+        let incomplete = || Failure::new(Exit::Usage, "invalid settings");
         let calls: u32 = calls.ok_or_else(incomplete)?;
         let period = period.ok_or_else(incomplete)?;
         Ok(Self {
@@ -218,8 +219,8 @@ impl Settings {
             max_batch_failures: max_batch_failures.ok_or_else(incomplete)?,
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
-            runs_dir: runs_dir.into(),
-            backup_dir: backup_dir.into(),
+            runs_dir,
+            backup_dir,
             settle_timeout: settle_timeout.ok_or_else(incomplete)?,
             poll_delay: poll_delay.ok_or_else(incomplete)?,
             watch: watch.ok_or_else(incomplete)?,

@@ -62,6 +62,80 @@ fn an_env_file_that_is_not_there_or_not_one() {
 }
 
 #[test]
+fn nothing_of_a_line_that_cannot_be_read_is_shown() {
+    let fixture = Fixture::new(&Org::of(1));
+    for (line, said) in [
+        (format!("DEVREV_API_TOKEN: {TOKEN}"), "line 2: DEVREV_API_TOKEN: use `=` instead of the colon"),
+        (format!("SMTP_PASSWORD=abcd {TOKEN}"), "line 2: SMTP_PASSWORD: a value with spaces needs quotes"),
+        (format!("SNOWFLAKE_PASSWORD=\"half {TOKEN}"), "line 2: SNOWFLAKE_PASSWORD: the quote is not closed"),
+        (format!("{TOKEN} {TOKEN}"), "line 2: there is no `=`"),
+    ] {
+        fixture.write(".env", format!("# mine\n{line}\n"));
+        for json in [&[][..], &["--json", "--log-level", "trace"]] {
+            let ended = fixture.backfill(json).run().exits(2).says(".env: lines that are not NAME=value");
+            let ended = ended.says(said);
+            // The file itself has the token.
+            assert!(!ended.out.contains(TOKEN) && !ended.err.contains(TOKEN), "{}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_misspelt_names_in_an_env_file() {
+    let fixture = Fixture::new(&Org::of(1));
+    fixture.write(".env", format!("\u{feff}DEVREV_API_TOKEN={TOKEN}\r\nRATE_LIMT_CALLS=5\r\n"));
+    let ended = fixture.backfill(&[]).without("DEVREV_API_TOKEN").env("BATCH_SIZ", "1").run().exits(0);
+    ended
+        .says(".env: line 2: no setting has the name RATE_LIMT_CALLS: did you mean RATE_LIMIT_CALLS?")
+        .says("BATCH_SIZ in the environment: no setting has this name: did you mean BATCH_SIZE?");
+}
+
+#[test]
+fn a_token_that_was_pasted_with_something_is_refused() {
+    let fixture = Fixture::new(&Org::of(1));
+    for (token, said) in [
+        (format!("\"{TOKEN}\""), "has a quote at its start or end"),
+        (format!("Bearer {TOKEN}"), "begins with `Bearer`"),
+        (format!("\u{feff}{TOKEN}"), "a byte order mark (U+FEFF)"),
+        (format!("{TOKEN} x"), "a blank"),
+        (format!("{TOKEN} # mine"), "a comment"),
+    ] {
+        let ended = fixture.backfill(&[]).env("DEVREV_API_TOKEN", &token).run().exits(2).says(said);
+        let ended = ended.says("DEVREV_API_TOKEN in the environment: ");
+        assert_no_token(&fixture, &[&ended.out, &ended.err]);
+    }
+    assert_eq!(fixture.stats()["total"], 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tilde_in_a_path_is_the_home_folder() {
+    let fixture = Fixture::new(&Org::of(1));
+    fixture.write(".env", "RUNS_DIR=~/trialruns\n");
+    let home = fixture.path("home");
+    std::fs::create_dir(&home).unwrap();
+    fixture.backfill(&[]).env("HOME", &home).run().exits(0);
+    assert_eq!(std::fs::read_dir(home.join("trialruns")).unwrap().filter(|entry| entry.is_ok()).count(), 2);
+    assert!(!fixture.path("~").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_dumped() {
+    let fixture = Fixture::new(&Org::of(1));
+    let running = fixture.program(["sandbox", "--listen", "127.0.0.1:0"]).spawn();
+    let limits = format!("/proc/{}/limits", running.id());
+    let read = || std::fs::read_to_string(&limits).unwrap_or_default();
+    crate::support::eventually("the limit of core dumps to be 0", || {
+        let limits = read();
+        let words = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
+        words.split_whitespace().skip(4).take(2).eq(["0", "0"])
+    });
+    running.signal("INT");
+    running.wait();
+}
+
+#[test]
 fn wrong_usage_is_exit_2() {
     let fixture = Fixture::new(&Org::of(1));
     let cases: [&[&str]; 8] = [

@@ -1,6 +1,7 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
-use super::sources::{DotEnv, Flag, Sources, dotenv, flag};
+use super::dotenv::{DotEnv, dotenv};
+use super::sources::{Flag, Sources, flag};
 use crate::cli::Global;
 use crate::cli::batch::ClientFlags;
 use crate::exit::{Exit, Failure};
@@ -60,8 +61,9 @@ fn from_sources(
     let database = needed(&mut from, "SNOWFLAKE_DATABASE");
     let schema = needed(&mut from, "SNOWFLAKE_SCHEMA");
     let password = from.secret("SNOWFLAKE_PASSWORD");
-    let key = from.text("SNOWFLAKE_PRIVATE_KEY_PATH", NO_FLAG, "");
-    if password.is_none() && key.is_empty() {
+    let key = from.path("SNOWFLAKE_PRIVATE_KEY_PATH", NO_FLAG, "");
+    let has_key = !key.as_os_str().is_empty();
+    if password.is_none() && !has_key {
         missing.push("SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH");
     }
     let role = Some(from.text("SNOWFLAKE_ROLE", NO_FLAG, "")).filter(|role| !role.is_empty());
@@ -73,10 +75,9 @@ fn from_sources(
             "SNOWFLAKE_ACCOUNT: `{account}` is not an account: give only what stands before .snowflakecomputing.com"
         ));
     }
-    if password.is_some() && !key.is_empty() {
+    if password.is_some() && has_key {
         from.problems.push(
-            "SNOWFLAKE_PASSWORD and SNOWFLAKE_PRIVATE_KEY_PATH are both set: take one of them away"
-                .to_owned(),
+            "SNOWFLAKE_PASSWORD and SNOWFLAKE_PRIVATE_KEY_PATH are both set: remove one of them".to_owned(),
         );
     }
     if !missing.is_empty() {
@@ -88,12 +89,12 @@ fn from_sources(
         return Err(Failure::new(Exit::Usage, text));
     }
     if !from.problems.is_empty() {
-        let text = format!("settings that are wrong:\n  {}", from.problems.join("\n  "));
+        let text = format!("invalid settings:\n  {}", from.problems.join("\n  "));
         return Err(Failure::new(Exit::Usage, text));
     }
     // Recorded by the settings that every command has.
     from.record.retain(|name, _| name.starts_with("SNOWFLAKE_"));
-    let login = password.map_or_else(|| Login::KeyPair(key.into()), Login::Password);
+    let login = password.map_or_else(|| Login::KeyPair(key), Login::Password);
     let (retries, backoff) = (retries.unwrap_or_default(), backoff.unwrap_or(Duration::ZERO));
     let access = Access { account, user, warehouse, database, schema, role, login, host, retries, backoff };
     Ok((access, from.record))

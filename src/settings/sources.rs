@@ -1,13 +1,13 @@
 //! Where values of settings come from: flags over the environment over the `.env` file over defaults; and what is
-//! wrong with them, told together.
+//! wrong with them, reported together.
 
-use crate::exit::{Exit, Failure};
+use super::dotenv::DotEnv;
+use super::token;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,41 +16,6 @@ pub(super) type Flag<'a> = Option<(&'static str, &'a str)>;
 
 pub(super) fn flag<'a>(name: &'static str, typed: Option<&'a String>) -> Flag<'a> {
     typed.map(|typed| (name, typed.as_str()))
-}
-
-/// The `.env` file.
-#[derive(Debug, Default)]
-pub(super) struct DotEnv {
-    pub(super) path: PathBuf,
-    pub(super) values: HashMap<String, String>,
-}
-
-/// Reads the named file, or `.env` if there is one.
-pub(super) fn dotenv(named: Option<&Path>) -> Result<DotEnv, Failure> {
-    let path = named.unwrap_or(Path::new(".env"));
-    let failure = |text: String| Failure::new(Exit::Usage, format!("{}: {text}", path.display()));
-    if named.is_none() && !path.exists() {
-        return Ok(DotEnv::default());
-    }
-    let lines = dotenvy::from_path_iter(path).map_err(|error| failure(format!("cannot be read: {error}")))?;
-    let mut values = HashMap::new();
-    for line in lines {
-        let (name, value) = line.map_err(|error| match error {
-            // The line itself is not shown: it may hold the token.
-            dotenvy::Error::LineParse(line, _) => {
-                let name = line.split('=').next().unwrap_or_default().trim();
-                let name: String =
-                    name.chars().take(40).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                failure(format!(
-                    "the line that begins with `{name}` is not NAME=value (a value with spaces needs quotes)"
-                ))
-            }
-            other => failure(format!("cannot be read: {other}")),
-        })?;
-        // As in the environment, an earlier line does not overrule a later one.
-        values.insert(name, value);
-    }
-    Ok(DotEnv { path: path.to_owned(), values })
 }
 
 /// Where values come from, and what was found wrong with them.
@@ -97,6 +62,19 @@ impl Sources<'_> {
         self.parsed(name, flag, default, |text| Ok(text.to_owned())).unwrap_or_default()
     }
 
+    /// A path; `~` and `~/` at its start stand for the home folder, as in a shell.
+    pub(super) fn path(&mut self, name: &str, flag: Flag<'_>, default: &str) -> PathBuf {
+        let path = self.parsed(name, flag, default, |text| match home_path(text, std::env::home_dir()) {
+            Some(path) => Ok(path),
+            None => Err("needs a home folder, and there is none: write the whole path".to_owned()),
+        });
+        let path = path.unwrap_or_default();
+        if let Some(entry) = self.record.get_mut(name) {
+            entry["value"] = path.to_string_lossy().into();
+        }
+        path
+    }
+
     pub(super) fn number<T>(
         &mut self,
         name: &str,
@@ -126,9 +104,30 @@ impl Sources<'_> {
         })
     }
 
+    /// The token of DevRev's API. What is wrong with it is a problem in which its text does not stand.
+    pub(super) fn token(&mut self) -> Option<SecretString> {
+        let (text, from) = self.find("DEVREV_API_TOKEN", None)?;
+        if let Some(why) = token::problem(&text) {
+            self.problems.push(format!("{from}: {why}"));
+        }
+        Some(SecretString::from(text))
+    }
+
     /// A secret: never recorded, and its text is not in a problem either.
     pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
         self.find(name, None).map(|(text, _)| SecretString::from(text))
+    }
+}
+
+/// The path that a text stands for, given the home folder; `None` if it needs one and there is none.
+fn home_path(text: &str, home: Option<PathBuf>) -> Option<PathBuf> {
+    match text.strip_prefix('~') {
+        Some("") => home.filter(|home| !home.as_os_str().is_empty()),
+        Some(rest) if rest.starts_with('/') => {
+            let home = home.filter(|home| !home.as_os_str().is_empty())?;
+            Some(home.join(rest.trim_start_matches('/')))
+        }
+        _ => Some(PathBuf::from(text)),
     }
 }
 
@@ -137,5 +136,29 @@ pub(super) fn without_user_info(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tilde_at_the_start_is_the_home_folder() {
+        let home = || Some(PathBuf::from("/home/ana"));
+        for (text, path) in [
+            ("~/runs", "/home/ana/runs"),
+            ("~//runs", "/home/ana/runs"),
+            ("~", "/home/ana"),
+            ("~/", "/home/ana/"),
+            ("~bob/runs", "~bob/runs"),
+            ("a/~/b", "a/~/b"),
+            ("", ""),
+        ] {
+            assert_eq!(home_path(text, home()), Some(PathBuf::from(path)), "{text}");
+        }
+        assert_eq!(home_path("~/runs", None), None);
+        assert_eq!(home_path("~/runs", Some(PathBuf::new())), None);
+        assert_eq!(home_path("runs", None), Some(PathBuf::from("runs")));
     }
 }

@@ -110,7 +110,7 @@ pub struct Mail {
 
 /// Resolves them. What is wrong is left with the other problems; nothing of it is then used.
 pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) -> Option<WatchSettings> {
-    let metrics_file = from.text("METRICS_FILE", flag("metrics-file", typed.metrics_file.as_ref()), "");
+    let metrics_file = from.path("METRICS_FILE", flag("metrics-file", typed.metrics_file.as_ref()), "");
     let metrics_listen =
         from.parsed("METRICS_LISTEN", flag("metrics-listen", typed.metrics_listen.as_ref()), "", |text| {
             if text.is_empty() { Ok(None) } else { address(text).map(Some) }
@@ -136,7 +136,7 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) 
     Some(WatchSettings {
         profile: typed.profile,
         monitor: typed.monitor,
-        metrics_file: Some(metrics_file).filter(|file| !file.is_empty()).map(PathBuf::from),
+        metrics_file: Some(metrics_file).filter(|file| !file.as_os_str().is_empty()),
         metrics_listen: metrics_listen?,
         alerts: AlertSettings {
             notify: notify?,
@@ -258,7 +258,7 @@ mod tests {
     fn what_belongs_together_is_set_together() {
         let resolved = |set: &[(&str, &str)]| {
             let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let dotenv = crate::settings::sources::DotEnv { path: ".env".into(), values: values.collect() };
+            let dotenv = crate::settings::dotenv::DotEnv { path: ".env".into(), values: values.collect() };
             let none = |_: &str| None;
             let mut from =
                 Sources { environment: &none, dotenv, record: serde_json::Map::new(), problems: Vec::new() };
