@@ -41,7 +41,7 @@ fn a_second_signal_leaves_at_once_and_resume_settles_what_hangs() {
         let reached = || fixture.calls("works.update") >= 40;
         let running = fixture.backfill(&[]).run_until(reached);
         running.signal(first);
-        running.until_it_says("Once more leaves at once");
+        running.until_it_says("Press Ctrl-C again to quit now");
         running.signal(second);
         running.wait().exits(code);
         let run = fixture.the_run();
@@ -58,7 +58,7 @@ fn a_signal_before_the_first_write() {
     let mut fixture = Fixture::broken(&Org::of(20), ["path=groups.list,hang"]);
     let running = fixture.backfill(&[]).run_until(|| fixture.calls("groups.list") > 0);
     running.signal("INT");
-    running.until_it_says("Once more leaves at once");
+    running.until_it_says("Press Ctrl-C again to quit now");
     running.signal("INT");
     running.wait().exits(130);
     fixture.restart(&Trouble::none());

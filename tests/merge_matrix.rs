@@ -100,7 +100,7 @@ fn hangs(endpoint: &str) {
                 running.kill();
             } else {
                 running.signal("INT");
-                running.until_it_says("Once more leaves at once");
+                running.until_it_says("Press Ctrl-C again to quit now");
                 running.signal("INT");
                 running.wait().exits(130);
             }

@@ -161,6 +161,37 @@ fn where_nothing_could_be_merged_for_its_backup_the_exit_says_so() {
 }
 
 #[test]
+fn contacts_nested_in_workspaces_are_merged_and_come_back() {
+    let mut people = People::of(4);
+    for contact in people.list("contacts") {
+        contact["workspace"] = json!(6);
+    }
+    let nested = |number: u32| format!("don:identity:dvrv-us-1:devo/TEST:revo/6:revu/{number}");
+    people.row("REVU-1").id = nested(1);
+    people.row("REVU-2").id = nested(2);
+    people.row("REVU-3").id = "don:identity:dvrv-us-1:devo/TEST:revu/3".to_owned();
+    people.row("REVU-6").id = nested(6);
+    for ends in ["gone", "moved", "identity"] {
+        let fixture = Merging::with(&people, &Trouble::none().merge(&format!("delay=10,ends={ends}")));
+        fixture.program(["validate", "--csv", "contacts.csv"]).run().exits(0);
+        fixture.merge(&[]).run().exits(0);
+        fixture.assert_all_done();
+        let run = fixture.the_run();
+        let ended = fixture.quick(["undo", run.id(), "--yes", "--json"]).run().exits(0);
+        assert_eq!(ended.json()["states"], json!({"done": 4}), "{ends}: {}", ended.all());
+    }
+    people.row("REVU-3").id = "don:identity:dvrv-us-1:devo/TEST:revo/7:revu/3".to_owned();
+    refused_pair(&people, "contact-differs");
+}
+
+#[track_caller]
+fn refused_pair(people: &People, reason: &str) {
+    let fixture = Merging::new(people);
+    fixture.merge(&[]).run().exits(3).says(reason);
+    assert_eq!((fixture.merges(), fixture.contacts()["REVU-4"].merges), (3, 0));
+}
+
+#[test]
 fn only_some_addresses_or_the_first_pairs() {
     let fixture = Merging::new(&People::of(5));
     let filter = ["--filter-email", "PERSON2@example.com", "--filter-email", "person4@example.com", "--json"];
@@ -175,6 +206,17 @@ fn only_some_addresses_or_the_first_pairs() {
     let ended = fixture.merge(&["--filter-email", "nobody@example.com"]).run().exits(2);
     ended.says("has no row with nobody@example.com");
     assert_eq!(fixture.runs().len(), 1);
+
+    let fixture = Merging::new(&People::of(12));
+    // Both contacts of a pair have the address: pairs stay whole.
+    let patterns = ["--filter-email", "person1*@EXAMPLE.com", "--exclude-email", "*1@example.com"];
+    let ended = fixture.merge(&patterns).arg("--json").run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"done": 4}));
+    assert_eq!(merged(&fixture), ["REVU-20", "REVU-24"]);
+    let ended = fixture.merge(&["--exclude-email", "person*"]).arg("--json").run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"skipped": 2}), "the contacts without a duplicate");
+    fixture.merge(&["--filter-email", "*@nowhere.com"]).run().exits(2).says("has no row with *@nowhere.com");
+    fixture.assert_merged();
 
     let fixture = Merging::new(&People::of(5));
     fixture.merge(&["--limit", "2"]).run().exits(0);

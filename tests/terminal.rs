@@ -15,7 +15,7 @@ fn the_question_says_what_will_happen_where_and_as_whom() {
     let fixture = Fixture::new(&Org::of(30));
     for (answer, code) in [("n\n", 14), ("\n", 14), ("yess\n", 14), ("y\n", 0)] {
         let mut program = start(&fixture, &[], &[("ENVIRONMENT", "staging")]);
-        program.until_it_shows("Go on? [y/N]");
+        program.until_it_shows("Continue? [y/N]");
         assert_eq!(fixture.writes(), 0);
         program.types(answer);
         let shown = plain(&program.exits(code));
@@ -41,7 +41,7 @@ fn in_production_the_organisations_name_is_typed() {
     for environment in ["production", "PROD"] {
         for answer in ["y\n", "yes\n", "test\n", "\n"] {
             let mut program = start(&fixture, &[], &[("ENVIRONMENT", environment)]);
-            program.until_it_shows("Type the organisation's name, TEST, to go on:");
+            program.until_it_shows("Type the organisation's name, TEST, to continue:");
             program.types(answer);
             let shown = program.exits(14);
             assert!(shown.contains("nothing was written: not confirmed"), "{shown}");
@@ -49,31 +49,65 @@ fn in_production_the_organisations_name_is_typed() {
     }
     assert_eq!((fixture.writes(), fixture.runs().len()), (0, 0));
     let mut program = start(&fixture, &[], &[("ENVIRONMENT", "production")]);
-    program.until_it_shows("TEST, to go on:");
+    program.until_it_shows("TEST, to continue:");
     program.types("TEST\n");
     program.exits(0);
     fixture.assert_right();
 }
 
 #[test]
-fn ctrl_c_at_the_question_writes_nothing_and_leaves_nothing() {
+fn ctrl_c_and_ctrl_d_at_the_question_write_nothing_and_end_on_a_line_of_their_own() {
     let fixture = Fixture::new(&Org::of(10));
-    let mut program = start(&fixture, &[], &[]);
-    program.until_it_shows("Go on? [y/N]");
-    program.types("\x03");
-    program.exits(14);
-    assert_eq!((fixture.writes(), fixture.runs().len()), (0, 0));
+    for key in ["\x03", "\x04"] {
+        let mut program = start(&fixture, &[], &[]);
+        program.until_it_shows("Continue? [y/N]");
+        program.types(key);
+        let shown = plain(&program.exits(14));
+        let (_, after) = shown.split_once("Continue? [y/N] ").unwrap();
+        let lines: Vec<_> = after.lines().collect();
+        assert!(["", "^C", "^D"].contains(&lines[0].trim_end_matches('\x08')), "{shown:?}");
+        assert!(lines.len() == 2 && lines[1].contains("nothing was written"), "{shown:?}");
+        assert_eq!((fixture.writes(), fixture.runs().len()), (0, 0));
+    }
 }
 
 #[test]
 fn merges_say_that_they_cannot_be_taken_back() {
     let fixture = Merging::new(&People::of(2));
     let mut program = OnTerminal::start(&fixture, &["merge-contacts", "--csv", "contacts.csv"], &[]);
-    program.until_it_shows("Go on? [y/N]");
+    program.until_it_shows("Type the organisation's name, TEST, to continue:");
     program.types("n\n");
     let shown = program.exits(14);
     assert!(shown.contains("DevRev cannot take a merge back."), "{shown}");
     assert_eq!(fixture.merges(), 0);
+}
+
+#[test]
+fn merges_and_their_undoing_want_the_organisations_name_in_every_environment() {
+    let fixture = Merging::new(&People::of(2));
+    let merge = ["merge-contacts", "--csv", "contacts.csv"];
+    let start = |args: &[&str]| {
+        let quick =
+            [("ENVIRONMENT", "staging"), ("MERGE_POLL_DELAY", "0.005"), ("MERGE_SETTLE_TIMEOUT", "2")];
+        let program = OnTerminal::start(&fixture, args, &quick);
+        program.until_it_shows("Type the organisation's name, TEST, to continue:");
+        program
+    };
+    let mut program = start(&merge);
+    program.types("y\n");
+    let shown = program.exits(14);
+    assert!(shown.contains("nothing was written") && !shown.contains("This is production"), "{shown}");
+    let mut program = start(&merge);
+    program.types("TEST\n");
+    program.exits(0);
+    assert_eq!(fixture.merges(), 2);
+    let run = fixture.the_run().id().to_owned();
+    let mut program = start(&["undo", &run]);
+    program.types("yes\n");
+    program.exits(14);
+    let mut program = start(&["undo", &run]);
+    program.types("TEST\n");
+    program.exits(0);
 }
 
 #[test]
@@ -82,7 +116,7 @@ fn a_plan_is_asked_about_with_its_age() {
     start(&fixture, &["--dry-run"], &[]).exits(0);
     let dry = fixture.the_run();
     let mut program = OnTerminal::start(&fixture, &["apply", dry.id()], &[]);
-    program.until_it_shows("Go on? [y/N]");
+    program.until_it_shows("Continue? [y/N]");
     program.types("y\n");
     let shown = plain(&program.exits(0));
     assert!(

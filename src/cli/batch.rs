@@ -39,9 +39,14 @@ pub struct MergeContacts {
     /// Take only the first N pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Take only contacts with this e-mail address; may be given several times
+    /// Take only pairs with this e-mail address, or one that fits a pattern such as `*@example.com`; may be given
+    /// several times
     #[arg(long, value_name = "EMAIL")]
     pub filter_email: Vec<String>,
+    /// Leave out pairs with this e-mail address, or one that fits a pattern such as `test*`; may be given several
+    /// times
+    #[arg(long, value_name = "EMAIL")]
+    pub exclude_email: Vec<String>,
     /// Read, decide and show the plan; the client of a dry run cannot write
     #[arg(long, visible_alias = "preview")]
     pub dry_run: bool,

@@ -23,29 +23,27 @@ impl Confirmation {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             return Ok(Self::Ask);
         }
-        let text = "nothing was written: this changes a real DevRev and there is no terminal to ask on; give --yes \
-                    to go on without asking, or --dry-run to look first";
+        let text = "nothing was written: this changes a real DevRev and there is no terminal to ask on; use --yes \
+                    to continue without asking, or --dry-run to look first";
         Err(Failure::new(Exit::NotConfirmed, text))
     }
 
-    /// Asks, if need be: `y` or `yes` goes on, or in production only the organisation's name, which nobody types
-    /// by habit.
+    /// Asks, if need be: `y` or `yes` continues, or only the organisation's name where it has to be `typed`, which nobody
+    /// does by habit.
     pub fn obtain(self, terminal: &Terminal, what: &str, typed: Option<&str>) -> Result<(), Failure> {
         if self == Self::NotNeeded {
             return Ok(());
         }
         let question = match typed {
-            Some(name) => {
-                format!("{what}\nThis is production. Type the organisation's name, {name}, to go on:")
-            }
-            None => format!("{what}\nGo on? [y/N]"),
+            Some(name) => format!("{what}\nType the organisation's name, {name}, to continue:"),
+            None => format!("{what}\nContinue? [y/N]"),
         };
         let answer = terminal.ask(&question).ok().flatten().unwrap_or_default();
-        let goes_on = match typed {
+        let confirmed = match typed {
             Some(name) => answer == name,
             None => ["y", "yes"].contains(&answer.to_lowercase().as_str()),
         };
-        if goes_on {
+        if confirmed {
             return Ok(());
         }
         let why = match typed {

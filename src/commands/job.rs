@@ -77,6 +77,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const REPORTED: Option<Reported> = None;
     /// What the operator has to know of its changes before they are made, if there is such a thing.
     const WARNING: Option<&'static str> = None;
+    /// Whether a person confirms by typing the organisation's name, in every environment.
+    const NAME_IS_TYPED: bool = false;
     /// Files beside the input that it keeps in the run's folder, and goes by.
     const KEPT: &'static [&'static str] = &[];
     /// Whose the rows are that it reads.

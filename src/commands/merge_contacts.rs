@@ -54,6 +54,9 @@ pub struct MergeOptions {
     pub primary: Keep,
     /// `--filter-email`.
     pub filter_email: Vec<String>,
+    /// `--exclude-email`; older runs do not say.
+    #[serde(default)]
+    pub exclude_email: Vec<String>,
     /// `--limit`: only the first pairs.
     pub limit: Option<u64>,
     /// `--on-count-mismatch`.
@@ -76,6 +79,7 @@ pub async fn run(
     let options = MergeOptions {
         primary: super::choice("primary", args.primary.as_deref(), Keep::Revu)?,
         filter_email: args.filter_email,
+        exclude_email: args.exclude_email,
         limit: args.limit,
         on_count_mismatch: super::choice(
             "on-count-mismatch",
@@ -98,6 +102,7 @@ impl Job for MergeOptions {
     const COMMAND: &'static str = jobs::merge_contacts::COMMAND;
     const REPORTED: Option<Reported> = Some(Reported("pairs"));
     const WARNING: Option<&'static str> = Some(IRREVERSIBLE);
+    const NAME_IS_TYPED: bool = true;
     const TOLD: &'static str = "Pairs";
     type Looked = ContactPreflight;
     type Planner = MergeContacts;
@@ -109,8 +114,13 @@ impl Job for MergeOptions {
     }
 
     fn look(&self, input: &Input) -> Result<ContactPreflight, Failure> {
-        let (keep, emails, limit) = (self.primary, self.filter_email.clone(), self.limit);
-        let looked = preflight::look_at_contacts(input, Scope { keep, emails, limit })?;
+        let scope = Scope {
+            keep: self.primary,
+            emails: self.filter_email.clone(),
+            except: self.exclude_email.clone(),
+            limit: self.limit,
+        };
+        let looked = preflight::look_at_contacts(input, scope)?;
         let unmatched = looked.pairing.unmatched();
         if unmatched.is_empty() {
             return Ok(looked);
@@ -136,9 +146,15 @@ impl Job for MergeOptions {
             Keep::Revu => "REVU-",
             Keep::User => "user_",
         };
+        let left_out = if self.filter_email.is_empty() && self.exclude_email.is_empty() {
+            String::new()
+        } else {
+            let rows = numbers.rows.saturating_sub(numbers.in_filter);
+            format!("{rows} of {} rows are left out by --filter-email or --exclude-email.\n", numbers.rows)
+        };
         format!(
             "{} pairs of contacts ({} tickets) will be backed up to {} and merged; the {kept} one of each stays.\n\
-             {IRREVERSIBLE}",
+             {left_out}{IRREVERSIBLE}",
             numbers.pairs,
             numbers.tickets,
             self.backup_dir.display()

@@ -157,7 +157,7 @@ fn issues(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
 /// Whole pairs of contacts.
 fn contacts(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
     // Which of the two is kept makes no pair another one.
-    let scope = Scope { keep: Keep::Revu, emails: Vec::new(), limit: None };
+    let scope = Scope { keep: Keep::Revu, emails: Vec::new(), except: Vec::new(), limit: None };
     let pairing = pairing(file, scope)?;
     let numbers = pairing.numbers();
     let pairs = (1..=numbers.rows).filter_map(|row| match pairing.role(row) {

@@ -264,7 +264,9 @@ impl<J: Job> Session<J> {
                 Some(applies) => apply::what::<J>(applies),
             },
         );
-        let typed = (self.settings.is_production() || self.in_production).then(|| org_name.to_owned());
+        let in_production = self.settings.is_production() || self.in_production;
+        let what = if in_production { format!("{what}\nThis is production.") } else { what };
+        let typed = (J::NAME_IS_TYPED || in_production).then(|| org_name.to_owned());
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
         let asked = move || confirmation.obtain(&terminal, &what, typed.as_deref());
         let asked = tokio::task::spawn_blocking(asked);

@@ -49,14 +49,16 @@ async fn watch(mut interrupts: Signal, mut terminations: Signal, stop: Stop, ter
         }
         asked = true;
         stop.set(cause);
-        if stop.is_work_over() {
+        // At a question nothing is in flight that was not asked about before.
+        if stop.is_work_over() || terminal.is_asking() {
             continue;
         }
         let terminal = terminal.clone();
         // Not waited for: where nobody reads standard error, the next signal must still be heard.
         tokio::task::spawn_blocking(move || {
-            terminal
-                .say("stopping: no new calls; those in flight may finish (10 s). Once more leaves at once.");
+            terminal.say(
+                "stopping: no new calls; those in flight may finish (10 s). Press Ctrl-C again to quit now.",
+            );
         });
     }
 }

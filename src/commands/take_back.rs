@@ -25,6 +25,8 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     const NAME: &'static str;
     /// See [`Job::REPORTED`].
     const SAYS: Option<Reported> = None;
+    /// See [`Job::NAME_IS_TYPED`].
+    const TYPES_NAME: bool = false;
     /// See [`Job::TOLD`].
     const HEADING: &'static str = "Changes";
     /// What a row says.
@@ -67,6 +69,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
 impl<T: TakeBack> Job for T {
     const COMMAND: &'static str = T::NAME;
     const REPORTED: Option<Reported> = T::SAYS;
+    const NAME_IS_TYPED: bool = T::TYPES_NAME;
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = T::HEADING;
     type Looked = MadeRows;

@@ -51,6 +51,7 @@ impl Made for Item {
 impl TakeBack for UndoMergeOptions {
     const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
     const SAYS: Option<Reported> = Some(Reported("undone"));
+    const TYPES_NAME: bool = true;
     const HEADING: &'static str = "Merges taken back";
     type Item = Item;
     type Reader = UndoMerge;

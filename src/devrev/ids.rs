@@ -1,7 +1,8 @@
 //! DevRev's object IDs: DONs (`don:core:dvrv-us-1:devo/XXXX:issue/123`) and display IDs (`ISS-123`).
 //!
 //! Requests take either form, and input files hold either, so two texts may name one object. What the two
-//! forms share is the object's type and the last part of the ID: [`Ref::key`] is made of those.
+//! forms share is the object's type and the last part of the ID: [`Ref::key`] is made of those. A contact's DON may
+//! also name its workspace (`don:identity:dvrv-us-1:devo/0:revo/6:revu/131`): the same contact as `REVU-131`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -134,6 +135,9 @@ pub enum IdError {
     },
 }
 
+/// How the workspace of a contact is written in a DON.
+const WORKSPACE: &str = "revo";
+
 /// The longest text that is taken for an ID, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
@@ -184,12 +188,19 @@ impl<'a> Ref<'a> {
         }
     }
 
-    /// `don:<service>:<partition>:devo/<organisation>:<type>/<tail>`
+    /// `don:<service>:<partition>:devo/<organisation>:<type>/<tail>`; for contacts, `revo/<workspace>:` may come before
+    /// the type.
     fn don(text: &'a str) -> Option<Self> {
         let (_service, rest) = word_before(b':', text.strip_prefix("don:")?)?;
         let (_partition, rest) = word_before(b':', rest)?;
         let (_org, rest) = word_before(b':', rest.strip_prefix("devo/")?)?;
         let (name, tail) = word_before(b'/', rest)?;
+        if name == WORKSPACE {
+            let (_workspace, rest) = word_before(b':', tail)?;
+            let (name, tail) = word_before(b'/', rest)?;
+            return Self::with_tail(ObjectType::of_don_name(name)?, tail)
+                .filter(|found| found.object == ObjectType::RevUser);
+        }
         Self::with_tail(ObjectType::of_don_name(name)?, tail)
     }
 
@@ -223,6 +234,38 @@ impl<'a> Ref<'a> {
     /// What this ID shares with every other text that names the same object.
     pub fn key(self) -> Key {
         Key { object: self.object, tail: self.tail.into() }
+    }
+}
+
+/// Where the object of a DON is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The partition and the organisation: `dvrv-us-1:devo/XXXX`.
+    pub organisation: &'a str,
+    /// The workspace, where the DON names it.
+    pub workspace: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// Where a DON says that its object is; a display ID says nothing.
+    pub fn of(don: &'a str) -> Option<Self> {
+        let (_service, rest) = don.strip_prefix("don:")?.split_once(':')?;
+        let (partition, after) = rest.split_once(':')?;
+        let (organisation, after) = after.split_once(':')?;
+        let workspace = after.strip_prefix(WORKSPACE).and_then(|rest| rest.strip_prefix('/'));
+        Some(Self {
+            organisation: rest.get(..partition.len() + 1 + organisation.len())?,
+            workspace: workspace.and_then(|rest| Some(rest.split_once(':')?.0)),
+        })
+    }
+
+    /// Whether both may be the same place. One that names no workspace may be in any.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.organisation.eq_ignore_ascii_case(other.organisation)
+            && match (self.workspace, other.workspace) {
+                (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+                _ => true,
+            }
     }
 }
 

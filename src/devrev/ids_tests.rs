@@ -33,6 +33,44 @@ fn another_type_is_named() {
 }
 
 #[test]
+fn a_contact_nested_in_its_workspace_is_a_contact_like_any_other() {
+    let nested = "don:identity:dvrv-us-1:devo/0:revo/6:revu/131";
+    let id = RevUserId::parse(nested).unwrap();
+    assert_eq!(id, RevUserId::parse("REVU-131").unwrap());
+    assert_eq!(id, RevUserId::parse("don:identity:dvrv-us-1:devo/0:revu/131").unwrap());
+    assert_eq!((id.key().to_string(), id.as_str()), ("REVU-131".to_owned(), nested));
+    assert!(UserId::parse(nested).is_ok(), "it may have created an issue");
+    let error = IssueId::parse(nested).unwrap_err().to_string();
+    assert_eq!(error, format!("`{nested}` is the ID of a rev user, where an issue is wanted"));
+    for text in [
+        "don:identity:dvrv-us-1:devo/0:revo/6",
+        "don:identity:dvrv-us-1:devo/0:revo/6:",
+        "don:identity:dvrv-us-1:devo/0:revo/6:revu/",
+        "don:identity:dvrv-us-1:devo/0:revo/:revu/131",
+        "don:identity:dvrv-us-1:devo/0:revo/6:issue/1",
+        "don:identity:dvrv-us-1:devo/0:revo/6:revo/7:revu/131",
+        "don:identity:dvrv-us-1:devo/0:group/6:revu/131",
+        "don:identity:dvrv-us-1:devo/0:revo/6:revu/131:x/1",
+    ] {
+        assert!(matches!(RevUserId::parse(text), Err(IdError::Shape(_))), "{text}");
+    }
+}
+
+#[test]
+fn a_don_says_where_its_object_is() {
+    let place = |don| Place::of(don).unwrap();
+    let (plain, nested) =
+        (place("don:identity:p:devo/0:revu/1"), place("don:identity:p:devo/0:revo/6:revu/1"));
+    assert_eq!((plain.organisation, nested.organisation), ("p:devo/0", "p:devo/0"));
+    assert_eq!((plain.workspace, nested.workspace), (None, Some("6")));
+    assert!(plain.agrees(&nested) && nested.agrees(&plain) && nested.agrees(&nested));
+    assert!(!nested.agrees(&place("don:identity:p:devo/0:revo/7:revu/1")));
+    assert!(!nested.agrees(&place("don:identity:p:devo/1:revo/6:revu/1")));
+    assert!(!plain.agrees(&place("don:identity:q:devo/0:revu/1")));
+    assert_eq!(Place::of("REVU-1"), None);
+}
+
+#[test]
 fn what_is_no_id_is_refused() {
     for text in [
         "",

@@ -8,6 +8,7 @@ use super::users::{self, UserSummary};
 use super::whole::{self, Whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// A contact's members that are read by name (schema `rev-user`).
 #[derive(Debug, Clone, Deserialize)]
@@ -49,9 +50,13 @@ impl RevUser {
         contact_key(&self.id)
     }
 
-    /// The ID as people know it.
-    pub fn shown(&self) -> &str {
-        self.display_id.as_deref().unwrap_or(&self.id)
+    /// The ID as people know it: short enough for the name of a folder, too.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match (&self.display_id, self.key()) {
+            (Some(shown), _) => shown.into(),
+            (None, Some(key)) => key.to_string().into(),
+            (None, None) => (&*self.id).into(),
+        }
     }
 }
 

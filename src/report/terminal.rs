@@ -5,6 +5,8 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Standard error with the progress bars that are drawn on it: whatever else is written there appears above
 /// them.
@@ -13,6 +15,8 @@ pub struct Terminal {
     bars: MultiProgress,
     /// Whether bars are drawn at all.
     draws: bool,
+    /// Whether the cursor stands behind a question that has no answer yet.
+    asking: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -20,7 +24,7 @@ impl Terminal {
     pub fn new(quiet: bool) -> Self {
         let draws = !quiet && io::stderr().is_terminal();
         let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), draws }
+        Self { bars: MultiProgress::with_draw_target(target), draws, asking: Arc::default() }
     }
 
     /// Whether progress is drawn as a bar.
@@ -33,24 +37,41 @@ impl Terminal {
         &self.bars
     }
 
-    /// Writes a line to standard error.
+    /// Writes a line to standard error: on a line of its own, whatever stands there.
     pub fn say(&self, line: &str) {
         self.bars.suspend(|| {
+            let mut stderr = io::stderr().lock();
             // Without a standard error there is nobody to tell.
-            let _ = writeln!(io::stderr().lock(), "{}", printable(line));
+            let _ = writeln!(stderr, "{}{}", self.line_break(), printable(line));
         });
     }
 
-    /// Asks on standard error and reads a line from standard input; `None` at its end.
+    /// Whether a question waits for its answer.
+    pub fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Relaxed)
+    }
+
+    /// What ends the line of a question that was not answered.
+    fn line_break(&self) -> &'static str {
+        if self.asking.swap(false, Ordering::Relaxed) { "\n" } else { "" }
+    }
+
+    /// Asks on standard error and reads a line from standard input; `None` at its end (Ctrl-D). Whatever is said before
+    /// there is an answer begins a line of its own.
     pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
         self.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
+            self.asking.store(true, Ordering::Relaxed);
             write!(stderr, "{} ", printable(question))?;
             stderr.flush()
         })?;
         // Nothing is locked while a person thinks: an interruption has to be told, and acted upon, meanwhile.
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer)?;
+        if answer.ends_with('\n') {
+            // The terminal has begun a new line.
+            self.asking.store(false, Ordering::Relaxed);
+        }
         Ok((read > 0).then(|| answer.trim().to_owned()))
     }
 }
@@ -167,7 +188,11 @@ pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
 /// For the log: each write is one whole record.
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bars.suspend(|| io::stderr().lock().write_all(bytes))?;
+        self.bars.suspend(|| {
+            let mut stderr = io::stderr().lock();
+            stderr.write_all(self.line_break().as_bytes())?;
+            stderr.write_all(bytes)
+        })?;
         Ok(bytes.len())
     }
 

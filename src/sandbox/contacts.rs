@@ -2,6 +2,8 @@
 
 use super::format::{Contact as Record, UserKind, UserRef, UserState};
 use super::merge::MergeEnds;
+use super::world::identity_don;
+use crate::devrev::ids::ObjectType;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
@@ -29,6 +31,7 @@ pub(super) struct Contact {
     pub(super) custom_fields: Map<String, Value>,
     pub(super) phone_numbers: Vec<String>,
     pub(super) rev_org: Option<String>,
+    workspace: Option<u32>,
     /// The numbers of its artifacts.
     pub(super) artifacts: Box<[u32]>,
     /// Milliseconds since the epoch.
@@ -75,6 +78,7 @@ impl Contact {
             custom_fields: record.custom_fields,
             phone_numbers: record.phone_numbers,
             rev_org: record.rev_org,
+            workspace: record.workspace,
             artifacts: record.artifacts,
             created,
             modified: record.modified.and_then(millis).unwrap_or(created),
@@ -84,6 +88,16 @@ impl Contact {
 
     pub(super) fn id(&self) -> UserRef {
         UserRef { kind: UserKind::RevUser, number: self.number }
+    }
+
+    /// Its DON in an organisation.
+    pub(super) fn don(&self, org: &str) -> String {
+        match self.workspace {
+            None => identity_don(org, ObjectType::RevUser, self.number),
+            Some(workspace) => {
+                format!("don:identity:dvrv-us-1:devo/{org}:revo/{workspace}:revu/{}", self.number)
+            }
+        }
     }
 
     /// Whether it is neither gone nor deleted.

@@ -3,7 +3,7 @@
 use super::contacts::Contact;
 use super::format::UserState;
 use super::state::State;
-use super::world::{World, core_don, display_id, identity_don};
+use super::world::{World, core_don, display_id};
 use crate::devrev::ids::ObjectType;
 use chrono::{DateTime, SecondsFormat};
 use rustc_hash::FxHasher;
@@ -90,7 +90,7 @@ impl World {
     fn contact<'a>(&self, contact: &'a Contact) -> ContactSummary<'a> {
         ContactSummary {
             r#type: "rev_user",
-            id: identity_don(&self.org, ObjectType::RevUser, contact.number),
+            id: contact.don(&self.org),
             display_id: contact.id().to_string(),
             display_name: contact.display_name.as_deref(),
             full_name: contact.full_name.as_deref(),

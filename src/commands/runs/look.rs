@@ -160,10 +160,10 @@ fn rows(manifest: &Manifest) -> Option<u64> {
     let rows = manifest.input.as_ref()?.rows;
     let job = manifest.settings.get("job");
     let limit = job.and_then(|job| job.get("limit")).and_then(Value::as_u64);
-    let filtered = job
-        .and_then(|job| job.get("filter_email"))
-        .and_then(Value::as_array)
-        .is_some_and(|all| !all.is_empty());
+    let given = |name: &str| {
+        job.and_then(|job| job.get(name)).and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+    };
+    let filtered = given("filter_email") || given("exclude_email");
     match limit {
         // They count pairs, or rows with certain addresses.
         Some(_) if manifest.command == MergeOptions::COMMAND => None,

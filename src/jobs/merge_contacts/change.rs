@@ -108,7 +108,7 @@ impl Side {
         Self {
             row: row.clone(),
             id: contact.id.clone(),
-            display_id: contact.shown().to_owned(),
+            display_id: contact.shown().into_owned(),
             display_name: contact.display_name.clone(),
             external_ref: contact.external_ref.clone(),
             works: kept.belongings.works.len() as u64,

@@ -3,7 +3,7 @@
 use super::look::{Seen, leads_to};
 use super::pair::{Contact, Pair, folded};
 use super::restored::Made;
-use crate::devrev::ids::Key;
+use crate::devrev::ids::{Key, Place};
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
 use crate::jobs::failing;
@@ -76,7 +76,10 @@ pub fn both<'s>(
 
 /// Whether a contact is what its row says.
 fn fits(pair: &Pair, row: &Contact, contact: &RevUser) -> Result<(), Outcome> {
-    if row.id.as_str().starts_with("don:") && !row.id.as_str().eq_ignore_ascii_case(&contact.id) {
+    // A row may name the contact without its workspace, and DevRev with it, or the other way round.
+    if let (Some(said), Some(is)) = (Place::of(row.id.as_str()), Place::of(&contact.id))
+        && !said.agrees(&is)
+    {
         let text = format!("the row says {}, DevRev knows it as {}", row.id, contact.id);
         return Err(Outcome::of(State::Failed, "contact-differs", text));
     }
@@ -193,12 +196,23 @@ mod tests {
     }
 
     #[test]
-    fn a_don_of_another_organisation_is_another_contact() {
-        let mut pair = pair();
-        let other = "don:identity:dvrv-us-1:devo/Y:revu/2";
-        pair.secondary.id = crate::devrev::ids::RevUserId::parse(other).unwrap();
-        let (primary, secondary) = (seen(1, "REVU-x", &json!({})), seen(2, "user_y", &json!({})));
-        let decided = both(&pair, Some(&primary), Some(&secondary), &Made::default());
-        assert_eq!(decided.unwrap_err().reason.as_deref(), Some("contact-differs"));
+    fn a_don_of_another_place_is_another_contact() {
+        let nested = "don:identity:dvrv-us-1:devo/X:revo/6:revu/2";
+        for (row, shown, differs) in [
+            ("don:identity:dvrv-us-1:devo/Y:revu/2", "don:identity:dvrv-us-1:devo/X:revu/2", true),
+            ("don:identity:dvrv-us-1:devo/X:revu/2", nested, false),
+            (nested, "don:identity:dvrv-us-1:devo/X:revu/2", false),
+            (nested, nested, false),
+            ("REVU-2", nested, false),
+            (nested, "don:identity:dvrv-us-1:devo/X:revo/7:revu/2", true),
+        ] {
+            let mut pair = pair();
+            pair.secondary.id = crate::devrev::ids::RevUserId::parse(row).unwrap();
+            let (primary, secondary) =
+                (seen(1, "REVU-x", &json!({})), seen(2, "user_y", &json!({"id": shown})));
+            let decided = both(&pair, Some(&primary), Some(&secondary), &Made::default());
+            let reason = decided.err().and_then(|outcome| outcome.reason).unwrap_or_default();
+            assert_eq!(reason, if differs { "contact-differs" } else { "" }, "{row} {shown}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The pass over the input: what each contact is compared by, in few bytes.
 
+use super::addresses::Addresses;
 use super::near::{Near, likeness, unicode_folded};
 use super::pair::{Keep, Source, folded, organisation};
 use super::pairing::Pairing;
@@ -8,7 +9,6 @@ use crate::jobs::rules::Prefixes;
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub struct Scope {
     pub keep: Keep,
     /// `--filter-email`: only rows with these addresses are in the run; empty for all rows.
     pub emails: Vec<String>,
+    /// `--exclude-email`: rows with these addresses are not.
+    pub except: Vec<String>,
     /// `--limit`, in pairs: only the rows of the first pairs, by their second rows, are in the run.
     pub limit: Option<u64>,
 }
@@ -91,8 +93,7 @@ pub struct Gather {
     columns: ContactColumns,
     prefixes: Prefixes,
     scope: Scope,
-    /// The addresses that are asked for, folded, and whether a row has them.
-    filter: HashMap<String, bool>,
+    addresses: Addresses,
     hashes: [RandomState; 2],
     notes: Vec<Note>,
     near: Near,
@@ -106,7 +107,7 @@ impl Gather {
         Ok(Self {
             columns: ContactColumns::find(header)?,
             prefixes: Prefixes::default(),
-            filter: scope.emails.iter().map(|email| (folded(email), false)).collect(),
+            addresses: Addresses::new(&scope.emails, &scope.except),
             scope,
             hashes: [RandomState::new(), RandomState::new()],
             notes: Vec::new(),
@@ -129,7 +130,7 @@ impl Gather {
             tickets: 0,
             organisation,
             kind: Kind::Invalid,
-            in_filter: self.filter.is_empty(),
+            in_filter: self.addresses.take_none(),
             twice: false,
         };
         if !whole {
@@ -142,9 +143,7 @@ impl Gather {
         let email = self.columns.email.text(row);
         // The shape does not matter here: what is wrong in it may be right in another row with other letters.
         if email.contains('@') {
-            let (key, asked_for) = self.email(email)?;
-            note.email = key;
-            note.in_filter |= asked_for;
+            (note.email, note.in_filter) = self.email(email)?;
         }
         self.notes.push(note);
         Ok(())
@@ -154,14 +153,16 @@ impl Gather {
     /// whoever has the same one must not be paired as if this record were not there.
     fn note_bad(&mut self, row: &Row, mut note: Note) -> io::Result<()> {
         let fields = row.fields.iter().filter_map(|field| std::str::from_utf8(field).ok());
-        let mut keys = Vec::new();
+        let (mut keys, mut in_filter) = (Vec::new(), false);
         for email in fields.filter(|field| field.contains('@')).take(MOST_ADDRESSES) {
-            let (key, asked_for) = self.email(email)?;
+            let (key, taken) = self.email(email)?;
             keys.push(key);
-            note.in_filter |= asked_for;
+            in_filter |= taken;
         }
         if keys.is_empty() {
             keys.push(NO_EMAIL);
+        } else {
+            note.in_filter = in_filter;
         }
         for email in keys {
             self.notes.push(Note { email, ..note });
@@ -171,17 +172,17 @@ impl Gather {
         Ok(())
     }
 
-    /// What an address is compared by, and whether it is asked for by name.
+    /// What an address is compared by, and whether its rows are part of the run.
     fn email(&mut self, text: &str) -> io::Result<(Address, bool)> {
         let exact = folded(text);
-        let asked_for = self.filter.get_mut(&exact).map(|seen| *seen = true).is_some();
+        let taken = self.addresses.take(&exact);
         let like = self.hash(0, &likeness(text));
         let folded = unicode_folded(text);
         let first = self.hash(0, &folded).max(1);
         self.near.note(like, first, self.rows)?;
         let rest = truncated(self.hash(1, &folded));
         let exact = if folded == exact { rest } else { truncated(self.hash(1, &exact)) };
-        Ok((Address { folded: (first, rest), exact }, asked_for))
+        Ok((Address { folded: (first, rest), exact }, taken))
     }
 
     fn hash(&self, key: usize, text: &str) -> u64 {
@@ -190,7 +191,7 @@ impl Gather {
 
     /// Groups what was noted. Fails when the disk does.
     pub fn finish(self) -> io::Result<Pairing> {
-        let is_unmatched = |email: &&String| self.filter.get(&folded(email)) == Some(&false);
+        let is_unmatched = |email: &&String| self.addresses.is_unmatched(email);
         let unmatched = self.scope.emails.iter().filter(is_unmatched).cloned().collect();
         Pairing::new(self.notes, self.rows, &self.scope, unmatched, self.near)
     }

@@ -18,7 +18,7 @@ pub(crate) fn csv<T: AsRef<str>>(rows: &[[T; 4]]) -> String {
 }
 
 /// Everything is in the run.
-pub(crate) const ALL: Scope = Scope { keep: Keep::Revu, emails: Vec::new(), limit: None };
+pub(crate) const ALL: Scope = Scope { keep: Keep::Revu, emails: Vec::new(), except: Vec::new(), limit: None };
 
 pub(crate) fn paired(text: &str, scope: &Scope) -> Pairing {
     let mut file = CsvFile::from_reader(text.as_bytes(), "in.csv").unwrap();

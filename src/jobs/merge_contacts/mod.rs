@@ -3,9 +3,9 @@
 //!
 //! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
 //!
-//! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] notes them and `groups` sorts
-//!   them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its fellow is awaited;
-//!   `near`: addresses that are nearly the same, as hints
+//! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] notes them (of the `addresses` asked
+//!   for) and `groups` sorts them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its
+//!   fellow is awaited; `near`: addresses that are nearly the same, as hints
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
@@ -16,6 +16,7 @@
 //!   [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
 
+mod addresses;
 pub mod after;
 pub mod apply;
 pub mod backing_up;

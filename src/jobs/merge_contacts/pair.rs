@@ -1,6 +1,6 @@
 //! Two contacts of one person.
 
-use crate::devrev::ids::RevUserId;
+use crate::devrev::ids::{Place, RevUserId};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -106,8 +106,7 @@ pub fn folded(email: &str) -> String {
 
 /// The partition and organisation that a DON names, such as `dvrv-us-1:devo/X`; a display ID names none.
 pub fn organisation(id: &str) -> Option<&str> {
-    let (_service, rest) = id.strip_prefix("don:")?.split_once(':')?;
-    rest.rsplit_once(':').map(|(organisation, _)| organisation)
+    Place::of(id).map(|place| place.organisation)
 }
 
 #[cfg(test)]
@@ -131,7 +130,10 @@ mod tests {
         for (id, email, external_ref, fits) in [
             ("REVU-2", " ANN@x.io", "user_1", true),
             ("don:identity:dvrv-us-1:devo/A:revu/2", "ann@x.io", "user_1", true),
+            ("don:identity:dvrv-us-1:devo/A:revo/6:revu/2", "ann@x.io", "user_1", true),
+            ("don:identity:dvrv-us-1:devo/A:revo/6:revu/1", "ann@x.io", "user_1", false),
             ("don:identity:dvrv-us-1:devo/B:revu/2", "ann@x.io", "user_1", false),
+            ("don:identity:dvrv-us-1:devo/B:revo/6:revu/2", "ann@x.io", "user_1", false),
             ("REVU-1", "ann@x.io", "user_1", false),
             ("REVU-2", "anne@x.io", "user_1", false),
             ("REVU-2", "ann@x.i\u{ba}", "user_1", false),
@@ -157,6 +159,7 @@ mod tests {
     #[test]
     fn only_a_don_names_an_organisation() {
         assert_eq!(organisation("don:identity:dvrv-us-1:devo/A:revu/1"), Some("dvrv-us-1:devo/A"));
+        assert_eq!(organisation("don:identity:dvrv-us-1:devo/A:revo/6:revu/1"), Some("dvrv-us-1:devo/A"));
         assert_eq!(organisation("REVU-1"), None);
     }
 }

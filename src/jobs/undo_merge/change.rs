@@ -142,7 +142,7 @@ pub struct NewContact {
 
 impl From<&RevUser> for NewContact {
     fn from(contact: &RevUser) -> Self {
-        Self { id: contact.id.clone(), display_id: contact.shown().to_owned() }
+        Self { id: contact.id.clone(), display_id: contact.shown().into_owned() }
     }
 }
 

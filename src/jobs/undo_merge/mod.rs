@@ -218,10 +218,10 @@ impl UndoMerge {
         }
         Ok(Verdict::Change(Change {
             email: item.email.clone(),
-            primary: Primary { id: primary.id.clone(), display_id: primary.shown().to_owned(), put_back },
+            primary: Primary { id: primary.id.clone(), display_id: primary.shown().into_owned(), put_back },
             secondary: Secondary {
                 id: before.secondary.id.clone(),
-                display_id: before.secondary.shown().to_owned(),
+                display_id: before.secondary.shown().into_owned(),
                 external_ref: reference,
                 was_verified: before.secondary.is_verified == Some(true),
                 create: members::create(&before.whole_secondary),

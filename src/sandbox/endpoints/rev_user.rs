@@ -1,6 +1,5 @@
 //! How a contact looks in an answer, and how a request names one.
 
-use crate::devrev::ids::ObjectType;
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::format::UserState;
@@ -8,7 +7,7 @@ use crate::sandbox::merge::MergeEnds;
 use crate::sandbox::schema::CONTACTS;
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{ArtifactSummary, RevOrg, Summary, date, rev_org};
-use crate::sandbox::world::{World, identity_don};
+use crate::sandbox::world::World;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -56,7 +55,7 @@ impl<'a> RevUser<'a> {
         }
         let identity = contact.merged.filter(|merged| merged.ends == MergeEnds::Identity);
         Self {
-            id: don(world, contact),
+            id: contact.don(&world.org),
             display_id: contact.id().to_string(),
             display_name: contact.display_name.as_deref(),
             full_name: contact.full_name.as_deref(),
@@ -77,10 +76,6 @@ impl<'a> RevUser<'a> {
     }
 }
 
-fn don(world: &World, contact: &Contact) -> String {
-    identity_don(&world.org, ObjectType::RevUser, contact.number)
-}
-
 /// The position of the contact that an ID names, deleted ones included; one that has moved says where to.
 pub(super) fn find(world: &World, state: &State, id: &str) -> Result<u32, ApiError> {
     let none = || ApiError::not_found(format!("rev user `{id}` not found"));
@@ -91,7 +86,7 @@ pub(super) fn find(world: &World, state: &State, id: &str) -> Result<u32, ApiErr
         Some(merged) if merged.ends == MergeEnds::Gone => Err(none()),
         Some(merged) if merged.ends == MergeEnds::Moved => {
             let primary = state.contacts.get(merged.into).ok_or_else(none)?;
-            Err(ApiError::moved(don(world, primary)))
+            Err(ApiError::moved(primary.don(&world.org)))
         }
         Some(_) | None => Ok(at),
     }

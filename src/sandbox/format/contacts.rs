@@ -31,6 +31,8 @@ pub(in crate::sandbox) struct Contact {
     pub(in crate::sandbox) phone_numbers: Vec<String>,
     /// The name of the customer's organisation.
     pub(in crate::sandbox) rev_org: Option<String>,
+    /// The number of the workspace in which the contact's DON is nested, as some tenants do.
+    pub(in crate::sandbox) workspace: Option<u32>,
     #[serde(default)]
     pub(in crate::sandbox) artifacts: Box<[ArtifactRef]>,
     pub(in crate::sandbox) created: Option<DateTime<Utc>>,

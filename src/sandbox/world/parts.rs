@@ -59,6 +59,7 @@ pub(super) fn contact_of(user: format::User) -> Contact {
         custom_fields: serde_json::Map::new(),
         phone_numbers: Vec::new(),
         rev_org: None,
+        workspace: None,
         artifacts: Box::default(),
         created: None,
         modified: None,
