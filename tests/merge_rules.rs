@@ -180,7 +180,7 @@ fn contacts_nested_in_workspaces_are_merged_and_come_back() {
         let ended = fixture.quick(["undo", run.id(), "--yes", "--json"]).run().exits(0);
         assert_eq!(ended.json()["states"], json!({"done": 4}), "{ends}: {}", ended.all());
     }
-    people.row("REVU-3").id = "don:identity:dvrv-us-1:devo/TEST:revo/7:revu/3".to_owned();
+    people.row("don:identity:dvrv-us-1:devo/TEST:revu/3").id = nested(3).replace("revo/6", "revo/7");
     refused_pair(&people, "contact-differs");
 }
 
