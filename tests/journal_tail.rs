@@ -1,9 +1,11 @@
 //! A journal that was cut anywhere: `resume` ends it right, and sends nothing that was sent before.
 
 use crate::support::fixture::Trouble;
+use crate::support::past::edit;
 use crate::support::{Fixture, Org, Run};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::json;
 
 /// Rows of the run.
 const ROWS: u32 = 40;
@@ -15,6 +17,11 @@ fn a_journal_cut_at_any_byte_is_taken_up() {
     let fixture = Fixture::new(&Org::of(ROWS));
     fixture.backfill(&["--batch-size", "8"]).run().exits(0);
     let run = fixture.the_run();
+    // What a crash leaves was not counted yet.
+    edit(&run, "run.json", |manifest| {
+        manifest["state"] = "running".into();
+        (manifest["counts"], manifest["journal_bytes"]) = (json!({}), json!(0));
+    });
     let (journal, manifest) = (std::fs::read(run.file("journal.jsonl")).unwrap(), run.file("run.json"));
     let mut random = StdRng::seed_from_u64(20_261_122);
     let mut cuts = vec![0, 1, journal.len() - 1];
@@ -54,4 +61,26 @@ fn what_a_crash_tore_is_set_aside_and_told() {
     assert_eq!(std::fs::read_to_string(run.file("journal.torn")).unwrap(), torn);
     fixture.assert_right();
     run.assert_complete(u64::from(ROWS));
+}
+
+#[test]
+fn a_journal_that_lost_what_it_had_is_not_taken_up() {
+    let fixture = Fixture::broken(&Org::of(ROWS), ["path=works.update,status=401,after=10,count=1"]);
+    fixture.backfill(&["--batch-size", "8"]).run().exits(4);
+    let run = fixture.the_run();
+    let (path, good) = (run.file("journal.jsonl"), std::fs::read(run.file("journal.jsonl")).unwrap());
+    let calls = fixture.stats()["total"].clone();
+    let half = good.iter().take(good.len() / 2).rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for (left, says) in [(0, "it had "), (half, "it had ")] {
+        std::fs::write(&path, &good[..left]).unwrap();
+        fixture.resume(&[run.id()]).run().exits(6).says("journal.jsonl has lost records").says(says);
+    }
+    // Killed before it could say how much there is.
+    edit(&run, "run.json", |manifest| manifest["journal_bytes"] = json!(0));
+    std::fs::write(&path, "").unwrap();
+    fixture.resume(&[run.id()]).run().exits(6).says("it is empty, and records had been written to it");
+    assert_eq!(fixture.stats()["total"], calls, "something was sent");
+    std::fs::write(&path, good).unwrap();
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_right();
 }

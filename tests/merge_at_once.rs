@@ -33,7 +33,7 @@ fn a_run_waits_for_another_one_also_when_it_is_resumed() {
     let runs = fixture.runs();
     let other = runs.iter().find(|run| run.id() != first.id()).unwrap();
     let sent = fixture.calls("rev-users.merge");
-    let says = format!("run {} is merging contacts at", other.id());
+    let says = format!("run {} (runs/{}) is merging contacts in this organisation", other.id(), other.id());
     fixture.resume(&[first.id()]).run().exits(11).says(&says);
     // A preview disturbs nobody.
     fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--preview"]).run().exits(0);

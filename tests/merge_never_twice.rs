@@ -1,9 +1,15 @@
 //! A merge whose fate nobody saw is not sent again, unless the operator says so and nothing speaks against it.
 
 use crate::support::fixture::Trouble;
+use crate::support::past::edit;
 use crate::support::program::Program;
 use crate::support::{Merging, People, Run};
+use devrev_batch::journal::lock::RunLock;
+use devrev_batch::journal::run_dir::RunDir;
 use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 /// The first merge call is lost on its way there.
 const LOST: &str = "path=rev-users.merge,reset=before,count=1";
@@ -208,6 +214,83 @@ fn a_run_that_is_killed_between_step_and_answer_is_in_doubt_for_another() {
     fixture.resume(&[run.id(), "--resend-unproven"]).run().exits(0);
     assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (1, 2));
     fixture.assert_merged();
+}
+
+#[test]
+fn another_address_of_the_organisation_is_no_way_round() {
+    let (fixture, run) = lost();
+    let port = fixture.base_url().rsplit_once(':').unwrap().1.to_owned();
+    for url in [format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}/./")] {
+        fixture.merge(&[]).env("DEVREV_BASE_URL", &url).run().exits(3).says("in-doubt-elsewhere");
+        assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (0, 1), "{url}");
+    }
+    // Nor is it while the other run is at work.
+    let lock = RunLock::take(&RunDir::open(&fixture.path("runs"), run.id()).unwrap()).unwrap();
+    let url = format!("http://localhost:{port}");
+    fixture.merge(&[]).env("DEVREV_BASE_URL", url).run().exits(11).says(run.id());
+    drop(lock);
+    assert_eq!(fixture.calls("rev-users.merge"), 1);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_stops_merges() {
+    let (fixture, run) = lost();
+    let keep = fixture.path("keep");
+    fs::rename(&run.0, &keep).unwrap();
+    let copied = || {
+        fs::create_dir(&run.0).unwrap();
+        for entry in fs::read_dir(&keep).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, run.0.join(path.file_name().unwrap())).unwrap();
+        }
+    };
+    let with = |file: &'static str, change: fn(&Path)| {
+        move |run: &Run| {
+            copied();
+            change(&run.file(file));
+        }
+    };
+    let remove = |path: &Path| fs::remove_file(path).unwrap();
+    let empty = |path: &Path| fs::write(path, "").unwrap();
+    let unreachable = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        symlink(path, path).unwrap();
+    };
+    let cases: [(&str, &dyn Fn(&Run)); 9] = [
+        ("run.json removed", &with("run.json", remove)),
+        ("run.json emptied", &with("run.json", empty)),
+        ("run.json unreachable", &with("run.json", unreachable)),
+        ("journal removed", &with("journal.jsonl", remove)),
+        ("journal emptied", &with("journal.jsonl", empty)),
+        ("journal unreachable", &with("journal.jsonl", unreachable)),
+        ("lock unreachable", &with("lock", unreachable)),
+        ("folder emptied", &|run: &Run| fs::create_dir(&run.0).unwrap()),
+        ("folder gone", &|run: &Run| symlink("/not-mounted", &run.0).unwrap()),
+    ];
+    for (what, break_it) in cases {
+        break_it(&run);
+        let ended = fixture.merge(&[]).run();
+        assert_eq!(ended.code, Some(6), "{what}: {}", ended.all());
+        ended.says(&format!("its folder runs/{} cannot be checked", run.id()));
+        assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (0, 1), "{what}");
+        if run.0.is_symlink() { fs::remove_file(&run.0) } else { fs::remove_dir_all(&run.0) }.unwrap();
+    }
+    // Killed, so that no count in run.json speaks against an empty journal.
+    copied();
+    edit(&run, "run.json", |manifest| {
+        manifest["state"] = "running".into();
+        (manifest["counts"], manifest["journal_bytes"]) = (json!({}), json!(0));
+    });
+    fs::write(run.file("journal.jsonl"), "").unwrap();
+    fixture.merge(&[]).run().exits(6).says("has lost records");
+    fixture.resume(&[run.id(), "--resend-unproven"]).run().exits(6).says("has lost records");
+    assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (0, 1));
+    // Whole again, it is taken up.
+    fs::remove_dir_all(&run.0).unwrap();
+    fs::rename(&keep, &run.0).unwrap();
+    fixture.merge(&[]).run().exits(3).says("in-doubt-elsewhere");
+    fixture.resume(&[run.id(), "--resend-unproven"]).run().exits(0);
+    assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (1, 2));
 }
 
 #[test]

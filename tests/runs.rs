@@ -76,6 +76,7 @@ fn the_list_says_how_each_run_stands() {
     let torn = past("20260102-000012-backfill-groups-0012", "finished", 0, json!({}), &plain);
     fs::write(torn.file("run.json"), "{\"format\": 2, \"id").unwrap();
     fs::create_dir(fixture.path("runs/20260102-000013-backfill-groups-0013")).unwrap();
+    fs::write(fixture.path("runs/20260102-000013-backfill-groups-0013/lock"), "").unwrap();
     fs::remove_dir_all(&run.0).unwrap();
 
     let _lock = held(&fixture, &alive);
@@ -206,6 +207,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
 
     files in runs/20260102-000002-backfill-groups-0002:
       failed.csv [size]
+      journal.begun [size]
       journal.jsonl [size]
       lock [size]
       log.jsonl [size]
@@ -302,6 +304,42 @@ fn a_run_that_is_not_there() {
     assert_eq!(ended.json()["error"]["exit"], 2);
     let empty = fixture.path("runs/20260102-000013-backfill-groups-0013");
     fs::create_dir(&empty).unwrap();
-    let ended = fixture.program(["runs", "show", "20260102-000013-backfill-groups-0013"]).run().exits(0);
-    ended.says("run never began").says("nothing was sent").says("0013: none");
+    let show = || fixture.program(["runs", "show", "20260102-000013-backfill-groups-0013"]).run().exits(0);
+    fs::write(empty.join("lock"), "").unwrap();
+    show().says("run never began").says("nothing was sent");
+}
+
+#[test]
+fn of_what_cannot_be_read_nothing_is_claimed_and_nothing_is_removed() {
+    let (fixture, _) = fixture();
+    let id = "20260102-000013-backfill-groups-0013";
+    let folder = fixture.path("runs").join(id);
+    let emptied = |_: &std::path::Path| ();
+    let without_run_json = |folder: &std::path::Path| fs::write(folder.join("failed.csv"), "").unwrap();
+    let loops = |folder: &std::path::Path| {
+        std::os::unix::fs::symlink(folder.join("run.json"), folder.join("run.json")).unwrap();
+    };
+    let gone = |folder: &std::path::Path| {
+        fs::remove_dir(folder).unwrap();
+        std::os::unix::fs::symlink("/not-mounted", folder).unwrap();
+    };
+    let cases: [(&dyn Fn(&std::path::Path), &str); 4] = [
+        (&emptied, "the folder was emptied"),
+        (&without_run_json, "failed.csv shows that the run had begun"),
+        (&loops, "cannot read"),
+        (&gone, "cannot read the folder"),
+    ];
+    for (break_it, says) in cases {
+        fs::create_dir(&folder).unwrap();
+        break_it(&folder);
+        let list = fixture.program(["runs", "--json"]).run().exits(0).json();
+        let run = list["runs"].as_array().unwrap().iter().find(|run| run["run"] == id).unwrap();
+        let problem = run["problem"].as_str().unwrap_or_default();
+        assert!(run["state"] == "unreadable" && problem.contains(says), "{run}");
+        let prune = ["runs", "prune", "--older-than", "0s", "--dry-run", "--json"];
+        let pruned = fixture.program(prune).run().exits(0).json();
+        assert!(pruned["runs"].as_array().unwrap().iter().all(|run| run["run"] != id), "{pruned}");
+        assert!(!list.to_string().contains("nothing was sent"), "{list}");
+        if folder.is_symlink() { fs::remove_file(&folder) } else { fs::remove_dir_all(&folder) }.unwrap();
+    }
 }

@@ -233,7 +233,7 @@ fn what_the_journal_has_in_doubt_stays_whatever_run_json_says() {
     });
     prune(&fixture, &["--yes"]).run().exits(0).says("rows in doubt: `devrev-batch resume");
     edit(&run, "run.json", |manifest| manifest["dry_run"] = true.into());
-    prune(&fixture, &["--yes"]).run().exits(0).says("it is a dry run, and its journal has rows in doubt");
+    prune(&fixture, &["--yes"]).run().exits(0).says("it is a dry run, but its journal has rows in doubt");
     assert!(run.0.exists());
 }
 

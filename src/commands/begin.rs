@@ -2,7 +2,6 @@
 
 use super::apply::Carries;
 use super::confirm::Confirmation;
-use super::connect::SANDBOX;
 use super::job::{Job, Looked};
 use super::preflight;
 use super::resume::same_input;
@@ -14,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::jobs::rules::Kind;
 use crate::journal::atomic;
 use crate::journal::lock::RunLock;
-use crate::journal::manifest::{self, FORMAT, Manifest, RunState};
+use crate::journal::manifest::{self, FORMAT, Manifest, RunState, SANDBOX};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
@@ -365,6 +364,7 @@ fn manifest<J: Job>(
             .clone(),
         dry_run: new.dry_run,
         counts: std::collections::BTreeMap::new(),
+        journal_bytes: Some(0),
         state: RunState::Running,
         exit_code: None,
         applies: None,

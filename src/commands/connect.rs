@@ -5,14 +5,12 @@ use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
 use crate::devrev::error::ErrorKind;
 use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
+use crate::journal::manifest::SANDBOX;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;
 use crate::stop::Stop;
 use secrecy::SecretString;
 use url::Url;
-
-/// How the target is called where there is no base URL to show.
-pub const SANDBOX: &str = "sandbox";
 
 /// A client, and the sandbox that it talks to if there is one: it serves as long as this lives.
 #[derive(Debug)]

@@ -117,7 +117,7 @@ fn what_is_settled_is_passed_over() {
 fn a_change_in_doubt_comes_with_its_pair() {
     let mut replay = replay(&[2, 3, 4, 5, 6, 7], &[]);
     let change = serde_json::value::to_raw_value("meant").unwrap();
-    replay.unknown.insert(1, InDoubt { change: Some(change), steps: Vec::new() });
+    replay.unknown.insert(1, InDoubt { change: Some(change), ..InDoubt::default() });
     replay.unknown.insert(8, InDoubt::default());
     let found = tasks(&csv(&ROWS), ALL, replay, false);
     assert_eq!(found.len(), 1);

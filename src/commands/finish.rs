@@ -42,7 +42,9 @@ pub async fn run<J: Job>(
 ) -> Result<Exit, Failure> {
     figures.elapsed = session.since.elapsed();
     figures.process = session.monitor.as_ref().and_then(Monitor::look);
-    let how = match session.journal.clone().close().await {
+    let closed = session.journal.clone().close().await;
+    let journal_bytes = session.journal.durable_bytes();
+    let how = match closed {
         Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
         _ => how,
     };
@@ -113,6 +115,7 @@ pub async fn run<J: Job>(
     manifest.why = why;
     manifest.counts.clone_from(&summary.tally.states);
     manifest.counts.insert("open".to_owned(), open);
+    manifest.journal_bytes = Some(journal_bytes);
     manifest.updated_at = Utc::now();
     manifest.ended_at = Some(manifest.updated_at);
     if let Err(error) = manifest.write(&session.run) {

@@ -196,12 +196,12 @@ impl Job for MergeOptions {
         let elsewhere = if start.manifest.dry_run || self.sandbox {
             elsewhere::Elsewhere::default()
         } else {
-            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), &start.manifest.base_url)?
+            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), start.manifest.org.as_ref())?
         };
         let made = if self.sandbox {
             restored::Made::default()
         } else {
-            restored::verified(&start.settings.runs_dir, &start.manifest.base_url)
+            restored::verified(&start.settings.runs_dir, start.manifest.org.as_ref())
         };
         let made = Arc::new(made);
         let rules = Rules {

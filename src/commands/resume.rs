@@ -14,6 +14,7 @@ use super::undo_merge::UndoMergeOptions;
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
+use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, Manifest, RunState};
 use crate::journal::mend::mend;
@@ -100,7 +101,7 @@ impl Resumed<'_> {
         })?;
         let log = logging::keep(&run)?;
         let since = Instant::now();
-        let (input, looked, replay) = take_up(&job, &run, known, &stop).await?;
+        let (input, looked, replay) = take_up(&job, &run, &manifest, known, &stop).await?;
         let parsing = since.elapsed();
         if let Some(torn) = &replay.torn {
             tracing::warn!(
@@ -159,10 +160,11 @@ impl Resumed<'_> {
 async fn take_up<J: Job>(
     job: &J,
     run: &RunDir,
+    manifest: &Manifest,
     known: manifest::Input,
     stop: &Stop,
 ) -> Result<(Input, J::Looked, Replay), Failure> {
-    let (job, run) = (job.clone(), run.clone());
+    let (job, run, manifest) = (job.clone(), run.clone(), manifest.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
         let input = match known.source {
@@ -172,7 +174,7 @@ async fn take_up<J: Job>(
             None => Input::file(path),
         };
         let (replay, looked) = std::thread::scope(|scope| {
-            let replay = scope.spawn(|| Replay::read(&run));
+            let replay = scope.spawn(|| evidence::replay(&run, &manifest));
             let looked = job.look(&input);
             (replay.join(), looked)
         });
@@ -268,14 +270,11 @@ fn nothing_left(
 fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<Option<RunDir>, Failure> {
     let mut left = Vec::new();
     for run in RunDir::list(runs_dir)? {
-        // Killed before it began: nothing was sent, and there is nothing to go on with.
-        if !run.manifest().exists() {
-            continue;
-        }
         match Manifest::read(&run) {
             Ok(manifest) if has_something_left(&manifest, retry_failed) => left.push((run, manifest)),
             Ok(_) => {}
-            Err(error) => tracing::warn!("passed over: {error}"),
+            Err(_) if evidence::never_began(&run).is_ok_and(|never| never) => {}
+            Err(error) => tracing::warn!("skipped run {}: {error}", run.id()),
         }
     }
     if left.len() > 1 && !latest {

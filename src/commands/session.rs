@@ -225,7 +225,7 @@ impl<J: Job> Session<J> {
 
     /// A run goes on only in the organisation in which it began.
     fn same_organisation(&mut self, identity: &DevUserAnswer, target: &str) -> Result<(), Failure> {
-        let org = identity.organisation().unwrap_or("unknown").to_owned();
+        let org = identity.organisation().unwrap_or(Party::UNKNOWN).to_owned();
         if let Some(before) = &self.manifest.org
             && before.id != org
         {

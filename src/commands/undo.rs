@@ -7,12 +7,14 @@ use super::job::Job;
 use super::resume::{self, has_something_left};
 use super::undo_backfill::UndoBackfillOptions;
 use super::undo_merge::UndoMergeOptions;
-use super::{backfill_groups::BackfillOptions, connect::SANDBOX, merge_contacts::MergeOptions};
+use super::{backfill_groups::BackfillOptions, merge_contacts::MergeOptions};
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::jobs::{undo_backfill, undo_merge};
+use crate::journal::error::JournalError;
+use crate::journal::evidence;
 use crate::journal::lock::RunLock;
-use crate::journal::manifest::Manifest;
+use crate::journal::manifest::{Manifest, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
@@ -87,8 +89,21 @@ fn fits(parent: &Manifest, settings: &Settings, args: &cli::batch::Undo) -> Resu
 /// Two runs that take back the same would get in each other's way.
 pub(super) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     for run in RunDir::list(runs_dir)? {
-        // What cannot be read never began, or is of a version that this one knows nothing of.
-        let Ok(manifest) = Manifest::read(&run) else { continue };
+        let manifest = match Manifest::read(&run) {
+            Ok(manifest) => manifest,
+            // Only an undo can be undoing it.
+            Err(_) if !run.id().contains("undo") || evidence::never_began(&run)? => continue,
+            Err(error) => {
+                let text = format!(
+                    "run {} may be undoing {of}, and its folder {} cannot be checked: {error}. Restore it, or move it out \
+                     of {} if you know that it is not; then run this again",
+                    run.id(),
+                    run.path().display(),
+                    runs_dir.display()
+                );
+                return Err(Failure::new(Exit::Changed, text));
+            }
+        };
         let of_this = manifest.parent.as_deref() == Some(of) && !manifest.dry_run;
         if of_this && has_something_left(&manifest, false) {
             let text = format!(
@@ -101,8 +116,13 @@ pub(super) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Holds the run that this one takes back, for as long as the lock lives; `None` where it is not there any more.
+/// Holds the run that this one takes back, for as long as the lock lives; `None` where it is not there any more. Fails
+/// where that cannot be told.
 pub(super) fn hold_parent(manifest: &Manifest, runs_dir: &Path) -> Result<Option<RunLock>, Failure> {
-    let parent = manifest.parent.as_ref().and_then(|id| RunDir::open(runs_dir, id).ok());
-    Ok(parent.map(|run| RunLock::take(&run)).transpose()?)
+    let Some(id) = &manifest.parent else { return Ok(None) };
+    match RunDir::open(runs_dir, id) {
+        Ok(run) => Ok(Some(RunLock::take(&run)?)),
+        Err(JournalError::UnknownRun { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -81,7 +81,7 @@ impl TakeBack for UndoMergeOptions {
         let elsewhere = if start.manifest.dry_run {
             elsewhere::Elsewhere::default()
         } else {
-            elsewhere::in_doubt(&settings.runs_dir, &self.of, &start.manifest.base_url)?
+            elsewhere::in_doubt(&settings.runs_dir, &self.of, start.manifest.org.as_ref())?
         };
         let planner = UndoMerge::new(client.read_only(), elsewhere);
         Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))

@@ -60,6 +60,17 @@ pub enum JournalError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A journal that has lost records.
+    #[error(
+        "{} has lost records: {problem}. Nothing is sent, because it no longer says what was sent before: restore the \
+         file, or check the run's rows in DevRev by hand", file.display()
+    )]
+    Lost {
+        /// The journal.
+        file: PathBuf,
+        /// What shows it.
+        problem: String,
+    },
     /// The journal is not as long as it was when it was read.
     #[error(
         "{} changed while it was being taken up: it had {expected} bytes and has {found}; \
@@ -75,8 +86,8 @@ pub enum JournalError {
     },
     /// A run's folder without a journal.
     #[error(
-        "run {run} has no journal ({} is missing): it ended before anything was sent, or the file was removed; \
-         start a new run with the same input", file.display()
+        "run {run} has no journal ({} is missing), so nothing is sent: it no longer says what was sent before. Restore \
+         the file, or check the run's rows in DevRev by hand", file.display()
     )]
     NoJournal {
         /// The run's ID.
@@ -153,9 +164,11 @@ impl JournalError {
             | Self::Record { .. }
             | Self::Io { .. }
             | Self::CommandName(_) => Exit::Unexpected,
-            Self::Damaged { .. } | Self::Moved { .. } | Self::NoJournal { .. } | Self::Manifest { .. } => {
-                Exit::Changed
-            }
+            Self::Damaged { .. }
+            | Self::Lost { .. }
+            | Self::Moved { .. }
+            | Self::NoJournal { .. }
+            | Self::Manifest { .. } => Exit::Changed,
             Self::UnknownRun { .. } | Self::NewerFormat { .. } => Exit::Usage,
             Self::Locked { .. } => Exit::Locked,
         }

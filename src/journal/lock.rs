@@ -53,11 +53,27 @@ impl RunLock {
         Ok(Self { _file: file })
     }
 
-    /// Whether a process, perhaps this one, works on a run. For listings: it may change at any time.
+    /// Whether a process, perhaps this one, works on a run. For listings: it may change at any time, and a lock that
+    /// cannot be read counts as free.
     pub fn is_held(run: &RunDir) -> bool {
-        let Ok(file) = File::open(run.lock()) else { return false };
+        Self::probe(run).unwrap_or(false)
+    }
+
+    /// Whether a process, perhaps this one, works on a run. Fails where that cannot be told.
+    pub fn probe(run: &RunDir) -> Result<bool, JournalError> {
+        let path = run.lock();
+        let failed = || JournalError::io("read", &path);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed()(error)),
+        };
         // Shared, so that two listings do not see each other. Closing the file lets go of it.
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed()(error)),
+        }
     }
 }
 

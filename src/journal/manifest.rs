@@ -13,6 +13,8 @@ use std::io;
 ///
 /// 2: the journal may speak of two rows at once, and of steps. 3: a run may carry out a plan.
 pub const FORMAT: u64 = 3;
+/// What [`Manifest::base_url`] says of a run against a sandbox in its own process: a world that went with it.
+pub const SANDBOX: &str = "sandbox";
 /// How much of a line of `run.json` an error quotes, in characters.
 const QUOTE: usize = 80;
 
@@ -65,6 +67,9 @@ pub struct Party {
 }
 
 impl Party {
+    /// The ID where none could be found out.
+    pub const UNKNOWN: &str = "unknown";
+
     /// What people call it: its name, or else the last part of its ID.
     pub fn called(&self) -> &str {
         let last = self.id.rsplit(['/', ':']).next().unwrap_or(&self.id);
@@ -133,6 +138,10 @@ pub struct Manifest {
     /// Rows by the name of their state.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// How many bytes of whole records the journal had at the least when this was written. Earlier versions did not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_bytes: Option<u64>,
     /// How the run stands.
     pub state: RunState,
     /// The exit code of the process that last worked on it, once it ended.
@@ -166,9 +175,7 @@ impl Manifest {
         let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => JournalError::Manifest {
                 file: path.clone(),
-                problem: "it is missing: the run ended before anything was sent, or the file was removed; start a new \
-                          run with the same input"
-                    .to_owned(),
+                problem: "it is missing: the run ended before it began, or the file was removed".to_owned(),
             },
             _ => JournalError::io("read", &path)(error),
         })?;
@@ -194,6 +201,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether the run is in this organisation; `None` where that of either is not known.
+    pub fn is_in(&self, org: Option<&Party>) -> Option<bool> {
+        let known = |org: &&Party| org.id != Party::UNKNOWN;
+        let (own, other) = (self.org.as_ref().filter(known)?, org.filter(known)?);
+        Some(own.id.eq_ignore_ascii_case(&other.id))
+    }
+
     /// Puts this in the place of the run's `run.json`, in one step and durably.
     pub fn write(&self, run: &RunDir) -> Result<(), JournalError> {
         let path = run.manifest();
@@ -213,12 +227,12 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::exit::{Exit, Failure};
     use serde_json::json;
 
-    fn manifest(run: &RunDir) -> Manifest {
+    pub(in crate::journal) fn manifest(run: &RunDir) -> Manifest {
         let now = Utc::now();
         Manifest {
             format: FORMAT,
@@ -244,6 +258,7 @@ mod tests {
             environment: "production".into(),
             dry_run: false,
             counts: BTreeMap::from([("done".into(), 2)]),
+            journal_bytes: None,
             state: RunState::Running,
             exit_code: None,
             applies: None,
@@ -287,6 +302,18 @@ mod tests {
         });
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.contains("a newer devrev-batch (3.1.4) wrote it"), "{failure}");
+    }
+
+    #[test]
+    fn organisations_are_compared_only_where_both_are_known() {
+        let (_folder, run) = run();
+        let mut manifest = manifest(&run);
+        let party = |id: &str| Party { id: id.into(), display_id: None, name: None };
+        assert_eq!(manifest.is_in(Some(&party("DON:1"))), Some(true));
+        assert_eq!(manifest.is_in(Some(&party("don:2"))), Some(false));
+        assert_eq!((manifest.is_in(None), manifest.is_in(Some(&party(Party::UNKNOWN)))), (None, None));
+        manifest.org = None;
+        assert_eq!(manifest.is_in(Some(&party("don:1"))), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
 //!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made;
 //!   [`plan`]: those that a dry run planned.
+//! - [`evidence`]: whether a run began, and whether its journal is still whole.
 //! - [`atomic`]: replaces a file in one step.
 //!
 //! The journal knows rows, changes (as opaque JSON) and outcomes, and nothing of DevRev.
@@ -16,6 +17,7 @@ pub mod atomic;
 mod crash_tests;
 pub mod done;
 pub mod error;
+pub mod evidence;
 pub(crate) mod files;
 mod in_order;
 mod line;

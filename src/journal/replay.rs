@@ -17,6 +17,8 @@ pub struct InDoubt {
     pub change: Option<Box<RawValue>>,
     /// The steps of it that were recorded, in order.
     pub steps: Vec<Box<RawValue>>,
+    /// Whether it is the second of two rows that share a change: the first has it.
+    pub is_shared: bool,
 }
 
 /// The last word on every row of a run.
@@ -130,12 +132,14 @@ impl LastWords {
         };
         match line.said() {
             Said::Intent { change, .. } => {
-                let change = (row == line.row).then(|| change.to_owned());
-                self.unknown.insert(row, InDoubt { change, steps: Vec::new() });
+                let is_shared = row != line.row;
+                let change = (!is_shared).then(|| change.to_owned());
+                self.unknown.insert(row, InDoubt { change, steps: Vec::new(), is_shared });
             }
             // The change that was last meant stays, with its steps.
             _ if kind == UNKNOWN => {
-                self.unknown.entry(row).or_default();
+                let is_shared = row != line.row;
+                self.unknown.entry(row).or_insert_with(|| InDoubt { is_shared, ..InDoubt::default() });
             }
             _ => {
                 self.unknown.remove(&row);

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const MAX_TRIES: u32 = 100;
 /// How many runs are named to somebody who asked for one that is not there.
 const HINTS: usize = 3;
+/// How the names of folders begin that are not yet a run's.
+const DRAFT: &str = ".new-";
 /// How alike two IDs are (0 to 1) for one to be a slip for the other.
 const ALIKE: f64 = 0.9;
 
@@ -22,7 +24,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes a new folder (0700), and the runs folder if there is none. Two processes never get the same.
+    /// What a folder may hold before its run begins, which is when `run.json` is written.
+    pub(super) const EARLY: &[&str] = &["lock", "log.jsonl", "input.csv", "plan.jsonl", "group-map.csv"];
+
+    /// Makes a new folder (0700), and the runs folder if there is none. Two processes never get the same. It appears
+    /// with a `lock` in it: an empty folder was emptied by somebody.
     pub fn create(runs_dir: &Path, command: &str, now: DateTime<Utc>) -> Result<Self, JournalError> {
         let is_name = command.split('-').all(is_word);
         if !is_name {
@@ -32,15 +38,35 @@ impl RunDir {
         let stamp = now.format("%Y%m%d-%H%M%S");
         for _ in 0..MAX_TRIES {
             let id = format!("{stamp}-{command}-{:04x}", rand::random::<u16>());
-            let path = runs_dir.join(&id);
-            match files::private_folder().create(&path).and_then(|()| files::sync_folder(runs_dir)) {
-                Ok(()) => return Ok(Self { id, path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(JournalError::io("make the folder", &path)(error)),
+            let run = Self { path: runs_dir.join(&id), id };
+            if std::fs::symlink_metadata(&run.path).is_ok() {
+                continue;
+            }
+            match run.appear(runs_dir) {
+                Ok(()) => return Ok(run),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(JournalError::io("make the folder", &run.path)(error)),
             }
         }
         let error = io::Error::new(io::ErrorKind::AlreadyExists, "every name that was tried is taken");
         Err(JournalError::io("make a run's folder in", runs_dir)(error))
+    }
+
+    /// Makes the folder under another name, and gives it its own in one step. That fails if another run has it: no
+    /// run's folder is ever empty.
+    fn appear(&self, runs_dir: &Path) -> io::Result<()> {
+        let draft = runs_dir.join(format!("{DRAFT}{}", self.id));
+        files::private_folder().create(&draft)?;
+        let named = files::private()
+            .write(true)
+            .create_new(true)
+            .open(draft.join("lock"))
+            .and_then(|_| std::fs::rename(&draft, &self.path));
+        if named.is_err() {
+            // The error says more than why this could not go either.
+            let _ = std::fs::remove_dir_all(&draft);
+        }
+        named.and_then(|()| files::sync_folder(runs_dir))
     }
 
     /// The folder of a run by its ID. A path is not an ID: nothing outside of `runs_dir` is reached.
@@ -48,7 +74,7 @@ impl RunDir {
     /// Fails for a run that is not there; the error names those that may have been meant.
     pub fn open(runs_dir: &Path, id: &str) -> Result<Self, JournalError> {
         let path = runs_dir.join(id);
-        if is_run_id(id) && path.is_dir() {
+        if is_run_id(id) && may_be_folder(&path) {
             return Ok(Self { id: id.to_owned(), path });
         }
         let runs = Self::list(runs_dir)?;
@@ -66,7 +92,8 @@ impl RunDir {
         Err(JournalError::UnknownRun { asked: id.to_owned(), runs_dir: runs_dir.to_owned(), hint })
     }
 
-    /// The runs, newest first; none if the folder is missing. Folders with other names are no runs.
+    /// The runs, newest first; none if the folder is missing. Folders with other names are no runs. A run whose folder
+    /// cannot be looked at is listed: it may have sent something.
     pub fn list(runs_dir: &Path) -> Result<Vec<Self>, JournalError> {
         let failed = || JournalError::io("list the runs in", runs_dir);
         let entries = match std::fs::read_dir(runs_dir) {
@@ -78,7 +105,7 @@ impl RunDir {
         for entry in entries {
             let path = entry.map_err(failed())?.path();
             if let Some(id) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_run_id(name))
-                && path.is_dir()
+                && may_be_folder(&path)
             {
                 runs.push(Self { id: id.to_owned(), path });
             }
@@ -113,6 +140,8 @@ run_files! {
     manifest => "run.json",
     /// `journal.jsonl`: see [`Record`](super::record::Record).
     journal => "journal.jsonl",
+    /// `journal.begun`: empty; made before the journal's first record.
+    journal_mark => "journal.begun",
     /// `journal.torn`: torn tails of the journal, set aside.
     torn => "journal.torn",
     /// `plan.jsonl`: every change that a dry run planned.
@@ -137,6 +166,23 @@ run_files! {
     log => "log.jsonl",
     /// `lock`: held by the process that works on the run.
     lock => "lock",
+}
+
+/// Whether a run's name is taken: by a folder or, on some systems, by anything.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Whether this is a folder, or something that cannot be looked at: a link to a disk that is not mounted, say.
+fn may_be_folder(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(data) => data.is_dir(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::symlink_metadata(path).is_ok(),
+        Err(_) => true,
+    }
 }
 
 fn is_word(part: &str) -> bool {

@@ -85,11 +85,13 @@ pub(super) fn model<'a>(records: impl Iterator<Item = &'a Record>) -> (String, B
         for row in record.rows().each() {
             match record {
                 Record::Intent { change, .. } => {
-                    let change = (row == first).then(|| change.clone());
-                    meant.insert(row, InDoubt { change, steps: Vec::new() });
+                    let is_shared = row != first;
+                    let change = (!is_shared).then(|| change.clone());
+                    meant.insert(row, InDoubt { change, steps: Vec::new(), is_shared });
                 }
                 Record::Outcome { outcome, .. } if outcome.state == State::Unknown => {
-                    meant.entry(row).or_default();
+                    let is_shared = row != first;
+                    meant.entry(row).or_insert_with(|| InDoubt { is_shared, ..InDoubt::default() });
                 }
                 _ => drop(meant.remove(&row)),
             }

@@ -5,6 +5,7 @@
 //! it is durable, which is what `scan` relies on.
 
 use super::error::JournalError;
+use super::evidence;
 use super::files;
 use super::line::{self, Line, MAX_LINE};
 use super::mend;
@@ -60,6 +61,8 @@ struct Shared {
 struct Meter {
     syncs: AtomicU64,
     nanos: AtomicU64,
+    /// Bytes.
+    durable: AtomicU64,
 }
 
 impl Journal {
@@ -90,7 +93,7 @@ impl Journal {
 
     fn start<S: Store>(store: S, run: &RunDir, next_seq: u64, good: u64) -> Result<Self, JournalError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(Meter { durable: AtomicU64::new(good), ..Meter::default() });
         let writer = Writer {
             store,
             run: run.clone(),
@@ -99,6 +102,7 @@ impl Journal {
             buffer: Vec::new(),
             in_buffer: 0,
             failure: None,
+            is_marked: false,
             meter: Arc::clone(&meter),
         };
         let file = run.journal();
@@ -134,9 +138,14 @@ impl Journal {
 
     /// What making records durable has cost so far.
     pub fn syncs(&self) -> Syncs {
-        let Meter { syncs, nanos } = &*self.0.meter;
+        let Meter { syncs, nanos, .. } = &*self.0.meter;
         let time = Duration::from_nanos(nanos.load(Ordering::Relaxed));
         Syncs { count: syncs.load(Ordering::Relaxed), time }
+    }
+
+    /// How many bytes of records are durable.
+    pub fn durable_bytes(&self) -> u64 {
+        self.0.meter.durable.load(Ordering::Relaxed)
     }
 
     async fn ask(&self, message: impl FnOnce(Reply) -> Message) -> Result<(), JournalError> {
@@ -199,6 +208,8 @@ struct Writer<S> {
     in_buffer: u64,
     /// What broke the journal.
     failure: Option<JournalError>,
+    /// Whether it is on disk that there are records.
+    is_marked: bool,
     meter: Arc<Meter>,
 }
 
@@ -269,9 +280,10 @@ impl<S: Store> Writer<S> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        match self.store.write(&self.buffer).and_then(|()| self.sync()) {
+        match self.mark().and_then(|()| self.store.write(&self.buffer)).and_then(|()| self.sync()) {
             Ok(()) => {
                 self.good += self.buffer.len() as u64;
+                self.meter.durable.store(self.good, Ordering::Relaxed);
                 self.next_seq += self.in_buffer;
                 self.buffer.clear();
                 self.buffer.shrink_to(GROUP_BYTES);
@@ -288,6 +300,14 @@ impl<S: Store> Writer<S> {
                 Err(failure)
             }
         }
+    }
+
+    fn mark(&mut self) -> io::Result<()> {
+        if !self.is_marked {
+            evidence::mark(&self.run)?;
+            self.is_marked = true;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -5,9 +5,10 @@ use crate::commands::merge_contacts::MergeOptions;
 use crate::commands::resume;
 use crate::commands::standing::{Place, Standing, Status};
 use crate::engine::event::Tally;
+use crate::journal::error::JournalError;
+use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
-use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{About, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
 use chrono::{DateTime, Utc};
@@ -30,7 +31,7 @@ pub struct Seen {
 pub enum Found {
     /// It says this.
     Manifest(Box<Manifest>),
-    /// It is not there: nothing was sent.
+    /// It is not there, and the folder shows that it never was: nothing was sent.
     NeverBegan,
     /// It cannot be read: why.
     Unreadable(String),
@@ -40,12 +41,13 @@ impl Seen {
     /// Looks at a run.
     pub fn of(run: RunDir) -> Self {
         let held = RunLock::is_held(&run);
-        let found = match Manifest::read(&run) {
-            Ok(manifest) => Found::Manifest(Box::new(manifest)),
-            // Asked after, not before: a run that begins just now has it by then.
-            Err(_) if !run.manifest().exists() => Found::NeverBegan,
-            Err(error) => Found::Unreadable(error.to_string()),
-        };
+        let read = || Manifest::read(&run).map(|manifest| Found::Manifest(Box::new(manifest)));
+        let found = read().or_else(|_| match evidence::never_began(&run)? {
+            true => Ok(Found::NeverBegan),
+            // It may have begun just now.
+            false => read(),
+        });
+        let found = found.unwrap_or_else(|error: JournalError| Found::Unreadable(error.to_string()));
         // It may have been taken up between the two.
         let held = held || RunLock::is_held(&run);
         Self { run, held, found }
@@ -74,7 +76,7 @@ impl Seen {
         let mut problem = None;
         match status {
             Status::Running => {}
-            Status::Crashed => match Replay::read(&self.run) {
+            Status::Crashed => match evidence::replay(&self.run, manifest) {
                 Ok(replay) => {
                     tally.states = replay.counts;
                     tally.reasons = replay.by_reason;

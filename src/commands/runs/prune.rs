@@ -9,14 +9,13 @@
 use super::look::{Found, Others, Seen};
 use super::remove;
 use crate::commands::backfill_groups::BackfillOptions;
-use crate::commands::connect::SANDBOX;
 use crate::commands::job::Job;
 use crate::commands::merge_contacts::MergeOptions;
 use crate::commands::standing::Status;
 use crate::commands::undo_merge::UndoMergeOptions;
 use crate::exit::{Exit, Failure};
-use crate::journal::manifest::Manifest;
-use crate::journal::replay::Replay;
+use crate::journal::evidence;
+use crate::journal::manifest::{Manifest, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::pruned::{Going, Kept, Pruned};
 use crate::report::terminal::Terminal;
@@ -168,9 +167,12 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
 fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
     let resume = format!("`devrev-batch resume {}` goes on with it", manifest.id);
     if manifest.dry_run {
-        // It has sent nothing, as its journal says, too.
-        let replay = Replay::read(&seen.run).ok().filter(|replay| !replay.unknown.is_empty());
-        return replay.map(|_| "it says that it is a dry run, and its journal has rows in doubt".to_owned());
+        // It has sent nothing, as its journal has to show, too.
+        return match evidence::replay(&seen.run, manifest) {
+            Ok(replay) if replay.unknown.is_empty() => None,
+            Ok(_) => Some("run.json says that it is a dry run, but its journal has rows in doubt".to_owned()),
+            Err(error) => Some(format!("its journal cannot be checked: {error}")),
+        };
     }
     let status = Status::of(manifest.state, seen.held);
     if status != Status::Finished {
@@ -182,7 +184,7 @@ fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
             return Some(format!("it has {rows} {state} rows: {resume}"));
         }
     }
-    match Replay::read(&seen.run) {
+    match evidence::replay(&seen.run, manifest) {
         Ok(replay) if replay.unknown.is_empty() => None,
         Ok(replay) => Some(format!("its journal has {} rows in doubt: {resume}", replay.unknown.len())),
         Err(error) => Some(format!("it cannot be told whether anything of it is in doubt: {error}")),

@@ -37,6 +37,7 @@ fn past(command: &str, counts: &[(&str, u64)]) -> Past {
         base_url: "https://api.devrev.ai/".into(),
         environment: "production".into(),
         dry_run: false,
+        journal_bytes: Some(0),
         counts: counts.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect::<BTreeMap<_, _>>(),
         state: RunState::Finished,
         exit_code: Some(0),

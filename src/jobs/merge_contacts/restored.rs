@@ -5,7 +5,7 @@ use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
 use crate::jobs::undo_merge::COMMAND;
 use crate::journal::error::JournalError;
-use crate::journal::manifest::Manifest;
+use crate::journal::manifest::{Manifest, Party};
 use crate::journal::ordered::{Word, Words};
 use crate::journal::run_dir::RunDir;
 use serde::Deserialize;
@@ -30,14 +30,14 @@ struct Secondary {
 /// Contacts that this tool has created, by key.
 pub type Made = HashSet<Key>;
 
-/// Finds the contacts that undos of merges in the same DevRev have created. Blocks for as long as their journals
+/// Finds the contacts that undos of merges in the same organisation have created. Blocks for as long as their journals
 /// take to read. What cannot be read is said in the log: its contacts count as DevRev shows them.
-pub fn verified(runs_dir: &Path, target: &str) -> Made {
+pub fn verified(runs_dir: &Path, org: Option<&Party>) -> Made {
     let mut found = Made::new();
     for run in RunDir::list(runs_dir).unwrap_or_default() {
         let Ok(manifest) = Manifest::read(&run) else { continue };
-        let same = manifest.base_url.trim_end_matches('/') == target.trim_end_matches('/');
-        if same
+        // Whose organisation is not known may be a stranger's.
+        if manifest.is_in(org) == Some(true)
             && manifest.command == COMMAND
             && !manifest.dry_run
             && let Err(error) = of_run(&run, &mut found)

@@ -73,6 +73,7 @@ fn manifest() -> Manifest {
         base_url: "https://api.example.com".to_owned(),
         environment: "production".to_owned(),
         dry_run: false,
+        journal_bytes: None,
         counts: std::collections::BTreeMap::new(),
         state: RunState::Finished,
         exit_code: Some(3),
