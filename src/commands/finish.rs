@@ -42,15 +42,11 @@ pub async fn run<J: Job>(
 ) -> Result<Exit, Failure> {
     figures.elapsed = session.since.elapsed();
     figures.process = session.monitor.as_ref().and_then(Monitor::look);
-    let closed = session.journal.clone().close().await;
+    let closed = session.journal.clone().close().await.err().map(Failure::from);
     let journal_bytes = session.journal.durable_bytes();
-    let how = match closed {
-        Err(error) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(error.into()),
-        _ => how,
-    };
     let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
-    let how = match &changed {
-        Some(failure) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(failure.clone()),
+    let how = match closed.or_else(|| changed.clone()) {
+        Some(failure) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(failure),
         _ => how,
     };
     let mut troubles = Vec::new();

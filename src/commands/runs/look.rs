@@ -42,11 +42,9 @@ impl Seen {
     pub fn of(run: RunDir) -> Self {
         let held = RunLock::is_held(&run);
         let read = || Manifest::read(&run).map(|manifest| Found::Manifest(Box::new(manifest)));
-        let found = read().or_else(|_| match evidence::never_began(&run)? {
-            true => Ok(Found::NeverBegan),
-            // It may have begun just now.
-            false => read(),
-        });
+        // Read again where there is one: it may have begun just now.
+        let found =
+            read().or_else(|_| if evidence::never_began(&run)? { Ok(Found::NeverBegan) } else { read() });
         let found = found.unwrap_or_else(|error: JournalError| Found::Unreadable(error.to_string()));
         // It may have been taken up between the two.
         let held = held || RunLock::is_held(&run);
