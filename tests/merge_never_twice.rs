@@ -232,6 +232,9 @@ fn another_address_of_the_organisation_is_no_way_round() {
     assert_eq!(fixture.calls("rev-users.merge"), 1);
 }
 
+/// What is wrong with a run, and how it gets so.
+type Case<'a> = (&'a str, &'a dyn Fn(&Run));
+
 #[test]
 fn a_run_that_cannot_be_read_stops_merges() {
     let (fixture, run) = lost();
@@ -256,7 +259,7 @@ fn a_run_that_cannot_be_read_stops_merges() {
         fs::remove_file(path).unwrap();
         symlink(path, path).unwrap();
     };
-    let cases: [(&str, &dyn Fn(&Run)); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("run.json removed", &with("run.json", remove)),
         ("run.json emptied", &with("run.json", empty)),
         ("run.json unreachable", &with("run.json", unreachable)),

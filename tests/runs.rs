@@ -309,6 +309,9 @@ fn a_run_that_is_not_there() {
     show().says("run never began").says("nothing was sent");
 }
 
+/// How a folder becomes unreadable, and what is said of it.
+type Case<'a> = (&'a dyn Fn(&std::path::Path), &'a str);
+
 #[test]
 fn of_what_cannot_be_read_nothing_is_claimed_and_nothing_is_removed() {
     let (fixture, _) = fixture();
@@ -323,7 +326,7 @@ fn of_what_cannot_be_read_nothing_is_claimed_and_nothing_is_removed() {
         fs::remove_dir(folder).unwrap();
         std::os::unix::fs::symlink("/not-mounted", folder).unwrap();
     };
-    let cases: [(&dyn Fn(&std::path::Path), &str); 4] = [
+    let cases: [Case<'_>; 4] = [
         (&emptied, "the folder was emptied"),
         (&without_run_json, "failed.csv shows that the run had begun"),
         (&loops, "cannot read"),
