@@ -181,7 +181,12 @@ fn no_token_or_none_that_can_be_sent() {
     assert_check(&ended, "token", "problem", "no token: put one into DEVREV_API_TOKEN");
     assert_check(&ended, "clock", "not-checked", "see token");
     let ended = doctor(&fixture, &["--json"]).env("DEVREV_API_TOKEN", format!("{TOKEN}\nx")).run().exits(2);
-    assert_check(&ended, "token", "problem", "cannot be sent in a header");
+    assert_check(
+        &ended,
+        "settings",
+        "problem",
+        "DEVREV_API_TOKEN in the environment: has a line break in it",
+    );
     assert_eq!(fixture.stats()["total"], 0);
 }
 

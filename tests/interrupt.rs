@@ -69,13 +69,13 @@ fn a_signal_before_the_first_write() {
 #[test]
 fn a_signal_while_everything_waits_for_the_rate_limit() {
     let fixture = Fixture::new(&Org::of(50));
-    // The groups are known: the two calls that go out at once ask for the user and the issues.
+    // The groups are known: the three calls that go out ask for the user, the schema and the issues.
     fixture.backfill(&["--limit", "1"]).run().exits(0);
     let before = fixture.stats()["total"].as_u64().unwrap();
     let flags = ["--rate-limit-calls", "50", "--rate-limit-period", "600"];
     let has_intents = || fixture.runs().iter().any(|run| run.intents().len() >= 49);
     let running = fixture.backfill(&flags).run_until(has_intents);
-    assert_eq!(fixture.stats()["total"], before + 2);
+    assert_eq!(fixture.stats()["total"], before + 3);
     running.signal("INT");
     running.wait().exits(130);
     let run = fixture.runs().into_iter().find(|run| run.manifest()["state"] == "interrupted").unwrap();

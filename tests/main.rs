@@ -20,6 +20,7 @@ mod fault_matrix;
 mod faults;
 mod formulas;
 mod garbage;
+mod groups;
 mod html;
 mod inputs;
 mod interrupt;

@@ -170,6 +170,7 @@ fn a_plan_and_a_summary_look_so() {
     let dry = fixture.program(args).run().exits(3);
     insta::assert_snapshot!(redacted(&dry.out), @r"
     dry run of backfill-groups finished (http://HOST/, development)
+      groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 
       planned          4  would be changed
       already          1  nothing to change
@@ -185,9 +186,9 @@ fn a_plan_and_a_summary_look_so() {
       ISS-3         none -> GROUP-3 Team 3
       ISS-4         none -> GROUP-4 Team 4
 
-    About 12 calls: 1.2 s under the limit of 100 in 10 s.
+    About 13 calls: 1.3 s under the limit of 100 in 10 s.
 
-    8 API calls in [time]
+    9 API calls in [time]
     run folder: runs/RUN
     next: look at runs/RUN/plan.jsonl, then devrev-batch apply RUN
     next: look at runs/RUN/failed.csv, mend the cause, then devrev-batch resume RUN --retry-failed
@@ -197,11 +198,12 @@ fn a_plan_and_a_summary_look_so() {
     insta::assert_snapshot!(redacted(&applied.out), @r"
     backfill-groups finished (http://HOST/, development)
       the plan of RUN
+      groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 
       done             4  changed, and DevRev's answer shows it
       rows             4
 
-    11 API calls in [time]
+    12 API calls in [time]
     run folder: runs/RUN
     ");
 }

@@ -185,8 +185,9 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       SHA-256       c57f019972e7582b4143f7007cebed8c81d95de1067b07e6df9d0bdc7dc06f8e
       began         2026-01-02 03:04:05 UTC
       ended         2026-01-02 03:07:15 UTC, 3 min 10 s later
-      last process  10 API calls in 12.3 s, of which 0.0 s waiting for the rate limit
+      last process  11 API calls in 12.3 s, of which 0.0 s waiting for the rate limit
       exit code     3: finished, but some rows failed, or their state is unknown
+      note          groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 
       done             2  changed, and DevRev's answer shows it
       failed           1

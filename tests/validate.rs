@@ -76,7 +76,7 @@ fn each_way_to_be_refused_has_its_exit_code() {
     let cases = [
         ("", 5, "is empty"),
         ("a,b\n1,2\n", 5, "issue_id"),
-        (HEADER, 0, "0 rows"),
+        (HEADER, 0, "no rows"),
         (&unclosed, 5, "unclosed-quote"),
     ];
     for (csv, code, words) in cases {

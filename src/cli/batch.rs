@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 /// `backfill-groups`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub struct BackfillGroups {
     /// The rows.
     #[command(flatten)]
@@ -25,6 +26,12 @@ pub struct BackfillGroups {
     /// Also change issues that have a creator group
     #[arg(long)]
     pub overwrite: bool,
+    /// Also use the default groups that every workspace has, such as All Users
+    #[arg(long)]
+    pub include_default_groups: bool,
+    /// Use groups and members that were listed more than a minute ago, up to CACHE_TTL; a dry run always does
+    #[arg(long)]
+    pub use_cached_groups: bool,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,

@@ -6,12 +6,14 @@ use super::issue_feed::IssueFeed;
 use super::job::{Job, Plan, Start};
 use super::preflight::{self, Preflight};
 use crate::cli;
+use crate::devrev::schemas::IssueSchemaGet;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
+use crate::jobs::backfill_groups::field::{self, FieldCheck};
 use crate::jobs::backfill_groups::group_map::GroupMap;
-use crate::jobs::backfill_groups::membership::{Cache, Membership};
+use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::{BackfillGroups, Change};
 use crate::jobs::failing;
 use crate::jobs::rules::Kind;
@@ -19,24 +21,36 @@ use crate::journal::atomic;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
+use crate::report::progress::span;
 use crate::report::terminal::Terminal;
+use crate::report::units::counted;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The name under which a run keeps its copy of `--group-map`.
 const GROUP_MAP: &str = "group-map.csv";
 
 /// The options of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub struct BackfillOptions {
     /// `--on-ambiguous`.
     pub on_ambiguous: OnAmbiguous,
     /// `--overwrite`.
     pub overwrite: bool,
+    /// `--include-default-groups`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub include_default_groups: bool,
+    /// `--use-cached-groups`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub use_cached_groups: bool,
     /// `--limit`: only the first rows.
     pub limit: Option<u64>,
     /// `CREATOR_GROUP_FIELD`.
@@ -45,6 +59,11 @@ pub struct BackfillOptions {
     pub group_map: bool,
     /// Whether the run is against the sandbox in the same process.
     pub sandbox: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Begins a run and works on it until it ends.
@@ -58,6 +77,8 @@ pub async fn run(
     let options = BackfillOptions {
         on_ambiguous,
         overwrite: args.overwrite,
+        include_default_groups: args.include_default_groups,
+        use_cached_groups: args.use_cached_groups,
         limit: args.limit,
         field: settings.creator_group_field.clone(),
         group_map: args.group_map.is_some(),
@@ -83,16 +104,92 @@ fn keep_group_map(run: &RunDir, text: Option<Vec<u8>>) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
 }
 
+/// A run that writes uses groups and members no older than this, unless `--use-cached-groups` is given.
+const FRESH: Duration = Duration::from_secs(60);
+
 impl BackfillOptions {
+    /// Which groups count.
+    fn scope(&self, start: &Start<'_, Preflight>) -> Scope {
+        Scope { default: self.include_default_groups, contacts: start.looked.of_contacts }
+    }
+
     /// Where the group index is kept; a sandbox in this process costs nothing to ask. A plan is not held against the index
     /// that it was made by: who has come or gone since would not show.
     fn cache(&self, start: &Start<'_, Preflight>) -> Option<Cache> {
-        let org = start.manifest.org.as_ref().map_or("", |org| org.id.as_str());
-        let folder = start.settings.runs_dir.join(".cache");
-        let of = format!("{} {org}", start.target);
-        let anew = self.sandbox || start.manifest.applies.is_some();
-        if anew { None } else { Cache::new(&folder, of, start.settings.cache_ttl) }
+        let manifest = start.manifest;
+        if self.sandbox || manifest.applies.is_some() {
+            return None;
+        }
+        let org = manifest.org.as_ref().map_or("", |org| org.id.as_str());
+        let Scope { default, contacts } = self.scope(start);
+        let default = if default { " with default groups" } else { "" };
+        let contacts = if contacts { " with groups of contacts" } else { "" };
+        let of = format!("{} {org}{default}{contacts}", start.target);
+        let max_age = match start.settings.cache_ttl {
+            ttl if manifest.dry_run || self.use_cached_groups => ttl,
+            ttl => ttl.min(FRESH),
+        };
+        Cache::new(&start.settings.runs_dir.join(".cache"), of, max_age)
     }
+}
+
+impl BackfillOptions {
+    /// Asks DevRev's schema whether the creator-group field can be written. Returns what there is to know of it.
+    ///
+    /// Fails where it certainly cannot. What the token may not read, or DevRev does not tell, is left to the first write.
+    async fn check_field(&self, start: &Start<'_, Preflight>) -> Result<Vec<String>, Failure> {
+        let answer = start.client.read_only().call_once(&IssueSchemaGet::default()).await;
+        let schema = match answer.map_err(|error| failing::ends_run(&error).ok_or(error)) {
+            Ok(answer) => answer.schema,
+            Err(Ok(failure)) => return Err(failure),
+            Err(Err(error)) => {
+                tracing::info!("the creator-group field is not checked beforehand: {error}");
+                return Ok(Vec::new());
+            }
+        };
+        let name = &self.field;
+        let wrong = |text: String| {
+            Err(Failure::new(Exit::Usage, format!("CREATOR_GROUP_FIELD: {text}; nothing was written")))
+        };
+        match field::check(&schema, &GroupField::named(name)) {
+            FieldCheck::Fits(notes) => Ok(notes),
+            FieldCheck::NotTold(why) => {
+                tracing::info!("the creator-group field is not checked beforehand: {why}");
+                Ok(Vec::new())
+            }
+            FieldCheck::Missing(alike) if alike.is_empty() => wrong(format!(
+                "issues have no field `{name}`: name the field that holds an issue's creator group"
+            )),
+            FieldCheck::Missing(alike) => {
+                wrong(format!("issues have no field `{name}`: did you mean {}?", alike.join(" or ")))
+            }
+            FieldCheck::WrongType(found) => wrong(format!(
+                "the field `{name}` of issues holds no group, its type is {found}: name another"
+            )),
+        }
+    }
+}
+
+/// What the summary says of the groups that a run went by.
+fn of_groups(listed: &Listed) -> String {
+    let Listed { membership, at, from_cache } = listed;
+    let mut text = counted(membership.len() as u64, "group");
+    if *from_cache {
+        let age = span(listed.age(Utc::now()));
+        let _ =
+            write!(text, ", from the cache: listed {age} earlier, at {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
+    } else {
+        text.push_str(", listed by this run");
+    }
+    if !membership.left_out().is_empty() {
+        let left_out = counted(membership.left_out().len() as u64, "default group");
+        let _ = write!(text, "; {left_out} left out (--include-default-groups uses them)");
+    }
+    if !membership.gone().is_empty() {
+        let gone: Vec<_> = membership.gone().iter().map(GroupRef::named).collect();
+        let _ = write!(text, "; left out because they were deleted meanwhile: {}", gone.join(", "));
+    }
+    text
 }
 
 impl Job for BackfillOptions {
@@ -131,17 +228,33 @@ impl Job for BackfillOptions {
         Some(Entry::default().change("creator group", change.before.as_deref(), Some(&after)))
     }
 
+    async fn before_asking(&self, start: &Start<'_, Preflight>) -> Result<Vec<String>, Failure> {
+        let notes = self.check_field(start).await?;
+        let cached = match self.cache(start) {
+            Some(cache) => cache.read().await,
+            None => None,
+        };
+        let groups = match cached {
+            Some(listed) => format!("as listed {} ago", span(listed.age(Utc::now()))),
+            None => "listed when the run begins".to_owned(),
+        };
+        let mut lines = vec![format!("groups        {groups}")];
+        lines.extend(notes.iter().map(|note| format!("note          {note}")));
+        for note in notes {
+            start.note(note);
+        }
+        Ok(lines)
+    }
+
     async fn begin(&self, start: &Start<'_, Preflight>) -> Result<(BackfillGroups, GroupWriter), Failure> {
         let reads = start.client.read_only();
         if start.terminal.draws() {
-            start.terminal.say("finding out who is in which groups ...");
+            start.terminal.say("listing groups and their members ...");
         }
-        let membership = Membership::load(&reads, self.cache(start).as_ref()).await.map_err(|error| {
-            failing::ends_run(&error).unwrap_or_else(|| {
-                Failure::new(Exit::Stopped, format!("cannot list the groups and their members: {error}"))
-            })
-        })?;
-        let membership = Arc::new(membership);
+        let cache = self.cache(start);
+        let listed = Listed::load(&reads, cache.as_ref(), self.scope(start)).await?;
+        start.note(format!("groups: {}", of_groups(&listed)));
+        let membership = Arc::new(listed.membership);
         let group_map = if self.group_map {
             GroupMap::read(&start.run.path().join(GROUP_MAP), &membership)?
         } else {

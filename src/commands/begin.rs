@@ -309,6 +309,11 @@ async fn look<J: Job>(
     }
 }
 
+/// What is said of an input without rows: that is no error.
+fn no_rows(input: &Input) -> String {
+    format!("no rows: {} has only a header", input.name())
+}
+
 fn manifest<J: Job>(
     job: &J,
     run: &RunDir,
@@ -369,6 +374,7 @@ fn manifest<J: Job>(
         exit_code: None,
         applies: None,
         why: None,
+        notes: if looked.rows() == 0 { vec![no_rows(input)] } else { Vec::new() },
         parent,
     }
 }

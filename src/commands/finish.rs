@@ -90,6 +90,7 @@ pub async fn run<J: Job>(
         environment: session.settings.environment.clone(),
         state: standing.status.name().to_owned(),
         why: why.clone(),
+        notes: session.manifest.notes.clone(),
         exit: exit.code(),
         rows: total,
         open,

@@ -23,6 +23,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 /// What the look at an input has found.
 pub trait Looked: Debug + Send + 'static {
@@ -67,6 +68,18 @@ pub struct Start<'a, L> {
     pub stop: &'a Stop,
     /// Where progress is shown.
     pub terminal: &'a Terminal,
+    /// See [`Start::note`].
+    pub notes: &'a Notes,
+}
+
+/// What a job has to say of the beginning of a run.
+pub type Notes = Mutex<Vec<String>>;
+
+impl<L> Start<'_, L> {
+    /// Notes what the operator has to know of what the run goes by: the question, the summary and `runs show` say it.
+    pub fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
 }
 
 /// A job with its options, which `run.json` keeps so that `resume` does the same.
@@ -112,6 +125,14 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// Checks what has to be so before the operator is asked. Blocks, sends nothing.
     fn check(&self, _settings: &Settings, _looked: &Self::Looked, _dry_run: bool) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// Checks in DevRev what has to be so before the operator is asked. Only reads. Returns lines for the question.
+    fn before_asking(
+        &self,
+        _start: &Start<'_, Self::Looked>,
+    ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        async { Ok(Vec::new()) }
     }
 
     /// Reads what is needed once, and makes both halves of the job.

@@ -8,10 +8,11 @@ use super::validate;
 use crate::cli;
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::error::ErrorKind;
+use crate::devrev::groups::GroupsGet;
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::read_only::ReadOnly;
 use crate::exit::{Exit, Failure};
-use crate::jobs::backfill_groups::membership::Membership;
+use crate::jobs::backfill_groups::membership::{Membership, Scope};
 use crate::jobs::failing;
 use crate::jobs::rules::Kind;
 use crate::jobs::rules::finding::{Finding, Rule};
@@ -89,6 +90,7 @@ struct Mention {
     row: u64,
     line: u64,
     column: &'static str,
+    object: ObjectType,
     text: Box<str>,
 }
 
@@ -107,7 +109,8 @@ impl Mentioned {
             self.cut = true;
             return;
         }
-        self.places.entry(key).or_insert_with(|| Mention { row, line, column, text: text.into() });
+        let object = key.object();
+        self.places.entry(key).or_insert_with(|| Mention { row, line, column, object, text: text.into() });
     }
 
     /// What DevRev does not have, as findings in the order of the rows.
@@ -115,20 +118,19 @@ impl Mentioned {
         let connection = Connection::open(settings, sandbox, &Stop::default()).await?;
         connection.identity().await?;
         let client = connection.client.read_only();
-        let membership = Membership::fetch(&client).await.map_err(|error| unasked(&error))?;
+        let membership = Membership::fetch(&client, Scope::default()).await?;
         let mut absent = Vec::new();
-        let mut users = Vec::new();
+        let mut unknown = Vec::new();
         for (key, mention) in &self.places {
             match key.object() {
-                ObjectType::Group if membership.group(key).is_none() => {
-                    absent.push(mention.finding("DevRev lists no such group".to_owned()));
-                }
+                // One of contacts is not listed, and may be what an issue is assigned to.
+                ObjectType::Group if membership.group(key).is_none() => unknown.push(mention),
                 // A member of a group exists; of users that are in none only dev users can be asked about.
-                ObjectType::DevUser if !membership.knows(key) => users.push(mention),
+                ObjectType::DevUser if !membership.knows(key) => unknown.push(mention),
                 _ => {}
             }
         }
-        let asked = users.into_iter().map(|mention| exists(&client, mention));
+        let asked = unknown.into_iter().map(|mention| exists(&client, mention));
         let mut answers = stream::iter(asked).buffer_unordered(GETS_AT_ONCE);
         while let Some(answer) = answers.next().await {
             absent.extend(answer?);
@@ -157,14 +159,14 @@ impl Mention {
 }
 
 async fn exists(client: &ReadOnly, mention: &Mention) -> Result<Option<Finding>, Failure> {
-    match client.call(&DevUsersGet { id: mention.text.to_string() }).await {
-        Ok(_) => Ok(None),
+    let id = mention.text.to_string();
+    let answer = match mention.object {
+        ObjectType::Group => client.call(&GroupsGet { id }).await.map(drop),
+        _ => client.call(&DevUsersGet { id }).await.map(drop),
+    };
+    match answer {
+        Ok(()) => Ok(None),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(Some(mention.finding(error.to_string()))),
-        Err(error) => Err(unasked(&error)),
+        Err(error) => Err(failing::needed(&error, &format!("cannot tell whether {} exists", mention.text))),
     }
-}
-
-fn unasked(error: &crate::devrev::error::ApiError) -> Failure {
-    failing::ends_run(error)
-        .unwrap_or_else(|| Failure::new(Exit::Stopped, format!("DevRev could not be asked: {error}")))
 }

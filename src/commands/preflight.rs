@@ -2,6 +2,7 @@
 //! thing, and whether it can be read to its end at all. Nothing is sent before this is over.
 
 use super::job::Looked;
+use crate::devrev::ids::ObjectType;
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicates, Verdicts};
 use crate::jobs::merge_contacts::gather::{Gather, Scope};
@@ -27,6 +28,8 @@ pub struct Preflight {
     pub rows: u64,
     /// The rows that are about the same issue as another one.
     pub duplicates: Verdicts,
+    /// Whether a contact created some of the issues.
+    pub of_contacts: bool,
 }
 
 /// The same for an input of contacts.
@@ -72,8 +75,9 @@ impl Looked for ContactPreflight {
 ///
 /// Fails with [`Exit::InvalidInput`] when the header or the format is such that rows cannot be told.
 pub fn look(input: &Input) -> Result<Preflight, Failure> {
-    let (fingerprint, stamp, (rows, duplicates)) = fingerprinted(input, duplicates)?;
-    Ok(Preflight { fingerprint, stamp, rows, duplicates })
+    let (fingerprint, stamp, scanned) = fingerprinted(input, duplicates)?;
+    let (rows, duplicates, of_contacts) = scanned;
+    Ok(Preflight { fingerprint, stamp, rows, duplicates, of_contacts })
 }
 
 /// Looks at an input of contacts and pairs them: otherwise as [`look`] does.
@@ -100,21 +104,26 @@ pub(super) fn fingerprinted<T>(
     Ok((fingerprint, stamp, scanned))
 }
 
-fn duplicates(file: CsvFile) -> Result<(u64, Verdicts), Failure> {
+fn duplicates(file: CsvFile) -> Result<(u64, Verdicts, bool), Failure> {
     let columns = IssueColumns::find(file.header()).map_err(|error| header_failure(&error))?;
     let scratch = std::env::temp_dir();
     let mut duplicates = Duplicates::new(&scratch);
     let mut prefixes = Prefixes::default();
-    let mut rows = 0;
+    let (mut rows, mut of_contacts) = (0, false);
     each_record(file, |row, whole| {
         rows += 1;
-        if whole && let Some(identity) = columns.judge_next(row, &mut prefixes, &mut |_| ()).identity {
+        if !whole {
+            return Ok(());
+        }
+        let judged = columns.judge_next(row, &mut prefixes, &mut |_| ());
+        of_contacts |= judged.item.is_some_and(|issue| issue.creator.object == ObjectType::RevUser);
+        if let Some(identity) = judged.identity {
             let place = Place { row: row.number, line: Some(row.line) };
             duplicates.note(identity.key, identity.values, place.pack()).map_err(disk(&scratch))?;
         }
         Ok(())
     })?;
-    Ok((rows, duplicates.finish().map_err(disk(&scratch))?))
+    Ok((rows, duplicates.finish().map_err(disk(&scratch))?, of_contacts))
 }
 
 /// What it means that temporary data cannot be kept.

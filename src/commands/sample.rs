@@ -38,7 +38,8 @@ pub fn run(args: &cli::input::Sample, global: &cli::Global, terminal: &Terminal)
     let stamp = Stamp::of(input.path()).map_err(|error| unreadable(&input, &error))?;
     let size = usize::try_from(args.size).unwrap_or(usize::MAX);
     let (kind, chosen) = choose(args, &input, size)?;
-    if chosen.rows.is_empty() {
+    // Of an input without rows the header is copied.
+    if chosen.rows.is_empty() && chosen.all > 0 {
         return Err(nothing(&input, kind, &chosen));
     }
     write(args, &input, stamp, &chosen.rows)?;

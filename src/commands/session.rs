@@ -4,7 +4,7 @@ use super::apply;
 use super::confirm::Confirmation;
 use super::connect::Connection;
 use super::finish;
-use super::job::{Job, Looked, Start};
+use super::job::{Job, Looked, Notes, Start};
 use super::watching;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::DevUserAnswer;
@@ -28,7 +28,7 @@ use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -150,30 +150,48 @@ impl<J: Job> Session<J> {
         let looked = self.looked.take();
         let looked =
             looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        self.confirm(scope, &looked, &connection.target).await?;
+        let notes = Notes::default();
+        let lines = match self.job.before_asking(&self.start(connection, &looked, &notes)).await {
+            Ok(lines) => lines,
+            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
+        };
+        self.confirm(scope, &looked, &connection.target, &lines).await?;
         self.manifest.state = RunState::Running;
         self.manifest.write(&self.run)?;
 
-        let start = Start {
+        let (planner, applier) = match self.job.begin(&self.start(connection, &looked, &notes)).await {
+            Ok(halves) => halves,
+            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
+        };
+        self.manifest.notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !self.manifest.notes.is_empty() {
+            self.manifest.write(&self.run)?;
+        }
+        if self.manifest.dry_run {
+            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client).await
+        } else {
+            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client).await
+        }
+    }
+
+    fn start<'a>(
+        &'a self,
+        connection: &'a Connection,
+        looked: &'a J::Looked,
+        notes: &'a Notes,
+    ) -> Start<'a, J::Looked> {
+        Start {
             client: &connection.client,
             target: &connection.target,
             settings: &self.settings,
             run: &self.run,
             manifest: &self.manifest,
             input: &self.input,
-            looked: &looked,
+            looked,
             resend_unproven: self.resend_unproven,
             stop: &self.stop,
             terminal: &self.terminal,
-        };
-        let (planner, applier) = match self.job.begin(&start).await {
-            Ok(halves) => halves,
-            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
-        };
-        if self.manifest.dry_run {
-            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client).await
-        } else {
-            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client).await
+            notes,
         }
     }
 
@@ -248,17 +266,24 @@ impl<J: Job> Session<J> {
         Ok(())
     }
 
-    async fn confirm(&self, scope: Scope, looked: &J::Looked, target: &str) -> Result<(), Failure> {
+    async fn confirm(
+        &self,
+        scope: Scope,
+        looked: &J::Looked,
+        target: &str,
+        lines: &[String],
+    ) -> Result<(), Failure> {
         let Manifest { org, user, command, .. } = &self.manifest;
         let org_name = org.as_ref().map_or("unknown", Party::called);
         let named = |party: &Option<Party>| party.as_ref().map_or_else(String::new, Party::to_string);
         let what = format!(
-            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}",
+            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}{}",
             self.settings.environment,
             named(org),
             named(user),
             scope.total.saturating_sub(scope.before),
             self.input.name(),
+            lines.iter().fold(String::new(), |text, line| text + "  " + line + "\n"),
             match &self.manifest.applies {
                 None => self.job.what(looked),
                 Some(applies) => apply::what::<J>(applies),

@@ -106,6 +106,13 @@ impl Client {
         self.tries(operation, Before::Nothing, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
     }
 
+    /// Sends a request with a single try: what fails is not tried again, however it failed.
+    pub async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+        let policy = RetryPolicy { max_retries: 0, ..self.0.retry };
+        let outcome = self.tries_by(policy, operation, Before::Nothing, None::<NoLook<O::Answer>>).await;
+        outcome.map(|written| written.answer)
+    }
+
     /// Writes, and looks before it writes again: after a try whose fate is not known, `look` reads what became of it.
     ///
     /// A write may wait for minutes: for the limit, for DevRev to come back. So `fresh` is asked just before
@@ -151,6 +158,21 @@ impl Client {
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
+        self.tries_by(self.0.retry, operation, before, look).await
+    }
+
+    async fn tries_by<O, L, F>(
+        &self,
+        policy: RetryPolicy,
+        operation: &O,
+        before: Before<'_>,
+        look: Option<L>,
+    ) -> Result<Written<O::Answer>, ApiError>
+    where
+        O: Operation,
+        L: Fn() -> F + Sync,
+        F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
+    {
         let body = serde_json::to_vec(operation).map_err(|error| {
             ApiError::unanswered(O::ENDPOINT, ErrorKind::Refused, format!("request not sent: {error}"))
         })?;
@@ -184,7 +206,7 @@ impl Client {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(endpoint = O::ENDPOINT, delay_ms, "{}; trying again", failed.error);
         };
-        let outcome = retry(self.0.retry, &self.0.stop, seen, attempt).await;
+        let outcome = retry(policy, &self.0.stop, seen, attempt).await;
         let outcome = match (outcome, &look) {
             // The last try's fate is worth one look too: it may well have taken.
             (Err(error), Some(look)) if in_doubt.load(Ordering::Relaxed) => match look().await {

@@ -5,18 +5,21 @@ use super::pages::{List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use serde::{Deserialize, Serialize};
 
-/// `groups.list`: every group but those that each workspace comes with (Admins, All Users, ...).
+/// `groups.list`: groups whose members are of these types. Default groups are listed too: how many there are is reported,
+/// and `--group-map` may name one.
 #[derive(Debug, Clone, Serialize)]
 pub struct GroupsList {
+    member_type: &'static [&'static str],
     limit: u32,
-    is_default: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-impl Default for GroupsList {
-    fn default() -> Self {
-        Self { limit: PAGE_LIMIT, is_default: false, cursor: None }
+impl GroupsList {
+    /// The groups of dev users, and those of contacts only if they are asked for.
+    pub fn of_members(contacts: bool) -> Self {
+        let member_type: &[_] = if contacts { &["dev_user", "rev_user"] } else { &["dev_user"] };
+        Self { member_type, limit: PAGE_LIMIT, cursor: None }
     }
 }
 
@@ -31,11 +34,34 @@ pub struct Group {
     /// The group's name.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whether every workspace has it, such as `All Users`. Required by the API file; absent in what older gateways answer.
+    #[serde(default)]
+    pub is_default: Option<bool>,
 }
 
 list_endpoint! {
     /// A page of groups.
     GroupsList = "groups.list" -> GroupsListAnswer { groups: Group }
+}
+
+/// `groups.get`.
+#[derive(Debug, Clone, Serialize)]
+pub struct GroupsGet {
+    /// The group's ID, in either form.
+    pub id: String,
+}
+
+/// The answer of `groups.get`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupAnswer {
+    /// The group.
+    pub group: Group,
+}
+
+impl Operation for GroupsGet {
+    const ENDPOINT: &'static str = "groups.get";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = GroupAnswer;
 }
 
 /// `groups.members.list`: the direct members of one group.

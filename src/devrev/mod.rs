@@ -24,6 +24,7 @@ pub mod queue;
 pub mod read_only;
 mod retry;
 pub mod rev_users;
+pub mod schemas;
 pub mod storage;
 pub mod timeline;
 pub mod transport;

@@ -25,4 +25,10 @@ impl ReadOnly {
         const { assert!(matches!(O::SAFETY, Safety::Read), "a read-only client sends no write") };
         self.0.call(operation).await
     }
+
+    /// Reads with a single try, for what is good to know and not needed; see [`Client::call_once`].
+    pub async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+        const { assert!(matches!(O::SAFETY, Safety::Read), "a read-only client sends no write") };
+        self.0.call_once(operation).await
+    }
 }

@@ -21,6 +21,21 @@ pub fn ends_run(error: &ApiError) -> Option<Failure> {
     Some(Failure::new(exit, format!("{what} ({error})")))
 }
 
+/// The failure of a read without which no row can be judged. `what` says what could not be done.
+///
+/// A refusal that another try would meet again ([`Exit::Credentials`], [`Exit::Unexpected`]) does not invite `resume`, as
+/// [`Exit::Stopped`] does.
+pub fn needed(error: &ApiError, what: &str) -> Failure {
+    ends_run(error).unwrap_or_else(|| {
+        let (exit, next) = match error.kind {
+            ErrorKind::Forbidden => (Exit::Credentials, "; use a token of a user who may read it"),
+            _ if error.transient() => (Exit::Stopped, ""),
+            _ => (Exit::Unexpected, ""),
+        };
+        Failure::new(exit, format!("{what}: {error}{next}"))
+    })
+}
+
 /// A row whose reading failed: the row failed, nothing was changed.
 pub fn unread(error: &ApiError) -> Outcome {
     Outcome::of(State::Failed, error.reason(), error.to_string())

@@ -153,6 +153,9 @@ pub struct Manifest {
     /// Why the run stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What the operator has to know of what the last process went by, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The run that this one carries out, takes back or goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -263,6 +266,7 @@ pub(super) mod tests {
             exit_code: None,
             applies: None,
             why: None,
+            notes: Vec::new(),
             parent: None,
         }
     }

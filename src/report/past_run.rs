@@ -54,6 +54,8 @@ pub struct Origin {
     pub input: Option<Input>,
     /// Why it stopped.
     pub why: Option<String>,
+    /// What there is to know of what its last process went by.
+    pub notes: Vec<String>,
     /// Settings that are not the default.
     pub settings: Vec<Setting>,
     /// The options of its command.
@@ -206,6 +208,9 @@ impl PastRun {
         }
         if let Some(why) = &origin.why {
             line(text, "why", why);
+        }
+        for note in &origin.notes {
+            line(text, "note", note);
         }
     }
 

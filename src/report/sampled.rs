@@ -41,6 +41,12 @@ impl Sampled {
             (None, None) => String::new(),
         };
         let to = if self.file == "-" { "standard output" } else { &self.file };
+        if self.input_rows == 0 {
+            return printable(&format!(
+                "no rows: {} has only a header, which was written to {to}",
+                self.input
+            ));
+        }
         let all = counted(self.input_rows, "row");
         let mut text = format!("{rows}{of} of the {all} of {} written to {to}", self.input);
         let wanted = if self.pairs.is_some() { self.size - self.size % 2 } else { self.size };

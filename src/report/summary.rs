@@ -32,6 +32,9 @@ pub struct Summary {
     /// Why it was stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What the operator has to know of what the run went by, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The exit code.
     pub exit: u8,
     /// Rows that the run takes.
@@ -83,6 +86,9 @@ impl Summary {
         }
         if let Some(why) = &self.why {
             let _ = writeln!(text, "  {why}");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {note}");
         }
         let _ = writeln!(text);
         text.push_str(&rows_text(&self.tally, self.open, self.rows));

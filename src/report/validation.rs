@@ -146,6 +146,9 @@ impl<'w> Report<'w> {
 
     fn finish_text(&mut self, validated: &Validated<'_>) -> io::Result<()> {
         let Validated { input, arguments, kind, rows, complete } = *validated;
+        if rows == 0 && complete && self.errors + self.notes == 0 {
+            return writeln!(self.out, "{}: no rows of kind `{}`, only a header", shown(input), kind.name());
+        }
         let (rows, first) = (counted(rows, "row"), if complete { "" } else { "the first " });
         write!(self.out, "{}: {first}{rows} of kind `{}` read, ", shown(input), kind.name())?;
         match (self.errors, self.notes) {

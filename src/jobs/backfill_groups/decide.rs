@@ -131,7 +131,11 @@ impl Rules {
         }
         let skipped = |reason, detail| Err(Outcome::of(State::Skipped, reason, detail));
         match self.membership.groups_of(&creator).as_slice() {
-            [] => skipped("creator-in-no-group", format!("{creator} is in no group")),
+            [] => {
+                let some = self.membership.left_out().len();
+                let but = if some > 0 { "; default groups do not count" } else { "" };
+                skipped("creator-in-no-group", format!("{creator} is in no group{but}"))
+            }
             [group] => Ok((*group).clone()),
             several => {
                 let assigned = item.assigned_group.key();

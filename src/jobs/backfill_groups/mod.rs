@@ -1,6 +1,7 @@
 //! Fills in creator groups: an issue gets the group that its creator belongs to.
 //!
 //! - [`membership`]: who is in which groups, read once and kept on disk
+//! - [`field`]: whether there is such a field to write
 //! - [`group_map`]: the operator's own word on a user's group
 //! - [`lookup`]: the present state of a batch's issues, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none
@@ -8,6 +9,7 @@
 
 pub mod apply;
 pub mod decide;
+pub mod field;
 pub mod group_map;
 pub mod lookup;
 pub mod membership;

@@ -30,6 +30,7 @@ fn summary(tally: Tally) -> Summary {
         environment: "production".to_owned(),
         state: "finished".to_owned(),
         why: None,
+        notes: Vec::new(),
         exit: 3,
         rows: tally.total(),
         open: 0,
@@ -79,6 +80,7 @@ fn manifest() -> Manifest {
         exit_code: Some(3),
         applies: None,
         why: None,
+        notes: Vec::new(),
         parent: None,
     }
 }

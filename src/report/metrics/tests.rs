@@ -52,6 +52,7 @@ pub(in crate::report) fn summary() -> Summary {
         environment: String::new(),
         state: "finished".to_owned(),
         why: None,
+        notes: Vec::new(),
         exit: 3,
         rows: 300,
         open: 0,

@@ -1,0 +1,145 @@
+//! What the organisation's schema says of the creator-group field, before anything is written to it.
+
+use crate::devrev::schemas::{Field, Schema};
+use crate::devrev::works::GroupField;
+
+/// How alike two names are (0 to 1) for one to be a slip for the other.
+const ALIKE: f64 = 0.9;
+/// Fields that are named at most.
+const SHOWN: usize = 5;
+
+/// What the schema says of the field.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FieldCheck {
+    /// It holds a group, or its type cannot be told. What there is to know of it.
+    Fits(Vec<String>),
+    /// It does not exist; those that may be meant.
+    Missing(Vec<String>),
+    /// It holds something else: what.
+    WrongType(String),
+    /// The schema does not tell, for this reason.
+    NotTold(&'static str),
+}
+
+/// Holds the field against the schema of issues.
+pub fn check(schema: &Schema, field: &GroupField) -> FieldCheck {
+    let (name, fields) = match field {
+        GroupField::Custom(name) => (name, &schema.custom_fields),
+        GroupField::Native(name) => (name, &schema.stock_fields),
+    };
+    let Some(fields) = fields else { return FieldCheck::NotTold("DevRev's answer lists no fields") };
+    let Some(found) = fields.iter().find(|field| field.name() == name) else {
+        return match field {
+            GroupField::Custom(name) if name.starts_with("tnt__") => FieldCheck::Missing(alike(fields, name)),
+            GroupField::Custom(_) => FieldCheck::NotTold("it may be of a subtype or an app"),
+            GroupField::Native(_) => {
+                FieldCheck::NotTold("it is no stock field of issues; only some gateways add fields")
+            }
+        };
+    };
+    if found.holds_a_group() == Some(false) {
+        return FieldCheck::WrongType(found.type_name());
+    }
+    let mut notes = Vec::new();
+    if found.is_immutable() {
+        notes.push(format!("`{name}` is immutable: DevRev refuses to change a value that is set"));
+    }
+    if found.is_required() || schema.may_be_required(name) {
+        notes.push(format!("`{name}` is required: undo cannot empty it again"));
+    }
+    let custom = schema.custom_fields.iter().flatten();
+    let others: Vec<_> =
+        custom.filter(|other| other.name() != name && other.must_be_given()).map(Field::name).collect();
+    if !others.is_empty() {
+        let more = if others.len() > SHOWN { ", ..." } else { "" };
+        let shown = others.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        notes.push(format!("other fields of issues are required ({shown}{more}): DevRev may refuse to update issues without them"));
+    }
+    FieldCheck::Fits(notes)
+}
+
+/// Fields that hold a group, and those with a name much like this one.
+fn alike(fields: &[Field], name: &str) -> Vec<String> {
+    let is_alike = |field: &&Field| {
+        field.holds_a_group() == Some(true) || strsim::jaro_winkler(field.name(), name) >= ALIKE
+    };
+    fields.iter().filter(is_alike).take(SHOWN).map(|field| field.name().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn check_of(schema: Value, name: &str) -> FieldCheck {
+        check(&serde_json::from_value(schema).unwrap(), &GroupField::named(name))
+    }
+
+    fn custom(fields: impl Into<Value>) -> Value {
+        json!({"custom_fields": fields.into(), "stock_fields": [], "custom_composite_schemas": []})
+    }
+
+    const NAME: &str = "tnt__creator_group";
+
+    #[test]
+    fn the_type_has_to_be_that_of_a_group() {
+        let of = |mut field: Value| {
+            field["name"] = json!(NAME);
+            check_of(custom(json!([field])), NAME)
+        };
+        let fits = || FieldCheck::Fits(Vec::new());
+        let wrong = |found: &str| FieldCheck::WrongType(found.to_owned());
+        for (field, expected) in [
+            (json!({"field_type": "id", "id_type": ["group"]}), fits()),
+            (json!({"field_type": "id", "id_type": ["account", "group"]}), fits()),
+            (json!({"field_type": "id", "id_type": ["account"]}), wrong("id of account")),
+            (json!({"field_type": "text"}), wrong("text")),
+            (json!({"field_type": "array", "base_type": "id", "id_type": ["group"]}), wrong("array of id")),
+            // What is not told is not held against it.
+            (json!({"field_type": "id"}), fits()),
+            (json!({"field_type": "id", "id_type": "group"}), fits()),
+            (json!({"field_type": "unknown"}), fits()),
+            (json!({"field_type": 7, "is_required": "yes"}), fits()),
+        ] {
+            assert_eq!(of(field.clone()), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_does_not_exist_is_missed_only_where_it_would_be_listed() {
+        let fields = json!([
+            {"name": "tnt__creator_grp", "field_type": "text"},
+            {"name": "tnt__team", "field_type": "id", "id_type": ["group"]},
+            {"name": "tnt__impact", "field_type": "text"}, {"name": null}, {},
+        ]);
+        let missing =
+            |names: &[&str]| FieldCheck::Missing(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(check_of(custom(fields), NAME), missing(&["tnt__creator_grp", "tnt__team"]));
+        assert_eq!(check_of(custom(json!([])), NAME), missing(&[]));
+        for (schema, name) in [
+            (custom(json!(null)), NAME),
+            (json!({}), NAME),
+            (custom(json!([])), "ctype__creator_group"),
+            (custom(json!([])), "app_x__creator_group"),
+            (custom(json!([])), "creator_group"),
+        ] {
+            assert!(matches!(check_of(schema.clone(), name), FieldCheck::NotTold(_)), "{schema} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_is_said() {
+        let field = |name: &str, required: bool| json!({"name": name, "field_type": "id", "id_type": ["group"], "is_required": required});
+        let notes = |schema: Value| match check_of(schema, NAME) {
+            FieldCheck::Fits(notes) => notes,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(notes(custom(json!([field(NAME, true)]))).len(), 1);
+        let others = notes(custom(json!([field(NAME, false), field("tnt__a", true), field("tnt__b", true)])));
+        assert!(others.len() == 1 && others[0].contains("(tnt__a, tnt__b)"), "{others:?}");
+        let mut conditional = custom(json!([field(NAME, false)]));
+        conditional["conditions"] =
+            json!([{"effects": [{"fields": [NAME], "require": true}]}, {"effects": null}, {}]);
+        assert!(notes(conditional)[0].contains("is required: undo cannot empty it"));
+    }
+}
