@@ -131,3 +131,30 @@ fn an_api_that_dies_in_the_middle_of_writes() {
     fixture.assert_right();
     fixture.the_run().assert_complete(200);
 }
+
+#[test]
+fn a_run_whose_folder_is_taken_away_stops_before_its_next_write() {
+    type Case = (&'static str, fn(&Run));
+    let cases: [Case; 4] = [
+        ("journal.jsonl", |run| std::fs::remove_file(run.file("journal.jsonl")).unwrap()),
+        ("journal.jsonl", |run| {
+            std::fs::remove_file(run.file("journal.jsonl")).unwrap();
+            std::fs::write(run.file("journal.jsonl"), "").unwrap();
+        }),
+        ("journal.jsonl", |run| std::fs::rename(&run.0, run.0.with_file_name("moved")).unwrap()),
+        ("lock", |run| std::fs::remove_file(run.file("lock")).unwrap()),
+    ];
+    for (file, take_away) in cases {
+        let rows = 300;
+        let fixture = Fixture::with(&Org::of(rows), &Trouble::delay(DELAY));
+        let running = fixture.backfill(&["--batch-size", "20"]).run_until(|| fixture.writes() > 20);
+        let run = fixture.the_run();
+        let kept = Run(fixture.path("kept"));
+        std::fs::create_dir(&kept.0).unwrap();
+        std::fs::hard_link(run.file("journal.jsonl"), kept.file("journal.jsonl")).unwrap();
+        take_away(&run);
+        running.wait().exits(6).says(&format!("{file} was removed or replaced while run {}", run.id()));
+        assert!(fixture.writes() < u64::from(rows));
+        fixture.assert_intents(&kept);
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::support::fixture::Trouble;
 use crate::support::program::Program;
-use crate::support::{Merging, People, eventually};
+use crate::support::{Merging, People, Run, eventually};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::time::Duration;
@@ -119,4 +119,22 @@ fn secondaries_are_deleted() {
 #[test]
 fn secondaries_show_their_identity() {
     kill_often(4, 25, "delay=30,ends=identity,ref_delay=20");
+}
+
+#[test]
+fn merges_stop_when_the_folder_of_their_run_is_gone() {
+    let fixture = Merging::with(&People::of(PAIRS), &Trouble::delay(DELAY));
+    let running = fixture.merge(&[]).run_until(|| fixture.calls("rev-users.merge") > 0);
+    let run = fixture.the_run();
+    let moved = Run(fixture.path("moved"));
+    std::fs::rename(&run.0, &moved.0).unwrap();
+    running.wait().exits(6).says("was removed or replaced while run");
+    let recorded: usize = moved.pairs().values().map(|pair| pair.count("merging")).sum();
+    let sent = fixture.calls("rev-users.merge");
+    assert!(sent <= recorded as u64 && sent < u64::from(PAIRS), "{sent} sent, {recorded} recorded");
+    // Put back, it is taken up.
+    std::fs::rename(&moved.0, &run.0).unwrap();
+    let ended = fixture.resume(&[run.id(), "--resend-unproven"]).run();
+    assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.all());
+    fixture.assert_merged();
 }

@@ -158,3 +158,28 @@ fn rows_without_a_call_are_settled_too() {
     let states: Vec<_> = results.values().map(|row| row.status.as_str()).collect();
     assert_eq!(states, ["done", "failed", "done", "already", "skipped"]);
 }
+
+#[test]
+fn an_intent_that_cannot_be_read_stays_in_doubt() {
+    let mut fixture = Fixture::broken(&Org::of(20), ["path=works.update,hang=before,after=5"]);
+    fixture
+        .backfill(&["--batch-size", "10", "--concurrency", "2"])
+        .run_until(|| fixture.calls("works.update") > 6)
+        .kill();
+    let run = fixture.the_run();
+    let path = run.file("journal.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, journal.replace("\"after\":", "\"of_another_version\":")).unwrap();
+    fixture.restart(&Trouble::none());
+    let before = fixture.issues();
+    let ended = fixture.resume(&["--json"]).run().exits(3);
+    let states = ended.json()["states"].clone();
+    let unknown = states["unknown"].as_u64().unwrap();
+    assert!(unknown > 0, "{}", ended.all());
+    for row in run.results("failed.csv") {
+        assert!(row.status == "unknown" && row.reason.starts_with("journal-unreadable"), "{row:?}");
+        let issue = String::from_utf8(row.fields[0].clone()).unwrap();
+        assert_eq!(fixture.issues()[&issue], before[&issue], "{issue}");
+    }
+    run.assert_complete(20);
+}

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A step, and when it was recorded.
@@ -62,8 +63,11 @@ pub fn meant<C: Stepwise + DeserializeOwned>(in_doubt: &InDoubt) -> Result<Optio
 }
 
 /// What becomes of a row whose change in doubt cannot be read.
-pub fn unreadable(error: &serde_json::Error) -> Outcome {
-    let text = format!("what the journal says of this pair cannot be read: {error}");
+pub fn unreadable(error: &impl Display) -> Outcome {
+    let text = format!(
+        "an earlier process may have sent a change, and what the journal says of it cannot be read: {error}; check it in \
+         DevRev by hand"
+    );
     Outcome::of(State::Unknown, "journal-unreadable", text)
 }
 

@@ -71,6 +71,18 @@ pub enum JournalError {
         /// What shows it.
         problem: String,
     },
+    /// A file of a run at work is no longer there, or no longer the same one.
+    #[error(
+        "{} was removed or replaced while run {run} was working, so no further change is sent. What was sent is recorded \
+         in the original journal: put that back, then run `devrev-batch resume {run}`; if it is gone, check the run's rows \
+         in DevRev by hand", file.display()
+    )]
+    Replaced {
+        /// The file.
+        file: PathBuf,
+        /// The run's ID.
+        run: String,
+    },
     /// The journal is not as long as it was when it was read.
     #[error(
         "{} changed while it was being taken up: it had {expected} bytes and has {found}; \
@@ -166,6 +178,7 @@ impl JournalError {
             | Self::CommandName(_) => Exit::Unexpected,
             Self::Damaged { .. }
             | Self::Lost { .. }
+            | Self::Replaced { .. }
             | Self::Moved { .. }
             | Self::NoJournal { .. }
             | Self::Manifest { .. } => Exit::Changed,

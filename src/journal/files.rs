@@ -1,6 +1,6 @@
 //! Files and folders that only their owner may read: they hold personal data.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -36,6 +36,26 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows cannot open a folder as a file, and journals its entries itself.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Which file a name stands for: another file of the same name differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(Option<(u64, u64)>);
+
+impl Identity {
+    /// The identity of a file. Windows does not tell it here: there, only a file that is gone is noticed.
+    pub(crate) fn of(data: &Metadata) -> Self {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            Self(Some((data.dev(), data.ino())))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = data;
+            Self(None)
+        }
+    }
 }
 
 /// The folder that holds `path`; a bare name is in the working folder.

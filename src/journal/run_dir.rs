@@ -69,10 +69,19 @@ impl RunDir {
         named.and_then(|()| files::sync_folder(runs_dir))
     }
 
-    /// The folder of a run by its ID. A path is not an ID: nothing outside of `runs_dir` is reached.
+    /// The folder of a run by its ID, or by its path as a shell completes it. Nothing outside of `runs_dir` is reached.
     ///
     /// Fails for a run that is not there; the error names those that may have been meant.
-    pub fn open(runs_dir: &Path, id: &str) -> Result<Self, JournalError> {
+    pub fn open(runs_dir: &Path, asked: &str) -> Result<Self, JournalError> {
+        let id = match in_folder(asked) {
+            Some((id, parent)) if parent.is_none_or(|parent| is_same_folder(parent, runs_dir)) => id,
+            Some((_, Some(parent))) if Path::new(asked).is_dir() => {
+                let hint = format!("; it is in {0}, so add --runs-dir {0}", parent.display());
+                let (asked, runs_dir) = (asked.to_owned(), runs_dir.to_owned());
+                return Err(JournalError::UnknownRun { asked, runs_dir, hint });
+            }
+            _ => asked,
+        };
         let path = runs_dir.join(id);
         if is_run_id(id) && may_be_folder(&path) {
             return Ok(Self { id: id.to_owned(), path });
@@ -89,7 +98,7 @@ impl RunDir {
             Some((_, id)) => format!("; did you mean {id}?"),
             None => format!("; the newest are: {}", newest.join(", ")),
         };
-        Err(JournalError::UnknownRun { asked: id.to_owned(), runs_dir: runs_dir.to_owned(), hint })
+        Err(JournalError::UnknownRun { asked: asked.to_owned(), runs_dir: runs_dir.to_owned(), hint })
     }
 
     /// The runs, newest first; none if the folder is missing. Folders with other names are no runs. A run whose folder
@@ -166,6 +175,18 @@ run_files! {
     log => "log.jsonl",
     /// `lock`: held by the process that works on the run.
     lock => "lock",
+}
+
+/// The run's ID in what was typed, and the folder before it, if there is one.
+fn in_folder(asked: &str) -> Option<(&str, Option<&Path>)> {
+    let path = Path::new(asked);
+    let id = path.file_name()?.to_str().filter(|name| is_run_id(name))?;
+    Some((id, path.parent().filter(|parent| !parent.as_os_str().is_empty())))
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
 /// Whether a run's name is taken: by a folder or, on some systems, by anything.
@@ -276,12 +297,20 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_no_id() {
+    fn nothing_outside_of_the_runs_folder_is_reached() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(folder.path(), "undo", at(0)).unwrap();
-        for id in [".", "", ".cache", &format!("./{}", run.id()), &format!("{}/", run.id()), "../x"] {
+        for id in [".", "", ".cache", &format!("./{}", run.id()), &format!("{}/..", run.id()), "../x"] {
             RunDir::open(folder.path(), id).unwrap_err();
         }
+        // As a shell completes it.
+        let whole = run.path().display().to_string();
+        for typed in [&format!("{}/", run.id()), &whole, &format!("{whole}/"), &format!("{whole}//")] {
+            assert_eq!(RunDir::open(folder.path(), typed).unwrap(), run, "{typed}");
+        }
+        let elsewhere = tempfile::tempdir().unwrap();
+        let error = RunDir::open(elsewhere.path(), &whole).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("so add --runs-dir {}", folder.path().display())), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::error::JournalError;
 use super::evidence;
-use super::files;
+use super::files::{self, Identity};
 use super::line::{self, Line, MAX_LINE};
 use super::mend;
 use super::record::Record;
@@ -15,7 +15,7 @@ use super::run_dir::RunDir;
 use chrono::{SecondsFormat, Utc};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -92,6 +92,7 @@ impl Journal {
     }
 
     fn start<S: Store>(store: S, run: &RunDir, next_seq: u64, good: u64) -> Result<Self, JournalError> {
+        let guarded = guarded(&store, run)?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let meter = Arc::new(Meter { durable: AtomicU64::new(good), ..Meter::default() });
         let writer = Writer {
@@ -103,6 +104,7 @@ impl Journal {
             in_buffer: 0,
             failure: None,
             is_marked: false,
+            guarded,
             meter: Arc::clone(&meter),
         };
         let file = run.journal();
@@ -179,6 +181,10 @@ trait Store: Send + 'static {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Which file this is; `None` for what is no file.
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(None)
+    }
 }
 
 impl Store for File {
@@ -193,6 +199,19 @@ impl Store for File {
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
     }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        self.metadata().map(|data| Some(Identity::of(&data)))
+    }
+}
+
+/// The files without which nothing may be sent: the journal, else what is sent would be recorded nowhere, and the lock,
+/// else another process could take up the run.
+fn guarded(store: &impl Store, run: &RunDir) -> Result<Vec<(PathBuf, Identity)>, JournalError> {
+    let journal = store.identity().map_err(JournalError::io("look at", &run.journal()))?;
+    let lock = std::fs::metadata(run.lock()).ok().map(|data| Identity::of(&data));
+    let files = [(run.journal(), journal), (run.lock(), lock)];
+    Ok(files.into_iter().filter_map(|(path, identity)| Some((path, identity?))).collect())
 }
 
 /// The thread's side.
@@ -210,6 +229,8 @@ struct Writer<S> {
     failure: Option<JournalError>,
     /// Whether it is on disk that there are records.
     is_marked: bool,
+    /// Files that have to stay where they are.
+    guarded: Vec<(PathBuf, Identity)>,
     meter: Arc<Meter>,
 }
 
@@ -280,7 +301,7 @@ impl<S: Store> Writer<S> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        match self.mark().and_then(|()| self.store.write(&self.buffer)).and_then(|()| self.sync()) {
+        match self.write().and_then(|()| self.still_there()) {
             Ok(()) => {
                 self.good += self.buffer.len() as u64;
                 self.meter.durable.store(self.good, Ordering::Relaxed);
@@ -290,24 +311,42 @@ impl<S: Store> Writer<S> {
                 self.in_buffer = 0;
                 Ok(())
             }
-            Err(error) => {
+            Err(failure) => {
                 // If this fails as well, a replay finds records that nobody acted on, or a torn tail.
                 let _ = self.store.cut(self.good);
                 self.buffer = Vec::new();
-                let (file, run) = (self.run.journal(), self.run.id().to_owned());
-                let failure = JournalError::Write { file, run, source: Arc::new(error) };
                 self.failure = Some(failure.clone());
                 Err(failure)
             }
         }
     }
 
-    fn mark(&mut self) -> io::Result<()> {
+    /// Writes the buffer and makes it durable.
+    fn write(&mut self) -> Result<(), JournalError> {
+        let (file, run) = (self.run.journal(), self.run.id().to_owned());
+        let failed = |error| JournalError::Write { file, run, source: Arc::new(error) };
         if !self.is_marked {
-            evidence::mark(&self.run)?;
+            // The mark must not land in another run's folder.
+            self.still_there()?;
+            if let Err(error) = evidence::mark(&self.run) {
+                return Err(failed(error));
+            }
             self.is_marked = true;
         }
-        Ok(())
+        self.store.write(&self.buffer).and_then(|()| self.sync()).map_err(failed)
+    }
+
+    /// Fails when a guarded file was removed or replaced: somebody works on the run's folder, and what is written next
+    /// could be recorded nowhere.
+    fn still_there(&self) -> Result<(), JournalError> {
+        let is_same =
+            |path: &Path, identity| std::fs::metadata(path).is_ok_and(|data| Identity::of(&data) == identity);
+        match self.guarded.iter().find(|(path, identity)| !is_same(path, *identity)) {
+            None => Ok(()),
+            Some((path, _)) => {
+                Err(JournalError::Replaced { file: path.clone(), run: self.run.id().to_owned() })
+            }
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {

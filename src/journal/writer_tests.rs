@@ -182,7 +182,8 @@ fn a_failed_sync_is_never_tried_again() {
 #[test]
 fn dev_full_is_full() {
     let (_folder, run) = new_run();
-    let Ok(file) = files::private().append(true).open("/dev/full") else { return };
+    std::os::unix::fs::symlink("/dev/full", run.journal()).unwrap();
+    let Ok(file) = files::private().append(true).open(run.journal()) else { return };
     let journal = Journal::start(file, &run, 1, 0).unwrap();
     let message = block_on(journal.append(vec![intent(1)])).unwrap_err().to_string();
     assert!(
@@ -245,4 +246,35 @@ fn a_run_has_one_journal() {
     let (_folder, run) = new_run();
     drop(Journal::create(&run).unwrap());
     assert!(matches!(Journal::create(&run), Err(JournalError::Io { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_journal_or_lock_that_is_gone_or_another_one_takes_no_more() {
+    type Case = (&'static str, fn(&RunDir));
+    let cases: [Case; 5] = [
+        ("journal.jsonl", |run| std::fs::remove_file(run.journal()).unwrap()),
+        ("journal.jsonl", |run| {
+            // The same bytes, in another file.
+            let bytes = std::fs::read(run.journal()).unwrap();
+            std::fs::remove_file(run.journal()).unwrap();
+            let _keeps_the_number_in_use = std::fs::write(run.path().join("x"), "");
+            std::fs::write(run.journal(), bytes).unwrap();
+        }),
+        ("lock", |run| std::fs::remove_file(run.lock()).unwrap()),
+        ("journal.jsonl", |run| std::fs::remove_dir_all(run.path()).unwrap()),
+        ("journal.jsonl", |run| std::fs::rename(run.path(), run.path().with_extension("moved")).unwrap()),
+    ];
+    for (file, break_it) in cases {
+        let (_folder, run) = new_run();
+        let journal = Journal::create(&run).unwrap();
+        block_on(journal.append(vec![intent(1)])).unwrap();
+        break_it(&run);
+        for _ in 0..2 {
+            let failure = Failure::from(block_on(journal.append(vec![intent(2)])).unwrap_err());
+            assert_eq!(failure.exit, Exit::Changed);
+            assert!(failure.message.contains(&format!("{file} was removed or replaced")), "{failure}");
+        }
+        block_on(journal.close()).unwrap_err();
+    }
 }

@@ -22,8 +22,8 @@ use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::jobs::drift::Plannable;
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::{failing, track};
 use crate::journal::record::{Outcome, State};
 use decide::{Decision, Rules};
 use lookup::{Lookup, Wanted};
@@ -138,8 +138,17 @@ impl Planner for BackfillGroups {
         let states = self.lookup.states(wanted).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for asked in &batch {
-            let meant = asked.in_doubt.as_ref().and_then(|in_doubt| in_doubt.change.as_ref());
-            let in_doubt = meant.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let meant = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
+                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
+                None => Err("it does not say what was sent".to_owned()),
+            });
+            let in_doubt = match meant.transpose() {
+                Ok(in_doubt) => in_doubt,
+                Err(why) => {
+                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                    continue;
+                }
+            };
             let state = states.get(&asked.item.number).cloned();
             let verdict = match self.rules.decide(&asked.item, state, in_doubt.as_ref()) {
                 Decision::Verdict(verdict) => verdict,

@@ -271,9 +271,15 @@ impl Planner for UndoMerge {
                 Some(Err(error)) => Some(Verdict::Settled(track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),
-                meant => {
-                    let steps = meant.and_then(Result::ok).flatten().map(|change| change.steps);
-                    fresh.push(Fresh { item, steps: steps.unwrap_or_default() });
+                Some(Ok(None)) => {
+                    Some(Verdict::Settled(track::unreadable(&"it does not say what was to be done")))
+                }
+                Some(Ok(Some(change))) => {
+                    fresh.push(Fresh { item, steps: change.steps });
+                    None
+                }
+                None => {
+                    fresh.push(Fresh { item, steps: Vec::new() });
                     None
                 }
             });
