@@ -147,3 +147,19 @@ fn a_journal_that_is_missing_or_damaged() {
     fixture.assert_right();
     run.assert_complete(60);
 }
+
+#[test]
+fn rows_that_another_run_works_on() {
+    let fixture = Fixture::with(&Org::of(300), &Trouble::delay(20));
+    let state = fixture.path("state");
+    let backfill = |more: &[&str]| fixture.backfill(more).env("XDG_STATE_HOME", &state);
+    let running = backfill(&[]).run_until(|| fixture.writes() > 5);
+    let says = format!("run {} (", fixture.the_run().id());
+    for more in [&[][..], &["--runs-dir", "other"]] {
+        backfill(more).run().exits(11).says(&says).says("is working on the same rows in this organisation");
+    }
+    backfill(&["--dry-run"]).run().exits(0);
+    running.wait().exits(0);
+    backfill(&["--runs-dir", "other"]).run().exits(0);
+    fixture.assert_right();
+}

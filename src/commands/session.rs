@@ -14,7 +14,7 @@ use crate::engine::run::{self, Config, How, Mode};
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
 use crate::jobs::drift::{ByPlan, OnDrift, OnlyPlanned};
-use crate::journal::lock::RunLock;
+use crate::journal::lock::{RowsLock, RunLock};
 use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::journal::plan::Plan;
 use crate::journal::replay::Replay;
@@ -167,6 +167,8 @@ impl<J: Job> Session<J> {
         if !self.manifest.notes.is_empty() {
             self.manifest.write(&self.run)?;
         }
+        // Held until the last change is made.
+        let _rows = self.hold_rows()?;
         if self.manifest.dry_run {
             self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client).await
         } else {
@@ -239,6 +241,19 @@ impl<J: Job> Session<J> {
         // A panic of a reporter changes nothing of the run.
         self.reporters = listening.await.unwrap_or_default();
         Ok(how)
+    }
+
+    /// Keeps other runs of this job off the same rows of this organisation. A dry run changes nothing, and a sandbox in
+    /// this process is nobody else's.
+    fn hold_rows(&self) -> Result<Option<RowsLock>, Failure> {
+        let Manifest { dry_run, org, input, .. } = &self.manifest;
+        if *dry_run || self.job.in_sandbox() {
+            return Ok(None);
+        }
+        let org = org.as_ref().map_or(Party::UNKNOWN, |org| &org.id);
+        let rows = input.as_ref().map_or("", |input| &input.sha256);
+        let what = format!("{} {org} {rows}", J::COMMAND);
+        Ok(Some(RowsLock::take(&RowsLock::folders(&self.settings.runs_dir), &what, &self.run)?))
     }
 
     /// A run goes on only in the organisation in which it began.

@@ -128,6 +128,14 @@ pub enum JournalError {
         /// ` (PID 4711, since ...)`, or nothing where that cannot be read.
         holder: String,
     },
+    /// Another process runs the same job over the same rows in the same organisation.
+    #[error(
+        "run {holder} is working on the same rows in this organisation right now: wait until it ends, or stop it first"
+    )]
+    SameRows {
+        /// The folder of its run.
+        holder: String,
+    },
     /// `run.json` was written by a version to come.
     #[error(
         "{} has format {format}, and this devrev-batch knows {known}: a newer devrev-batch ({tool}) wrote it; use that one",
@@ -183,7 +191,7 @@ impl JournalError {
             | Self::NoJournal { .. }
             | Self::Manifest { .. } => Exit::Changed,
             Self::UnknownRun { .. } | Self::NewerFormat { .. } => Exit::Usage,
-            Self::Locked { .. } => Exit::Locked,
+            Self::Locked { .. } | Self::SameRows { .. } => Exit::Locked,
         }
     }
 }

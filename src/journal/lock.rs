@@ -5,8 +5,11 @@ use super::files;
 use super::run_dir::RunDir;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// [`RunLock::is_held`] itself holds the lock for a moment: so often is it tried again, and after so long.
@@ -74,6 +77,58 @@ impl RunLock {
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(failed()(error)),
         }
+    }
+}
+
+/// The right to run a job over certain rows in an organisation, until it is dropped or the process ends. The files stay.
+#[derive(Debug)]
+pub struct RowsLock {
+    _files: Vec<File>,
+}
+
+impl RowsLock {
+    /// Takes the lock for `what` (the job, the organisation, the rows) in each of these folders: processes meet in those
+    /// that they share. One that cannot be made is left out with a warning. Fails at once with
+    /// [`JournalError::SameRows`] when another process has it.
+    pub fn take(folders: &[PathBuf], what: &str, run: &RunDir) -> Result<Self, JournalError> {
+        let mut name = String::new();
+        for byte in Sha256::digest(what.as_bytes()).iter().take(16) {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        let mut held = Vec::new();
+        for folder in folders {
+            if let Err(error) = files::make(folder) {
+                tracing::warn!("runs that share only {} are not kept apart: {error}", folder.display());
+                continue;
+            }
+            let path = folder.join(format!("{name}.lock"));
+            let failed = || JournalError::io("lock", &path);
+            let mut options = files::private();
+            options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&path).map_err(failed())?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = std::fs::read_to_string(&path).unwrap_or_default();
+                    return Err(JournalError::SameRows { holder: holder.trim().to_owned() });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed()(error)),
+            }
+            let whole = std::path::absolute(run.path()).unwrap_or_else(|_| run.path().to_owned());
+            let signed = file.set_len(0).and_then(|()| writeln!(file, "{} ({})", run.id(), whole.display()));
+            signed.map_err(failed())?;
+            held.push(file);
+        }
+        Ok(Self { _files: held })
+    }
+
+    /// Where processes meet: beside the runs, and in a folder of the user's, so that runs in other folders count too.
+    pub fn folders(runs_dir: &Path) -> Vec<PathBuf> {
+        let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = of("XDG_STATE_HOME").or_else(|| of("HOME").map(|home| home.join(".local/state")));
+        let shared = state.map(|state| state.join("devrev-batch/locks"));
+        std::iter::once(runs_dir.join(".locks")).chain(shared).collect()
     }
 }
 
