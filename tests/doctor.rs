@@ -118,7 +118,7 @@ fn a_healthy_devrev() {
 
 #[test]
 fn whether_the_field_exists_cannot_always_be_told() {
-    let fixture = Fixture::new(&Org::of(5));
+    let fixture = Fixture::broken(&Org::of(5), ["path=schemas.aggregated.get,status=403"]);
     let ended = doctor(&fixture, &["--json"]).run().exits(0);
     assert_check(&ended, "group-field", "not-checked", "is on none of 5 issues");
     assert_check(&ended, "group-field", "not-checked", "--limit 1");
@@ -128,6 +128,20 @@ fn whether_the_field_exists_cannot_always_be_told() {
     let refused = Fixture::broken(&Org::of(5), ["path=works.list,status=403"]);
     let ended = doctor(&refused, &["--json"]).run().exits(4);
     assert_check(&ended, "group-field", "problem", "may not do this");
+}
+
+#[test]
+fn the_schema_says_whether_the_field_exists() {
+    let fixture = Fixture::new(&Org::of(5));
+    let ended = doctor(&fixture, &["--json"]).run().exits(0);
+    assert_check(&ended, "group-field", "ok", "`tnt__creator_group` exists: set on 0 of 5 issues");
+    let ended = doctor(&fixture, &["--json"]).env("CREATOR_GROUP_FIELD", "tnt__group").run().exits(2);
+    assert_check(
+        &ended,
+        "group-field",
+        "problem",
+        "issues have no field `tnt__group`; did you mean tnt__creator_group?",
+    );
 }
 
 #[test]
@@ -241,15 +255,15 @@ fn calls_that_fail_now_and_then() {
 fn the_rate_limit_and_what_is_left_of_it() {
     let fixture = Fixture::with(&Org::of(1), &Trouble::rate_limit("100/300"));
     let ended = doctor(&fixture, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "ok", "93 of 100 calls are left in DevRev's window, which ends in ");
+    assert_check(&ended, "rate-limit", "ok", "92 of 100 calls are left in DevRev's window, which ends in ");
     assert_check(&ended, "rate-limit", "ok", "configured: no limit but DevRev's");
     let flags = ["--json", "--rate-limit-calls", "1000", "--rate-limit-period", "10"];
     let ended = doctor(&fixture, &flags).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "86 of 100 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "84 of 100 calls are left");
     assert_check(&ended, "rate-limit", "warning", "set RATE_LIMIT_CALLS to 3 at most (in 10 s)");
-    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("7/300"));
+    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("8/300"));
     let ended = doctor(&low, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "0 of 7 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "0 of 8 calls are left");
     // Nobody waits for five minutes to be told.
     let closed = Fixture::broken(&Org::of(1), ["status=429,retry_after=300"]);
     let ended = doctor(&closed, &["--json"]).run().exits(7);
