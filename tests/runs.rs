@@ -347,3 +347,30 @@ fn of_what_cannot_be_read_nothing_is_claimed_and_nothing_is_removed() {
         if folder.is_symlink() { fs::remove_file(&folder) } else { fs::remove_dir_all(&folder) }.unwrap();
     }
 }
+
+#[test]
+fn the_list_can_be_narrowed_down() {
+    let (fixture, run) = fixture();
+    let url = fixture.base_url();
+    let shown = |flags: &[&str]| {
+        let list = fixture.program(["runs", "list", "--json"]).args(flags).run().exits(0).json();
+        list["runs"].as_array().unwrap().iter().any(|shown| shown["run"] == run.id())
+    };
+    for flags in
+        [["--job", "backfill-groups"], ["--job", "backfill"], ["--state", "finished"], ["--since", "1h"]]
+    {
+        assert!(shown(&flags), "{flags:?}");
+    }
+    assert!(shown(&["--target", &url]) && shown(&["--target", "DEVO/test"]));
+    for flags in
+        [["--job", "merge-contacts"], ["--state", "stopped"], ["--since", "0s"], ["--target", "other"]]
+    {
+        assert!(!shown(&flags), "{flags:?}");
+    }
+    fixture
+        .program(["runs", "list", "--state", "done"])
+        .run()
+        .exits(2)
+        .says("the states are running, crashed");
+    fixture.program(["runs", "list", "--since", "x"]).run().exits(2).says("--since: `x` is not an age");
+}

@@ -63,6 +63,23 @@ pub struct Runs {
     pub runs_dir: Option<String>,
 }
 
+/// Which runs are listed. A run that cannot be read is always listed.
+#[derive(Debug, Default, Args)]
+pub struct Only {
+    /// Only runs of this command, such as merge-contacts; `undo` takes both kinds
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Only runs in this state, such as stopped
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Only runs that began less than this ago, such as 7d
+    #[arg(long, value_name = "AGE")]
+    pub since: Option<String>,
+    /// Only runs whose base URL or organisation contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub target: Option<String>,
+}
+
 /// What to do with past runs.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
@@ -71,6 +88,9 @@ pub enum RunsCommand {
         /// Show at most so many
         #[arg(long, value_name = "N", default_value_t = SHOWN)]
         limit: usize,
+        /// Which of them
+        #[command(flatten)]
+        only: Only,
     },
     /// One run: its counts, settings and failures, and what to do next
     Show {

@@ -11,7 +11,7 @@ pub mod show;
 
 use super::standing::Place;
 use crate::cli;
-use crate::cli::around::{RunsCommand, SHOWN};
+use crate::cli::around::{Only, RunsCommand, SHOWN};
 use crate::cli::batch::BatchFlags;
 use crate::exit::{Exit, Failure};
 use crate::report::terminal::{self, Terminal};
@@ -23,9 +23,9 @@ pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -
     let flags = BatchFlags { runs_dir: args.runs_dir, ..BatchFlags::default() };
     let settings = Settings::resolve(global, &flags, Rates::Backfill)?;
     let (runs_dir, place) = (&settings.runs_dir, Place::of(&settings));
-    match args.command.unwrap_or(RunsCommand::List { limit: SHOWN }) {
-        RunsCommand::List { limit } => {
-            let runs = list::look(runs_dir, limit, &place)?;
+    match args.command.unwrap_or(RunsCommand::List { limit: SHOWN, only: Only::default() }) {
+        RunsCommand::List { limit, only } => {
+            let runs = list::look(runs_dir, limit, &only, &place)?;
             print(&runs, global.json, || runs.text())?;
         }
         RunsCommand::Show { run } => {

@@ -1,24 +1,35 @@
 //! `runs list`: the runs of a folder, the newest first.
 
-use super::look::{Others, Seen};
+use super::look::{Found, Others, Seen};
+use super::prune;
+use crate::cli::around::Only;
 use crate::commands::standing::Place;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::journal::run_dir::RunDir;
-use crate::report::past::PastRuns;
+use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
+use chrono::{DateTime, Utc};
 use std::path::Path;
 
 /// Looks at all runs, and at the newest `limit` closely. Blocks, for longer only where a journal of a crashed run
 /// has to be read.
-pub fn look(runs_dir: &Path, limit: usize, place: &Place) -> Result<PastRuns, Failure> {
+pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result<PastRuns, Failure> {
     let mut others = Others::default();
     let mut shown = Vec::new();
+    let since = only.since.as_deref().map(|age| prune::age_of("since", age)).transpose()?;
+    let since = since.map(|age| Utc::now() - age);
+    check(only)?;
     let runs = RunDir::list(runs_dir)?;
-    let left_out = runs.len().saturating_sub(limit);
+    let mut left_out = 0;
     for run in runs {
         let seen = Seen::of(run);
         others.note(&seen);
+        if !matches(&seen, only, since) {
+            continue;
+        }
         if shown.len() < limit {
             shown.push(seen);
+        } else {
+            left_out += 1;
         }
     }
     let past = |seen: &Seen| {
@@ -30,4 +41,41 @@ pub fn look(runs_dir: &Path, limit: usize, place: &Place) -> Result<PastRuns, Fa
         runs: shown.iter().map(past).collect(),
         left_out,
     })
+}
+
+/// Refuses a state that no run is ever in: the list would be empty, and look as if all were well.
+fn check(only: &Only) -> Result<(), Failure> {
+    const STATES: [&str; 7] =
+        ["running", "crashed", "interrupted", "stopped", "finished", NEVER_BEGAN, UNREADABLE];
+    match &only.state {
+        Some(state) if !STATES.contains(&state.as_str()) => {
+            let text = format!("--state: `{state}` is not a state; the states are {}", STATES.join(", "));
+            Err(Failure::new(Exit::Usage, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a run is asked for. One that cannot be read may be any.
+fn matches(seen: &Seen, only: &Only, since: Option<DateTime<Utc>>) -> bool {
+    let Only { job, state, target, .. } = only;
+    let Some(manifest) = seen.manifest() else {
+        let name = if matches!(seen.found, Found::NeverBegan) { NEVER_BEGAN } else { UNREADABLE };
+        return state.as_ref().is_none_or(|state| state == name);
+    };
+    let is_job = |job: &String| {
+        manifest.command == *job
+            || manifest.command.strip_prefix(job.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    };
+    let holds = |text: &String| {
+        let org = manifest.org.as_ref().map(ToString::to_string).unwrap_or_default();
+        let id = manifest.org.as_ref().map_or("", |org| &org.id);
+        let text = text.to_lowercase();
+        [manifest.base_url.as_str(), &org, id].iter().any(|place| place.to_lowercase().contains(&text))
+    };
+    let name = seen.status().map_or(UNREADABLE, |status| status.name());
+    job.as_ref().is_none_or(is_job)
+        && state.as_ref().is_none_or(|state| state == name)
+        && since.is_none_or(|since| manifest.created_at >= since)
+        && target.as_ref().is_none_or(holds)
 }

@@ -40,8 +40,13 @@ pub struct Ask {
 
 /// The age that `--older-than` says, such as `90d`.
 pub fn age(text: &str) -> Result<TimeDelta, Failure> {
+    age_of("older-than", text)
+}
+
+/// The age that a flag says.
+pub fn age_of(flag: &str, text: &str) -> Result<TimeDelta, Failure> {
     let wrong = |why: String| {
-        let text = format!("--older-than: `{text}` is not an age such as 90d, 12h or 2weeks: {why}");
+        let text = format!("--{flag}: `{text}` is not an age such as 90d, 12h or 2weeks: {why}");
         Failure::new(Exit::Usage, text)
     };
     let age = humantime::parse_duration(text.trim()).map_err(|error| wrong(error.to_string()))?;
