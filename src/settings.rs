@@ -21,8 +21,7 @@ use crate::net;
 use dotenv::{DotEnv, dotenv};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use sources::{Sources, flag};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -66,6 +65,10 @@ pub struct Settings {
     pub max_errors: Option<MaxErrors>,
     /// `--max-batch-failures`.
     pub max_batch_failures: u32,
+    /// `--max-same-failures`; 0 for no limit.
+    pub max_same_failures: u32,
+    /// `--max-changes`: changes that one command makes at the most.
+    pub max_changes: Option<NonZeroU64>,
     /// `CACHE_TTL`: how long the group index is believed.
     pub cache_ttl: Duration,
     /// `CREATOR_GROUP_FIELD`.
@@ -182,6 +185,14 @@ impl Settings {
             5,
             1..=1_000_000,
         );
+        let max_same_failures = from.number(
+            "MAX_SAME_FAILURES",
+            flag("max-same-failures", batch.max_same_failures.as_ref()),
+            20,
+            0..=1_000_000,
+        );
+        let max_changes =
+            from.parsed("MAX_CHANGES", flag("max-changes", batch.max_changes.as_ref()), "", max_changes);
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
         let runs_dir = from.path("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
@@ -217,6 +228,8 @@ impl Settings {
             concurrency: concurrency.ok_or_else(incomplete)?,
             max_errors: max_errors.ok_or_else(incomplete)?,
             max_batch_failures: max_batch_failures.ok_or_else(incomplete)?,
+            max_same_failures: max_same_failures.ok_or_else(incomplete)?,
+            max_changes: max_changes.ok_or_else(incomplete)?,
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
             runs_dir,
@@ -260,6 +273,13 @@ fn base_url(text: &str) -> Result<Url, String> {
         Err("is neither https nor http to this machine (localhost): the token would be readable on its way"
             .to_owned())
     }
+}
+
+fn max_changes(text: &str) -> Result<Option<NonZeroU64>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "is not a number of changes of at least 1".to_owned())
 }
 
 fn field_name(text: &str) -> Result<String, String> {

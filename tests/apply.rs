@@ -63,6 +63,31 @@ fn the_plan_is_carried_out_and_nothing_else() {
 }
 
 #[test]
+fn a_plan_is_carried_out_in_portions() {
+    let fixture = Fixture::new(&Org::of(30));
+    let dry = plan(&fixture, &[]);
+    let done = |printed: &Value| printed["states"]["done"].as_u64().unwrap_or(0);
+    let first = apply(&fixture, &dry, &["--limit", "10"]).run().exits(0).json();
+    assert_eq!((done(&first), fixture.writes()), (10, 10));
+    // Both ways on: the run that was begun, or the plan again.
+    let resumed = fixture.resume(&["--json", "--max-changes", "10"]).run().exits(0).json();
+    assert_eq!((done(&resumed), fixture.writes()), (20, 20));
+    let again = apply(&fixture, &dry, &["--limit", "10"]).run().exits(0).json();
+    assert_eq!((done(&again), fixture.writes()), (10, 30));
+    fixture.assert_right();
+}
+
+#[test]
+fn a_portion_of_a_plan_is_a_plan() {
+    let fixture = Fixture::new(&Org::of(30));
+    let dry = plan(&fixture, &["--max-changes", "7"]);
+    assert_eq!(dry.manifest()["counts"]["planned"], 7);
+    let applied = apply(&fixture, &dry, &[]).run().exits(0).json();
+    assert_eq!((&applied["states"], fixture.writes()), (&json!({"done": 7}), 7));
+    apply(&fixture, &dry, &["--limit", "1", "--max-changes", "1"]).run().exits(2);
+}
+
+#[test]
 fn a_row_that_has_drifted_is_left_alone_and_its_drift_is_named() {
     let fixture = Fixture::new(&Org::of(20));
     let dry = plan(&fixture, &[]);

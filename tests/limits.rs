@@ -1,7 +1,9 @@
-//! `--max-errors` and `--max-batch-failures`: a run that fails too much stops, and goes on when told to.
+//! `--max-errors`, `--max-batch-failures`, `--max-same-failures`: a run that fails too much stops, and goes on when
+//! told to. `--max-changes`: a run that makes a portion of its changes.
 
 use crate::support::fixture::Trouble;
 use crate::support::{Fixture, Org};
+use serde_json::json;
 
 /// How many rows failed; the exit code and the words of the summary are held against the expected ones.
 fn failed_rows(fixture: &Fixture, flags: &[&str], code: i32, why: &str) -> u64 {
@@ -65,4 +67,53 @@ fn one_good_row_in_a_batch_is_enough() {
     let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=403,p=0.5,seed=3"]);
     let flags = ["--max-batch-failures", "1", "--batch-size", "20"];
     assert!(failed_rows(&fixture, &flags, 3, "") > 10);
+}
+
+#[test]
+fn a_run_whose_every_write_is_refused_stops_with_the_reason() {
+    let mut org = Org::of(100);
+    for number in (5..100).step_by(2) {
+        org.issues[number].group = org.right(number + 1);
+    }
+    let mut fixture = Fixture::broken(&org, ["path=works.update,status=403,after=2"]);
+    let why = "20 changes in a row failed with forbidden (--max-same-failures 20): ";
+    let failed = failed_rows(&fixture, &["--batch-size", "10"], 7, why);
+    assert!((20..=21).contains(&failed), "{failed}");
+    let run = fixture.the_run();
+    assert!(run.manifest()["counts"]["open"].as_u64().unwrap() > 0);
+    fixture.restart(&Trouble::none());
+    fixture.resume(&["--retry-failed"]).run().exits(0);
+    run.assert_complete(100);
+}
+
+#[test]
+fn batches_with_nothing_to_change_do_not_hide_that_all_writes_fail() {
+    let mut org = Org::of(60);
+    for number in (0..60).filter(|number| number % 10 != 0) {
+        org.issues[number].group = org.right(number + 1);
+    }
+    let fixture = Fixture::broken(&org, ["path=works.update,status=403"]);
+    let why = "2 batches in a row failed entirely";
+    failed_rows(&fixture, &["--batch-size", "10", "--max-batch-failures", "2"], 7, why);
+}
+
+#[test]
+fn portions_of_changes_advance() {
+    let fixture = Fixture::new(&Org::of(30));
+    let states = |ended: &crate::support::program::Ended| ended.json()["states"].clone();
+    let first = fixture.backfill(&["--json", "--max-changes", "12", "--batch-size", "5"]).run().exits(0);
+    assert_eq!((states(&first), fixture.writes()), (json!({"done": 12}), 12));
+    assert_eq!(first.json()["state"], "stopped");
+    let run = fixture.the_run();
+    let next = format!("devrev-batch resume {} --max-changes 12 --yes", run.id());
+    assert_eq!(first.json()["next"], json!([next]));
+    let second = fixture.resume(&["--json", "--max-changes", "12"]).run().exits(0);
+    assert_eq!((states(&second), fixture.writes()), (json!({"done": 24}), 24));
+    let last = fixture.resume(&["--json", "--max-changes", "12"]).run().exits(0);
+    assert_eq!((&last.json()["state"], fixture.writes()), (&json!("finished"), 30));
+    fixture.assert_right();
+    run.assert_complete(30);
+    for wrong in ["0", "-1", "many"] {
+        fixture.backfill(&["--max-changes", wrong]).run().exits(2).says("--max-changes: `");
+    }
 }

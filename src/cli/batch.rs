@@ -103,6 +103,9 @@ pub struct Apply {
     /// The ID of the dry run whose plan is to be carried out
     #[arg(value_name = "RUN")]
     pub run: String,
+    /// Carry out this many changes; the next `apply` or `resume` continues with the rest. The same as --max-changes
+    #[arg(long, value_name = "N", conflicts_with = "max_changes")]
+    pub limit: Option<String>,
     /// What is done about a row that is no longer as it was planned: leave it alone, or stop there
     #[arg(long, value_name = "skip|abort")]
     pub on_drift: Option<String>,
@@ -156,6 +159,12 @@ pub struct BatchFlags {
     /// Stop after this many batches in a row that failed entirely [default: 5]
     #[arg(long, value_name = "N")]
     pub max_batch_failures: Option<String>,
+    /// Stop after this many changes in a row failed for the same reason; 0 for no limit [default: 20]
+    #[arg(long, value_name = "N")]
+    pub max_same_failures: Option<String>,
+    /// Stop after this many changes, with the other rows left for the next `resume`
+    #[arg(long, value_name = "N")]
+    pub max_changes: Option<String>,
     /// Who is told of the run.
     #[command(flatten)]
     pub watch: WatchFlags,

@@ -30,7 +30,13 @@ use std::time::Duration;
 const OLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Begins a run that carries out a plan, and works on it until it ends.
-pub async fn run(args: cli::batch::Apply, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub async fn run(
+    mut args: cli::batch::Apply,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    // Rows of a plan are changes.
+    args.batch.max_changes = args.batch.max_changes.or(args.limit.take());
     let on_drift = super::choice("on-drift", args.on_drift.as_deref(), OnDrift::Skip)?;
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let from = RunDir::open(&settings.runs_dir, &args.run)?;
@@ -70,7 +76,9 @@ fn fits(of: &Manifest) -> Result<(), Failure> {
             "run {id} is no dry run: there is no plan to carry out; name a run made with --dry-run"
         ));
     }
-    if of.state != RunState::Finished || rows("open") > 0 {
+    // One that ended after a portion has the whole plan of that portion.
+    let whole = of.state == RunState::Finished && rows("open") == 0 || of.portion.is_some();
+    if !whole {
         return usage(format!(
             "dry run {id} has not come to its end, so its plan is not whole: `devrev-batch resume {id}` first"
         ));

@@ -5,6 +5,7 @@ use super::group_plan::GroupPlan;
 use super::issue_feed::IssueFeed;
 use super::job::{Job, Plan, Start};
 use super::preflight::{self, Preflight};
+use super::word;
 use crate::cli;
 use crate::devrev::schemas::IssueSchemaGet;
 use crate::devrev::works::GroupField;
@@ -24,6 +25,7 @@ use crate::report::html::entry::{Entry, Said};
 use crate::report::progress::span;
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
+use crate::report::validation::shell_word;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -111,6 +113,27 @@ impl BackfillOptions {
     /// Which groups count.
     fn scope(&self, start: &Start<'_, Preflight>) -> Scope {
         Scope { default: self.include_default_groups, contacts: start.looked.of_contacts }
+    }
+
+    /// The flags that make the same options, for a run of other rows.
+    pub fn flags(&self, run: &RunDir) -> String {
+        let mut flags = String::new();
+        if self.on_ambiguous != OnAmbiguous::Skip {
+            let _ = write!(flags, " --on-ambiguous {}", word(&self.on_ambiguous));
+        }
+        if self.group_map {
+            let kept = run.path().join(GROUP_MAP);
+            let _ = write!(flags, " --group-map {}", shell_word(&kept.to_string_lossy()));
+        }
+        let given = [
+            (self.overwrite, " --overwrite"),
+            (self.include_default_groups, " --include-default-groups"),
+            (self.sandbox, " --sandbox"),
+        ];
+        for (given, flag) in given {
+            flags.push_str(if given { flag } else { "" });
+        }
+        flags
     }
 
     /// Where the group index is kept; a sandbox in this process costs nothing to ask. A plan is not held against the index

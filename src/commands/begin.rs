@@ -373,6 +373,7 @@ fn manifest<J: Job>(
         state: RunState::Running,
         exit_code: None,
         applies: None,
+        portion: None,
         why: None,
         notes: if looked.rows() == 0 { vec![no_rows(input)] } else { Vec::new() },
         parent,

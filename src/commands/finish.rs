@@ -28,6 +28,7 @@ use crate::stop::Cause;
 use chrono::Utc;
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
 ///
@@ -46,7 +47,7 @@ pub async fn run<J: Job>(
     let journal_bytes = session.journal.durable_bytes();
     let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
     let how = match closed.or_else(|| changed.clone()) {
-        Some(failure) if matches!(how, How::Finished | How::Interrupted(_)) => How::Stopped(failure),
+        Some(failure) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => How::Stopped(failure),
         _ => how,
     };
     let mut troubles = Vec::new();
@@ -70,14 +71,13 @@ pub async fn run<J: Job>(
             (None, String::new())
         }
     };
-    let standing = Standing {
-        run: &session.run,
-        status: Status::of(state, false),
-        dry_run: session.manifest.dry_run,
-        exit: Some(exit.code()),
-        counts: &tally.states,
-        open,
-    };
+    let manifest = &mut session.manifest;
+    manifest.state = state;
+    manifest.exit_code = Some(exit.code());
+    let reached = matches!(how, How::Portion) && state != RunState::Finished;
+    manifest.portion = session.settings.max_changes.map(NonZeroU64::get).filter(|_| reached);
+    let standing =
+        Standing::of(&session.run, &session.manifest, Status::of(state, false), &tally.states, open);
     let place = Place::of(&session.settings);
     let next = standing.steps().into_iter().map(|step| standing.sentence(step, &place)).collect();
     let summary = Summary {
@@ -107,8 +107,6 @@ pub async fn run<J: Job>(
         cpu_seconds: figures.process.map(|process| process.cpu.as_secs_f64()),
     };
     let manifest = &mut session.manifest;
-    manifest.state = state;
-    manifest.exit_code = Some(exit.code());
     manifest.why = why;
     manifest.counts.clone_from(&summary.tally.states);
     manifest.counts.insert("open".to_owned(), open);
@@ -249,14 +247,20 @@ fn counted<J: Job>(session: &Session<J>) -> Tally {
 
 fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Exit, Option<String>) {
     match how {
+        How::Portion if open > 0 => {
+            let exit =
+                if tally.errors() > 0 { job.exit(tally).unwrap_or(Exit::SomeFailed) } else { Exit::Ok };
+            let why = format!("--max-changes was reached; {open} rows are left for `resume`");
+            (RunState::Stopped, exit, Some(why))
+        }
         How::Finished if open > 0 => {
             let why = format!("a defect: the run came to its end, and {open} rows have no result");
             (RunState::Stopped, Exit::Unexpected, Some(why))
         }
-        How::Finished if tally.errors() > 0 => {
+        How::Finished | How::Portion if tally.errors() > 0 => {
             (RunState::Finished, job.exit(tally).unwrap_or(Exit::SomeFailed), None)
         }
-        How::Finished => (RunState::Finished, Exit::Ok, None),
+        How::Finished | How::Portion => (RunState::Finished, Exit::Ok, None),
         How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
         How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
         How::Stopped(failure) => (RunState::Stopped, failure.exit, Some(failure.message.clone())),

@@ -6,7 +6,7 @@ use super::finish::Reported;
 use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
-use super::told_merge;
+use super::{told_merge, word};
 use crate::backup::{draft, space};
 use crate::cli;
 use crate::cli::batch::BatchFlags;
@@ -26,10 +26,12 @@ use crate::journal::replay::Replay;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
+use crate::report::validation::shell_word;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +93,24 @@ pub async fn run(
     };
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
+}
+
+impl MergeOptions {
+    /// The flags that make the same options, for a run of other rows; `backup_dir` if it was typed.
+    pub fn flags(&self, backup_dir: bool) -> String {
+        let mut flags = String::new();
+        if self.primary != Keep::Revu {
+            let _ = write!(flags, " --primary {}", word(&self.primary));
+        }
+        if self.on_count_mismatch != OnCountMismatch::Fail {
+            let _ = write!(flags, " --on-count-mismatch {}", word(&self.on_count_mismatch));
+        }
+        if backup_dir {
+            let _ = write!(flags, " --backup-dir {}", shell_word(&self.backup_dir.to_string_lossy()));
+        }
+        flags.push_str(if self.sandbox { " --sandbox" } else { "" });
+        flags
+    }
 }
 
 /// `resume` may be called from elsewhere.

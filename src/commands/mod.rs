@@ -68,3 +68,8 @@ where
     let Some(typed) = typed else { return Ok(default) };
     typed.parse().map_err(|why| Failure::new(Exit::Usage, format!("--{flag}: `{typed}` {why}")))
 }
+
+/// A choice as its flag takes it: the word that `run.json` has for it.
+fn word(choice: &impl serde::Serialize) -> String {
+    serde_json::to_value(choice).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}

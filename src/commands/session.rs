@@ -28,6 +28,7 @@ use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
+use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -216,7 +217,9 @@ impl<J: Job> Session<J> {
             limits: Limits {
                 max_errors: self.settings.max_errors,
                 max_batch_failures: self.settings.max_batch_failures,
+                max_same_failures: self.settings.max_same_failures,
             },
+            max_changes: self.settings.max_changes.map(NonZeroU64::get),
             open_batches: 4,
             record_each: false,
             grace: GRACE,

@@ -1,11 +1,18 @@
 //! How a run stands and what can be done about it: said alike at its end and whenever it is looked at later.
 
+use super::backfill_groups::BackfillOptions;
+use super::connect::SANDBOX;
+use super::job::Job;
+use super::merge_contacts::MergeOptions;
 use crate::exit::Exit;
-use crate::journal::manifest::RunState;
+use crate::journal::manifest::{Manifest, RunState};
 use crate::journal::run_dir::RunDir;
 use crate::report::validation::shell_word;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::path::Path;
 
 /// How a run stands, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +55,7 @@ impl Status {
 }
 
 /// All of a run that what comes next depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Standing<'a> {
     /// The run.
     pub run: &'a RunDir,
@@ -56,8 +63,14 @@ pub struct Standing<'a> {
     pub status: Status,
     /// Whether it changes nothing.
     pub dry_run: bool,
+    /// Whether it is against a real DevRev, so that writing asks first.
+    pub asks: bool,
     /// The exit code of the process that worked on it last.
     pub exit: Option<u8>,
+    /// The changes after which it ended, as `--max-changes` said.
+    pub portion: Option<u64>,
+    /// The command that takes rows of its input anew, but for the file; none for rows that no operator wrote.
+    pub again: Option<String>,
     /// Rows by the name of their state.
     pub counts: &'a BTreeMap<String, u64>,
     /// Rows without a result.
@@ -67,17 +80,42 @@ pub struct Standing<'a> {
 /// Something that an operator can do about a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Look at the rows whose state is unknown.
-    LookAtUnknown,
-    /// Go on with it.
+    /// Check the rows whose outcome is unknown.
+    CheckUnknown,
+    /// Continue it.
     Resume,
     /// Carry out what it planned.
     Apply,
-    /// Take the failed rows again.
+    /// Retry the failed rows as they are.
     RetryFailed,
+    /// Correct the failed rows and run them again.
+    CorrectFailed,
+    /// Decide about the rows in `review.csv`.
+    Review,
 }
 
-impl Standing<'_> {
+impl<'a> Standing<'a> {
+    /// How a run stands, by its `run.json`.
+    pub fn of(
+        run: &'a RunDir,
+        manifest: &Manifest,
+        status: Status,
+        counts: &'a BTreeMap<String, u64>,
+        open: u64,
+    ) -> Self {
+        Self {
+            run,
+            status,
+            dry_run: manifest.dry_run,
+            asks: manifest.base_url != SANDBOX,
+            exit: manifest.exit_code,
+            portion: manifest.portion,
+            again: again(manifest, run),
+            counts,
+            open,
+        }
+    }
+
     /// What can be done, the most useful first; nothing while a process is at work.
     pub fn steps(&self) -> Vec<Step> {
         if self.status == Status::Running {
@@ -85,55 +123,117 @@ impl Standing<'_> {
         }
         let of = |state: &str| self.counts.get(state).copied().unwrap_or(0);
         let mut steps = Vec::new();
-        // Of a crashed one no file tells, and most of them are settled by the resumption's first read.
-        if of("unknown") > 0 && self.status != Status::Crashed {
-            steps.push(Step::LookAtUnknown);
-        }
-        if self.open > 0 || self.status != Status::Finished || of("unknown") > 0 {
-            steps.push(Step::Resume);
-        }
-        if self.dry_run && of("planned") > 0 && steps.is_empty() {
+        let ended = self.status == Status::Finished;
+        if self.dry_run && of("planned") > 0 && (ended && self.open == 0 || self.portion.is_some()) {
             steps.push(Step::Apply);
+        }
+        // Before that, a resumed run reads what became of them.
+        if ended && of("unknown") > 0 {
+            steps.push(Step::CheckUnknown);
+        }
+        if self.open > 0 || !ended || of("unknown") > 0 {
+            steps.push(Step::Resume);
         }
         let ended_for_them = [Exit::SomeFailed, Exit::Backup].map(|exit| Some(exit.code()));
         if of("failed") > 0 && self.status != Status::Crashed && ended_for_them.contains(&self.exit) {
             steps.push(Step::RetryFailed);
+            if self.again.is_some() {
+                steps.push(Step::CorrectFailed);
+            }
+        }
+        if ended && self.again.is_some() && has_rows(&self.run.review()) {
+            steps.push(Step::Review);
         }
         steps
     }
 
     /// A step in words; those that are a command alone as the command.
     pub fn sentence(&self, step: Step, place: &Place) -> String {
+        let failed = self.run.failed();
         match (step, self.command(step, place)) {
             (Step::Resume, Some(command)) => command,
             (Step::Apply, Some(command)) => {
-                format!("look at {}, then {command}", self.run.plan().display())
+                format!("look at {}, then run {command}", self.run.plan().display())
             }
             (Step::RetryFailed, Some(command)) => {
-                format!("look at {}, mend the cause, then {command}", self.run.failed().display())
+                format!("to retry the rows in {} as they are, run {command}", failed.display())
             }
-            (Step::LookAtUnknown, _) | (_, None) => format!(
-                "look at the `unknown` rows of {}: each says what to look at in DevRev; then resume",
-                self.run.failed().display()
+            (Step::CorrectFailed, Some(command)) => {
+                format!("to correct them first, edit that file, then run {command}")
+            }
+            (Step::Review, Some(command)) => {
+                format!(
+                    "decide about the rows in {}; to run corrected ones, run {command}",
+                    self.run.review().display()
+                )
+            }
+            (Step::CheckUnknown, _) | (_, None) => format!(
+                "check the `unknown` rows of {}: each says what to look at in DevRev; then resume",
+                failed.display()
             ),
         }
     }
 
     /// The command that takes a step, where there is one.
     pub fn command(&self, step: Step, place: &Place) -> Option<String> {
-        let (verb, flag) = match step {
-            Step::LookAtUnknown => return None,
-            Step::Resume => ("resume", ""),
-            Step::Apply => ("apply", ""),
-            Step::RetryFailed => ("resume", " --retry-failed"),
+        let id = self.run.id();
+        let file = |path: &Path| {
+            Some(format!("{} --csv {}", self.again.as_deref()?, shell_word(&path.to_string_lossy())))
         };
-        Some(format!("devrev-batch {verb} {}{}{flag}", self.run.id(), place.0))
+        let portion = self.portion.map(|changes| format!(" --max-changes {changes}")).unwrap_or_default();
+        let command = match step {
+            Step::CheckUnknown => return None,
+            Step::Resume => format!("resume {id}{portion}"),
+            Step::Apply => format!("apply {id}"),
+            Step::RetryFailed => format!("resume {id} --retry-failed"),
+            Step::CorrectFailed => file(&self.run.failed())?,
+            Step::Review => file(&self.run.review())?,
+        };
+        let writes = step == Step::Apply || !self.dry_run;
+        let yes = if place.no_terminal && self.asks && writes { " --yes" } else { "" };
+        let dry_run = if self.dry_run && matches!(step, Step::CorrectFailed | Step::Review) {
+            " --dry-run"
+        } else {
+            ""
+        };
+        Some(format!("devrev-batch {command}{dry_run}{yes}{}", place.flags))
     }
+}
+
+/// The command that takes rows of a run's input anew, with the run's options, but for the file.
+fn again(manifest: &Manifest, run: &RunDir) -> Option<String> {
+    let job = manifest.settings.get("job")?.clone();
+    let flags = match manifest.command.as_str() {
+        BackfillOptions::COMMAND => serde_json::from_value::<BackfillOptions>(job).ok()?.flags(run),
+        MergeOptions::COMMAND => {
+            let typed = manifest.settings["resolved"]["BACKUP_DIR"]["from"] == "--backup-dir";
+            serde_json::from_value::<MergeOptions>(job).ok()?.flags(typed)
+        }
+        _ => return None,
+    };
+    Some(format!("{}{flags}", manifest.command))
+}
+
+/// Whether a CSV file has more than its header.
+fn has_rows(path: &Path) -> bool {
+    const MOST: u64 = 1 << 20;
+    let lines = |file: File| -> io::Result<bool> {
+        let mut lines = BufReader::new(file.take(MOST));
+        let mut line = Vec::new();
+        lines.read_until(b'\n', &mut line)?;
+        line.clear();
+        Ok(lines.read_until(b'\n', &mut line)? > 0)
+    };
+    File::open(path).and_then(lines).unwrap_or(false)
 }
 
 /// The flags by which a later command finds the run and the settings that this one was given.
 #[derive(Debug, Clone, Default)]
-pub struct Place(String);
+pub struct Place {
+    flags: String,
+    /// Whether nobody could be asked here whether a command may write.
+    no_terminal: bool,
+}
 
 impl Place {
     /// Those that are not the default.
@@ -146,7 +246,8 @@ impl Place {
         if let Some(file) = &settings.env_file {
             flags = format!("{flags} --env-file {}", shell_word(&file.to_string_lossy()));
         }
-        Self(flags)
+        let no_terminal = !(io::stdin().is_terminal() && io::stderr().is_terminal());
+        Self { flags, no_terminal }
     }
 }
 
@@ -159,16 +260,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
         let counts = counts.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect();
-        Standing { run: &run, status, dry_run, exit: Some(exit), counts: &counts, open }.steps()
+        standing(&run, status, dry_run, exit, &counts, open).steps()
+    }
+
+    fn standing<'a>(
+        run: &'a RunDir,
+        status: Status,
+        dry_run: bool,
+        exit: u8,
+        counts: &'a BTreeMap<String, u64>,
+        open: u64,
+    ) -> Standing<'a> {
+        let again = Some("backfill-groups".to_owned());
+        Standing { run, status, dry_run, asks: true, exit: Some(exit), portion: None, again, counts, open }
     }
 
     #[test]
     fn a_run_that_came_to_its_end_needs_little() {
         let done = ("done", 2);
         assert_eq!(steps(Status::Finished, false, 0, &[done], 0), []);
-        assert_eq!(steps(Status::Finished, false, 3, &[done, ("failed", 1)], 0), [Step::RetryFailed]);
+        let failed = steps(Status::Finished, false, 3, &[done, ("failed", 1)], 0);
+        assert_eq!(failed, [Step::RetryFailed, Step::CorrectFailed]);
         let unknown = [done, ("unknown", 1)];
-        assert_eq!(steps(Status::Finished, false, 3, &unknown, 0), [Step::LookAtUnknown, Step::Resume]);
+        assert_eq!(steps(Status::Finished, false, 3, &unknown, 0), [Step::CheckUnknown, Step::Resume]);
     }
 
     #[test]
@@ -176,19 +290,67 @@ mod tests {
         let planned = ("planned", 2);
         assert_eq!(steps(Status::Finished, true, 0, &[planned], 0), [Step::Apply]);
         let failed = [planned, ("failed", 1)];
-        assert_eq!(steps(Status::Finished, true, 3, &failed, 0), [Step::Apply, Step::RetryFailed]);
+        assert_eq!(
+            steps(Status::Finished, true, 3, &failed, 0),
+            [Step::Apply, Step::RetryFailed, Step::CorrectFailed]
+        );
         assert_eq!(steps(Status::Finished, true, 0, &[("already", 2)], 0), []);
         assert_eq!(steps(Status::Interrupted, true, 130, &[planned], 1), [Step::Resume]);
     }
 
     #[test]
-    fn what_did_not_end_goes_on_unless_somebody_is_at_it() {
+    fn what_did_not_end_is_resumed_unless_a_process_is_at_work() {
         for status in [Status::Crashed, Status::Interrupted, Status::Stopped] {
             assert_eq!(steps(status, false, 7, &[("failed", 1)], 1), [Step::Resume]);
+            assert_eq!(steps(status, false, 130, &[("unknown", 3)], 1), [Step::Resume]);
         }
         assert_eq!(steps(Status::Crashed, false, 3, &[("failed", 1)], 0), [Step::Resume]);
-        assert_eq!(steps(Status::Crashed, false, 3, &[("unknown", 1)], 4), [Step::Resume]);
         assert_eq!(steps(Status::Running, false, 3, &[("failed", 1), ("unknown", 1)], 9), []);
+    }
+
+    #[test]
+    fn the_next_command_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "backfill-groups", Utc::now()).unwrap();
+        let counts = BTreeMap::from([("failed".to_owned(), 1)]);
+        let mut standing = standing(&run, Status::Finished, false, 3, &counts, 0);
+        let (id, failed) = (run.id(), run.failed());
+        let on_terminal = Place { flags: " --runs-dir r".to_owned(), no_terminal: false };
+        let in_pipe = Place { no_terminal: true, ..on_terminal.clone() };
+        let command = |standing: &Standing<'_>, step, place| standing.command(step, place).unwrap();
+        assert_eq!(
+            command(&standing, Step::RetryFailed, &on_terminal),
+            format!("devrev-batch resume {id} --retry-failed --runs-dir r")
+        );
+        assert_eq!(
+            command(&standing, Step::CorrectFailed, &in_pipe),
+            format!("devrev-batch backfill-groups --csv {} --yes --runs-dir r", failed.display())
+        );
+        standing.portion = Some(5);
+        assert_eq!(
+            command(&standing, Step::Resume, &in_pipe),
+            format!("devrev-batch resume {id} --max-changes 5 --yes --runs-dir r")
+        );
+        standing.dry_run = true;
+        assert!(command(&standing, Step::CorrectFailed, &in_pipe).contains(" --dry-run --runs-dir"));
+        assert!(
+            command(&standing, Step::Apply, &in_pipe).ends_with(&format!("apply {id} --yes --runs-dir r"))
+        );
+        standing.asks = false;
+        assert!(!command(&standing, Step::Apply, &in_pipe).contains("--yes"), "a sandbox does not ask");
+    }
+
+    #[test]
+    fn a_review_file_with_rows_is_pointed_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "merge-contacts", Utc::now()).unwrap();
+        let counts = BTreeMap::new();
+        let steps = || standing(&run, Status::Finished, false, 0, &counts, 0).steps();
+        assert_eq!(steps(), []);
+        std::fs::write(run.review(), "a,b\n").unwrap();
+        assert_eq!(steps(), []);
+        std::fs::write(run.review(), "a,b\n1,2\n").unwrap();
+        assert_eq!(steps(), [Step::Review]);
     }
 
     #[test]

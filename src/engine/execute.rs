@@ -49,6 +49,8 @@ struct Open<C> {
     places: Vec<Place<C>>,
     left: usize,
     tally: Tally,
+    /// Whether an attempted change of it has ended.
+    attempted: bool,
     since: Instant,
 }
 
@@ -178,7 +180,8 @@ where
     async fn begin(&mut self, batch: Prepared<C>) {
         let plans = matches!(self.mode, Mode::Plan);
         let (places, tally) = (Vec::with_capacity(batch.entries.len()), Tally::default());
-        let mut open = Open { number: batch.number, places, left: 0, tally, since: batch.since };
+        let mut open =
+            Open { number: batch.number, places, left: 0, tally, attempted: false, since: batch.since };
         for (place, Entry { rows, key, in_doubt, verdict }) in batch.entries.into_iter().enumerate() {
             let end = match verdict {
                 Verdict::Settled(outcome) => Some(End::Settled(outcome)),
@@ -230,6 +233,14 @@ where
             let (rows, key) = (*rows, key.clone());
             self.tell(rows, &key, &end, Some(since.elapsed())).await;
         }
+        if let End::Settled(outcome) = &end {
+            if let Some(why) = self.watch.attempted(outcome) {
+                self.halt.with(Failure::new(Exit::Stopped, why));
+            }
+            if let Some(open) = self.open.get_mut(&batch) {
+                open.attempted = true;
+            }
+        }
         self.settle(batch, place, end);
     }
 
@@ -265,10 +276,10 @@ where
         }
         let Some(mut open) = self.open.remove(&number) else { return };
         let ended = open.take_ended();
-        let tally = open.tally;
+        let (tally, attempted) = (open.tally, open.attempted);
         // What a stop cut short says nothing about the batch.
         if !self.stop.is_set()
-            && let Some(why) = self.watch.batch(&tally)
+            && let Some(why) = self.watch.batch(&tally, attempted)
         {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
@@ -311,7 +322,8 @@ where
                 Place { rows: entry.rows, key: entry.key, in_doubt: entry.in_doubt, end: Some(end) }
             });
             let (places, tally) = (places.collect(), Tally::default());
-            let open = Open { number: batch.number, places, left: 0, tally, since: batch.since };
+            let open =
+                Open { number: batch.number, places, left: 0, tally, attempted: false, since: batch.since };
             self.open.insert(batch.number, open);
         }
         let left: Vec<u64> = self.open.keys().copied().collect();

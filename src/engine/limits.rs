@@ -1,6 +1,7 @@
 //! When a run stops itself: too many errors, or too many bad batches in a row.
 
 use super::event::Tally;
+use crate::journal::record::{Outcome, State};
 use std::str::FromStr;
 
 /// How many errors a run puts up with.
@@ -34,9 +35,10 @@ impl FromStr for MaxErrors {
 pub struct Limits {
     /// `--max-errors`; none by default.
     pub max_errors: Option<MaxErrors>,
-    /// `--max-batch-failures`: bad batches in a row. A batch is bad when rows of it failed and none came
-    /// out right.
+    /// `--max-batch-failures`: batches in a row that failed entirely.
     pub max_batch_failures: u32,
+    /// `--max-same-failures`: attempted changes in a row that failed for one reason; 0 for no limit.
+    pub max_same_failures: u32,
 }
 
 /// Watches a run against its limits. Counts this process's rows only: a resumed run begins anew.
@@ -46,11 +48,13 @@ pub(super) struct Watch {
     settled: u64,
     errors: u64,
     bad_batches: u32,
+    /// The reason for which the last attempted changes failed, and how many in a row did.
+    same: Option<(String, u32)>,
 }
 
 impl Watch {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, settled: 0, errors: 0, bad_batches: 0 }
+        Self { limits, settled: 0, errors: 0, bad_batches: 0, same: None }
     }
 
     /// Takes in the errors of so many rows as they happen; says why the run has to stop, if so.
@@ -64,14 +68,39 @@ impl Watch {
         }
     }
 
+    /// Takes in how an attempted change ended; says why the run has to stop, if so. One that was left alone after all
+    /// says nothing about the next.
+    pub(super) fn attempted(&mut self, outcome: &Outcome) -> Option<String> {
+        match outcome.state {
+            State::Done => self.same = None,
+            State::Already | State::Skipped => {}
+            State::Failed | State::Unknown => {
+                let reason = outcome.reason.as_deref().unwrap_or_default();
+                match &mut self.same {
+                    Some((same, times)) if same == reason => *times += 1,
+                    same => *same = Some((reason.to_owned(), 1)),
+                }
+            }
+        }
+        let (reason, times) = self.same.as_ref()?;
+        let most = self.limits.max_same_failures;
+        (most > 0 && *times >= most).then(|| {
+            let words = outcome.detail.as_deref().unwrap_or_default();
+            format!("{times} changes in a row failed with {reason} (--max-same-failures {most}): {words}")
+        })
+    }
+
     /// Takes in a whole batch, whose errors were taken in before; says why the run has to stop, if so.
-    pub(super) fn batch(&mut self, tally: &Tally) -> Option<String> {
+    ///
+    /// A batch failed entirely when none of its rows came out right and changes were attempted, or when all of its rows
+    /// are errors. Rows with nothing to change are neither right nor wrong.
+    pub(super) fn batch(&mut self, tally: &Tally, attempted: bool) -> Option<String> {
         self.settled += tally.total();
-        let (errors, right) = (tally.errors(), tally.total() - tally.errors());
-        if errors > 0 && right == 0 {
-            self.bad_batches += 1;
-        } else if right > 0 {
+        let right = tally.of("done") + tally.of("planned");
+        if right > 0 {
             self.bad_batches = 0;
+        } else if tally.errors() > 0 && (attempted || tally.errors() == tally.total()) {
+            self.bad_batches += 1;
         }
         if self.bad_batches >= self.limits.max_batch_failures {
             return Some(format!(
@@ -101,7 +130,7 @@ mod tests {
     }
 
     fn watch(max_errors: Option<MaxErrors>) -> Watch {
-        Watch::new(Limits { max_errors, max_batch_failures: 2 })
+        Watch::new(Limits { max_errors, max_batch_failures: 2, max_same_failures: 3 })
     }
 
     #[test]
@@ -126,17 +155,52 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(watch.errors(1), None);
         }
-        assert_eq!(watch.batch(&tally(30, 20)), None);
-        assert!(watch.batch(&tally(50, 0)).unwrap().contains("20.0 %"));
+        assert_eq!(watch.batch(&tally(30, 20), true), None);
+        assert!(watch.batch(&tally(50, 0), true).unwrap().contains("20.0 %"));
     }
 
     #[test]
     fn only_bad_batches_in_a_row_stop() {
         let mut watch = watch(None);
-        assert_eq!(watch.batch(&tally(0, 5)), None);
-        assert_eq!(watch.batch(&tally(1, 5)), None);
-        assert_eq!(watch.batch(&tally(0, 5)), None);
-        assert_eq!(watch.batch(&tally(0, 0)), None, "an empty batch is neither");
-        assert!(watch.batch(&tally(0, 5)).is_some());
+        assert_eq!(watch.batch(&tally(0, 5), true), None);
+        assert_eq!(watch.batch(&tally(1, 5), true), None);
+        assert_eq!(watch.batch(&tally(0, 5), true), None);
+        assert_eq!(watch.batch(&tally(0, 0), false), None, "an empty batch is neither");
+        assert!(watch.batch(&tally(0, 5), true).is_some());
+    }
+
+    #[test]
+    fn rows_with_nothing_to_change_do_not_make_a_batch_good() {
+        let mut mixed = tally(0, 1);
+        mixed.add("already", None, 90);
+        mixed.add("skipped", None, 9);
+        let mut watch = watch(None);
+        assert_eq!(watch.batch(&mixed, true), None);
+        assert!(watch.batch(&mixed, true).is_some(), "every change that was attempted failed");
+
+        let mut watch = super::tests::watch(None);
+        for _ in 0..9 {
+            assert_eq!(watch.batch(&mixed, false), None, "nothing was attempted");
+        }
+    }
+
+    #[test]
+    fn failures_of_one_reason_in_a_row_stop() {
+        let failed = |reason| Outcome::of(State::Failed, reason, "403: quota exceeded");
+        let mut watch = watch(None);
+        assert_eq!(watch.attempted(&failed("forbidden")), None);
+        assert_eq!(watch.attempted(&failed("forbidden")), None);
+        assert_eq!(watch.attempted(&failed("conflict")), None, "another reason");
+        assert_eq!(watch.attempted(&failed("forbidden")), None);
+        assert_eq!(watch.attempted(&Outcome::done(1)), None);
+        assert_eq!(watch.attempted(&failed("forbidden")), None, "one was done in between");
+        assert_eq!(watch.attempted(&Outcome::of(State::Skipped, "drifted", "")), None);
+        assert_eq!(watch.attempted(&failed("forbidden")), None);
+        let why = watch.attempted(&failed("forbidden")).unwrap();
+        assert!(why.contains("3 changes in a row failed with forbidden") && why.contains("quota"), "{why}");
+
+        let limits = Limits { max_errors: None, max_batch_failures: 9, max_same_failures: 0 };
+        let mut watch = Watch::new(limits);
+        assert!((0..100).all(|_| watch.attempted(&failed("forbidden")).is_none()), "0: no limit");
     }
 }

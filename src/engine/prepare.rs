@@ -63,21 +63,27 @@ pub(super) fn read<I>(
 
 /// Prepares batch after batch until there are no more or the run is being stopped.
 ///
-/// With a journal, the intents of a batch are durable before it is sent on.
+/// With a journal, the intents of a batch are durable before it is sent on. After `max_changes` changes nothing more is
+/// prepared: says whether it came to that.
 pub(super) async fn prepare<P: Planner>(
     mut planner: P,
     mut tasks: mpsc::Receiver<Vec<Task<P::Item>>>,
     prepared: mpsc::Sender<Prepared<P::Change>>,
     journal: Option<Journal>,
+    max_changes: Option<u64>,
     halt: Halt,
     stop: Stop,
-) {
+) -> bool {
     let mut number = 0;
-    while let Some(Some(batch)) = stop.race(tasks.recv()).await {
+    let mut left = max_changes.unwrap_or(u64::MAX);
+    while left > 0
+        && let Some(Some(batch)) = stop.race(tasks.recv()).await
+    {
         number += 1;
         let since = Instant::now();
         let done = async {
-            let entries = decide(&mut planner, batch).await?;
+            let mut entries = decide(&mut planner, batch).await?;
+            entries.retain(|entry| allowed(entry, &mut left));
             if let Some(journal) = &journal {
                 journal.append(intents(&entries)?).await.map_err(Failure::from)?;
             }
@@ -86,12 +92,26 @@ pub(super) async fn prepare<P: Planner>(
         match done.instrument(tracing::info_span!("batch", batch = number)).await {
             Ok(batch) => {
                 if let Err(unsent) = prepared.send(batch).await {
-                    return withdraw(unsent.0, journal, &halt).await;
+                    withdraw(unsent.0, journal, &halt).await;
+                    return false;
                 }
             }
-            Err(failure) => return halt.with(failure),
+            Err(failure) => {
+                halt.with(failure);
+                return false;
+            }
         }
     }
+    left == 0
+}
+
+/// Whether a task is carried out, with so many changes left. A change in doubt always is: an earlier process may have
+/// made it.
+fn allowed<C>(entry: &Entry<C>, left: &mut u64) -> bool {
+    let Verdict::Change(_) = entry.verdict else { return true };
+    let allowed = *left > 0 || entry.in_doubt;
+    *left = left.saturating_sub(1);
+    allowed
 }
 
 /// Takes back the intents of a batch that nobody carries out any more: its rows are as open as before. What was

@@ -22,6 +22,8 @@ pub struct Config {
     pub concurrency: usize,
     /// Stop conditions.
     pub limits: Limits,
+    /// Changes that are made, or planned, at the most; then the run ends with rows left.
+    pub max_changes: Option<u64>,
     /// Batches that may be under way at once: a slow change of one does not hold up the next ones.
     pub open_batches: usize,
     /// Whether an outcome is recorded as soon as it is there, and not with its batch.
@@ -44,6 +46,8 @@ pub enum Mode<A> {
 pub enum How {
     /// Every task has its result.
     Finished,
+    /// As many changes were made as were allowed; tasks may be left.
+    Portion,
     /// A signal ended it.
     Interrupted(Cause),
     /// It stopped itself.
@@ -100,17 +104,26 @@ where
     let applies = matches!(mode, Mode::Apply(_));
     let preparer = {
         let (halt, journal) = (halt.clone(), applies.then(|| journal.clone()));
-        tokio::spawn(prepare::prepare(planner, tasks, prepared_sender, journal, halt, stop.clone()))
+        let max_changes = config.max_changes;
+        tokio::spawn(prepare::prepare(
+            planner,
+            tasks,
+            prepared_sender,
+            journal,
+            max_changes,
+            halt,
+            stop.clone(),
+        ))
     };
     let recorder = Recorder::new(journal.clone(), events.clone(), halt.clone());
     let recorder = tokio::spawn(recorder.run(finished));
     let executor = Executor::new(config, mode, journal, finished_sender, events, halt.clone(), stop.clone());
     executor.run(prepared).await;
 
-    let mut tally = Tally::default();
+    let (mut tally, mut portion) = (Tally::default(), false);
     let ends = (reader.await, preparer.await, recorder.await);
     match ends {
-        (Ok(()), Ok(()), Ok(counted)) => tally = counted,
+        (Ok(()), Ok(reached), Ok(counted)) => (tally, portion) = (counted, reached),
         (reader, preparer, recorder) => {
             // A stage that panicked: a defect, and the journal says what is done.
             let error = reader.err().or(preparer.err()).or(recorder.err());
@@ -122,6 +135,7 @@ where
     let how = match (failure, stop.cause()) {
         (Some(failure), _) => How::Stopped(failure),
         (None, Some(cause)) => How::Interrupted(cause),
+        (None, None) if portion => How::Portion,
         (None, None) => How::Finished,
     };
     (how, tally)

@@ -68,14 +68,23 @@ struct Ran {
     acts: Arc<Acts>,
 }
 
-const LIMITS: Limits = Limits { max_errors: None, max_batch_failures: 100 };
+const LIMITS: Limits = Limits { max_errors: None, max_batch_failures: 100, max_same_failures: 0 };
 
-fn config(limits: Limits) -> Config {
+fn config(limits: Limits, max_changes: Option<u64>) -> Config {
     let grace = Duration::from_millis(50);
-    Config { batch_size: 10, concurrency: 3, limits, open_batches: 4, record_each: false, grace }
+    Config { batch_size: 10, concurrency: 3, limits, max_changes, open_batches: 4, record_each: false, grace }
 }
 
 async fn ran(limits: Limits, rows: impl Iterator<Item = u64> + Send + 'static, act: Act, stop: Stop) -> Ran {
+    ran_with(config(limits, None), rows, act, stop).await
+}
+
+async fn ran_with(
+    config: Config,
+    rows: impl Iterator<Item = u64> + Send + 'static,
+    act: Act,
+    stop: Stop,
+) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let run_dir = RunDir::create(folder.path(), "backfill-groups", chrono::Utc::now()).unwrap();
     let journal = Journal::create(&run_dir).unwrap();
@@ -88,7 +97,6 @@ async fn ran(limits: Limits, rows: impl Iterator<Item = u64> + Send + 'static, a
     });
     let feed = rows
         .map(|row| Ok(Task { rows: row.into(), key: format!("ISS-{row}"), item: Ok(row), in_doubt: None }));
-    let config = config(limits);
     let (sender, mut events) = mpsc::channel(16);
     let mode = Mode::Apply(Arc::clone(&acts));
     let running = tokio::spawn(run(config, OddOnes, mode, feed, journal.clone(), sender, stop));
@@ -127,7 +135,7 @@ async fn a_dry_run_records_the_plan() {
     let journal = Journal::create(&run_dir).unwrap();
     let feed = (100..105)
         .map(|row| Ok(Task { rows: row.into(), key: row.to_string(), item: Ok(row), in_doubt: None }));
-    let config = Config { batch_size: 2, ..config(LIMITS) };
+    let config = Config { batch_size: 2, ..config(LIMITS, None) };
     let (sender, _events) = mpsc::channel(64);
     let mode = Mode::<NoApplier>::Plan;
     let (_, tally) = run(config, OddOnes, mode, feed, journal.clone(), sender, Stop::default()).await;
@@ -188,4 +196,32 @@ async fn a_panic_is_a_defect_that_stops_the_run_and_leaves_the_row_in_doubt() {
     let ran = ran(LIMITS, 100..1000, act, Stop::default()).await;
     assert!(matches!(&ran.how, How::Stopped(failure) if failure.exit == Exit::Unexpected));
     assert!(ran.replay.unknown.contains_key(&105));
+}
+
+#[tokio::test]
+async fn a_portion_counts_changes_and_leaves_the_rest_open() {
+    let limited = |most| config(LIMITS, Some(most));
+    let rows = || (20..=100).filter(|row| *row != 13);
+    let ran = ran_with(limited(12), rows(), done, Stop::default()).await;
+    assert!(matches!(ran.how, How::Portion), "{:?}", ran.how);
+    assert_eq!(ran.tally.of("done"), 12);
+    assert_eq!(ran.acts.applied.load(Ordering::SeqCst), 12);
+    // Rows of the last batch that needed no change are settled; no batch after it is begun.
+    assert_eq!(ran.tally.of("already"), 15);
+    assert!(ran.replay.is_open(45) && ran.replay.is_open(100) && ran.replay.unknown.is_empty());
+
+    let enough = ran_with(limited(99), rows(), done, Stop::default()).await;
+    assert!(matches!(enough.how, How::Finished));
+    assert_eq!(enough.tally.total(), 81);
+}
+
+#[tokio::test]
+async fn changes_that_all_fail_alike_stop_the_run() {
+    let limits = Limits { max_same_failures: 4, ..LIMITS };
+    let refused = |_| Outcome::of(State::Failed, "forbidden", "quota").into();
+    let ran = super::tests::ran(limits, 20..=200, refused, Stop::default()).await;
+    assert!(matches!(&ran.how, How::Stopped(failure)
+        if failure.exit == Exit::Stopped && failure.message.contains("quota")));
+    let failed = ran.tally.of("failed");
+    assert!((4..=7).contains(&failed), "{failed} failed, with 3 at once");
 }

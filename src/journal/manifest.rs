@@ -150,6 +150,9 @@ pub struct Manifest {
     /// The plan that it carries out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applies: Option<Applies>,
+    /// The changes after which it ended, as `--max-changes` said, with rows left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portion: Option<u64>,
     /// Why the run stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -265,6 +268,7 @@ pub(super) mod tests {
             state: RunState::Running,
             exit_code: None,
             applies: None,
+            portion: None,
             why: None,
             notes: Vec::new(),
             parent: None,

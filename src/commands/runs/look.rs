@@ -114,14 +114,8 @@ impl Seen {
     /// How it stands, for what comes next.
     pub fn standing<'a>(&'a self, tally: &'a Tally) -> Option<Standing<'a>> {
         let (manifest, status) = (self.manifest()?, self.status()?);
-        Some(Standing {
-            run: &self.run,
-            status: if self.held { Status::Running } else { status },
-            dry_run: manifest.dry_run,
-            exit: manifest.exit_code,
-            counts: &tally.states,
-            open: tally.of("open"),
-        })
+        let status = if self.held { Status::Running } else { status };
+        Some(Standing::of(&self.run, manifest, status, &tally.states, tally.of("open")))
     }
 
     fn next(&self, tally: &Tally, place: &Place) -> Option<String> {

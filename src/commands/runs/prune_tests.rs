@@ -42,6 +42,7 @@ fn past(command: &str, counts: &[(&str, u64)]) -> Past {
         state: RunState::Finished,
         exit_code: Some(0),
         applies: None,
+        portion: None,
         why: None,
         notes: Vec::new(),
         parent: None,

@@ -79,6 +79,7 @@ fn manifest() -> Manifest {
         state: RunState::Finished,
         exit_code: Some(3),
         applies: None,
+        portion: None,
         why: None,
         notes: Vec::new(),
         parent: None,
