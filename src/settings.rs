@@ -21,6 +21,7 @@ use crate::net;
 use dotenv::{DotEnv, dotenv};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+use sources::{Sources, flag};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -149,7 +149,7 @@ fn what_was_planned_in_production_is_confirmed_as_there() {
     plan.env("ENVIRONMENT", "production").run().exits(0);
     let dry = dry(&fixture);
     let mut program = OnTerminal::start(&fixture, &["apply", dry.id()], &[("ENVIRONMENT", "development")]);
-    program.until_it_shows("Type the organisation's name, TEST, to go on:");
+    program.until_it_shows("Type the organisation's name, TEST, to continue:");
     program.types("y\n");
     program.exits(14);
     assert_eq!((fixture.writes(), fixture.runs().len()), (0, 1));

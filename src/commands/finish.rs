@@ -47,7 +47,9 @@ pub async fn run<J: Job>(
     let journal_bytes = session.journal.durable_bytes();
     let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
     let how = match closed.or_else(|| changed.clone()) {
-        Some(failure) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => How::Stopped(failure),
+        Some(failure) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => {
+            How::Stopped(failure)
+        }
         _ => how,
     };
     let mut troubles = Vec::new();

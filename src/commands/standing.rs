@@ -1,10 +1,10 @@
 //! How a run stands and what can be done about it: said alike at its end and whenever it is looked at later.
 
 use super::backfill_groups::BackfillOptions;
-use super::connect::SANDBOX;
 use super::job::Job;
 use super::merge_contacts::MergeOptions;
 use crate::exit::Exit;
+use crate::journal::manifest::SANDBOX;
 use crate::journal::manifest::{Manifest, RunState};
 use crate::journal::run_dir::RunDir;
 use crate::report::validation::shell_word;
