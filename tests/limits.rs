@@ -34,9 +34,18 @@ fn so_many_errors_are_put_up_with_and_no_more() {
 fn a_share_of_errors_is_looked_at_from_a_hundred_rows_on() {
     let fault = "path=works.update,status=409,count=30";
     let few = Fixture::broken(&Org::of(90), [fault]);
-    assert_eq!(failed_rows(&few, &["--max-errors", "20%", "--batch-size", "10"], 3, ""), 30);
+    assert_eq!(failed_rows(&few, &["--max-errors", "20%", "--max-same-failures", "0"], 3, ""), 30);
     let mut many = Fixture::broken(&Org::of(200), [fault]);
-    let flags = ["--max-errors", "20%", "--batch-size", "10", "--max-batch-failures", "50"];
+    let flags = [
+        "--max-errors",
+        "20%",
+        "--batch-size",
+        "10",
+        "--max-batch-failures",
+        "50",
+        "--max-same-failures",
+        "0",
+    ];
     failed_rows(&many, &flags, 7, "% of 100 rows failed, and --max-errors allows 20 %");
     many.restart(&Trouble::none());
     many.resume(&["--retry-failed"]).run().exits(0);
@@ -48,7 +57,7 @@ fn a_share_of_errors_is_looked_at_from_a_hundred_rows_on() {
 fn bad_batches_in_a_row_stop_the_run() {
     let mut fixture = Fixture::broken(&Org::of(100), ["path=works.update,status=403,after=20"]);
     let why = "3 batches in a row failed entirely (--max-batch-failures 3)";
-    let flags = ["--max-batch-failures", "3", "--batch-size", "10"];
+    let flags = ["--max-batch-failures", "3", "--batch-size", "10", "--max-same-failures", "0"];
     let failed = failed_rows(&fixture, &flags, 7, why);
     assert!((30..=32).contains(&failed), "{failed}");
     let run = fixture.the_run();
@@ -113,7 +122,7 @@ fn portions_of_changes_advance() {
     assert_eq!((&last.json()["state"], fixture.writes()), (&json!("finished"), 30));
     fixture.assert_right();
     run.assert_complete(30);
-    for wrong in ["0", "-1", "many"] {
+    for wrong in ["0", "1.5", "many"] {
         fixture.backfill(&["--max-changes", wrong]).run().exits(2).says("--max-changes: `");
     }
 }

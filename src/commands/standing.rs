@@ -4,8 +4,7 @@ use super::backfill_groups::BackfillOptions;
 use super::job::Job;
 use super::merge_contacts::MergeOptions;
 use crate::exit::Exit;
-use crate::journal::manifest::SANDBOX;
-use crate::journal::manifest::{Manifest, RunState};
+use crate::journal::manifest::{Manifest, RunState, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::validation::shell_word;
 use crate::settings::Settings;
@@ -196,7 +195,7 @@ impl<'a> Standing<'a> {
         } else {
             ""
         };
-        Some(format!("devrev-batch {command}{dry_run}{yes}{}", place.flags))
+        Some(format!("devrev-batch {command}{dry_run}{}{yes}", place.flags))
     }
 }
 
