@@ -131,7 +131,7 @@ fn a_rehearsal_alerts_nobody_unless_all_is_told() {
 fn too_many_rows_that_fail_are_told_while_the_run_goes_on() {
     let fixture = Fixture::broken(&Org::of(300), ["path=works.update,status=409,count=40"]);
     let webhook = Webhook::new(Answers::Status(200));
-    to(fixture.backfill(&["--batch-size", "20"]), &webhook).run().exits(3);
+    to(fixture.backfill(&["--batch-size", "20", "--max-same-failures", "0"]), &webhook).run().exits(3);
     let messages = webhook.messages();
     let of_rate: Vec<_> = messages.iter().filter(|text| text.contains("% of")).collect();
     assert_eq!((messages.len(), of_rate.len()), (2, 1), "{messages:?}");
@@ -139,7 +139,10 @@ fn too_many_rows_that_fail_are_told_while_the_run_goes_on() {
     // Fewer than that are put up with.
     let webhook = Webhook::new(Answers::Status(200));
     let fixture = Fixture::broken(&Org::of(300), ["path=works.update,status=409,count=40"]);
-    to(fixture.backfill(&[]), &webhook).env("ALERT_ERROR_RATE", "45").run().exits(3);
+    to(fixture.backfill(&["--max-same-failures", "0"]), &webhook)
+        .env("ALERT_ERROR_RATE", "45")
+        .run()
+        .exits(3);
     assert_eq!(webhook.messages().len(), 1, "{:?}", webhook.messages());
 }
 

@@ -126,5 +126,5 @@ fn the_end_names_the_folder_and_what_comes_next() {
     let id = runs.iter().map(|run| run.file_name().into_string().unwrap()).find(|id| !id.starts_with('.'));
     let id = id.unwrap();
     let ended = ended.says(&format!("run folder: my runs/{id}"));
-    ended.says(&format!("devrev-batch resume {id} --runs-dir 'my runs' --retry-failed"));
+    ended.says(&format!("devrev-batch resume {id} --retry-failed --runs-dir 'my runs' --yes"));
 }

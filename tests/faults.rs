@@ -13,7 +13,8 @@ fn refused_credentials_end_the_run_and_resume_goes_on() {
         assert_eq!(summary["state"], "stopped");
         assert!(summary["why"].as_str().unwrap().contains("DEVREV_API_TOKEN"), "{summary}");
         let run = fixture.the_run();
-        assert!(summary["next"][0].as_str().unwrap().ends_with(&format!("resume {}", run.id())));
+        let next = format!("when that is corrected, run devrev-batch resume {} --yes", run.id());
+        assert_eq!(summary["next"][0], next);
         assert!(fixture.writes() >= done && fixture.writes() < 100, "{}", fixture.writes());
         // A refusal is no failure of a row.
         assert_eq!(summary["states"]["failed"], json!(null));

@@ -234,7 +234,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
     assert_eq!(object["failures"][0]["examples"][0]["key"], "ISS-1");
     assert_eq!(object["last_process"]["seconds"], 12.3);
     assert_eq!(object["input"]["rows"], 3);
-    assert_eq!(object["next_steps"].as_array().unwrap().len(), 1);
+    assert_eq!(object["next_steps"].as_array().unwrap().len(), 2);
     assert!(object["settings"].as_array().unwrap().iter().any(|setting| setting["name"] == "CONCURRENCY"));
     fixture.assert_no_token();
 }

@@ -146,10 +146,19 @@ impl<'a> Standing<'a> {
         steps
     }
 
+    /// Whether it stopped for something that does not pass by itself.
+    fn refused(&self) -> bool {
+        let lasting = [Exit::Usage, Exit::Credentials].map(|exit| Some(exit.code()));
+        self.status == Status::Stopped && lasting.contains(&self.exit)
+    }
+
     /// A step in words; those that are a command alone as the command.
     pub fn sentence(&self, step: Step, place: &Place) -> String {
         let failed = self.run.failed();
         match (step, self.command(step, place)) {
+            (Step::Resume, Some(command)) if self.refused() => {
+                format!("when that is corrected, run {command}")
+            }
             (Step::Resume, Some(command)) => command,
             (Step::Apply, Some(command)) => {
                 format!("look at {}, then run {command}", self.run.plan().display())
