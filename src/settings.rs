@@ -15,7 +15,7 @@ use crate::cli::batch::{BatchFlags, ClientFlags};
 use crate::devrev::RetryPolicy;
 use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::pacer::Rate;
-use crate::engine::limits::MaxErrors;
+use crate::engine::limits::{Limits, MaxErrors};
 use crate::exit::{Exit, Failure};
 use crate::net;
 use dotenv::{DotEnv, dotenv};
@@ -62,12 +62,8 @@ pub struct Settings {
     pub batch_size: usize,
     /// `--concurrency`: changes in flight.
     pub concurrency: usize,
-    /// `--max-errors`.
-    pub max_errors: Option<MaxErrors>,
-    /// `--max-batch-failures`.
-    pub max_batch_failures: u32,
-    /// `--max-same-failures`; 0 for no limit.
-    pub max_same_failures: u32,
+    /// When a run stops itself.
+    pub limits: Limits,
     /// `--max-changes`: changes that one command makes at the most.
     pub max_changes: Option<NonZeroU64>,
     /// `CACHE_TTL`: how long the group index is believed.
@@ -172,26 +168,7 @@ impl Settings {
             from.number("BATCH_SIZE", flag("batch-size", batch.batch_size.as_ref()), 100, 1..=10_000);
         let concurrency =
             from.number("CONCURRENCY", flag("concurrency", batch.concurrency.as_ref()), 8, 1..=256);
-        let max_errors =
-            from.parsed("MAX_ERRORS", flag("max-errors", batch.max_errors.as_ref()), "", |text| {
-                if text.is_empty() {
-                    Ok(None)
-                } else {
-                    MaxErrors::from_str(text).map(Some).map_err(str::to_owned)
-                }
-            });
-        let max_batch_failures = from.number(
-            "MAX_BATCH_FAILURES",
-            flag("max-batch-failures", batch.max_batch_failures.as_ref()),
-            5,
-            1..=1_000_000,
-        );
-        let max_same_failures = from.number(
-            "MAX_SAME_FAILURES",
-            flag("max-same-failures", batch.max_same_failures.as_ref()),
-            20,
-            0..=1_000_000,
-        );
+        let limits = limits(&mut from, batch);
         let max_changes =
             from.parsed("MAX_CHANGES", flag("max-changes", batch.max_changes.as_ref()), "", max_changes);
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
@@ -227,9 +204,7 @@ impl Settings {
             },
             batch_size: batch_size.ok_or_else(incomplete)?,
             concurrency: concurrency.ok_or_else(incomplete)?,
-            max_errors: max_errors.ok_or_else(incomplete)?,
-            max_batch_failures: max_batch_failures.ok_or_else(incomplete)?,
-            max_same_failures: max_same_failures.ok_or_else(incomplete)?,
+            limits: limits.ok_or_else(incomplete)?,
             max_changes: max_changes.ok_or_else(incomplete)?,
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
@@ -242,6 +217,30 @@ impl Settings {
             record,
         })
     }
+}
+
+/// When a run stops itself.
+fn limits(from: &mut Sources<'_>, batch: &BatchFlags) -> Option<Limits> {
+    let max_errors = from.parsed("MAX_ERRORS", flag("max-errors", batch.max_errors.as_ref()), "", |text| {
+        if text.is_empty() { Ok(None) } else { MaxErrors::from_str(text).map(Some).map_err(str::to_owned) }
+    });
+    let max_batch_failures = from.number(
+        "MAX_BATCH_FAILURES",
+        flag("max-batch-failures", batch.max_batch_failures.as_ref()),
+        5,
+        1..=1_000_000,
+    );
+    let max_same_failures = from.number(
+        "MAX_SAME_FAILURES",
+        flag("max-same-failures", batch.max_same_failures.as_ref()),
+        20,
+        0..=1_000_000,
+    );
+    Some(Limits {
+        max_errors: max_errors?,
+        max_batch_failures: max_batch_failures?,
+        max_same_failures: max_same_failures?,
+    })
 }
 
 /// The file that settings are read from if it is there.

@@ -9,7 +9,6 @@ use super::watching;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::DevUserAnswer;
 use crate::engine::job::{Applier, NoApplier, Planner};
-use crate::engine::limits::Limits;
 use crate::engine::run::{self, Config, How, Mode};
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
@@ -214,11 +213,7 @@ impl<J: Job> Session<J> {
         let mut config = Config {
             batch_size: self.settings.batch_size,
             concurrency: self.settings.concurrency,
-            limits: Limits {
-                max_errors: self.settings.max_errors,
-                max_batch_failures: self.settings.max_batch_failures,
-                max_same_failures: self.settings.max_same_failures,
-            },
+            limits: self.settings.limits,
             max_changes: self.settings.max_changes.map(NonZeroU64::get),
             open_batches: 4,
             record_each: false,

@@ -332,17 +332,17 @@ mod tests {
         );
         assert_eq!(
             command(&standing, Step::CorrectFailed, &in_pipe),
-            format!("devrev-batch backfill-groups --csv {} --yes --runs-dir r", failed.display())
+            format!("devrev-batch backfill-groups --csv {} --runs-dir r --yes", failed.display())
         );
         standing.portion = Some(5);
         assert_eq!(
             command(&standing, Step::Resume, &in_pipe),
-            format!("devrev-batch resume {id} --max-changes 5 --yes --runs-dir r")
+            format!("devrev-batch resume {id} --max-changes 5 --runs-dir r --yes")
         );
         standing.dry_run = true;
         assert!(command(&standing, Step::CorrectFailed, &in_pipe).contains(" --dry-run --runs-dir"));
         assert!(
-            command(&standing, Step::Apply, &in_pipe).ends_with(&format!("apply {id} --yes --runs-dir r"))
+            command(&standing, Step::Apply, &in_pipe).ends_with(&format!("apply {id} --runs-dir r --yes"))
         );
         standing.asks = false;
         assert!(!command(&standing, Step::Apply, &in_pipe).contains("--yes"), "a sandbox does not ask");
