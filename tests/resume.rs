@@ -1,7 +1,7 @@
 //! `resume`: which run is meant, and how it goes on.
 
 use crate::support::fixture::Trouble;
-use crate::support::org::HEADER;
+use crate::support::org::{AMBIGUOUS, GROUPLESS, HEADER, Issue};
 use crate::support::{Fixture, Org, Run};
 use serde_json::json;
 
@@ -108,6 +108,30 @@ fn failed_rows_are_taken_again_only_when_asked_for() {
     assert_eq!(ended.json()["states"], json!({"done": 20, "failed": 1}));
     fixture.assert_right();
     run.assert_complete(21);
+}
+
+#[test]
+fn rows_are_taken_again_by_reason() {
+    let mut org = Org::of(4);
+    let by = |creator| Issue { creator, group: None };
+    org.issues.extend([by(GROUPLESS), by(AMBIGUOUS), by(GROUPLESS)]);
+    let mut fixture = Fixture::new(&org);
+    fixture.backfill(&[]).run().exits(0);
+    let run = fixture.the_run();
+    fixture.restart_joined(2);
+    let why = "--retry: no row of run ";
+    let ended = fixture.resume(&["--retry", "no-such-reason"]).run().exits(2).says(why);
+    ended.says("there is ambiguous-creator, creator-in-no-group");
+    let ended = fixture.resume(&["--retry", "creator-in-no-group", "--json"]).run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"done": 6, "skipped": 1}));
+    let groups: Vec<_> = fixture.issues().into_values().map(|issue| issue.group).collect();
+    assert_eq!(groups[4..], [Some(2), None, Some(2)]);
+    assert_eq!(fixture.writes(), 2, "rows that are done are not sent again");
+    run.assert_complete(7);
+    // None is left with that reason.
+    fixture.resume(&["--retry", "creator-in-no-group"]).run().exits(2).says("there is ambiguous-creator");
+    let ended = fixture.resume(&["--retry", "ambiguous-creator", "--json"]).run().exits(0);
+    assert_eq!(ended.json()["states"], json!({"done": 6, "skipped": 1}));
 }
 
 #[test]

@@ -85,6 +85,9 @@ pub struct Resume {
     /// Take the failed rows again too
     #[arg(long)]
     pub retry_failed: bool,
+    /// Take rows again that were skipped, left as they were, or failed for this reason; may be given several times
+    #[arg(long, value_name = "REASON")]
+    pub retry: Vec<String>,
     /// Send merges again of which it is not known that they took, if both contacts are untouched over the whole
     /// settle time
     #[arg(long)]

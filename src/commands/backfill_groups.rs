@@ -149,7 +149,9 @@ impl BackfillOptions {
         let contacts = if contacts { " with groups of contacts" } else { "" };
         let of = format!("{} {org}{default}{contacts}", start.target);
         let max_age = match start.settings.cache_ttl {
-            ttl if manifest.dry_run || self.use_cached_groups => ttl,
+            ttl if self.use_cached_groups => ttl,
+            _ if start.retries => Duration::ZERO,
+            ttl if manifest.dry_run => ttl,
             ttl => ttl.min(FRESH),
         };
         Cache::new(&start.settings.runs_dir.join(".cache"), of, max_age)
@@ -295,10 +297,9 @@ impl Job for BackfillOptions {
         input: &Input,
         looked: Preflight,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<IssueFeed, Failure> {
-        IssueFeed::new(input, looked, self.limit, replay, retry_failed, stop)
+        IssueFeed::new(input, looked, self.limit, replay, stop)
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {

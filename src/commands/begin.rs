@@ -161,7 +161,6 @@ pub async fn run<J: Job>(
         replay: Replay::default(),
         journal,
         plan,
-        retry_failed: false,
         resend_unproven: false,
         confirmation,
         in_production,

@@ -33,12 +33,11 @@ impl ContactFeed {
         input: &Input,
         preflight: ContactPreflight,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self, Failure> {
         // With a limit, most of a long input need not be read again.
         let limit = Some(preflight.pairing.last_row());
-        let rows = RowFeed::open(input, preflight.stamp, limit, replay, retry_failed, stop)?;
+        let rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = ContactColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
         Ok(Self { rows, columns, pairing: preflight.pairing, waiting: HashMap::default() })
     }

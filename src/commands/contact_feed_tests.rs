@@ -20,17 +20,17 @@ const ROWS: [[&str; 4]; 8] = [
     ["REVU-8", "ann@x.io ", "user_8", "8"],
 ];
 
-fn feed(path: &Path, scope: Scope, replay: Replay, retry_failed: bool) -> ContactFeed {
+fn feed(path: &Path, scope: Scope, replay: Replay) -> ContactFeed {
     let input = Input::file(path);
     let preflight = look_at_contacts(&input, scope).unwrap();
-    ContactFeed::new(&input, preflight, replay, retry_failed, Stop::default()).unwrap()
+    ContactFeed::new(&input, preflight, replay, Stop::default()).unwrap()
 }
 
-fn tasks(text: &str, scope: Scope, replay: Replay, retry_failed: bool) -> Vec<Task<Pair>> {
+fn tasks(text: &str, scope: Scope, replay: Replay) -> Vec<Task<Pair>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.csv");
     std::fs::write(&path, text).unwrap();
-    feed(&path, scope, replay, retry_failed).map(Result::unwrap).collect()
+    feed(&path, scope, replay).map(Result::unwrap).collect()
 }
 
 /// A task in short: its rows, and the two IDs or state and reason.
@@ -43,18 +43,17 @@ fn short(task: &Task<Pair>) -> String {
     format!("{} {what}", rows.join("+"))
 }
 
-fn shorts(scope: Scope, replay: Replay, retry_failed: bool) -> Vec<String> {
-    tasks(&csv(&ROWS), scope, replay, retry_failed).iter().map(short).collect()
+fn shorts(scope: Scope, replay: Replay) -> Vec<String> {
+    tasks(&csv(&ROWS), scope, replay).iter().map(short).collect()
 }
 
-fn replay(settled: &[u64], failed: &[u64]) -> Replay {
-    let set = |rows: &[u64]| rows.iter().copied().collect();
-    Replay { settled: set(settled), failed: set(failed), ..Replay::default() }
+fn replay(settled: &[u64]) -> Replay {
+    Replay { settled: settled.iter().copied().collect(), ..Replay::default() }
 }
 
 #[test]
 fn a_pair_comes_with_its_second_row() {
-    let tasks = tasks(&csv(&ROWS), ALL, Replay::default(), false);
+    let tasks = tasks(&csv(&ROWS), ALL, Replay::default());
     let expected = [
         "3 skipped no-duplicate",
         "4 skipped two-of-a-kind",
@@ -79,47 +78,45 @@ fn a_pair_comes_with_its_second_row() {
 
 #[test]
 fn the_other_contact_may_be_kept() {
-    let found = shorts(Scope { keep: Keep::User, ..ALL }, Replay::default(), false);
+    let found = shorts(Scope { keep: Keep::User, ..ALL }, Replay::default());
     assert_eq!(found[4..], ["2+7 REVU-2 <- REVU-7", "1+8 REVU-8 <- REVU-1"]);
 }
 
 #[test]
 fn what_is_out_of_the_run_is_passed_over() {
-    let found = shorts(Scope { limit: Some(1), ..ALL }, Replay::default(), false);
+    let found = shorts(Scope { limit: Some(1), ..ALL }, Replay::default());
     assert_eq!(found, ["2+7 REVU-7 <- REVU-2"]);
-    assert!(shorts(Scope { limit: Some(0), ..ALL }, Replay::default(), false).is_empty());
-    let found =
-        shorts(Scope { emails: vec!["ANN@x.io".into(), "s@x.io".into()], ..ALL }, Replay::default(), false);
+    assert!(shorts(Scope { limit: Some(0), ..ALL }, Replay::default()).is_empty());
+    let found = shorts(Scope { emails: vec!["ANN@x.io".into(), "s@x.io".into()], ..ALL }, Replay::default());
     assert_eq!(found, ["3 skipped no-duplicate", "1+8 REVU-1 <- REVU-8"]);
 }
 
 #[test]
 fn records_that_are_no_rows_fail_by_themselves() {
     let text = csv(&ROWS[..1]) + "REVU-9,x\n" + csv(&ROWS[7..]).split_once('\n').unwrap().1;
-    let found: Vec<_> = tasks(&text, ALL, Replay::default(), false).iter().map(short).collect();
+    let found: Vec<_> = tasks(&text, ALL, Replay::default()).iter().map(short).collect();
     assert_eq!(found, ["2 failed ragged-record", "1+3 REVU-1 <- REVU-8"]);
 }
 
 #[test]
 fn what_is_settled_is_passed_over() {
-    let found = shorts(ALL, replay(&[2, 3, 4, 6, 7], &[]), false);
+    let found = shorts(ALL, replay(&[2, 3, 4, 6, 7]));
     assert_eq!(found, ["5 skipped two-of-a-kind", "1+8 REVU-1 <- REVU-8"]);
-    let failed = [2, 6, 7];
-    let found = shorts(ALL, replay(&[1, 2, 3, 4, 5, 6, 7, 8], &failed), true);
+    let found = shorts(ALL, replay(&[1, 3, 4, 5, 8]));
     assert_eq!(found, ["6 failed ticket-count", "2+7 REVU-7 <- REVU-2"]);
-    assert!(shorts(ALL, replay(&[1, 2, 3, 4, 5, 6, 7, 8], &failed), false).is_empty());
+    assert!(shorts(ALL, replay(&[1, 2, 3, 4, 5, 6, 7, 8])).is_empty());
     // Half a pair is open: nothing may be lost that the journal does not know of.
-    let found = shorts(ALL, replay(&[1, 3, 4, 5, 6, 7], &[]), false);
+    let found = shorts(ALL, replay(&[1, 3, 4, 5, 6, 7]));
     assert_eq!(found, ["2+7 REVU-7 <- REVU-2", "1+8 REVU-1 <- REVU-8"]);
 }
 
 #[test]
 fn a_change_in_doubt_comes_with_its_pair() {
-    let mut replay = replay(&[2, 3, 4, 5, 6, 7], &[]);
+    let mut replay = replay(&[2, 3, 4, 5, 6, 7]);
     let change = serde_json::value::to_raw_value("meant").unwrap();
     replay.unknown.insert(1, InDoubt { change: Some(change), ..InDoubt::default() });
     replay.unknown.insert(8, InDoubt::default());
-    let found = tasks(&csv(&ROWS), ALL, replay, false);
+    let found = tasks(&csv(&ROWS), ALL, replay);
     assert_eq!(found.len(), 1);
     let in_doubt = found[0].in_doubt.as_ref().unwrap();
     assert_eq!(in_doubt.change.as_ref().unwrap().get(), "\"meant\"");
@@ -137,7 +134,7 @@ fn a_file_that_changes_under_the_run_ends_it() {
         .collect();
     let text = csv(&rows);
     std::fs::write(&path, &text).unwrap();
-    let mut tasks = feed(&path, ALL, Replay::default(), false);
+    let mut tasks = feed(&path, ALL, Replay::default());
     assert!(tasks.next().unwrap().is_ok());
     std::fs::write(&path, text + "\n").unwrap();
     let failure = tasks.find_map(Result::err).unwrap();
@@ -151,7 +148,7 @@ fn a_file_that_changes_under_the_run_ends_it() {
     let mut rows = ROWS;
     rows[0][3] = "x";
     std::fs::write(&path, csv(&rows) + "\n").unwrap();
-    let mut tasks = ContactFeed::new(&input, preflight, Replay::default(), false, Stop::default()).unwrap();
+    let mut tasks = ContactFeed::new(&input, preflight, Replay::default(), Stop::default()).unwrap();
     assert_eq!(tasks.next().unwrap().unwrap_err().exit, Exit::Changed);
     assert!(tasks.next().is_none());
 }
@@ -165,7 +162,7 @@ fn a_stop_ends_the_passing_over() {
     let preflight = look_at_contacts(&input, ALL).unwrap();
     let stop = Stop::default();
     stop.set(Cause::Interrupt);
-    assert!(ContactFeed::new(&input, preflight, Replay::default(), false, stop).unwrap().next().is_none());
+    assert!(ContactFeed::new(&input, preflight, Replay::default(), stop).unwrap().next().is_none());
 }
 
 #[test]

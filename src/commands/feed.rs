@@ -23,7 +23,6 @@ pub struct RowFeed {
     limit: u64,
     /// What earlier processes of the run have settled or left in doubt.
     replay: Replay,
-    retry_failed: bool,
     /// Ends the passing over of rows that have a result, of which there may be millions.
     stop: Stop,
     path: PathBuf,
@@ -38,7 +37,6 @@ impl RowFeed {
         stamp: Stamp,
         limit: Option<u64>,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self, Failure> {
         let file = input.open().map_err(|error| source_failure(&error))?;
@@ -46,7 +44,6 @@ impl RowFeed {
             rows: file.rows(),
             limit: limit.unwrap_or(u64::MAX),
             replay,
-            retry_failed,
             stop,
             path: input.path().to_owned(),
             stamp,
@@ -61,7 +58,7 @@ impl RowFeed {
 
     /// Whether the journal has settled a row, and it is not to be tried again.
     pub fn settled(&self, row: u64) -> bool {
-        self.replay.settled.contains(row) && !(self.retry_failed && self.replay.failed.contains(row))
+        self.replay.settled.contains(row)
     }
 
     /// The change that an earlier process meant to make for a row and that is in doubt; it is handed out once.

@@ -31,10 +31,9 @@ impl IssueFeed {
         preflight: Preflight,
         limit: Option<u64>,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let rows = RowFeed::open(input, preflight.stamp, limit, replay, retry_failed, stop)?;
+        let rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = IssueColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
         Ok(Self { rows, columns, duplicates: preflight.duplicates.peekable() })
     }

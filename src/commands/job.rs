@@ -64,6 +64,8 @@ pub struct Start<'a, L> {
     pub looked: &'a L,
     /// `--resend-unproven`
     pub resend_unproven: bool,
+    /// Whether rows are tried again, for which something may have been corrected just now.
+    pub retries: bool,
     /// What ends every wait.
     pub stop: &'a Stop,
     /// Where progress is shown.
@@ -147,7 +149,6 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
         input: &Input,
         looked: Self::Looked,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self::Feed, Failure>;
 

@@ -74,10 +74,9 @@ impl<T: Made> MadeFeed<T> {
         looked: &MadeRows,
         limit: Option<u64>,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let rows = RowFeed::open(input, looked.stamp, limit, replay, retry_failed, stop)?;
+        let rows = RowFeed::open(input, looked.stamp, limit, replay, stop)?;
         let columns = rows.header().require(T::COLUMNS).map_err(|error| header_failure(&error))?;
         Ok(Self { rows, columns, items: PhantomData })
     }

@@ -254,10 +254,9 @@ impl Job for MergeOptions {
         input: &Input,
         looked: ContactPreflight,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<ContactFeed, Failure> {
-        ContactFeed::new(input, looked, replay, retry_failed, stop)
+        ContactFeed::new(input, looked, replay, stop)
     }
 
     fn tune(&self, config: &mut Config) {

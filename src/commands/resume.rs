@@ -18,7 +18,7 @@ use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, Manifest, RunState};
 use crate::journal::mend::mend;
-use crate::journal::replay::Replay;
+use crate::journal::replay::{Replay, Retry};
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::logging;
@@ -28,6 +28,7 @@ use crate::settings::{Rates, Settings, is_production};
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -35,9 +36,10 @@ use std::time::Instant;
 /// Goes on with a run until it ends.
 pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
+    let retry = Retry { failed: args.retry_failed, reasons: args.retry.clone() };
     let run = match &args.run {
         Some(id) => RunDir::open(&settings.runs_dir, id)?,
-        None => match newest(&settings.runs_dir, args.latest, args.retry_failed)? {
+        None => match newest(&settings.runs_dir, args.latest, &retry)? {
             Some(run) => run,
             None => return nothing_left(&args, &global, &settings),
         },
@@ -49,7 +51,7 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
         // They only take up room.
         tracing::warn!("cannot remove what a killed process left in {}: {error}", run.path().display());
     }
-    let resumed = Resumed { args: &args, global: &global, terminal, run, lock, manifest };
+    let resumed = Resumed { args: &args, global: &global, terminal, retry, run, lock, manifest };
     match resumed.manifest.command.as_str() {
         BackfillOptions::COMMAND => resumed.go_on::<BackfillOptions>(settings).await,
         MergeOptions::COMMAND => {
@@ -78,6 +80,7 @@ struct Resumed<'a> {
     args: &'a cli::batch::Resume,
     global: &'a cli::Global,
     terminal: Terminal,
+    retry: Retry,
     run: RunDir,
     lock: RunLock,
     manifest: Manifest,
@@ -101,7 +104,8 @@ impl Resumed<'_> {
         })?;
         let log = logging::keep(&run)?;
         let since = Instant::now();
-        let (input, looked, replay) = take_up(&job, &run, &manifest, known, &stop).await?;
+        let (input, looked, replay) = take_up(&job, &run, &manifest, known, &self.retry, &stop).await?;
+        some_with(&self.retry, &replay, run.id())?;
         let parsing = since.elapsed();
         if let Some(torn) = &replay.torn {
             tracing::warn!(
@@ -111,7 +115,7 @@ impl Resumed<'_> {
         }
         // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
         let total = session::total(&manifest, &job, &looked);
-        let confirmation = if session::is_idle(&replay, args.retry_failed, total) {
+        let confirmation = if session::is_idle(&replay, total) {
             Confirmation::NotNeeded
         } else if !job.in_sandbox() && settings.token.is_none() {
             return Err(Settings::no_token());
@@ -138,7 +142,6 @@ impl Resumed<'_> {
             replay,
             journal,
             plan,
-            retry_failed: args.retry_failed,
             resend_unproven: args.resend_unproven,
             confirmation,
             in_production,
@@ -162,9 +165,10 @@ async fn take_up<J: Job>(
     run: &RunDir,
     manifest: &Manifest,
     known: manifest::Input,
+    retry: &Retry,
     stop: &Stop,
 ) -> Result<(Input, J::Looked, Replay), Failure> {
-    let (job, run, manifest) = (job.clone(), run.clone(), manifest.clone());
+    let (job, run, manifest, retry) = (job.clone(), run.clone(), manifest.clone(), retry.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
         let input = match known.source {
@@ -174,7 +178,7 @@ async fn take_up<J: Job>(
             None => Input::file(path),
         };
         let (replay, looked) = std::thread::scope(|scope| {
-            let replay = scope.spawn(|| evidence::replay(&run, &manifest));
+            let replay = scope.spawn(|| evidence::retrying(&run, &manifest, &retry));
             let looked = job.look(&input);
             (replay.join(), looked)
         });
@@ -193,6 +197,22 @@ async fn take_up<J: Job>(
         })?,
         None => Err(signals::interrupted(stop, "interrupted before anything was sent")),
     }
+}
+
+/// Whether there are rows with each of the reasons.
+fn some_with(retry: &Retry, replay: &Replay, run: &str) -> Result<(), Failure> {
+    let Some(missing) = retry.reasons.iter().find(|reason| !replay.reopened.contains_key(*reason)) else {
+        return Ok(());
+    };
+    let left = ["already", "skipped", "failed"].into_iter().filter_map(|state| replay.by_reason.get(state));
+    let mut reasons: Vec<_> = left.flat_map(BTreeMap::keys).chain(replay.reopened.keys()).collect();
+    reasons.sort();
+    reasons.dedup();
+    let known =
+        reasons.into_iter().filter(|reason| !reason.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { "none has a reason".to_owned() } else { format!("there is {known}") };
+    let text = format!("--retry: no row of run {run} was left unchanged for `{missing}`; {known}");
+    Err(Failure::new(Exit::Usage, text))
 }
 
 pub(super) fn same_input(
@@ -267,11 +287,11 @@ fn nothing_left(
 }
 
 /// The run that is meant when none is named, if any has something left.
-fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<Option<RunDir>, Failure> {
+fn newest(runs_dir: &Path, latest: bool, retry: &Retry) -> Result<Option<RunDir>, Failure> {
     let mut left = Vec::new();
     for run in RunDir::list(runs_dir)? {
         match Manifest::read(&run) {
-            Ok(manifest) if has_something_left(&manifest, retry_failed) => left.push((run, manifest)),
+            Ok(manifest) if has_something_left(&manifest, retry) => left.push((run, manifest)),
             Ok(_) => {}
             Err(_) if evidence::never_began(&run).is_ok_and(|never| never) => {}
             Err(error) => tracing::warn!("skipped run {}: {error}", run.id()),
@@ -291,10 +311,11 @@ fn newest(runs_dir: &Path, latest: bool, retry_failed: bool) -> Result<Option<Ru
     Ok(left.into_iter().next().map(|(run, _)| run))
 }
 
-pub(super) fn has_something_left(manifest: &Manifest, retry_failed: bool) -> bool {
+pub(super) fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
     let some = |state: &str| manifest.counts.get(state).is_some_and(|rows| *rows > 0);
     manifest.state != RunState::Finished
         || some("unknown")
         || some("open")
-        || (retry_failed && some("failed"))
+        || (retry.failed && some("failed"))
+        || (!retry.reasons.is_empty() && ["already", "skipped", "failed"].into_iter().any(some))
 }

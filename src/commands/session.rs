@@ -61,8 +61,6 @@ pub struct Session<J: Job> {
     pub journal: Journal,
     /// The plan that is carried out, and what is done about what has drifted.
     pub plan: Option<(Plan, OnDrift)>,
-    /// Whether failed rows are taken again.
-    pub retry_failed: bool,
     /// Whether merges of which it is not known that they took may be sent again.
     pub resend_unproven: bool,
     /// Whether and how the operator is asked.
@@ -93,7 +91,7 @@ impl<J: Job> Session<J> {
     pub async fn run(mut self) -> Result<Exit, Failure> {
         let scope = Scope {
             total: self.looked.as_ref().map_or(0, |looked| total(&self.manifest, &self.job, looked)),
-            before: settled_before(&self.replay, self.retry_failed),
+            before: self.replay.settled.len(),
         };
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
         let is_new = self.replay.next_seq == 0;
@@ -116,7 +114,7 @@ impl<J: Job> Session<J> {
     }
 
     async fn work(&mut self, scope: Scope, figures: &mut Figures) -> Result<How, Failure> {
-        if is_idle(&self.replay, self.retry_failed, scope.total) {
+        if is_idle(&self.replay, scope.total) {
             return Ok(How::Finished);
         }
         let connection = Connection::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
@@ -191,6 +189,7 @@ impl<J: Job> Session<J> {
             input: &self.input,
             looked,
             resend_unproven: self.resend_unproven,
+            retries: !self.replay.reopened.is_empty(),
             stop: &self.stop,
             terminal: &self.terminal,
             notes,
@@ -209,7 +208,7 @@ impl<J: Job> Session<J> {
     {
         let mut replay = std::mem::take(&mut self.replay);
         let begun = std::mem::take(&mut replay.begun);
-        let feed = self.job.feed(&self.input, looked, replay, self.retry_failed, self.stop.clone())?;
+        let feed = self.job.feed(&self.input, looked, replay, self.stop.clone())?;
         let mut config = Config {
             batch_size: self.settings.batch_size,
             concurrency: self.settings.concurrency,
@@ -335,12 +334,7 @@ pub fn total<J: Job>(manifest: &Manifest, job: &J, looked: &J::Looked) -> u64 {
     manifest.applies.as_ref().map_or_else(|| job.total(looked), |applies| applies.rows)
 }
 
-/// Rows that have a result which this process leaves as it is.
-fn settled_before(replay: &Replay, retry_failed: bool) -> u64 {
-    replay.settled.len() - if retry_failed { replay.failed.len() } else { 0 }
-}
-
-/// Whether that is every row of a run that takes so many.
-pub fn is_idle(replay: &Replay, retry_failed: bool, rows: u64) -> bool {
-    replay.unknown.is_empty() && settled_before(replay, retry_failed) >= rows
+/// Whether every row of a run that takes so many has a result which this process leaves as it is.
+pub fn is_idle(replay: &Replay, rows: u64) -> bool {
+    replay.unknown.is_empty() && replay.settled.len() >= rows
 }

@@ -112,10 +112,9 @@ impl<T: TakeBack> Job for T {
         input: &Input,
         looked: MadeRows,
         replay: Replay,
-        retry_failed: bool,
         stop: Stop,
     ) -> Result<Self::Feed, Failure> {
-        MadeFeed::new(input, &looked, self.limit(), replay, retry_failed, stop)
+        MadeFeed::new(input, &looked, self.limit(), replay, stop)
     }
 
     fn tune(&self, config: &mut Config) {

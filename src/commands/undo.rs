@@ -15,6 +15,7 @@ use crate::journal::error::JournalError;
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, SANDBOX};
+use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
 use crate::settings::{Rates, Settings};
@@ -105,7 +106,7 @@ pub(super) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
             }
         };
         let of_this = manifest.parent.as_deref() == Some(of) && !manifest.dry_run;
-        if of_this && has_something_left(&manifest, false) {
+        if of_this && has_something_left(&manifest, &Retry::default()) {
             let text = format!(
                 "run {} is taking back {of} already, and has not finished: `devrev-batch resume {}` goes on with it",
                 manifest.id, manifest.id

@@ -78,8 +78,5 @@ fn asked<T>(value: T, settings: &Settings, name: &str) -> Asked<T> {
 fn before<J: Job>(session: &Session<J>) -> BTreeMap<String, u64> {
     let mut counts = session.replay.counts.clone();
     counts.remove("unknown");
-    if session.retry_failed {
-        counts.remove("failed");
-    }
     counts
 }

@@ -5,7 +5,7 @@
 use super::error::JournalError;
 use super::files;
 use super::manifest::{Manifest, RunState};
-use super::replay::Replay;
+use super::replay::{Replay, Retry};
 use super::run_dir::RunDir;
 use std::io;
 
@@ -61,7 +61,12 @@ pub fn never_began(run: &RunDir) -> Result<bool, JournalError> {
 /// Reads a run's journal as [`Replay::read`] does, and fails as well when it has lost records that `run.json` or its
 /// [mark](mark) shows that it had. The caller knows that no other process is writing to it.
 pub fn replay(run: &RunDir, manifest: &Manifest) -> Result<Replay, JournalError> {
-    let replay = Replay::read(run)?;
+    retrying(run, manifest, &Retry::default())
+}
+
+/// As [`replay`]; the rows that are to be tried again count as open.
+pub fn retrying(run: &RunDir, manifest: &Manifest, retry: &Retry) -> Result<Replay, JournalError> {
+    let replay = Replay::retrying(run, retry)?;
     let lost = |problem: String| Err(JournalError::Lost { file: run.journal(), problem });
     if let Some(known) = manifest.journal_bytes
         && replay.good_bytes < known

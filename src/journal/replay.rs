@@ -34,17 +34,26 @@ pub struct Replay {
     pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
     /// Rows that are planned, or ended in another state than unknown.
     pub settled: RowSet,
-    /// Rows that failed; they are settled, too.
-    pub failed: RowSet,
     /// Rows of which nobody knows whether they were changed: the last word is an intent, or an outcome that
     /// says `unknown`. None of them is settled. Of two rows that share a change, the first has it.
     pub unknown: BTreeMap<u64, InDoubt>,
     /// Rows of whose change steps were recorded, whatever became of them. Of two rows that share a change, the first is in.
     pub begun: RowSet,
+    /// Rows that count as open again, by the reason that they had; see [`Retry`].
+    pub reopened: BTreeMap<String, u64>,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
     /// What a crash left behind that; see [`mend`](super::mend::mend).
     pub torn: Option<Torn>,
+}
+
+/// Which rows are to be tried again that have a result and were not changed.
+#[derive(Debug, Clone, Default)]
+pub struct Retry {
+    /// All that failed.
+    pub failed: bool,
+    /// All that were skipped, found as they should be, or failed for one of these reasons.
+    pub reasons: Vec<String>,
 }
 
 impl Replay {
@@ -53,12 +62,19 @@ impl Replay {
     ///
     /// Fails when the journal is missing, cannot be read or is damaged other than by a crash.
     pub fn read(run: &RunDir) -> Result<Self, JournalError> {
+        Self::retrying(run, &Retry::default())
+    }
+
+    /// As [`Replay::read`]; the rows that are to be tried again count as open.
+    pub fn retrying(run: &RunDir, retry: &Retry) -> Result<Self, JournalError> {
         let mut words = LastWords::default();
         let scanned = scan::scan(run, |_, line| words.hear(line))?;
+        let reopened = words.reopen(retry);
         let mut replay = words.sum();
         replay.next_seq = scanned.next_seq;
         replay.good_bytes = scanned.good_bytes;
         replay.torn = scanned.torn;
+        replay.reopened = reopened;
         Ok(replay)
     }
 
@@ -91,7 +107,6 @@ const NAMES: [&str; 8] = ["", "planned", "done", "already", "skipped", "failed",
 struct LastWords {
     words: RowWords,
     settled: RowSet,
-    failed: RowSet,
     unknown: BTreeMap<u64, InDoubt>,
     begun: RowSet,
     reasons: Reasons,
@@ -150,11 +165,6 @@ impl LastWords {
         } else {
             self.settled.remove(row)
         };
-        if kind == FAILED {
-            self.failed.insert(row)
-        } else {
-            self.failed.remove(row)
-        };
 
         let word = u16::try_from(kind << REASON_BITS | reason).unwrap_or_default();
         let before = self.words.replace(row, word);
@@ -166,16 +176,38 @@ impl LastWords {
         }
     }
 
+    /// Makes rows that are to be tried again open; returns how many had which reason.
+    fn reopen(&mut self, retry: &Retry) -> BTreeMap<String, u64> {
+        let mut reopened = BTreeMap::new();
+        let again: HashMap<u16, &str> = self
+            .tally
+            .keys()
+            .filter_map(|word| {
+                let (kind, reason) = split(*word);
+                let reason = self.reasons.name(reason).unwrap_or_default();
+                let named =
+                    (ALREADY..=FAILED).contains(&kind) && retry.reasons.iter().any(|asked| asked == reason);
+                (named || retry.failed && kind == FAILED).then_some((*word, reason))
+            })
+            .collect();
+        if again.is_empty() {
+            return reopened;
+        }
+        for (row, word) in self.words.iter() {
+            if let Some(reason) = again.get(&word) {
+                self.settled.remove(row);
+                *reopened.entry((*reason).to_owned()).or_default() += 1;
+            }
+        }
+        self.tally.retain(|word, _| !again.contains_key(word));
+        reopened
+    }
+
     fn sum(self) -> Replay {
-        let mut replay = Replay {
-            settled: self.settled,
-            failed: self.failed,
-            unknown: self.unknown,
-            begun: self.begun,
-            ..Replay::default()
-        };
+        let mut replay =
+            Replay { settled: self.settled, unknown: self.unknown, begun: self.begun, ..Replay::default() };
         for (word, rows) in self.tally.into_iter().filter(|(_, rows)| *rows > 0) {
-            let (kind, reason) = (usize::from(word) >> REASON_BITS, usize::from(word) & MAX_REASONS);
+            let (kind, reason) = split(word);
             let name = NAMES.get(kind).copied().unwrap_or_default();
             *replay.counts.entry(name.to_owned()).or_default() += rows;
             if let Some(reason) = self.reasons.name(reason) {
@@ -189,6 +221,11 @@ impl LastWords {
         }
         replay
     }
+}
+
+/// What a word says: the kind, and the number of the reason.
+fn split(word: u16) -> (usize, usize) {
+    (usize::from(word) >> REASON_BITS, usize::from(word) & MAX_REASONS)
 }
 
 /// Reasons by number, from 1; 0 is none.

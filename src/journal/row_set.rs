@@ -107,6 +107,13 @@ impl RowWords {
         let page = self.pages.entry(row / PAGE_ROWS).or_insert_with(|| Box::new([0; PAGE_WORDS]));
         page.get_mut((row % PAGE_ROWS) as usize).map_or(0, |place| std::mem::replace(place, word))
     }
+
+    /// The rows that have a word, in ascending order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u16)> + '_ {
+        let rows =
+            self.pages.iter().flat_map(|(page, words)| (page * PAGE_ROWS..).zip(words.iter().copied()));
+        rows.filter(|(_, word)| *word != 0)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::line::Line;
 use super::mend::mend;
 use super::ordered::{Word, Words};
 use super::record::{MAX_ROW, Outcome, Record, Rows, State};
-use super::replay::{InDoubt, Replay};
+use super::replay::{InDoubt, Replay, Retry};
 use super::run_dir::RunDir;
 use super::writer::Journal;
 use chrono::Utc;
@@ -65,9 +65,9 @@ pub(super) fn replay_of(run: &RunDir, bytes: &[u8]) -> Result<Replay, JournalErr
 
 /// All that a replay says, in a form that can be compared.
 pub(super) fn said(replay: &Replay) -> String {
-    let Replay { next_seq, counts, by_reason, settled, failed, unknown, .. } = replay;
-    let (settled, failed): (Vec<_>, Vec<_>) = (settled.iter().collect(), failed.iter().collect());
-    format!("{next_seq} {counts:?} {by_reason:?} {settled:?} {failed:?} {unknown:?}")
+    let Replay { next_seq, counts, by_reason, settled, unknown, .. } = replay;
+    let settled: Vec<_> = settled.iter().collect();
+    format!("{next_seq} {counts:?} {by_reason:?} {settled:?} {unknown:?}")
 }
 
 /// The same, found out in the plainest way.
@@ -109,9 +109,6 @@ pub(super) fn model<'a>(records: impl Iterator<Item = &'a Record>) -> (String, B
         *replay.counts.entry(name.into()).or_default() += 1;
         if let Some(reason) = reason {
             *replay.by_reason.entry(name.into()).or_default().entry(reason.into()).or_default() += 1;
-        }
-        if name == "failed" {
-            replay.failed.insert(*row);
         }
         if name != "unknown" {
             replay.settled.insert(*row);
@@ -238,11 +235,43 @@ fn the_last_word_counts() {
     let replay = replay_of(&run, &text(&writes)).unwrap();
     assert_eq!(replay.counts, BTreeMap::from([("done".to_owned(), 1), ("unknown".to_owned(), 2)]));
     assert_eq!(replay.by_reason["unknown"], BTreeMap::from([("interrupted".to_owned(), 2)]));
-    assert!(!replay.by_reason.contains_key("failed") && replay.failed.is_empty());
+    assert!(!replay.by_reason.contains_key("failed"));
     let unknown: Vec<_> =
         replay.unknown.iter().map(|(row, meant)| (*row, meant.change.as_ref().map(|c| c.get()))).collect();
     assert_eq!(unknown, [(2, Some(r#"{"to":2}"#)), (3, None)]);
     assert!(replay.is_open(4) && !replay.is_open(2) && !replay.is_open(1));
+}
+
+#[test]
+fn rows_are_taken_again_by_their_last_reason() {
+    let (_folder, run) = new_run();
+    let of = |row, state, reason| outcome(row, Outcome::of(state, reason, ""));
+    let writes = vec![
+        vec![of(1, State::Skipped, "no-group"), of(2, State::Already, "no-group")],
+        vec![of(3, State::Failed, "no-group"), of(4, State::Failed, "refused"), outcome(5, Outcome::done(1))],
+        // Only the last word counts.
+        vec![of(6, State::Skipped, "no-group"), intent(6), of(6, State::Skipped, "assigned")],
+        vec![
+            of(7, State::Unknown, "no-group"),
+            Record::Planned { rows: 8.into(), key: "ISS-8".to_owned(), change: json("{}") },
+        ],
+    ];
+    replay_of(&run, &text(&writes)).unwrap();
+    let open = |failed, reasons: &[&str]| {
+        let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        let replay = Replay::retrying(&run, &Retry { failed, reasons }).unwrap();
+        let rows: Vec<_> = (1..9).filter(|row| !replay.settled.contains(*row)).collect();
+        let counted: u64 = replay.counts.values().sum();
+        (rows, replay.reopened.into_iter().collect::<Vec<_>>(), counted)
+    };
+    let reason = |reason: &str, rows| (reason.to_owned(), rows);
+    assert_eq!(open(false, &[]), (vec![7], vec![], 8));
+    assert_eq!(open(false, &["no-group"]), (vec![1, 2, 3, 7], vec![reason("no-group", 3)], 5));
+    assert_eq!(
+        open(true, &["assigned"]),
+        (vec![3, 4, 6, 7], vec![reason("assigned", 1), reason("no-group", 1), reason("refused", 1)], 5)
+    );
+    assert_eq!(open(false, &["", "other"]), (vec![7], vec![], 8));
 }
 
 #[test]

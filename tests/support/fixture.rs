@@ -86,6 +86,13 @@ impl Fixture {
         self.start(trouble);
     }
 
+    /// The same, and `DEVU-6` is now in this group.
+    pub(crate) fn restart_joined(&mut self, group: u32) {
+        self.take_down();
+        self.now.joined = Some(group);
+        self.start(&Trouble::none());
+    }
+
     /// The same, as another organisation.
     pub(crate) fn restart_as(&mut self, code: &'static str) {
         self.take_down();

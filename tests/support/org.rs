@@ -36,13 +36,15 @@ pub(crate) struct Org {
     pub(crate) code: &'static str,
     pub(crate) field: Field,
     pub(crate) issues: Vec<Issue>,
+    /// The group that `DEVU-6` has joined.
+    pub(crate) joined: Option<u32>,
 }
 
 impl Org {
     /// So many issues without a creator group, by four creators who are in one group each.
     pub(crate) fn of(issues: u32) -> Self {
         let issue = |number| Issue { creator: number % SINGLES + 1, group: None };
-        Self { code: "TEST", field: Field::Custom, issues: (0..issues).map(issue).collect() }
+        Self { code: "TEST", field: Field::Custom, issues: (0..issues).map(issue).collect(), joined: None }
     }
 
     /// The group that an issue is to end with.
@@ -72,6 +74,7 @@ impl Org {
         let group = |number: u32| {
             let mut members = vec![format!("DEVU-{number}")];
             members.extend((number <= 2).then(|| format!("DEVU-{AMBIGUOUS}")));
+            members.extend((self.joined == Some(number)).then(|| format!("DEVU-{GROUPLESS}")));
             json!({"number": number, "name": format!("Team {number}"), "member_type": "dev_user", "members": members})
         };
         let everybody: Vec<_> = (1..=GROUPLESS).map(|number| format!("DEVU-{number}")).collect();

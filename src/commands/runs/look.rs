@@ -9,6 +9,7 @@ use crate::journal::error::JournalError;
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
+use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{About, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
 use chrono::{DateTime, Utc};
@@ -196,7 +197,7 @@ impl Others {
             self.children.entry(related.clone()).or_default().push(Child {
                 run: manifest.id.clone(),
                 dry_run: manifest.dry_run,
-                has_something_left: seen.held || resume::has_something_left(manifest, false),
+                has_something_left: seen.held || resume::has_something_left(manifest, &Retry::default()),
             });
         }
     }
