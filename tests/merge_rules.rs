@@ -144,6 +144,12 @@ fn a_count_of_tickets_that_differs_keeps_a_pair_from_being_merged() {
     let fixture = Merging::new(&people);
     fixture.merge(&["--on-count-mismatch", "warn"]).run().exits(0).says("TICKET_COUNT is 3");
     fixture.assert_all_done();
+    let other = Merging::new(&people);
+    other.merge(&[]).run().exits(3);
+    let retry = ["--retry", "ticket-count-differs", "--on-count-mismatch", "warn"];
+    let ended = other.resume(&retry).run().exits(0);
+    ended.says("--on-count-mismatch warn replaces fail for the rows that are left").says("TICKET_COUNT is 3");
+    assert_eq!((other.merges(), other.calls("rev-users.merge")), (3, 3));
     fixture.merge(&["--on-count-mismatch", "shrug"]).run().exits(2).says("is not fail or warn");
 }
 

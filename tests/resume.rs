@@ -161,11 +161,77 @@ fn the_settings_of_the_run_go_on_and_those_of_the_process_may_change() {
     fixture.backfill(&flags).run().exits(4);
     std::fs::remove_file(fixture.path("map.csv")).unwrap();
     fixture.restart(&Trouble::none());
-    let program = fixture.resume(&["--batch-size", "3", "--concurrency", "2"]);
-    program.env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(0);
+    let resume = || fixture.resume(&["--batch-size", "3", "--concurrency", "2"]);
+    let ended = resume().env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(2);
+    ended.says("settled by the field `tnt__creator_group`, and the field is now `tnt__other`: set it back");
+    assert_eq!(fixture.writes(), 0);
+    resume().run().exits(0);
     let issues = fixture.issues();
     assert_eq!((issues["ISS-29"].group, issues["ISS-30"].group), (Some(4), Some(1)));
     assert!(issues.values().all(|issue| issue.writes == 1));
+}
+
+#[test]
+fn a_field_that_was_wrong_is_corrected() {
+    let mut org = Org::of(40);
+    org.issues[39].creator = GROUPLESS;
+    let mut fixture = Fixture::broken(&org, ["path=schemas.aggregated.get,status=403"]);
+    fixture.backfill(&[]).env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(7);
+    let run = fixture.the_run();
+    fixture.restart(&Trouble::none());
+    // Not set now: the run's own goes on.
+    fixture.resume(&["--retry-failed"]).run().exits(2).says("issues have no field `tnt__other`");
+    fixture.write(".env", "CREATOR_GROUP_FIELD=tnt__creator_group\n");
+    fixture.resume(&["--retry-failed"]).run().exits(2).says("issues have no field `tnt__other`");
+    let ended =
+        fixture.resume(&["--retry-failed", "--json"]).env("CREATOR_GROUP_FIELD", "tnt__creator_group").run();
+    let ended = ended
+        .exits(0)
+        .says("tnt__creator_group (CREATOR_GROUP_FIELD in the environment) replaces tnt__other");
+    assert!(ended.json()["notes"][0].as_str().unwrap().contains("replaces tnt__other"), "{}", ended.all());
+    assert_eq!(ended.json()["states"], json!({"done": 39, "skipped": 1}));
+    run.assert_complete(40);
+    assert_eq!(run.manifest()["settings"]["job"]["field"], "tnt__creator_group");
+    assert_eq!(run.manifest()["settings"]["resolved"]["CREATOR_GROUP_FIELD"]["value"], "tnt__creator_group");
+}
+
+#[test]
+fn rules_may_be_corrected_for_the_rows_that_are_left() {
+    let mut org = Org::of(4);
+    let by = |creator| Issue { creator, group: None };
+    org.issues.extend([by(GROUPLESS), by(AMBIGUOUS)]);
+    let fixture = Fixture::new(&org);
+    fixture.backfill(&[]).run().exits(0);
+    fixture.write("map.csv", "DEVU-6,GROUP-3\n");
+    let retry = ["--retry", "creator-in-no-group", "--retry", "ambiguous-creator"];
+    let rules = ["--on-ambiguous", "first", "--group-map", "map.csv"];
+    let ended = fixture.resume(&[&retry[..], &rules[..]].concat()).run().exits(0);
+    ended.says("--on-ambiguous first replaces skip").says("--group-map map.csv replaces none");
+    let groups: Vec<_> = fixture.issues().into_values().map(|issue| issue.group).collect();
+    assert_eq!(groups[4..], [Some(3), Some(1)]);
+    assert_eq!(fixture.writes(), 6);
+    let text = "--on-count-mismatch: run ";
+    fixture
+        .resume(&["--on-count-mismatch", "warn"])
+        .run()
+        .exits(2)
+        .says(text)
+        .says("is of `backfill-groups`");
+    fixture.resume(&["--on-ambiguous", "last"]).run().exits(2).says("--on-ambiguous: `last`");
+
+    // A plan is made by one rule.
+    let fixture = Fixture::new(&org);
+    fixture.backfill(&["--dry-run"]).run().exits(0);
+    let dry = fixture.the_run();
+    let ended = fixture.resume(&["--on-ambiguous", "first"]).run().exits(2);
+    ended.says("planned with another value; make a new plan");
+    let apply = |flags: &[&str]| fixture.program(["apply", dry.id(), "--yes"]).args(flags).run();
+    apply(&["--on-ambiguous", "first"]).exits(2).says("--on-ambiguous: run ").says("make a new plan");
+    let other = fixture.program(["apply", dry.id(), "--yes"]).env("CREATOR_GROUP_FIELD", "tnt__other");
+    other.run().exits(2).says("CREATOR_GROUP_FIELD in the environment: run ").says("make a new plan");
+    assert_eq!(fixture.writes(), 0);
+    apply(&[]).exits(0);
+    assert_eq!(fixture.writes(), 4);
 }
 
 #[test]

@@ -95,6 +95,9 @@ pub struct Resume {
     /// Of a run that carries out a plan: what is done about a row that is no longer as it was planned
     #[arg(long, value_name = "skip|abort")]
     pub on_drift: Option<String>,
+    /// What may be corrected.
+    #[command(flatten)]
+    pub corrections: Corrections,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,
@@ -112,9 +115,27 @@ pub struct Apply {
     /// What is done about a row that is no longer as it was planned: leave it alone, or stop there
     #[arg(long, value_name = "skip|abort")]
     pub on_drift: Option<String>,
+    /// What may be corrected.
+    #[command(flatten)]
+    pub corrections: Corrections,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,
+}
+
+/// What `resume` and `apply` may be given anew.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Corrections of what the run began with")]
+pub struct Corrections {
+    /// backfill-groups: for a creator in several groups
+    #[arg(long, value_name = "skip|first|assigned")]
+    pub on_ambiguous: Option<String>,
+    /// backfill-groups: a CSV of user,group that goes before DevRev's memberships
+    #[arg(long, value_name = "FILE")]
+    pub group_map: Option<PathBuf>,
+    /// merge-contacts: what a TICKET_COUNT that is not DevRev's count does to a pair
+    #[arg(long, value_name = "fail|warn")]
+    pub on_count_mismatch: Option<String>,
 }
 
 /// `undo`.

@@ -5,6 +5,7 @@
 
 use super::backfill_groups::BackfillOptions;
 use super::begin::{self, New, Rows};
+use super::corrections::Corrections;
 use super::job::Job;
 use super::merge_contacts::MergeOptions;
 use super::undo_backfill::UndoBackfillOptions;
@@ -103,7 +104,16 @@ impl Applying<'_> {
     async fn carry_out<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, from, of, on_drift } = self;
         let mut job: J = resume::options(&of, &from)?;
-        job.amend(&args.batch);
+        let corrected = job.correct(&Corrections {
+            flags: &args.corrections,
+            settings: &settings,
+            run: &from,
+            manifest: &of,
+            replay: None,
+        })?;
+        for line in &corrected.said {
+            terminal.say(line);
+        }
         resume::same_target(&of, &settings, job.in_sandbox(), args.batch.sandbox)?;
         let input = of.input.as_ref().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", of.id))

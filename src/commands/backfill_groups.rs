@@ -1,6 +1,7 @@
 //! `backfill-groups`: begins a run, and what a run of it has of its own.
 
 use super::begin::{self, New, Rows};
+use super::corrections::{Corrected, Corrections};
 use super::group_plan::GroupPlan;
 use super::issue_feed::IssueFeed;
 use super::job::{Job, Plan, Start};
@@ -195,6 +196,13 @@ impl BackfillOptions {
     }
 }
 
+/// Rows whose result says something of the field that the run goes by.
+fn settled_by_field(replay: &Replay) -> u64 {
+    let in_row = replay.by_reason.get("already").and_then(|reasons| reasons.get("set-in-row"));
+    let rows = |state: &str| replay.counts.get(state).copied().unwrap_or_default();
+    ["done", "already", "unknown"].into_iter().map(rows).sum::<u64>() - in_row.copied().unwrap_or_default()
+}
+
 /// What the summary says of the groups that a run went by.
 fn of_groups(listed: &Listed) -> String {
     let Listed { membership, at, from_cache } = listed;
@@ -235,6 +243,41 @@ impl Job for BackfillOptions {
 
     fn total(&self, looked: &Preflight) -> u64 {
         self.limit.map_or(looked.rows, |limit| limit.min(looked.rows))
+    }
+
+    fn correct(&mut self, given: &Corrections<'_>) -> Result<Corrected, Failure> {
+        let mut corrected = Corrected::default();
+        given.only(&["on-ambiguous", "group-map"])?;
+        given.keep_plan()?;
+        let on_ambiguous = given.flags.on_ambiguous.as_deref();
+        let on_ambiguous = super::choice("on-ambiguous", on_ambiguous, self.on_ambiguous)?;
+        let field = &given.settings.creator_group_field;
+        if let Some(entry) = given.given("CREATOR_GROUP_FIELD").filter(|_| *field != self.field) {
+            let from = entry["from"].as_str().unwrap_or_default();
+            given.decides(from)?;
+            let of_old = given.replay.map_or(0, settled_by_field);
+            if of_old > 0 {
+                let text = format!(
+                    "{from}: run {} has {} settled by the field `{}`, and the field is now `{field}`: set it back, or \
+                     begin a new run",
+                    given.id(),
+                    counted(of_old, "row"),
+                    self.field
+                );
+                return Err(given.usage(text));
+            }
+            corrected.set("CREATOR_GROUP_FIELD", entry, field, &self.field);
+            self.field.clone_from(field);
+        }
+        corrected.choose("on-ambiguous", &mut self.on_ambiguous, on_ambiguous);
+        if let Some(path) = &given.flags.group_map {
+            keep_group_map(given.run, Some(read_group_map(path)?))?;
+            let then = if self.group_map { "the one before" } else { "none" };
+            let text = format!("--group-map {} replaces {then} for the rows that are left", path.display());
+            corrected.said.push(text);
+            self.group_map = true;
+        }
+        Ok(corrected)
     }
 
     fn what(&self, _looked: &Preflight) -> String {

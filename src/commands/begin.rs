@@ -162,6 +162,7 @@ pub async fn run<J: Job>(
         journal,
         plan,
         resend_unproven: false,
+        corrected: Vec::new(),
         confirmation,
         in_production,
         stop,

@@ -1,7 +1,7 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
+use super::corrections::{Corrected, Corrections};
 use super::finish::Reported;
-use crate::cli::batch::BatchFlags;
 use crate::devrev::client::Client;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
@@ -118,8 +118,11 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// The rows that the run takes.
     fn total(&self, looked: &Self::Looked) -> u64;
 
-    /// Takes what may be given anew when the run is resumed.
-    fn amend(&mut self, _flags: &BatchFlags) {}
+    /// Takes what may be given anew when a run is resumed or its plan is carried out. Returns the names of settings and
+    /// what `run.json` says of them from now on, and what was replaced, in words.
+    fn correct(&mut self, given: &Corrections<'_>) -> Result<Corrected, Failure> {
+        given.only(&[]).map(|()| Corrected::default())
+    }
 
     /// What will happen, for the question whether it may.
     fn what(&self, looked: &Self::Looked) -> String;

@@ -2,6 +2,7 @@
 
 use super::begin::{self, New, Rows};
 use super::contact_feed::ContactFeed;
+use super::corrections::{Corrected, Corrections};
 use super::finish::Reported;
 use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
@@ -9,7 +10,6 @@ use super::preflight::{self, ContactPreflight, source_failure};
 use super::{told_merge, word};
 use crate::backup::{draft, space};
 use crate::cli;
-use crate::cli::batch::BatchFlags;
 use crate::engine::event::Tally;
 use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
@@ -153,11 +153,22 @@ impl Job for MergeOptions {
         looked.pairing.numbers().in_scope
     }
 
-    fn amend(&mut self, flags: &BatchFlags) {
+    fn correct(&mut self, given: &Corrections<'_>) -> Result<Corrected, Failure> {
+        let mut corrected = Corrected::default();
+        given.only(&["on-count-mismatch"])?;
+        given.keep_plan()?;
+        let on_count_mismatch = given.flags.on_count_mismatch.as_deref();
+        let on_count_mismatch =
+            super::choice("on-count-mismatch", on_count_mismatch, self.on_count_mismatch)?;
+        corrected.choose("on-count-mismatch", &mut self.on_count_mismatch, on_count_mismatch);
         // The disk of the first one may be full. Backups that were made stay where they are.
-        if let Some(dir) = &flags.backup_dir {
-            self.backup_dir = absolute(Path::new(dir));
+        let dir = absolute(&given.settings.backup_dir);
+        if let Some(entry) = given.given("BACKUP_DIR").filter(|_| dir != self.backup_dir) {
+            let (now, then) = (dir.display().to_string(), self.backup_dir.display().to_string());
+            corrected.set("BACKUP_DIR", entry, &now, &then);
+            self.backup_dir = dir;
         }
+        Ok(corrected)
     }
 
     fn what(&self, looked: &ContactPreflight) -> String {

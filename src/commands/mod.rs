@@ -23,6 +23,7 @@ pub mod begin;
 pub mod confirm;
 pub mod connect;
 pub mod contact_feed;
+pub mod corrections;
 pub mod doctor;
 pub mod feed;
 pub mod finish;

@@ -3,6 +3,7 @@
 use super::apply;
 use super::backfill_groups::BackfillOptions;
 use super::confirm::Confirmation;
+use super::corrections::Corrections;
 use super::job::{Job, Looked};
 use super::merge_contacts::MergeOptions;
 use super::session::{self, Session};
@@ -90,10 +91,6 @@ impl Resumed<'_> {
     async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, run, mut manifest, .. } = self;
         let mut job: J = options(&manifest, &run)?;
-        job.amend(&args.batch);
-        if let Some(settings) = manifest.settings.as_object_mut() {
-            settings.insert("job".to_owned(), serde_json::to_value(&job).unwrap_or_default());
-        }
         same_target(&manifest, &settings, job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
         signals::listen(&stop, &self.terminal)
@@ -106,6 +103,23 @@ impl Resumed<'_> {
         let since = Instant::now();
         let (input, looked, replay) = take_up(&job, &run, &manifest, known, &self.retry, &stop).await?;
         some_with(&self.retry, &replay, run.id())?;
+        let corrected = job.correct(&Corrections {
+            flags: &args.corrections,
+            settings: &settings,
+            run: &run,
+            manifest: &manifest,
+            replay: Some(&replay),
+        })?;
+        if let Some(settings) = manifest.settings.as_object_mut() {
+            settings.insert("job".to_owned(), serde_json::to_value(&job).unwrap_or_default());
+        }
+        for (name, entry) in corrected.settings {
+            manifest.settings["resolved"][name] = entry;
+        }
+        for line in &corrected.said {
+            tracing::info!("{line}");
+            self.terminal.say(line);
+        }
         let parsing = since.elapsed();
         if let Some(torn) = &replay.torn {
             tracing::warn!(
@@ -143,6 +157,7 @@ impl Resumed<'_> {
             journal,
             plan,
             resend_unproven: args.resend_unproven,
+            corrected: corrected.said,
             confirmation,
             in_production,
             stop,

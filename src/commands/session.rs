@@ -63,6 +63,8 @@ pub struct Session<J: Job> {
     pub plan: Option<(Plan, OnDrift)>,
     /// Whether merges of which it is not known that they took may be sent again.
     pub resend_unproven: bool,
+    /// What this process was given anew, in words.
+    pub corrected: Vec<String>,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
     /// Whether an earlier process of this run, or of the one that it carries out or takes back, was in production: what
@@ -148,7 +150,7 @@ impl<J: Job> Session<J> {
         let looked = self.looked.take();
         let looked =
             looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        let notes = Notes::default();
+        let notes = Notes::new(std::mem::take(&mut self.corrected));
         let lines = match self.job.before_asking(&self.start(connection, &looked, &notes)).await {
             Ok(lines) => lines,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
