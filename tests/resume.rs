@@ -210,14 +210,10 @@ fn rules_may_be_corrected_for_the_rows_that_are_left() {
     let groups: Vec<_> = fixture.issues().into_values().map(|issue| issue.group).collect();
     assert_eq!(groups[4..], [Some(3), Some(1)]);
     assert_eq!(fixture.writes(), 6);
-    let text = "--on-count-mismatch: run ";
-    fixture
-        .resume(&["--on-count-mismatch", "warn"])
-        .run()
-        .exits(2)
-        .says(text)
-        .says("is of `backfill-groups`");
-    fixture.resume(&["--on-ambiguous", "last"]).run().exits(2).says("--on-ambiguous: `last`");
+    let run = fixture.the_run();
+    let wrong = |flags: [&str; 2]| fixture.resume(&[&[run.id()][..], &flags[..]].concat()).run().exits(2);
+    wrong(["--on-count-mismatch", "warn"]).says("--on-count-mismatch: run ").says("is of `backfill-groups`");
+    wrong(["--on-ambiguous", "last"]).says("--on-ambiguous: `last`");
 
     // A plan is made by one rule.
     let fixture = Fixture::new(&org);
