@@ -219,7 +219,7 @@ fn rules_may_be_corrected_for_the_rows_that_are_left() {
     let fixture = Fixture::new(&org);
     fixture.backfill(&["--dry-run"]).run().exits(0);
     let dry = fixture.the_run();
-    let ended = fixture.resume(&["--on-ambiguous", "first"]).run().exits(2);
+    let ended = fixture.resume(&[dry.id(), "--on-ambiguous", "first"]).run().exits(2);
     ended.says("planned with another value; make a new plan");
     let apply = |flags: &[&str]| fixture.program(["apply", dry.id(), "--yes"]).args(flags).run();
     apply(&["--on-ambiguous", "first"]).exits(2).says("--on-ambiguous: run ").says("make a new plan");
