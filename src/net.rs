@@ -9,6 +9,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two bytes of an answer; begins anew with each.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A connection that was idle for longer is closed: firewalls forget those of some minutes, some of half a minute.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A silence on HTTP/2 after which the other end is asked whether it is there, and how long it has to answer: else all
+/// calls would go into one dead connection, each until its time is over.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Whether what is sent there cannot be read on its way: https, or http to this machine.
 pub fn is_safe(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
@@ -28,6 +35,9 @@ pub fn builder(is_https: bool) -> ClientBuilder {
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
         .https_only(is_https)
         .tcp_nodelay(true);
     // Only loopback may be plain HTTP, and a proxy from the environment must not take that over.

@@ -1,76 +1,14 @@
-//! Reading an answer: its body within bounds, its rate-limit headers, the API's own words in an error.
+//! Reading an answer: the bound of its body, its rate-limit headers, its time and its names.
 
+use super::message::{ApiMessage, LONGEST_WORDS, one_line};
 use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// The largest body that is read, in bytes. A page of 100 works is some 200 KB.
 pub(super) const MAX_BODY: usize = 32 * 1024 * 1024;
 
-/// The longest text that an error takes over from its answer, in characters.
-const LONGEST_WORDS: usize = 1000;
-
 /// The longest that a reset time is believed: windows are of about five minutes, and a little is for skew.
 const LONGEST_WINDOW: Duration = Duration::from_secs(330);
-
-/// An error's body: `{"type": ..., "message": ..., "detail": ...}`, every member optional.
-#[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct ApiMessage {
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    detail: Option<String>,
-    #[serde(default)]
-    field_name: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
-    #[serde(default)]
-    retry_after: Option<u64>,
-}
-
-impl ApiMessage {
-    /// Reads an error's body. The status of a failed request is never lost because its body is not JSON:
-    /// then the beginning of the body stands for the message.
-    pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body)
-            .unwrap_or_else(|_| Self { message: Some(beginning(body)), ..Self::default() })
-    }
-
-    /// Whether the body is the API's, and of this type.
-    pub(super) fn is_type(&self, wanted: &str) -> bool {
-        self.kind.as_deref() == Some(wanted)
-    }
-
-    /// What the API said, in one line, cut to a length that a journal and a table bear.
-    pub(super) fn words(&self) -> String {
-        let parts: Vec<String> = [
-            self.kind.clone(),
-            self.message.clone(),
-            self.detail.clone(),
-            self.field_name.as_ref().map(|name| format!("field `{name}`")),
-            self.reason.clone(),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect();
-        one_line(&parts.join(": ")).chars().take(LONGEST_WORDS).collect()
-    }
-}
-
-/// The first words of a body that is not what was expected.
-pub(super) fn beginning(body: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let text = one_line(&String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]));
-    text.chars().take(LONGEST).collect()
-}
-
-/// Text from outside, made safe for a terminal and a log: one line, no control characters.
-fn one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    clean.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// What an answer says of the rate limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -195,13 +133,5 @@ mod tests {
         let long = "r".repeat(500);
         assert_eq!(request_id(&headers(&[("x-request-id", &long)])).unwrap().len(), 100);
         assert_eq!(request_id(&headers(&[("x-amzn-requestid", "a1")])).as_deref(), Some("a1"));
-    }
-
-    #[test]
-    fn an_error_that_is_not_json_keeps_its_beginning() {
-        let message = ApiMessage::read(b"<html>\x1b[31m\r\n  bad   gateway</html>");
-        assert_eq!(message.words(), "<html> [31m bad gateway</html>");
-        let message = ApiMessage::read(br#"{"type":"not_found","message":"no such work"}"#);
-        assert_eq!(message.words(), "not_found: no such work");
     }
 }

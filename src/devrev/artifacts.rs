@@ -1,5 +1,6 @@
 //! `artifacts.*`: files that hang on works, contacts and timeline entries.
 
+use super::lenient;
 use super::operation::{Operation, Safety};
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,10 @@ pub struct ArtifactSummary {
     #[serde(default)]
     pub id: String,
     /// Its display ID.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub display_id: Option<String>,
     /// The file itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::maybe")]
     pub file: Option<ArtifactFile>,
 }
 
@@ -21,11 +22,11 @@ pub struct ArtifactSummary {
 #[derive(Debug, Clone, Deserialize)]
 pub struct ArtifactFile {
     /// The file's name, as whoever uploaded it chose.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub name: Option<String>,
     /// Its size in bytes. A file of 2 GiB and more does not fit into the schema's `int32`: what is negative says
     /// nothing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::maybe")]
     pub size: Option<i64>,
 }
 

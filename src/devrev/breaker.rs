@@ -65,6 +65,27 @@ pub(super) enum Denied {
     Stopped,
 }
 
+/// The right to make the probe. Whoever gives it up leaves it to the next caller: else all would wait for good.
+struct Probe<'a> {
+    breaker: &'a Breaker,
+    has_ended: bool,
+}
+
+impl Probe<'_> {
+    fn ended(mut self, alive: bool) {
+        self.has_ended = true;
+        self.breaker.probed(alive);
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.breaker.inner.send_modify(|inner| inner.state = BreakerState::Open { until: Instant::now() });
+        }
+    }
+}
+
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: BreakerSettings, stop: Stop) -> Self {
@@ -99,9 +120,9 @@ impl Breaker {
                 }
                 BreakerState::Open { until } => {
                     self.stop.race(sleep_until(until)).await.ok_or(Denied::Stopped)?;
-                    if self.claim_probe() {
+                    if let Some(claimed) = self.claim_probe() {
                         let alive = self.stop.race(probe()).await.ok_or(Denied::Stopped)?;
-                        self.probed(alive);
+                        claimed.ended(alive);
                     }
                 }
             }
@@ -109,14 +130,15 @@ impl Breaker {
     }
 
     /// Turns open into half-open; only one caller can.
-    fn claim_probe(&self) -> bool {
-        self.inner.send_if_modified(|inner| {
+    fn claim_probe(&self) -> Option<Probe<'_>> {
+        let is_ours = self.inner.send_if_modified(|inner| {
             let due = matches!(inner.state, BreakerState::Open { until } if until <= Instant::now());
             if due {
                 inner.state = BreakerState::HalfOpen;
             }
             due
-        })
+        });
+        is_ours.then_some(Probe { breaker: self, has_ended: false })
     }
 
     fn probed(&self, alive: bool) {
@@ -218,6 +240,16 @@ mod tests {
         assert_eq!(breaker.admit(|| async { false }).await, Err(Denied::GaveUp));
         assert_eq!(start.elapsed().as_secs(), 15, "5 s, then twice as long");
         assert_eq!(breaker.state(), BreakerState::GaveUp);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_given_up_is_made_by_the_next_caller() {
+        let breaker = Arc::new(opened());
+        let never = breaker.admit(std::future::pending::<bool>);
+        assert!(tokio::time::timeout(Duration::from_secs(6), never).await.is_err());
+        let waits = tokio::time::timeout(Duration::from_secs(60), breaker.admit(|| async { true }));
+        assert_eq!(waits.await, Ok(Ok(())));
+        assert_eq!(breaker.openings(), 1);
     }
 
     #[tokio::test(start_paused = true)]

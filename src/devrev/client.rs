@@ -178,6 +178,8 @@ impl Client {
         })?;
         let body = bytes::Bytes::from(body);
         let sent = AtomicU32::new(0);
+        // Set once a connection broke: the others that are idle may be as dead (a firewall forgets all of them at once).
+        let anew = AtomicBool::new(false);
         // Set while it is not known whether the last try took, and nobody has looked.
         let in_doubt = AtomicBool::new(false);
         let attempt = || async {
@@ -191,8 +193,9 @@ impl Client {
                     Err(error) => return Err(Failed { error: still_in_doubt::<O>(error), again: false }),
                 }
             }
-            let outcome = self.through_the_limit::<O>(&body, before, &sent).await;
+            let outcome = self.through_the_limit::<O>(&body, before, &sent, &anew).await;
             outcome.map_err(|error| {
+                anew.fetch_or(error.kind == ErrorKind::Broken, Ordering::Relaxed);
                 let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
                 // What is still throttled here has waited as long as this tool waits.
@@ -226,6 +229,7 @@ impl Client {
         body: &bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
+        anew: &AtomicBool,
     ) -> Result<O::Answer, ApiError> {
         let mut throttles = 0;
         loop {
@@ -237,7 +241,7 @@ impl Client {
                     ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
                 }
             })?;
-            let error = match self.send::<O>(body.clone(), before, sent).await {
+            let error = match self.send::<O>(body.clone(), before, sent, anew.load(Ordering::Relaxed)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -256,17 +260,18 @@ impl Client {
     /// The probing read of the half-open breaker.
     async fn probe(&self) -> bool {
         let outcome = self
-            .send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), Before::Nothing, &AtomicU32::new(0))
+            .send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), Before::Nothing, &AtomicU32::new(0), true)
             .await;
         !outcome.is_err_and(|error| error.outage())
     }
 
-    /// Sends one request and classifies what comes of it.
+    /// Sends one request, perhaps on a new connection (`anew`), and classifies what comes of it.
     async fn send<O: Operation>(
         &self,
         body: bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
+        anew: bool,
     ) -> Result<O::Answer, ApiError> {
         let inner = &*self.0;
         let permit = inner.pacer.permit(self.1).await.ok_or_else(|| stopped(O::ENDPOINT))?;
@@ -281,13 +286,11 @@ impl Client {
         }
         sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
+        let exchange = inner.transport.exchange(O::ENDPOINT, body, anew || O::SAFETY == Safety::Once);
         let exchanged = match O::SAFETY {
-            Safety::Read => {
-                self.unless_stopped(O::ENDPOINT, inner.transport.exchange(O::ENDPOINT, body)).await
-            }
+            Safety::Read => self.unless_stopped(O::ENDPOINT, exchange).await,
             // Whoever began a write decides when to give it up: what became of it is then unknown.
-            Safety::Write => inner.transport.exchange(O::ENDPOINT, body).await,
-            Safety::Once => inner.transport.exchange_alone(O::ENDPOINT, body).await,
+            Safety::Write | Safety::Once => exchange.await,
         };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
@@ -319,6 +322,7 @@ impl Client {
             attempt = sent.load(Ordering::Relaxed),
             latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id,
+            error = outcome.as_ref().err().map(|error| error.text.as_str()),
             "call"
         );
         outcome

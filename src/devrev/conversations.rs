@@ -1,8 +1,9 @@
 //! `conversations.list`: the conversations that users take part in.
 
+use super::lenient;
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
-use super::whole::{self, Whole};
+use super::whole::Whole;
 use serde::{Deserialize, Serialize};
 
 /// A conversation's members that are read by name.
@@ -11,10 +12,10 @@ pub struct Conversation {
     /// The conversation's DON.
     pub id: String,
     /// Its display ID.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub display_id: Option<String>,
     /// Who takes part.
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub members: Vec<UserSummary>,
 }
 

@@ -3,7 +3,7 @@
 //! Policy reads the class and never the status: [`ApiError::transient`] says whether another try may help,
 //! `effect` whether DevRev may have carried out the request.
 
-use super::answer::ApiMessage;
+use super::message::ApiMessage;
 use reqwest::StatusCode;
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ pub enum Effect {
 pub enum ErrorKind {
     /// 401: the token is missing, wrong or expired.
     Unauthorized,
-    /// 403: the token's user may not do this.
+    /// 403, in DevRev's own words: the token's user may not do this.
     Forbidden,
-    /// 404.
+    /// 404, in DevRev's own words: there is no such object.
     NotFound,
     /// 409: the object is not in a state that allows this, or a unique value is taken.
     Conflict,
@@ -41,11 +41,11 @@ pub enum ErrorKind {
     },
     /// 5xx.
     Server,
-    /// No connection: the request never left.
+    /// No connection, or the server turned the request away unread (HTTP/2 REFUSED_STREAM): it was not sent.
     Connect,
     /// The connection broke or a timeout passed after the request may have left.
     Broken,
-    /// A 2xx whose body is not what the endpoint answers: HTML, cut JSON, a missing member.
+    /// An answer that is not DevRev's: a 2xx with HTML or cut JSON, or a refusal in a gateway's words.
     Unreadable,
     /// A 2xx with JSON that is not what the endpoint answers: asking again would not help.
     Unexpected,
@@ -134,21 +134,24 @@ impl ApiError {
     ) -> Self {
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
-            403 => ErrorKind::Forbidden,
-            // That there is no such object is for DevRev to say, not for a gateway on the way: that a merged contact
-            // is gone proves the merge.
+            // That the token may not do this, or that there is no such object, is for DevRev to say, not for a gateway on
+            // the way: that a merged contact is gone proves the merge.
+            403 if message.is_api() => ErrorKind::Forbidden,
             404 if message.is_type("not_found") => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
+            409 if message.is_api() => ErrorKind::Conflict,
             // A gateway's: the request may have gone further than its answer came back.
             408 => ErrorKind::Broken,
             429 => ErrorKind::Throttled { retry_after },
             301 => ErrorKind::Moved { to: location.clone() },
-            // A gateway's page, perhaps one to log in.
-            404 | 300..=399 => ErrorKind::Unreadable,
+            // A gateway's page, perhaps a login.
+            403 | 404 | 409 | 300..=399 => ErrorKind::Unreadable,
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Refused,
         };
         let mut text = format!("{status}");
+        if kind == ErrorKind::Unreadable {
+            text.push_str(" that is not DevRev's own");
+        }
         let words = message.words();
         if !words.is_empty() {
             text = format!("{text}: {words}");

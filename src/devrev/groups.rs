@@ -1,9 +1,10 @@
 //! `groups.*`: the groups of an organisation and who is in each.
 
+use super::lenient;
 use super::operation::{Operation, Safety};
-use super::pages::{List, PAGE_LIMIT, list_endpoint};
+use super::pages::{self, List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `groups.list`: groups whose members are of these types. Default groups are listed too: how many there are is reported,
 /// and `--group-map` may name one.
@@ -29,10 +30,10 @@ pub struct Group {
     /// The group's DON.
     pub id: String,
     /// The group's display ID.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub display_id: Option<String>,
     /// The group's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub name: Option<String>,
     /// Whether every workspace has it, such as `All Users`. Required by the API file; absent in what older gateways answer.
     #[serde(default)]
@@ -82,15 +83,22 @@ impl GroupMembersList {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Membership {
+    #[serde(default)]
     member: UserSummary,
 }
 
 /// A page of members.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct GroupMembersListAnswer {
     members: Vec<Membership>,
-    #[serde(default)]
     next_cursor: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for GroupMembersListAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (members, next_cursor) = pages::page(deserializer, "members")?;
+        Ok(Self { members, next_cursor })
+    }
 }
 
 impl Operation for GroupMembersList {
@@ -108,5 +116,32 @@ impl List for GroupMembersList {
 
     fn split(answer: GroupMembersListAnswer) -> (Vec<UserSummary>, Option<String>) {
         (answer.members.into_iter().map(|membership| membership.member).collect(), answer.next_cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(json: &str) -> Result<Vec<UserSummary>, serde_json::Error> {
+        serde_json::from_str::<GroupMembersListAnswer>(json).map(|answer| GroupMembersList::split(answer).0)
+    }
+
+    #[test]
+    fn a_list_that_is_null_or_left_out_is_empty() {
+        for empty in [r#"{"members":null}"#, r#"{"members":[]}"#, "{}", r#"{"next_cursor":""}"#, r#"{"total":0}"#] {
+            assert!(members(empty).unwrap().is_empty(), "{empty}");
+        }
+        for other in ["null", "[]", r#"{"message":"log in"}"#, r#"{"members":{}}"#, r#"{"members":[],"next_cursor":7}"#] {
+            assert!(members(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_odd_is_nobody_and_takes_no_other_along() {
+        let read = members(r#"{"members":[{"member":7},{},{"member":null},{"member":"DEVU-8"},
+            {"member":{"id":"don:identity:x:devo/1:devu/9","display_name":["a"],"display_id":7}}]}"#);
+        let keys: Vec<_> = read.unwrap().iter().filter_map(UserSummary::key).map(|key| key.to_string()).collect();
+        assert_eq!(keys, ["DEVU-8", "DEVU-9"]);
     }
 }

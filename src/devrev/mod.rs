@@ -16,6 +16,8 @@ pub mod error;
 pub mod groups;
 pub mod heard;
 pub mod ids;
+mod lenient;
+mod message;
 pub mod meter;
 pub mod operation;
 pub mod pacer;

@@ -1,7 +1,9 @@
 //! What an endpoint is: its request, its answer, and whether it may be asked again.
 
-use super::answer::{self, ApiMessage};
+use super::answer;
 use super::error::{ApiError, ErrorKind};
+use super::lenient;
+use super::message::{self, ApiMessage};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
@@ -54,20 +56,23 @@ pub(super) fn judge<O: Operation>(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<O::Answer, ApiError> {
+    let text = lenient::text(body);
     if !status.is_success() {
-        let message = ApiMessage::read(body);
+        let message = ApiMessage::read(&text);
         let retry_after = answer::retry_after(headers, &message);
         return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let class = match serde_json::from_slice::<IgnoredAny>(body) {
+    // No body at all says as much as `null`: enough of an acknowledgement, and too little of anything else.
+    let json = if text.trim().is_empty() { "null" } else { &*text };
+    serde_json::from_str(json).map_err(|error| {
+        let class = match serde_json::from_str::<IgnoredAny>(&text) {
             Ok(_) => ErrorKind::Unexpected,
             Err(_) => ErrorKind::Unreadable,
         };
         let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
             String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
         });
-        let begins = answer::beginning(body);
+        let begins = message::beginning(&text);
         let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
         ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, class, text) }
     })

@@ -3,7 +3,9 @@
 use super::error::{ApiError, ErrorKind};
 use super::operation::Operation;
 use super::read_only::ReadOnly;
-use std::collections::HashSet;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
+use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
 
 /// The most that is asked of a page (DevRev's own bound unless a tenant has another).
 pub const PAGE_LIMIT: u32 = 100;
@@ -26,11 +28,17 @@ pub trait List: Operation {
 macro_rules! list_endpoint {
     ($(#[$doc:meta])+ $request:ident = $endpoint:literal -> $answer:ident { $items:ident: $item:ty }) => {
         $(#[$doc])+
-        #[derive(Debug, serde::Deserialize)]
+        #[derive(Debug)]
         pub struct $answer {
             $items: Vec<$item>,
-            #[serde(default)]
             next_cursor: Option<String>,
+        }
+
+        impl<'de> serde::Deserialize<'de> for $answer {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let ($items, next_cursor) = $crate::devrev::pages::page(deserializer, stringify!($items))?;
+                Ok(Self { $items, next_cursor })
+            }
         }
 
         impl $crate::devrev::operation::Operation for $request {
@@ -54,6 +62,27 @@ macro_rules! list_endpoint {
 }
 pub(super) use list_endpoint;
 
+/// What else a page may say where its list is left out.
+const BESIDE_A_LIST: [&str; 4] = ["next_cursor", "prev_cursor", "total", "count"];
+
+/// Reads a page's list of this name, and the next page's cursor. `null` is an empty list, as Go writes one. So is a list
+/// that is left out, but only where the answer says nothing else: `{"message": ...}` is no empty list, and what is taken
+/// for one is missing from a backup.
+pub(super) fn page<'de, D, T>(deserializer: D, name: &'static str) -> Result<(Vec<T>, Option<String>), D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let mut members = HashMap::<String, Box<RawValue>>::deserialize(deserializer)?;
+    let items = match members.remove(name) {
+        Some(list) => serde_json::from_str::<Option<Vec<T>>>(list.get()).map_err(D::Error::custom)?,
+        None if members.keys().all(|member| BESIDE_A_LIST.contains(&member.as_str())) => None,
+        None => return Err(D::Error::missing_field(name)),
+    };
+    let cursor = members.get("next_cursor").map(|cursor| serde_json::from_str::<Option<String>>(cursor.get()));
+    Ok((items.unwrap_or_default(), cursor.transpose().map_err(D::Error::custom)?.flatten()))
+}
+
 /// A list that is being read.
 #[derive(Debug)]
 pub struct Pages<O> {
@@ -72,18 +101,28 @@ impl<O: List> Pages<O> {
     ///
     /// A cursor that comes a second time is an error: such a list would never end.
     pub async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
-        let Some(mut request) = self.next.take() else { return Ok(None) };
-        let (items, cursor) = O::split(client.call(&request).await?);
-        if let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) {
+        // Taken only with the answer at hand: whoever gives up waiting, or meets an error, has not reached the end.
+        let Some(request) = &self.next else { return Ok(None) };
+        let (items, cursor) = O::split(client.call(request).await?);
+        self.turn(cursor)?;
+        Ok(Some(items))
+    }
+
+    /// Turns to the page after this cursor.
+    fn turn(&mut self, cursor: Option<String>) -> Result<(), ApiError> {
+        let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else {
+            self.next = None;
+            return Ok(());
+        };
             if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
                 let text =
                     format!("the list does not end: cursor `{cursor}` came again or after too many pages");
                 return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
             }
+        if let Some(request) = &mut self.next {
             request.after(cursor);
-            self.next = Some(request);
         }
-        Ok(Some(items))
+        Ok(())
     }
 
     /// Whether the last page was read.

@@ -2,10 +2,11 @@
 
 use super::artifacts::ArtifactSummary;
 use super::ids::{CONTACT_TYPES, Key, Ref};
+use super::lenient;
 use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
-use super::users::{self, UserSummary};
-use super::whole::{self, Whole};
+use super::users::UserSummary;
+use super::whole::Whole;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ pub struct RevUser {
     /// The contact's DON.
     pub id: String,
     /// Its display ID.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub display_id: Option<String>,
     /// The name shown to others.
     #[serde(default)]
@@ -34,13 +35,13 @@ pub struct RevUser {
     #[serde(default)]
     pub is_verified: Option<bool>,
     /// The contact that this one was merged into.
-    #[serde(default, deserialize_with = "users::maybe")]
+    #[serde(default)]
     pub primary_identity: Option<UserSummary>,
     /// When it was created, as DevRev writes times.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub created_date: Option<String>,
     /// Its files.
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 
@@ -124,9 +125,20 @@ pub struct RevUsersMerge {
     pub secondary_user: String,
 }
 
-/// An empty acknowledgement.
+/// An empty acknowledgement: `{}`, or no body at all.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Acknowledged {}
+#[serde(from = "Option<Empty>")]
+pub struct Acknowledged;
+
+/// An object whose members say nothing.
+#[derive(Debug, Deserialize)]
+struct Empty {}
+
+impl From<Option<Empty>> for Acknowledged {
+    fn from(_: Option<Empty>) -> Self {
+        Self
+    }
+}
 
 impl Operation for RevUsersMerge {
     const ENDPOINT: &'static str = "rev-users.merge";

@@ -1,15 +1,16 @@
 //! `timeline-entries.list`: what was said and done on an object.
 
 use super::artifacts::ArtifactSummary;
+use super::lenient;
 use super::pages::{PAGE_LIMIT, list_endpoint};
-use super::whole::{self, Whole};
+use super::whole::Whole;
 use serde::{Deserialize, Serialize};
 
 /// An entry's members that are read by name.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
     /// The files of a comment.
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 

@@ -68,40 +68,25 @@ impl Transport {
         self.is_https
     }
 
-    /// One HTTP exchange: the whole answer, or a failure of the transport.
+    /// One HTTP exchange: the whole answer, or a failure of the transport. `alone` takes a connection of its own: for what
+    /// must not be sent twice, and where one that was idle has failed.
     pub(super) async fn exchange(
         &self,
         endpoint: &'static str,
         body: bytes::Bytes,
+        alone: bool,
     ) -> Result<Exchanged, ApiError> {
-        self.exchange_through(&self.http, endpoint, body).await
-    }
-
-    /// The same on a connection of its own, for what must not be sent twice.
-    pub(super) async fn exchange_alone(
-        &self,
-        endpoint: &'static str,
-        body: bytes::Bytes,
-    ) -> Result<Exchanged, ApiError> {
-        self.exchange_through(&self.alone, endpoint, body).await
-    }
-
-    async fn exchange_through(
-        &self,
-        http: &reqwest::Client,
-        endpoint: &'static str,
-        body: bytes::Bytes,
-    ) -> Result<Exchanged, ApiError> {
-        let broken = |error: reqwest::Error| {
-            let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
+        let http = if alone { &self.alone } else { &self.http };
+        let failed = |kind: ErrorKind, error: reqwest::Error| {
             let what = if error.is_timeout() { "timed out" } else { "no answer" };
             ApiError::unanswered(endpoint, kind, format!("{what}: {}", net::chain(&error.without_url())))
         };
         let url = format!("{}{endpoint}", self.base);
-        let mut response = http.post(url).body(body).send().await.map_err(broken)?;
+        let sent = http.post(url).body(body).send().await;
+        let mut response = sent.map_err(|error| failed(unanswered(&error), error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(ErrorKind::Broken, error))? {
             if body.len() + chunk.len() > MAX_BODY {
                 let text = format!("the answer is over {} MiB", MAX_BODY >> 20);
                 return Err(ApiError::unanswered(endpoint, ErrorKind::Unreadable, text));
@@ -124,6 +109,23 @@ impl Transport {
     pub(super) fn clean(&self, text: String) -> String {
         without(&text, self.token.expose_secret()).unwrap_or(text)
     }
+}
+
+/// The class of a request that got no answer.
+fn unanswered(error: &reqwest::Error) -> ErrorKind {
+    if error.is_connect() || is_refused_stream(error) { ErrorKind::Connect } else { ErrorKind::Broken }
+}
+
+/// Whether the server says that it has not processed the request (RFC 9113, 8.7).
+fn is_refused_stream(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The text without a token and without the beginnings of it: a long answer may have been cut in its midst. `None` if

@@ -1,34 +1,41 @@
 //! Users as other objects show them (schema `user-summary`, `user-base`).
 
 use super::ids::{Key, Ref, USER_TYPES};
-use serde::{Deserialize, Deserializer};
+use super::lenient;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
-/// A user or other member, in the few members that this tool reads.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+/// A user or other member, in the few members that this tool reads. It may be shown as an object or as an ID alone;
+/// whatever is neither names nobody.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct UserSummary {
     /// The user's DON; empty where DevRev does not name it.
-    #[serde(default)]
     pub id: String,
     /// The user's display ID.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_id: Option<String>,
     /// The name shown to others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
 
-/// A user who may be shown as a summary, by an ID alone, or not at all.
-pub(super) fn maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UserSummary>, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Shown {
-        Summary(UserSummary),
-        Id(String),
+impl<'de> Deserialize<'de> for UserSummary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        struct Named {
+            #[serde(default, deserialize_with = "lenient::word")]
+            id: Option<String>,
+            #[serde(default, deserialize_with = "lenient::word")]
+            display_id: Option<String>,
+            #[serde(default, deserialize_with = "lenient::word")]
+            display_name: Option<String>,
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let named = serde_json::from_str::<Named>(raw.get())
+            .unwrap_or_else(|_| Named { id: lenient::word_of(&raw), ..Named::default() });
+        let Named { id, display_id, display_name } = named;
+        Ok(Self { id: id.unwrap_or_default(), display_id, display_name })
     }
-    Ok(Option::<Shown>::deserialize(deserializer)?.map(|shown| match shown {
-        Shown::Summary(summary) => summary,
-        Shown::Id(id) => UserSummary { id, display_id: None, display_name: None },
-    }))
 }
 
 impl UserSummary {

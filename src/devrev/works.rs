@@ -2,34 +2,63 @@
 
 use super::artifacts::ArtifactSummary;
 use super::ids::{Issue, Names, Ref};
+use super::lenient;
 use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
-use super::users::{self, UserSummary};
-use super::whole::{self, Whole};
+use super::users::UserSummary;
+use super::whole::Whole;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
+use std::collections::HashMap;
 
-/// A work as DevRev answers it (schema `work`): the members that are read by name, and the rest.
+/// A work as DevRev answers it (schema `work`): the members that every reader needs, and the rest as text. What nobody
+/// asks for, a title among it, is never read.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Box<RawValue>")]
 pub struct Work {
     /// The work's DON.
     pub id: String,
     /// Its display ID.
-    #[serde(default)]
     pub display_id: Option<String>,
     /// Who created it.
-    #[serde(default)]
     pub created_by: Option<UserSummary>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
+    whole: Box<RawValue>,
+}
+
+impl TryFrom<Box<RawValue>> for Work {
+    type Error = serde_json::Error;
+
+    fn try_from(whole: Box<RawValue>) -> Result<Self, Self::Error> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+            #[serde(default, deserialize_with = "lenient::word")]
+            display_id: Option<String>,
+            #[serde(default)]
+            created_by: Option<UserSummary>,
+        }
+        let Named { id, display_id, created_by } = serde_json::from_str(whole.get())?;
+        Ok(Self { id, display_id, created_by, whole })
+    }
+}
+
+/// The members of an object, not read yet; none of what is no object.
+type Members<'a> = HashMap<String, &'a RawValue>;
+
+fn members(object: &RawValue) -> Members<'_> {
+    serde_json::from_str(object.get()).unwrap_or_default()
 }
 
 impl Work {
+    /// Its customized fields, as far as they are shown.
+    fn custom(&self) -> Members<'_> {
+        members(&self.whole).get("custom_fields").map_or_else(Members::new, |fields| members(fields))
+    }
+
     /// The names of its customized fields, as far as they are shown.
-    pub fn custom_fields(&self) -> impl Iterator<Item = &str> {
-        let fields = self.rest.get("custom_fields").and_then(Value::as_object);
-        fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str))
+    pub fn custom_fields(&self) -> Vec<String> {
+        self.custom().into_keys().collect()
     }
 
     /// The number of an issue; `None` if this is no issue.
@@ -61,29 +90,34 @@ impl GroupField {
         }
     }
 
-    /// Whether a work shows the field at all, be it empty.
-    pub fn is_shown(&self, work: &Work) -> bool {
+    /// The field's value in a work, if it is shown at all.
+    fn value<'a>(&self, work: &'a Work) -> Option<&'a RawValue> {
         match self {
-            Self::Custom(name) => work.custom_fields().any(|shown| shown == name),
-            Self::Native(name) => work.rest.contains_key(name),
+            Self::Custom(name) => work.custom().remove(name),
+            Self::Native(name) => members(&work.whole).remove(name),
         }
     }
 
+    /// Whether a work shows the field at all, be it empty.
+    pub fn is_shown(&self, work: &Work) -> bool {
+        self.value(work).is_some()
+    }
+
     /// The group's ID that a work holds; `None` if it holds none. A group may be shown as its ID or as an
-    /// object with one; a value of any other shape is given as its JSON: it is there, and not to be
+    /// object with one; a value of any other shape is given as its JSON: it is there, and must not be
     /// overwritten unseen.
-    pub fn read<'a>(&self, work: &'a Work) -> Option<Cow<'a, str>> {
-        let value = match self {
-            Self::Custom(name) => work.rest.get("custom_fields")?.get(name)?,
-            Self::Native(name) => work.rest.get(name)?,
+    pub fn read(&self, work: &Work) -> Option<String> {
+        let shown = self.value(work)?;
+        let Ok(value) = serde_json::from_str::<Value>(shown.get()) else {
+            return Some(shown.get().to_owned());
         };
-        let id = value.get("id").unwrap_or(value);
+        let id = value.get("id").unwrap_or(&value);
         match id {
             Value::Null => None,
-            Value::String(id) => Some(Cow::Borrowed(id.trim())).filter(|id| !id.is_empty()),
+            Value::String(id) => Some(id.trim().to_owned()).filter(|id| !id.is_empty()),
             Value::Array(items) if items.is_empty() => None,
             Value::Object(members) if members.is_empty() => None,
-            other => Some(Cow::Owned(other.to_string())),
+            other => Some(other.to_string()),
         }
     }
 }
@@ -161,19 +195,19 @@ pub struct OwnedWork {
     /// The work's DON.
     pub id: String,
     /// Its display ID.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub display_id: Option<String>,
     /// `issue`, `ticket`, `task` or `opportunity`.
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::word")]
     pub kind: Option<String>,
-    #[serde(default, deserialize_with = "users::maybe")]
+    #[serde(default)]
     created_by: Option<UserSummary>,
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     owned_by: Vec<UserSummary>,
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     reported_by: Vec<UserSummary>,
     /// Its own files.
-    #[serde(default, deserialize_with = "whole::list")]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub artifacts: Vec<ArtifactSummary>,
 }
 

@@ -237,7 +237,7 @@ async fn group_field(client: &Client, name: &str) -> Check {
         _ => {}
     }
     let found = format!("`{name}` is on none of {looked}: whether it exists cannot be told");
-    let mut alike: Vec<&str> =
+    let mut alike: Vec<String> =
         works.iter().flat_map(Work::custom_fields).filter(|name| name.contains("group")).collect();
     alike.sort_unstable();
     alike.dedup();
