@@ -1,6 +1,7 @@
 //! What proves a merge and what does not; what keeps a run from sending one; and what harms one pair alone.
 
 use crate::support::fixture::Trouble;
+use crate::support::past::edit;
 use crate::support::{Merging, People};
 use serde_json::json;
 use std::fs;
@@ -101,6 +102,8 @@ fn an_outcome_that_was_lost_is_not_believed_but_found_again() {
     let text = fs::read_to_string(&journal).unwrap();
     let kept = text.lines().take_while(|line| !line.contains(r#""state":"done""#));
     fs::write(&journal, kept.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    // Killed before it could say how much there was.
+    edit(&fixture.the_run(), "run.json", |manifest| manifest["journal_bytes"] = json!(0));
     fixture.touch("REVU-1", &json!({"display_name": "Somebody else"}));
     fixture.resume(&[fixture.the_run().id()]).run().exits(3);
     assert_state_of_run(&fixture, "primary-differs");

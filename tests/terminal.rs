@@ -60,7 +60,7 @@ fn ctrl_c_and_ctrl_d_at_the_question_write_nothing_and_end_on_a_line_of_their_ow
     let fixture = Fixture::new(&Org::of(10));
     for key in ["\x03", "\x04"] {
         let mut program = start(&fixture, &[], &[]);
-        program.until_it_shows("Continue? [y/N]");
+        program.until_it_shows("Continue? [y/N] ");
         program.types(key);
         let shown = plain(&program.exits(14));
         let (_, after) = shown.split_once("Continue? [y/N] ").unwrap();

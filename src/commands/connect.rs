@@ -2,7 +2,6 @@
 
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
-use crate::devrev::error::ErrorKind;
 use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
 use crate::journal::manifest::SANDBOX;
@@ -47,14 +46,7 @@ impl Connection {
     /// Asks who the token belongs to.
     pub async fn identity(&self) -> Result<DevUserAnswer, Failure> {
         self.client.read_only().call(&DevUsersSelf {}).await.map_err(|error| {
-            failing::ends_run(&error).unwrap_or_else(|| {
-                let exit = if error.kind == ErrorKind::Forbidden { Exit::Credentials } else { Exit::Stopped };
-                let text = format!(
-                    "cannot tell who the token belongs to: {error}; check DEVREV_BASE_URL ({})",
-                    self.target
-                );
-                Failure::new(exit, text)
-            })
+            failing::needed(&error, &format!("cannot ask {} who the token belongs to", self.target))
         })
     }
 }

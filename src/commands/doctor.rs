@@ -19,6 +19,7 @@ use crate::cli;
 use crate::cli::around::Doctor;
 use crate::cli::batch::BatchFlags;
 use crate::exit::{Exit, Failure};
+use crate::net;
 use crate::report::doctor::{Check, DoctorReport};
 use crate::report::terminal::{is_coloured, result};
 use crate::settings::{Rates, Settings, proxy};
@@ -98,6 +99,14 @@ async fn examine(args: &Doctor, global: &cli::Global, stop: &Stop) -> DoctorRepo
 
 /// What the environment says of a proxy, if it says anything.
 fn through_proxy(settings: &Settings, sandbox: bool) -> Option<Check> {
+    if let Err(error) = net::check_proxies() {
+        return Some(Check::problem(
+            "proxy",
+            Exit::Usage,
+            error.to_string(),
+            "correct it in the environment",
+        ));
+    }
     let (name, value) = proxy()?;
     let is_used = !sandbox && settings.base_url.scheme() == "https";
     let used = if is_used {

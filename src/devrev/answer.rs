@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_a_date_or_in_the_body() {
         let none = ApiMessage::default();
-        let body = ApiMessage { retry_after: Some(9), ..ApiMessage::default() };
+        let body = ApiMessage::read(r#"{"type":"too_many_requests","retry_after":9}"#);
         let date = ("retry-after", "Sun, 22 Nov 2026 03:45:05 GMT");
         assert_eq!(retry_after(&headers(&[("retry-after", "3")]), &body), Some(Duration::from_secs(3)));
         assert_eq!(retry_after(&headers(&[DATE_HEADER, date]), &none), Some(Duration::from_secs(5)));

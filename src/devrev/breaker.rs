@@ -81,7 +81,9 @@ impl Probe<'_> {
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.breaker.inner.send_modify(|inner| inner.state = BreakerState::Open { until: Instant::now() });
+            self.breaker
+                .inner
+                .send_modify(|inner| inner.state = BreakerState::Open { until: Instant::now() });
         }
     }
 }
@@ -138,7 +140,8 @@ impl Breaker {
             }
             due
         });
-        is_ours.then_some(Probe { breaker: self, has_ended: false })
+        // Not `then_some`: a probe that is made is also given up.
+        is_ours.then(|| Probe { breaker: self, has_ended: false })
     }
 
     fn probed(&self, alive: bool) {

@@ -129,19 +129,30 @@ mod tests {
 
     #[test]
     fn a_list_that_is_null_or_left_out_is_empty() {
-        for empty in [r#"{"members":null}"#, r#"{"members":[]}"#, "{}", r#"{"next_cursor":""}"#, r#"{"total":0}"#] {
+        for empty in
+            [r#"{"members":null}"#, r#"{"members":[]}"#, "{}", r#"{"next_cursor":""}"#, r#"{"total":0}"#]
+        {
             assert!(members(empty).unwrap().is_empty(), "{empty}");
         }
-        for other in ["null", "[]", r#"{"message":"log in"}"#, r#"{"members":{}}"#, r#"{"members":[],"next_cursor":7}"#] {
+        for other in [
+            "null",
+            "[]",
+            r#"{"message":"log in"}"#,
+            r#"{"members":{}}"#,
+            r#"{"members":[],"next_cursor":7}"#,
+        ] {
             assert!(members(other).is_err(), "{other}");
         }
     }
 
     #[test]
     fn a_member_that_is_odd_is_nobody_and_takes_no_other_along() {
-        let read = members(r#"{"members":[{"member":7},{},{"member":null},{"member":"DEVU-8"},
-            {"member":{"id":"don:identity:x:devo/1:devu/9","display_name":["a"],"display_id":7}}]}"#);
-        let keys: Vec<_> = read.unwrap().iter().filter_map(UserSummary::key).map(|key| key.to_string()).collect();
+        let read = members(
+            r#"{"members":[{"member":7},{},{"member":null},{"member":"DEVU-8"},
+            {"member":{"id":"don:identity:x:devo/1:devu/9","display_name":["a"],"display_id":7}}]}"#,
+        );
+        let keys: Vec<_> =
+            read.unwrap().iter().filter_map(UserSummary::key).map(|key| key.to_string()).collect();
         assert_eq!(keys, ["DEVU-8", "DEVU-9"]);
     }
 }

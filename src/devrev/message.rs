@@ -32,8 +32,10 @@ impl ApiMessage {
             let parts = vec![beginning(body)].into_iter().filter(|part| !part.is_empty()).collect();
             return Self { parts, ..Self::default() };
         };
-        let text = |name: &str| members.get(name).and_then(|raw| lenient::word_of(raw)).map(|text| one_line(&text));
-        let shown = |name: &str| text(name).or_else(|| json(members.get(name)?)).filter(|text| !text.is_empty());
+        let text =
+            |name: &str| members.get(name).and_then(|raw| lenient::word_of(raw)).map(|text| one_line(&text));
+        let shown =
+            |name: &str| text(name).or_else(|| json(members.get(name)?)).filter(|text| !text.is_empty());
         let kind = text("type");
         let debug = text("debug_message");
         let reference = text("reference_id").or_else(|| reference(debug.as_deref()?));
@@ -50,7 +52,9 @@ impl ApiMessage {
         Self {
             // Each of DevRev's errors has a type, a word. Gateways send JSON too, such as `{"message":"Forbidden"}` or
             // `{"type":"about:blank","status":403}`.
-            is_api: kind.as_deref().is_some_and(is_word) || debug.is_some() || members.contains_key("reference_id"),
+            is_api: kind.as_deref().is_some_and(is_word)
+                || debug.is_some()
+                || members.contains_key("reference_id"),
             parts: parts.into_iter().flatten().filter(|part| !part.is_empty()).collect(),
             reference: reference.filter(|text| !text.is_empty()),
             retry_after: text("retry_after").and_then(|seconds| seconds.parse().ok()),
@@ -143,10 +147,10 @@ mod tests {
     fn the_debug_message_and_the_reference_are_kept() {
         let body = r#"{"type":"bad_request","subtype":"field_not_in_schema","message":"Bad Request",
             "debug_message":"tnt__x is not in the schema.\nRef: 7f3a-11","reference_id":"r-9"}"#;
-        let expected =
-            "bad_request: field_not_in_schema: Bad Request: tnt__x is not in the schema. Ref: 7f3a-11 (Ref: r-9)";
+        let expected = "bad_request: field_not_in_schema: Bad Request: tnt__x is not in the schema. Ref: 7f3a-11 (Ref: r-9)";
         assert_eq!(words(body), expected);
-        let long = format!(r#"{{"type":"bad_request","debug_message":"{} Ref: 7f3a-11."}}"#, "x".repeat(5000));
+        let long =
+            format!(r#"{{"type":"bad_request","debug_message":"{} Ref: 7f3a-11."}}"#, "x".repeat(5000));
         let long = words(&long);
         assert!(long.ends_with("x (Ref: 7f3a-11)") && long.len() < LONGEST_WORDS + 50, "{long}");
         assert_eq!(words(r#"{"type":"internal_error","reference_id":"r-9"}"#), "internal_error (Ref: r-9)");
@@ -162,7 +166,9 @@ mod tests {
     #[test]
     fn an_odd_member_loses_nothing_of_the_others() {
         for odd in ["7", "{\"a\":[1e999]}", "[]", "null", "true", "\"\\ufffd\""] {
-            for name in ["detail", "message", "debug_message", "subtype", "field_name", "reason", "reference_id"] {
+            for name in
+                ["detail", "message", "debug_message", "subtype", "field_name", "reason", "reference_id"]
+            {
                 let body = format!(r#"{{"{name}":{odd},"type":"not_found","retry_after":"9"}}"#);
                 let read = ApiMessage::read(&body);
                 assert!(read.is_type("not_found") && read.is_api(), "{body}");
@@ -176,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_gateways_json_is_not_the_apis() {
-        for body in [r#"{"message":"Forbidden"}"#, r#"{"type":"about:blank","status":403}"#, r#"{"type":""}"#, "{}"] {
+        for body in
+            [r#"{"message":"Forbidden"}"#, r#"{"type":"about:blank","status":403}"#, r#"{"type":""}"#, "{}"]
+        {
             assert!(!ApiMessage::read(body).is_api(), "{body}");
         }
         assert!(ApiMessage::read(r#"{"message":"no","debug_message":"not allowed. Ref: 1"}"#).is_api());

@@ -68,7 +68,10 @@ const BESIDE_A_LIST: [&str; 4] = ["next_cursor", "prev_cursor", "total", "count"
 /// Reads a page's list of this name, and the next page's cursor. `null` is an empty list, as Go writes one. So is a list
 /// that is left out, but only where the answer says nothing else: `{"message": ...}` is no empty list, and what is taken
 /// for one is missing from a backup.
-pub(super) fn page<'de, D, T>(deserializer: D, name: &'static str) -> Result<(Vec<T>, Option<String>), D::Error>
+pub(super) fn page<'de, D, T>(
+    deserializer: D,
+    name: &'static str,
+) -> Result<(Vec<T>, Option<String>), D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
@@ -79,7 +82,8 @@ where
         None if members.keys().all(|member| BESIDE_A_LIST.contains(&member.as_str())) => None,
         None => return Err(D::Error::missing_field(name)),
     };
-    let cursor = members.get("next_cursor").map(|cursor| serde_json::from_str::<Option<String>>(cursor.get()));
+    let cursor =
+        members.get("next_cursor").map(|cursor| serde_json::from_str::<Option<String>>(cursor.get()));
     Ok((items.unwrap_or_default(), cursor.transpose().map_err(D::Error::custom)?.flatten()))
 }
 
@@ -114,11 +118,10 @@ impl<O: List> Pages<O> {
             self.next = None;
             return Ok(());
         };
-            if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
-                let text =
-                    format!("the list does not end: cursor `{cursor}` came again or after too many pages");
-                return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
-            }
+        if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
+            let text = format!("the list does not end: cursor `{cursor}` came again or after too many pages");
+            return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
+        }
         if let Some(request) = &mut self.next {
             request.after(cursor);
         }

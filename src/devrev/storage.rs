@@ -46,7 +46,7 @@ impl Storage {
         stop: Stop,
         meter: Arc<Meter>,
     ) -> Result<Self, ClientError> {
-        let http = net::builder(api.is_https())
+        let http = net::builder(api.is_https())?
             .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
             // The URL of one host is not the next one's business.
             .referer(false)

@@ -19,6 +19,9 @@ pub enum ClientError {
     /// The token cannot be sent in a header.
     #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
     Token,
+    /// A proxy that would be bypassed.
+    #[error(transparent)]
+    Proxy(#[from] net::ProxyError),
     /// The HTTP library or the system's certificates.
     #[error("could not set up HTTPS: {0}")]
     Http(String),
@@ -50,15 +53,13 @@ impl Transport {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
         let is_https = base_url.scheme() == "https";
-        let api = || {
-            net::builder(is_https)
-                .default_headers(headers.clone())
-                // By default a 301 would turn a POST into a GET without a body.
-                .redirect(reqwest::redirect::Policy::none())
-                .timeout(TOTAL_TIMEOUT)
+        let api = || -> Result<_, ClientError> {
+            let builder = net::builder(is_https)?.default_headers(headers.clone());
+            // By default a 301 would turn a POST into a GET without a body.
+            Ok(builder.redirect(reqwest::redirect::Policy::none()).timeout(TOTAL_TIMEOUT))
         };
-        let http = build(api())?;
-        let alone = build(api().pool_max_idle_per_host(0))?;
+        let http = build(api()?)?;
+        let alone = build(api()?.pool_max_idle_per_host(0))?;
         let base = format!("{}/", base_url.as_str().trim_end_matches('/'));
         Ok(Self { http, alone, is_https, base, token: token.clone() })
     }
@@ -121,7 +122,9 @@ fn is_refused_stream(error: &reqwest::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return error.is_remote()
+                && error.is_reset()
+                && error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         cause = error.source();
     }

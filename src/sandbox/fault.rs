@@ -16,7 +16,8 @@ use std::time::Duration;
 ///
 /// How, one of:
 /// - `status=N`: answers that status (300 to 599) and applies nothing; with `applied`, applies first. Goes
-///   with `retry_after=SECONDS` and, for 301, 302, 307 and 308, `location=TEXT`.
+///   with `page` (a gateway's HTML instead of the API's JSON), `retry_after=SECONDS` and, for 301, 302, 307 and
+///   308, `location=TEXT`.
 /// - `html`: answers 200 with a page of HTML, and applies nothing.
 /// - `reset=before` or `reset=after`: resets the connection without an answer, before or after applying.
 /// - `hang`, `hang=before` or `hang=after`: never answers; `hang` alone applies nothing.
@@ -41,7 +42,7 @@ pub(super) enum Action {
     /// Nothing but the delay.
     Delay,
     /// A status in place of the true answer.
-    Status { status: u16, applied: bool, retry_after: Option<u64>, location: Option<String> },
+    Status { status: u16, applied: bool, page: bool, retry_after: Option<u64>, location: Option<String> },
     /// A gateway's page.
     Html,
     /// The connection is reset.
@@ -90,6 +91,7 @@ struct Parts {
     retry_after: Option<u64>,
     location: Option<String>,
     applied: bool,
+    page: bool,
     action: Option<Action>,
 }
 
@@ -119,13 +121,17 @@ impl Parts {
                 flag(key, value)?;
                 self.applied = true;
             }
+            "page" => {
+                flag(key, value)?;
+                self.page = true;
+            }
             "status" => {
                 let status: u16 = number(key, value)?;
                 if !(300..=599).contains(&status) {
                     return Err(format!("`status`: {status} is not from 300 to 599"));
                 }
-                let (applied, retry_after, location) = (false, None, None);
-                self.act(Action::Status { status, applied, retry_after, location })?;
+                let (applied, page, retry_after, location) = (false, false, None, None);
+                self.act(Action::Status { status, applied, page, retry_after, location })?;
             }
             "html" => flag(key, value).and_then(|()| self.act(Action::Html))?,
             "truncate" => flag(key, value).and_then(|()| self.act(Action::Truncate))?,
@@ -153,6 +159,7 @@ impl Parts {
     fn finish(self) -> Result<Fault, String> {
         let details = [
             ("applied", self.applied),
+            ("page", self.page),
             ("retry_after", self.retry_after.is_some()),
             ("location", self.location.is_some()),
         ];
@@ -161,8 +168,8 @@ impl Parts {
                 if self.location.is_some() && !matches!(status, 301 | 302 | 307 | 308) {
                     return Err(format!("`location` does not go with status {status}"));
                 }
-                let (retry_after, location) = (self.retry_after, self.location);
-                Some(Action::Status { status, applied: self.applied, retry_after, location })
+                let Self { applied, page, retry_after, location, .. } = self;
+                Some(Action::Status { status, applied, page, retry_after, location })
             }
             other => match details.iter().find(|(_, given)| *given) {
                 Some((key, _)) => return Err(format!("`{key}` goes only with `status`")),

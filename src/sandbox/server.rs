@@ -179,9 +179,12 @@ fn broken(action: &Action, answer: impl Fn() -> Reply) -> Reply {
         Action::Html => Reply::new(200, HTML, PAGE.to_vec()),
         Action::Reset(when) => without_answer(*when, Ending::Reset),
         Action::Hang(when) => without_answer(*when, Ending::Never),
-        Action::Status { status, applied, retry_after, location } => {
+        Action::Status { status, applied, page, retry_after, location } => {
             if *applied {
                 drop(answer());
+            }
+            if *page {
+                return Reply { retry_after: *retry_after, ..Reply::new(*status, HTML, PAGE.to_vec()) };
             }
             let mut error = ApiError::of_status(*status);
             if let Some(seconds) = retry_after {

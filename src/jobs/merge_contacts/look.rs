@@ -8,7 +8,6 @@ use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersList, contact_key};
 use crate::devrev::whole::Whole;
-use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -32,8 +31,8 @@ pub enum Seen {
     Unread(ApiError),
 }
 
-/// Reads contacts. Fails only when the run has to end.
-pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, Failure> {
+/// Reads contacts. Fails only when the run has to end: with the error that says why.
+pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, ApiError> {
     // As they are written, and in lower case: whether DevRev's filter heeds the case is not documented.
     let addresses: BTreeSet<String> =
         wanted.iter().flat_map(|contact| [contact.email.clone(), folded(&contact.email)]).collect();
@@ -52,37 +51,21 @@ pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<
                 }
                 Ok(None) => break,
                 // Those that are missing are asked about one by one.
-                Err(error) => match failing::ends_run(&error) {
-                    Some(failure) => return Err(failure),
-                    None => break tracing::debug!("contacts are read one by one: {error}"),
-                },
+                Err(error) if failing::ends_run(&error).is_some() => return Err(error),
+                Err(error) => break tracing::debug!("contacts are read one by one: {error}"),
             }
         }
     }
     for contact in wanted {
         if let Entry::Vacant(unseen) = seen.entry(contact.id.key()) {
             let one = contact_of(client, contact.id.as_str()).await;
-            if let Seen::Unread(error) = &one
-                && let Some(failure) = failing::ends_run(error)
-            {
-                return Err(failure);
+            match one {
+                Seen::Unread(error) if failing::ends_run(&error).is_some() => return Err(error),
+                one => drop(unseen.insert(one)),
             }
-            unseen.insert(one);
         }
     }
     Ok(seen)
-}
-
-/// The same for a [question](super::questions) of many pairs, whose failure is a call's.
-pub async fn asked(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, ApiError> {
-    contacts(client, wanted).await.map_err(|failure| {
-        let kind = match failure.exit {
-            Exit::Credentials => ErrorKind::Unauthorized,
-            Exit::Interrupted => ErrorKind::Stopped,
-            _ => ErrorKind::BreakerOpen,
-        };
-        ApiError { kind, ..ApiError::of_answer(failure.message) }
-    })
 }
 
 /// Reads one contact.

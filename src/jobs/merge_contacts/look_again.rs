@@ -26,7 +26,7 @@ pub(super) async fn look_again(
 ) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
     let read_at = ReadAt::now();
     let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary.row, &pair.secondary.row]).collect();
-    let seen = look::asked(&reads, &wanted).await?;
+    let seen = look::contacts(&reads, &wanted).await?;
     let ids: Vec<String> =
         pairs.iter().flat_map(|pair| [pair.primary.id.clone(), pair.secondary.id.clone()]).collect();
     let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;

@@ -117,7 +117,9 @@ impl MergeContacts {
     async fn look(&mut self, pairs: &[Pair]) -> Result<Vec<Verdict<Change>>, Failure> {
         let read_at = ReadAt::now();
         let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary, &pair.secondary]).collect();
-        let seen = look::contacts(&self.client, &wanted).await?;
+        let seen = look::contacts(&self.client, &wanted)
+            .await
+            .map_err(|error| failing::needed(&error, "cannot read the contacts"))?;
         let mut decided = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let of = |id: &RevUserId| seen.get(&id.key());

@@ -43,7 +43,7 @@ pub async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Answer
         [of(&question.primary), of(&question.new)]
     };
     let wanted: Vec<_> = questions.iter().flat_map(both).flatten().collect();
-    let contacts = look::asked(&reads, &wanted.iter().collect::<Vec<_>>()).await?;
+    let contacts = look::contacts(&reads, &wanted.iter().collect::<Vec<_>>()).await?;
     let ids: Vec<String> = questions.iter().map(|question| question.new.clone()).collect();
     let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
     let present = |id: &str| match contact_key(id).and_then(|key| contacts.get(&key)) {

@@ -146,7 +146,9 @@ impl UndoMerge {
     async fn read(&self, pairs: &[(&Item, &Before)]) -> Result<Result<Now, ApiError>, Failure> {
         let read_at = ReadAt::now();
         let wanted: Vec<Contact> = pairs.iter().filter_map(|(item, _)| item.wanted()).collect();
-        let contacts = look::contacts(&self.client, &wanted.iter().collect::<Vec<_>>()).await?;
+        let contacts = look::contacts(&self.client, &wanted.iter().collect::<Vec<_>>())
+            .await
+            .map_err(|error| failing::needed(&error, "cannot read the contacts"))?;
         let refs: Vec<String> =
             pairs.iter().filter_map(|(_, before)| before.secondary.external_ref.clone()).collect();
         let holders = match holders(&self.client, &refs).await {

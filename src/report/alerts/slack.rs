@@ -10,8 +10,9 @@ use serde_json::json;
 /// Sends a message. A connection of its own: there are hours between two messages.
 pub(super) async fn send(webhook: &SlackWebhook, message: &Message) -> Result<(), Unsent> {
     let url = webhook.url();
-    let client =
-        net::builder(url.scheme() == "https").redirect(redirect::Policy::none()).timeout(TRY).build();
+    let builder =
+        net::builder(url.scheme() == "https").map_err(|error| Unsent::for_good(error.to_string()))?;
+    let client = builder.redirect(redirect::Policy::none()).timeout(TRY).build();
     let client = client.map_err(|error| Unsent::for_good(net::chain(&error.without_url())))?;
     let body = json!({ "text": message.slack() }).to_string();
     let request = client.post(url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);

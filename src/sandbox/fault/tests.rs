@@ -46,7 +46,7 @@ fn a_rule_says_how() {
     assert_eq!(action("hang=after"), Action::Hang(When::After));
     assert_eq!(action("delay=20"), Action::Delay);
     let (applied, retry_after) = (true, Some(7));
-    let status = Action::Status { status: 503, applied, retry_after, location: None };
+    let status = Action::Status { status: 503, applied, page: false, retry_after, location: None };
     assert_eq!(action("status=503, applied, retry_after=7, delay=5"), status);
 }
 

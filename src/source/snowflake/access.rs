@@ -97,6 +97,7 @@ impl Access {
         // Of an account with its region the login, and the token that a key signs, name the account alone.
         let account = self.account.split('.').next().unwrap_or_default().to_owned();
         let builder = net::builder(target.scheme() == "https")
+            .map_err(|error| SnowflakeError::Key(error.to_string()))?
             .redirect(reqwest::redirect::Policy::none())
             .read_timeout(READ_TIMEOUT)
             .timeout(TOTAL_TIMEOUT);
