@@ -157,6 +157,8 @@ pub struct Figures {
     pub rate: Option<(u32, Duration)>,
     /// How much longer the API wants no calls, if it does.
     pub closed_for: Option<Duration>,
+    /// How long the next call will wait for a rate limit, the client's own included; `None` if none waits.
+    pub next_call_in: Option<Duration>,
     /// What the circuit breaker is doing.
     pub breaker: Breaker,
     /// How often it has opened.

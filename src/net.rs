@@ -19,11 +19,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether what is sent there cannot be read on its way: https, or http to this machine.
 pub fn is_safe(url: &Url) -> bool {
-    match (url.scheme(), url.host()) {
-        ("https", Some(_)) => true,
-        ("http", Some(Host::Ipv4(ip))) => ip.is_loopback(),
-        ("http", Some(Host::Ipv6(ip))) => ip.is_loopback(),
-        ("http", Some(Host::Domain(name))) => name == "localhost",
+    match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => is_here(url),
         _ => false,
     }
 }
@@ -86,6 +84,16 @@ fn proxy_problem(value: &str) -> Option<&'static str> {
         return Some("has a port that is not from 1 to 65535");
     }
     None
+}
+
+/// Whether a URL is one of this machine.
+pub fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Connections that are set up alike; whoever makes them bounds the whole request, and says what redirections mean.

@@ -5,6 +5,7 @@
 
 mod dotenv;
 mod names;
+mod rate;
 pub mod snowflake;
 mod sources;
 mod token;
@@ -22,7 +23,7 @@ use dotenv::{DotEnv, dotenv};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use sources::{Sources, flag};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -50,8 +51,11 @@ pub struct Settings {
     pub token: Option<SecretString>,
     /// `DEVREV_BASE_URL`: https, or http to this machine.
     pub base_url: Url,
-    /// `--rate-limit-calls`, `--rate-limit-period`; `None` for no limit.
+    /// `--rate-limit-calls`, `--rate-limit-period`; `None` for no limit. With `auto` the default, until the server's
+    /// headers have told its limit.
     pub rate: Option<Rate>,
+    /// `RATE_LIMIT_SHARE`, with `--rate-limit-calls auto` only: the share of the server's limit to use.
+    pub rate_share: Option<f64>,
     /// Whether the rate was given rather than the default: only then does it slow a sandbox.
     pub rate_given: bool,
     /// `--max-retries`, `RETRY_BACKOFF`.
@@ -80,6 +84,8 @@ pub struct Settings {
     pub poll_delay: Duration,
     /// Who watches the run, and how.
     pub watch: WatchSettings,
+    /// The user's cache folder, if there is one.
+    pub cache_dir: Option<PathBuf>,
     /// `--env-file`: part of the command that goes on with a run.
     pub env_file: Option<PathBuf>,
     /// What was resolved, and from where, without secrets: for `run.json`.
@@ -111,9 +117,9 @@ impl Settings {
         is_production(&self.environment)
     }
 
-    /// The rate that a run keeps: in a sandbox of its own only one that was asked for.
+    /// The rate that a run keeps: in a sandbox of its own, which has no limit, only one that was asked for.
     pub fn rate_of(&self, sandbox: bool) -> Option<Rate> {
-        self.rate.filter(|_| !sandbox || self.rate_given)
+        self.rate.filter(|_| !sandbox || self.rate_given && self.rate_share.is_none())
     }
 
     /// Where the value of a setting came from: a flag, the environment, the `.env` file or the default.
@@ -140,15 +146,7 @@ impl Settings {
         let token = from.token();
         let environment_name = from.text("ENVIRONMENT", None, "development");
         let base_url = from.parsed("DEVREV_BASE_URL", None, DEFAULT_BASE_URL, base_url);
-        let calls = from.number(
-            "RATE_LIMIT_CALLS",
-            flag("rate-limit-calls", client.rate_limit_calls.as_ref()),
-            match rates {
-                Rates::Backfill => 50,
-                Rates::Merge => 45,
-            },
-            0..=1_000_000,
-        );
+        let (calls, share) = rate::calls(&mut from, client.rate_limit_calls.as_ref(), rates);
         let period = from.seconds(
             "RATE_LIMIT_PERIOD",
             flag("rate-limit-period", client.rate_limit_period.as_ref()),
@@ -185,13 +183,15 @@ impl Settings {
         }
         // Every `None` below has left a problem above.
         let incomplete = || Failure::new(Exit::Usage, "invalid settings");
-        let calls: u32 = calls.ok_or_else(incomplete)?;
+        let calls = calls.ok_or_else(incomplete)?;
+        let share = share.ok_or_else(incomplete)?;
         let period = period.ok_or_else(incomplete)?;
         Ok(Self {
             environment: environment_name,
             token,
             base_url: base_url.ok_or_else(incomplete)?,
-            rate: NonZeroU32::new(calls).map(|calls| Rate { calls, period }),
+            rate: calls.or_default(rates).map(|calls| Rate { calls, period }),
+            rate_share: (calls == rate::Calls::Auto).then_some(share),
             rate_given,
             retry: RetryPolicy {
                 max_retries: max_retries.ok_or_else(incomplete)?,
@@ -213,6 +213,7 @@ impl Settings {
             settle_timeout: settle_timeout.ok_or_else(incomplete)?,
             poll_delay: poll_delay.ok_or_else(incomplete)?,
             watch: watch.ok_or_else(incomplete)?,
+            cache_dir: rate::cache_dir(environment),
             env_file: None,
             record,
         })

@@ -2,6 +2,7 @@
 
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
+use crate::devrev::pacer::PaceSettings;
 use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
 use crate::journal::manifest::SANDBOX;
@@ -28,7 +29,9 @@ impl Connection {
             return Self::to_sandbox(settings, stop).await;
         }
         let token = settings.token.clone().ok_or_else(Settings::no_token)?;
-        let client = client(settings, settings.base_url.clone(), token, settings.rate, stop)?;
+        let recent_calls = settings.recent_calls(&token);
+        let pace = PaceSettings { rate: settings.rate, share: settings.rate_share, recent_calls };
+        let client = client(settings, settings.base_url.clone(), token, pace, stop)?;
         Ok(Self { client, target: settings.base_url.to_string(), _sandbox: None })
     }
 
@@ -38,8 +41,8 @@ impl Connection {
         let sandbox =
             Sandbox::start(Options::new(Data::demo())).await.map_err(|error| failed(error.to_string()))?;
         let url = Url::parse(&sandbox.base_url()).map_err(|error| failed(error.to_string()))?;
-        let rate = settings.rate_of(true);
-        let client = client(settings, url, SecretString::from("sandbox"), rate, stop)?;
+        let pace = PaceSettings { rate: settings.rate_of(true), ..PaceSettings::default() };
+        let client = client(settings, url, SecretString::from("sandbox"), pace, stop)?;
         Ok(Self { client, target: SANDBOX.to_owned(), _sandbox: Some(sandbox) })
     }
 
@@ -55,9 +58,9 @@ fn client(
     settings: &Settings,
     base_url: Url,
     token: SecretString,
-    rate: Option<crate::devrev::pacer::Rate>,
+    pace: PaceSettings,
     stop: &Stop,
 ) -> Result<Client, Failure> {
-    let settings = ClientSettings { base_url, token, rate, retry: settings.retry, breaker: settings.breaker };
+    let settings = ClientSettings { base_url, token, pace, retry: settings.retry, breaker: settings.breaker };
     Client::new(&settings, stop.clone()).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }

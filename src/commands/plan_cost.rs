@@ -14,11 +14,12 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// How long they take under the limit.
+    /// How long they take under the limit at least: the calls of a window go out at once, then the next window has to
+    /// begin.
     pub fn time(self) -> Option<Duration> {
         let rate = self.rate?;
-        let calls = u32::try_from(self.calls).unwrap_or(u32::MAX);
-        Some(rate.period.mul_f64(f64::from(calls) / f64::from(rate.calls.get())))
+        let windows = self.calls.saturating_sub(1) / u64::from(rate.calls.get());
+        Some(rate.period.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX)))
     }
 
     /// The sentence.
@@ -44,11 +45,13 @@ mod tests {
     fn the_time_is_that_of_the_limit() {
         let calls = std::num::NonZeroU32::new(45).unwrap();
         let rate = Some(Rate { calls, period: Duration::from_secs(60) });
-        assert_eq!(Cost { calls: 90, rate }.time(), Some(Duration::from_secs(120)));
+        for (calls, seconds) in [(0, 0), (45, 0), (46, 60), (90, 60), (91, 120), (123, 120)] {
+            assert_eq!(Cost { calls, rate }.time(), Some(Duration::from_secs(seconds)), "{calls}");
+        }
         assert_eq!(Cost { calls: 90, rate: None }.time(), None);
         assert_eq!(
             Cost { calls: 90, rate }.text(),
-            "About 90 calls: 2 min 0 s under the limit of 45 in 1 min 0 s.\n"
+            "About 90 calls: 1 min 0 s under the limit of 45 in 1 min 0 s.\n"
         );
     }
 }

@@ -2,12 +2,13 @@
 
 use super::answer::{self, RateHeaders};
 use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
+use super::calls::LONGEST_RETRY_AFTER;
 use super::dev_users::DevUsersSelf;
 use super::error::{ApiError, Effect, ErrorKind};
 use super::heard::Heard;
 use super::meter::Meter;
 use super::operation::{Found, Operation, Safety, Written, judge};
-use super::pacer::{Pacer, Rate};
+use super::pacer::{Held, PaceSettings, Pacer};
 use super::queue::Urgency;
 use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
@@ -22,13 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// The longest Retry-After that is waited for; more than a window means that something else is wrong.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
 /// How long an answer to a read is still waited for once the run is being stopped.
 /// Shorter than the time that the run itself leaves to what is under way.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// 429s in a row that one call puts up with. Each is a wait, not a failed try.
-const MOST_THROTTLES: u32 = 20;
+/// 429s in a row, of one call or of all, that end the run. Each is a wait, not a failed try.
+const MOST_THROTTLED: u32 = 20;
 
 /// Stands for the look that a call without one does not make.
 type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
@@ -52,8 +51,8 @@ pub struct ClientSettings {
     pub base_url: Url,
     /// The token. Never shown.
     pub token: SecretString,
-    /// The allowed rate; `None` for no limit but DevRev's own answers.
-    pub rate: Option<Rate>,
+    /// What limits the calls.
+    pub pace: PaceSettings,
     /// Retries.
     pub retry: RetryPolicy,
     /// The circuit breaker.
@@ -81,7 +80,8 @@ impl Client {
         Ok(Self(
             Arc::new(Inner {
                 transport: Transport::new(&settings.base_url, &settings.token)?,
-                pacer: Pacer::new(settings.rate, stop.clone()),
+                // So that the first wait is 1 s by default.
+                pacer: Pacer::new(&settings.pace, settings.retry.base / 2, stop.clone()),
                 breaker: Breaker::new(settings.breaker, stop.clone()),
                 meter: Arc::default(),
                 heard: Mutex::default(),
@@ -231,7 +231,7 @@ impl Client {
         sent: &AtomicU32,
         anew: &AtomicBool,
     ) -> Result<O::Answer, ApiError> {
-        let mut throttles = 0;
+        let mut throttled = 0;
         loop {
             let admitted = self.0.breaker.admit(|| self.probe()).await;
             admitted.map_err(|denied| match denied {
@@ -241,18 +241,19 @@ impl Client {
                     ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
                 }
             })?;
-            let error = match self.send::<O>(body.clone(), before, sent, anew.load(Ordering::Relaxed)).await {
+            let is_anew = anew.load(Ordering::Relaxed);
+            let error = match self.send::<O>(body.clone(), before, sent, is_anew, &mut throttled).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let ErrorKind::Throttled { retry_after } = error.kind else { return Err(error) };
-            throttles += 1;
+            let is_throttled = matches!(error.kind, ErrorKind::Throttled { .. });
             // What must not be sent twice is announced anew each time, by whoever sends it.
-            if throttles >= MOST_THROTTLES
-                || O::SAFETY == Safety::Once
-                || retry_after.is_some_and(|wait| wait > LONGEST_RETRY_AFTER)
-            {
+            if !is_throttled || !error.passes_soon() || O::SAFETY == Safety::Once {
                 return Err(error);
+            }
+            if throttled >= MOST_THROTTLED {
+                let text = format!("{throttled} times 429 in a row, the last: {}", error.text);
+                return Err(ApiError { text, ..error });
             }
         }
     }
@@ -260,27 +261,42 @@ impl Client {
     /// The probing read of the half-open breaker.
     async fn probe(&self) -> bool {
         let outcome = self
-            .send::<DevUsersSelf>(bytes::Bytes::from_static(b"{}"), Before::Nothing, &AtomicU32::new(0), true)
+            .send::<DevUsersSelf>(
+                bytes::Bytes::from_static(b"{}"),
+                Before::Nothing,
+                &AtomicU32::new(0),
+                true,
+                &mut 0,
+            )
             .await;
         !outcome.is_err_and(|error| error.outage())
     }
 
-    /// Sends one request, perhaps on a new connection (`anew`), and classifies what comes of it.
+    /// Sends one request, perhaps on a new connection (`anew`), and classifies what comes of it. `throttled`: how often it
+    /// was answered with 429 in a row, or all calls were, whichever is more.
     async fn send<O: Operation>(
         &self,
         body: bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
         anew: bool,
+        throttled: &mut u32,
     ) -> Result<O::Answer, ApiError> {
         let inner = &*self.0;
-        let permit = inner.pacer.permit(self.1).await.ok_or_else(|| stopped(O::ENDPOINT))?;
+        let permit = inner.pacer.permit(self.1).await.map_err(|held| match held {
+            Held::Stopped => stopped(O::ENDPOINT),
+            Held::Closed(left) => {
+                let text = format!("not sent: DevRev wants no calls for another {}", answer::seconds(left));
+                ApiError::unanswered(O::ENDPOINT, ErrorKind::Throttled { retry_after: Some(left) }, text)
+            }
+        })?;
         let goes = match before {
             Before::Nothing => true,
             Before::Fresh(fresh) => fresh(),
             Before::Announce(announce) => announce().await,
         };
         if !goes {
+            permit.unsent();
             let text = "not sent: it waited for longer than what it rests on is good";
             return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Stale, text));
         }
@@ -310,9 +326,15 @@ impl Client {
             judge::<O>(status, &headers, &body)
         });
         let outcome = outcome.map_err(|error| inner.transport.without_token(error));
-        if let Err(ApiError { kind: ErrorKind::Throttled { retry_after }, .. }) = &outcome {
-            let wait = retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY_AFTER);
-            inner.pacer.close_for(wait.max(Duration::from_millis(100)));
+        match (&outcome, status) {
+            (Err(ApiError { kind: ErrorKind::Throttled { retry_after }, text, .. }), _) => {
+                let refusal = permit.refused(*throttled, *retry_after);
+                *throttled = refusal.in_a_row;
+                let (wait, in_a_row) = (answer::seconds(refusal.wait), refusal.in_a_row);
+                tracing::info!(endpoint = O::ENDPOINT, in_a_row, "{text}; no calls for {wait}");
+            }
+            (_, Some(_)) => permit.taken(),
+            (_, None) => {}
         }
         inner.breaker.note(outcome.as_ref().is_err_and(ApiError::outage));
         drop(permit);
@@ -369,6 +391,7 @@ impl Client {
             time: pacer.time(),
             rate: pacer.rate().map(|rate| (rate.calls.get(), rate.period)),
             closed_for: pacer.closed_for(),
+            next_call_in: pacer.next_call_in(),
             breaker: phase,
             breaker_openings: breaker.openings(),
             ..Figures::default()

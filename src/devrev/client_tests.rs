@@ -1,6 +1,7 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
+use crate::devrev::pacer::Rate;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
 use crate::sandbox::{Data, Options, Sandbox};
 use std::num::NonZeroU32;
@@ -19,7 +20,10 @@ fn client_at(base_url: &str, stop: Stop) -> Client {
     let settings = ClientSettings {
         base_url: Url::parse(base_url).unwrap(),
         token: SecretString::from("t0ken"),
-        rate: Some(Rate { calls: NonZeroU32::new(10_000).unwrap(), period: Duration::from_secs(1) }),
+        pace: PaceSettings {
+            rate: Some(Rate { calls: NonZeroU32::new(10_000).unwrap(), period: Duration::from_secs(1) }),
+            ..PaceSettings::default()
+        },
         retry: RetryPolicy { max_retries: 2, base: Duration::from_millis(1) },
         breaker: BreakerSettings { threshold: 100, cooldown: Duration::from_millis(1), probes: 2 },
     };
@@ -151,7 +155,7 @@ async fn the_breaker_gives_up_when_nobody_comes_back() {
     let settings = ClientSettings {
         base_url: Url::parse(&sandbox.base_url()).unwrap(),
         token: SecretString::from("t"),
-        rate: None,
+        pace: PaceSettings::default(),
         retry: RetryPolicy { max_retries: 20, base: Duration::ZERO },
         breaker: BreakerSettings { threshold: 3, cooldown: Duration::from_millis(1), probes: 2 },
     };
@@ -187,7 +191,7 @@ fn a_token_that_cannot_be_sent_is_refused_unseen() {
     let settings = ClientSettings {
         base_url: Url::parse("https://localhost").unwrap(),
         token: SecretString::from("s3cr3t\n"),
-        rate: None,
+        pace: PaceSettings::default(),
         retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
         breaker: BreakerSettings { threshold: 1, cooldown: Duration::ZERO, probes: 1 },
     };

@@ -3,6 +3,8 @@
 //! Policy reads the class and never the status: [`ApiError::transient`] says whether another try may help,
 //! `effect` whether DevRev may have carried out the request.
 
+use super::answer::{self, Waits};
+use super::calls::LONGEST_RETRY_AFTER;
 use super::message::ApiMessage;
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -129,7 +131,7 @@ impl ApiError {
         endpoint: &'static str,
         status: StatusCode,
         message: &ApiMessage,
-        retry_after: Option<Duration>,
+        waits: Waits,
         location: Option<String>,
     ) -> Self {
         let kind = match status.as_u16() {
@@ -141,7 +143,7 @@ impl ApiError {
             409 if message.is_api() => ErrorKind::Conflict,
             // A gateway's: the request may have gone further than its answer came back.
             408 => ErrorKind::Broken,
-            429 => ErrorKind::Throttled { retry_after },
+            429 => ErrorKind::Throttled { retry_after: waits.usable },
             301 => ErrorKind::Moved { to: location.clone() },
             // A gateway's page, perhaps a login.
             403 | 404 | 409 | 300..=399 => ErrorKind::Unreadable,
@@ -159,6 +161,9 @@ impl ApiError {
         if let Some(location) = location {
             text = format!("{text} (now at {location})");
         }
+        if let Some(asked) = waits.asked.filter(|asked| !asked.is_zero()) {
+            text = format!("{text} (Retry-After: {})", answer::seconds(asked));
+        }
         let effect = kind.effect();
         Self { endpoint, kind, status: Some(status), effect, attempts: 0, text }
     }
@@ -173,6 +178,18 @@ impl ApiError {
                 | ErrorKind::Broken
                 | ErrorKind::Unreadable
         )
+    }
+
+    /// Whether the request was not carried out, and a short wait may be all that is needed: the rate limit, unless it
+    /// asks for a longer wait than this tool makes, or no connection.
+    pub fn passes_soon(&self) -> bool {
+        match self.kind {
+            ErrorKind::Throttled { retry_after } => {
+                retry_after.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER)
+            }
+            ErrorKind::Connect => true,
+            _ => false,
+        }
     }
 
     /// Whether the failure says that DevRev (or the way to it) is down: what the circuit breaker counts.

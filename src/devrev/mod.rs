@@ -7,7 +7,9 @@
 
 mod answer;
 pub mod artifacts;
+pub mod auto_rate;
 pub mod breaker;
+mod calls;
 pub mod claims;
 pub mod client;
 pub mod conversations;
@@ -27,7 +29,10 @@ pub mod read_only;
 mod retry;
 pub mod rev_users;
 pub mod schemas;
+mod shared_calls;
+mod spread;
 pub mod storage;
+mod throttle;
 pub mod timeline;
 pub mod transport;
 pub mod users;

@@ -59,8 +59,8 @@ pub(super) fn judge<O: Operation>(
     let text = lenient::text(body);
     if !status.is_success() {
         let message = ApiMessage::read(&text);
-        let retry_after = answer::retry_after(headers, &message);
-        return Err(ApiError::refused(O::ENDPOINT, status, &message, retry_after, answer::location(headers)));
+        let waits = answer::Waits::read(headers, &message);
+        return Err(ApiError::refused(O::ENDPOINT, status, &message, waits, answer::location(headers)));
     }
     // No body at all says as much as `null`: enough of an acknowledgement, and too little of anything else.
     let json = if text.trim().is_empty() { "null" } else { &*text };

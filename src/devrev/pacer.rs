@@ -1,24 +1,24 @@
-//! When a call may go out: a token bucket that spreads the calls, a window that bounds them, and a gate that
-//! DevRev's own answers close.
+//! When a call may go out: a window that bounds the calls, and a gate that DevRev's own answers close.
 //!
-//! The bucket is governor's. On its own it would let more through than allowed: N tokens of a full bucket and
-//! the N that come in during the next period. So it only spreads, and the bound is the window: a call may go
-//! out when fewer than N others are in flight or were answered within the last period. A call arrives at
-//! DevRev before its answer comes back, so however long each takes on its way, no period of DevRev's clock
-//! sees more than N.
+//! The window: a call may go out when fewer than N others are in flight or were answered within the last period. A
+//! call arrives at DevRev before its answer comes back, so however long each takes on its way, no period of DevRev's
+//! clock sees more than N. Within that, calls go out at once: a short run waits for nothing. Calls of other processes
+//! with the same token count too ([`shared_calls`](super::shared_calls)).
+//!
+//! After a 429 somebody else is using the limit, or it is lower than configured. Then bursts would be refused again,
+//! so for one period governor's token bucket spreads the calls evenly.
 
 use super::answer::RateHeaders;
+use super::calls::{Calls, Sending, Wait, left};
 use super::queue::{Queue, Urgency};
+use super::shared_calls::{Left, millis};
+use super::throttle::Refusal;
 use crate::figures::ClientTime;
 use crate::stop::Stop;
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -31,69 +31,69 @@ pub struct Rate {
     pub period: Duration,
 }
 
-impl Rate {
-    /// Calls that may follow one another without a pause: 2 % of a window, so that a high rate does not
-    /// depend on how exactly this machine sleeps.
-    fn burst(self) -> NonZeroU32 {
-        NonZeroU32::MIN.saturating_add(self.calls.get() / 50)
-    }
-}
-
-/// tokio's clock for governor: its own would go on while tokio's is paused in tests.
-#[derive(Debug, Clone)]
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
-
-/// What the pacer knows of the calls.
-#[derive(Debug)]
-struct Calls {
-    in_flight: usize,
-    /// Whether a call waits for the limit.
-    is_waiting: bool,
-    /// Where the time went, up to `reckoned`.
-    time: ClientTime,
-    reckoned: Instant,
-    /// When those of the last period were answered, the oldest first; empty without a rate.
-    answered: VecDeque<Instant>,
-    /// The time until which DevRev wants no calls.
-    closed_until: Option<Instant>,
+/// What limits the calls.
+#[derive(Debug, Clone, Default)]
+pub struct PaceSettings {
+    /// The rate; `None` for no limit but DevRev's own answers.
+    pub rate: Option<Rate>,
+    /// For `auto`: the share of the server's limit to use (more than 0, at most 1), once its headers have told it.
+    pub share: Option<f64>,
+    /// Where the times of recent calls may be kept for other processes: the first file that can be used is. None
+    /// where no other process can call with this token.
+    pub recent_calls: Vec<PathBuf>,
 }
 
 /// Lets calls out one by one.
 #[derive(Debug)]
 pub struct Pacer {
-    rate: Option<(Rate, Bucket, TokioClock)>,
     calls: Mutex<Calls>,
     /// Told of every answer.
     answers: Notify,
     /// Callers queue here; only the first of them waits.
     queue: Arc<Queue>,
+    began: (Instant, SystemTime),
     stop: Stop,
 }
 
 /// Leave to make one call; the call is in flight until this is dropped.
 #[derive(Debug)]
-pub(super) struct Permit<'a>(&'a Pacer);
+pub(super) struct Permit<'a> {
+    pacer: &'a Pacer,
+    sending: Sending,
+    left: Left,
+}
+
+/// Why no call may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// The run is being stopped.
+    Stopped,
+    /// DevRev wants no calls for so long, which is longer than this tool waits.
+    Closed(Duration),
+}
+
+impl Permit<'_> {
+    /// The call was not sent after all: it does not count.
+    pub(super) fn unsent(mut self) {
+        self.left = Left::Unsent;
+    }
+
+    /// The call was answered, and not with 429.
+    pub(super) fn taken(&self) {
+        self.pacer.calls().taken(&self.sending);
+    }
+
+    /// The call was answered with 429, `before` times before. No call goes out for the time that is returned.
+    pub(super) fn refused(&self, before: u32, asked: Option<Duration>) -> Refusal {
+        self.pacer.calls().refused(&self.sending, before, asked)
+    }
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let mut calls = self.0.calls();
-        calls.reckon();
-        calls.in_flight -= 1;
-        if self.0.rate.is_some() {
-            calls.answered.push_back(Instant::now());
-        }
-        drop(calls);
-        self.0.answers.notify_one();
+        let wall = self.pacer.wall();
+        self.pacer.calls().over(&mut self.sending, self.left, wall);
+        self.pacer.answers.notify_one();
     }
 }
 
@@ -101,167 +101,101 @@ impl Drop for Permit<'_> {
 struct Waiting<'a>(&'a Pacer);
 
 impl<'a> Waiting<'a> {
-    fn begin(pacer: &'a Pacer) -> Self {
-        pacer.waits(true);
+    fn begin(pacer: &'a Pacer, until: Option<Instant>) -> Self {
+        pacer.calls().waits(true, until);
         Self(pacer)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waits(false);
+        self.0.calls().waits(false, None);
     }
 }
 
-/// What the next call waits for.
-enum Wait {
-    /// A time.
-    Until(Instant),
-    /// The answer to a call in flight.
-    Answer,
-}
-
 impl Pacer {
-    /// A pacer for this rate; without one, only DevRev's own answers slow the client.
-    pub fn new(rate: Option<Rate>, stop: Stop) -> Self {
-        let rate = rate.map(|rate| {
-            let clock = TokioClock(Instant::now());
-            let interval = (rate.period / rate.calls.get()).max(Duration::from_nanos(1));
-            let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_second(rate.calls));
-            (rate, RateLimiter::direct_with_clock(quota.allow_burst(rate.burst()), clock.clone()), clock)
-        });
-        Self { rate, calls: Mutex::new(Calls::new()), answers: Notify::new(), queue: Arc::default(), stop }
+    /// A pacer with these settings. After a 429 that names no time the first wait is `first_wait`.
+    pub fn new(settings: &PaceSettings, first_wait: Duration, stop: Stop) -> Self {
+        Self {
+            calls: Mutex::new(Calls::new(settings, first_wait)),
+            answers: Notify::new(),
+            queue: Arc::default(),
+            began: (Instant::now(), SystemTime::now()),
+            stop,
+        }
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a call may go out; `None` when the run is being stopped.
-    pub(super) async fn permit(&self, urgency: Urgency) -> Option<Permit<'_>> {
-        let _turn = self.stop.race(self.queue.turn(urgency)).await?;
-        if self.stop.is_set() {
-            return None;
-        }
-        while let Some(wait) = self.not_yet() {
-            let _waiting = Waiting::begin(self);
-            let over = match wait {
-                Wait::Until(time) => self.stop.race(sleep_until(time)).await,
-                Wait::Answer => self.stop.race(self.answers.notified()).await,
+    /// Milliseconds since the epoch. Does not go back when the clock is set back, and goes on while the machine sleeps.
+    fn wall(&self) -> u64 {
+        let (instant, wall) = self.began;
+        let wall = SystemTime::now().max(wall + instant.elapsed());
+        millis(wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }
+
+    /// Waits until a call may go out.
+    pub(super) async fn permit(&self, urgency: Urgency) -> Result<Permit<'_>, Held> {
+        let _turn = self.stop.race(self.queue.turn(urgency)).await.ok_or(Held::Stopped)?;
+        loop {
+            if self.stop.is_set() {
+                return Err(Held::Stopped);
+            }
+            let wall = self.wall();
+            let asked = self.calls().send(wall);
+            let wait = match asked {
+                Ok(sending) => return Ok(Permit { pacer: self, sending, left: Left::Sent }),
+                Err(wait) => wait,
             };
-            over?;
+            let over = match wait {
+                Wait::Until(time) => {
+                    let _waiting = Waiting::begin(self, Some(time));
+                    self.stop.race(sleep_until(time)).await
+                }
+                Wait::Answer => {
+                    let _waiting = Waiting::begin(self, None);
+                    self.stop.race(self.answers.notified()).await
+                }
+                Wait::Closed(left) => return Err(Held::Closed(left)),
+            };
+            over.ok_or(Held::Stopped)?;
         }
-        Some(Permit(self))
-    }
-
-    /// What to wait for before asking again; `None` counts the call as in flight.
-    fn not_yet(&self) -> Option<Wait> {
-        let now = Instant::now();
-        let mut calls = self.calls();
-        match calls.closed_until {
-            Some(until) if until > now => return Some(Wait::Until(until)),
-            _ => calls.closed_until = None,
-        }
-        if let Some((rate, bucket, clock)) = &self.rate {
-            if let Some(wait) = calls.window_full(rate, now) {
-                return Some(wait);
-            }
-            if let Err(not_until) = bucket.check() {
-                // tokio's timers tick in milliseconds: a shorter sleep would only spin.
-                let wait = not_until.wait_time_from(clock.now()).max(Duration::from_micros(100));
-                return Some(Wait::Until(now + wait));
-            }
-        }
-        calls.reckon();
-        calls.in_flight += 1;
-        None
-    }
-
-    fn waits(&self, is_waiting: bool) {
-        let mut calls = self.calls();
-        calls.reckon();
-        calls.is_waiting = is_waiting;
     }
 
     /// Takes in what an answer says of the limit: with no more calls left than are in flight besides this
     /// one, the next would be refused, so the gate closes until DevRev's window ends. Unless all that was
     /// used up was used by this client within its own last window: that is bounded already.
+    ///
+    /// With `auto`, the calls that are left to others are not there either, and the rate becomes what the answer allows.
     pub(super) fn heed(&self, headers: RateHeaders) {
-        let (Some(remaining), Some(resets_in)) = (headers.remaining, headers.resets_in) else { return };
-        let calls = self.calls();
-        let others = calls.in_flight.saturating_sub(1) as u64;
-        let ours = (calls.in_flight + calls.answered.len()) as u64;
-        drop(calls);
-        let all_ours = headers.limit.is_some_and(|limit| limit.saturating_sub(remaining) <= ours);
-        if remaining <= others && !(self.rate.is_some() && all_ours) {
-            self.close_for(resets_in);
-        }
+        self.calls().heed(headers);
     }
 
-    /// Closes the gate for a time (a 429's Retry-After); the longest such time counts.
+    /// Closes the gate for a time (a 5xx's Retry-After); the longest such time counts.
     pub(super) fn close_for(&self, time: Duration) {
-        let until = Instant::now() + time;
-        let mut calls = self.calls();
-        if calls.closed_until.is_none_or(|now| now < until) {
-            calls.closed_until = Some(until);
-        }
+        self.calls().close_for(time);
     }
 
-    /// The rate that it keeps.
+    /// The rate that it keeps now.
     pub fn rate(&self) -> Option<Rate> {
-        self.rate.as_ref().map(|(rate, ..)| *rate)
+        self.calls().rate
     }
 
     /// How long the gate stays closed from now on, if it is.
     pub fn closed_for(&self) -> Option<Duration> {
-        let until = self.calls().closed_until?;
-        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        left(self.calls().closed_until)
+    }
+
+    /// How long the next call will wait for the limit, if one is waiting and that is known.
+    pub fn next_call_in(&self) -> Option<Duration> {
+        left(self.calls().waits_until)
     }
 
     /// Where the time since this was made went.
     pub fn time(&self) -> ClientTime {
-        let mut calls = self.calls();
-        calls.reckon();
-        calls.time
-    }
-}
-
-impl Calls {
-    fn new() -> Self {
-        Self {
-            in_flight: 0,
-            is_waiting: false,
-            time: ClientTime::default(),
-            reckoned: Instant::now(),
-            answered: VecDeque::new(),
-            closed_until: None,
-        }
-    }
-
-    /// Takes in the time since this was last called, before anything changes.
-    fn reckon(&mut self) {
-        let now = Instant::now();
-        let passed = now - self.reckoned;
-        self.reckoned = now;
-        if self.in_flight > 0 {
-            self.time.calling += passed;
-        } else if self.is_waiting {
-            self.time.held += passed;
-        }
-        if self.is_waiting {
-            self.time.waiting += passed;
-        }
-    }
-
-    /// What to wait for while the window holds as many calls as it may.
-    fn window_full(&mut self, rate: &Rate, now: Instant) -> Option<Wait> {
-        while self.answered.front().is_some_and(|answered| *answered + rate.period <= now) {
-            self.answered.pop_front();
-        }
-        if self.in_flight + self.answered.len() < rate.calls.get() as usize {
-            return None;
-        }
-        Some(self.answered.front().map_or(Wait::Answer, |oldest| Wait::Until(*oldest + rate.period)))
+        self.calls().time()
     }
 }
 

@@ -13,7 +13,7 @@ pub fn ends_run(error: &ApiError) -> Option<Failure> {
         }
         ErrorKind::BreakerOpen => (Exit::Stopped, "DevRev is not answering: resume once it is back"),
         ErrorKind::Throttled { .. } => {
-            (Exit::Stopped, "DevRev wants to be left alone for longer than this tool waits: resume later")
+            (Exit::Stopped, "the rate limit is used up for longer than this tool waits: resume later")
         }
         ErrorKind::Stopped => (Exit::Interrupted, "the run is being stopped"),
         _ => return None,

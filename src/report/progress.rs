@@ -169,7 +169,7 @@ fn waits_for(figures: &Figures) -> Option<String> {
         Breaker::HalfOpen => Some("for DevRev to come back (circuit breaker half-open)".to_owned()),
         Breaker::GaveUp => Some("no longer: the circuit breaker gave up".to_owned()),
         Breaker::Closed => {
-            let left = figures.closed_for.filter(|left| *left >= SHORTEST_WAIT)?;
+            let left = figures.closed_for.max(figures.next_call_in).filter(|left| *left >= SHORTEST_WAIT)?;
             Some(format!("{} s for the rate limit", seconds(left)))
         }
     }
@@ -251,6 +251,8 @@ mod tests {
         assert_eq!(waits_for(&now).unwrap(), "12 s for the rate limit");
         now.closed_for = Some(Duration::from_millis(200));
         assert_eq!(waits_for(&now), None);
+        now.next_call_in = Some(Duration::from_secs(41));
+        assert_eq!(waits_for(&now).unwrap(), "41 s for the rate limit");
         now.breaker = Breaker::Open(Duration::from_secs(5));
         assert_eq!(waits_for(&now).unwrap(), "5 s for DevRev to come back (circuit breaker open)");
     }

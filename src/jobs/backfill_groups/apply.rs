@@ -152,7 +152,7 @@ mod tests {
         let settings = ClientSettings {
             base_url: sandbox.base_url().parse().unwrap(),
             token: SecretString::from("t"),
-            rate: None,
+            pace: crate::devrev::pacer::PaceSettings::default(),
             retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
             breaker: BreakerSettings { threshold: 9, cooldown: Duration::from_millis(1), probes: 1 },
         };

@@ -5,6 +5,7 @@ use crate::devrev::RetryPolicy;
 use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::ids::UserId;
+use crate::devrev::pacer::PaceSettings;
 use crate::exit::Exit;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::stop::Stop;
@@ -101,7 +102,7 @@ async fn fetch(faults: &[&str], default: bool) -> Result<Membership, Failure> {
     let settings = ClientSettings {
         base_url: sandbox.base_url().parse().unwrap(),
         token: SecretString::from("t"),
-        rate: None,
+        pace: PaceSettings::default(),
         retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
         breaker: BreakerSettings { threshold: 100, cooldown: Duration::from_millis(1), probes: 1 },
     };

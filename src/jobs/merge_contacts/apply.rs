@@ -244,7 +244,7 @@ impl Merger {
             }
             match error.kind {
                 ErrorKind::Stale => return Ok(Some(error)),
-                ErrorKind::Throttled { .. } | ErrorKind::Connect => match waits.wait(&self.stop).await {
+                _ if error.passes_soon() => match waits.wait(&self.stop).await {
                     None => return Err(track.interrupted()),
                     Some(true) => {}
                     Some(false) => return Err(track.failed("merge-refused", &error)),

@@ -68,7 +68,7 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
             continue;
         }
         track.record(What::NotCreated).await?;
-        if matches!(error.kind, ErrorKind::Throttled { .. } | ErrorKind::Connect) {
+        if error.passes_soon() {
             sendings -= 1;
             if undoer.wait(track, &mut waits).await? {
                 continue;
