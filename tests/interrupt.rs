@@ -72,7 +72,7 @@ fn a_signal_while_everything_waits_for_the_rate_limit() {
     // The groups are known: the three calls that go out ask for the user, the schema and the issues.
     fixture.backfill(&["--limit", "1"]).run().exits(0);
     let before = fixture.stats()["total"].as_u64().unwrap();
-    let flags = ["--rate-limit-calls", "50", "--rate-limit-period", "600"];
+    let flags = ["--rate-limit-calls", "3", "--rate-limit-period", "600"];
     let has_intents = || fixture.runs().iter().any(|run| run.intents().len() >= 49);
     let running = fixture.backfill(&flags).run_until(has_intents);
     assert_eq!(fixture.stats()["total"], before + 3);

@@ -186,7 +186,7 @@ fn a_plan_and_a_summary_look_so() {
       ISS-3         none -> GROUP-3 Team 3
       ISS-4         none -> GROUP-4 Team 4
 
-    About 13 calls: 1.3 s under the limit of 100 in 10 s.
+    About 13 calls: all at once under the limit of 100 in 10 s.
 
     9 API calls in [time]
     run folder: runs/RUN

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(text.lines().next(), Some("  ISS-1         none -> GROUP-3 Billing"));
         assert_eq!(text.lines().count(), 20 + 3);
         assert!(text.contains("... and 2 more"), "{text}");
-        assert!(text.ends_with("\nAbout 30 calls: 0.0 s under the limit of 50 in 10 s.\n"), "{text}");
+        assert!(text.ends_with("\nAbout 30 calls: all at once under the limit of 50 in 10 s.\n"), "{text}");
         assert_eq!(plan.json(), json!({"changes": 22, "calls": 30, "seconds_under_the_limit": 0.0}));
         let back = r#"{"before":"GROUP-3","after":null}"#;
         let mut undo = GroupPlan::new(None, 0);

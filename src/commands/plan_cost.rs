@@ -25,6 +25,12 @@ impl Cost {
     /// The sentence.
     pub fn text(self) -> String {
         match (self.time(), self.rate) {
+            (Some(Duration::ZERO), Some(rate)) => format!(
+                "About {} calls: all at once under the limit of {} in {}.\n",
+                self.calls,
+                rate.calls,
+                span(rate.period)
+            ),
             (Some(time), Some(rate)) => format!(
                 "About {} calls: {} under the limit of {} in {}.\n",
                 self.calls,
@@ -49,6 +55,8 @@ mod tests {
             assert_eq!(Cost { calls, rate }.time(), Some(Duration::from_secs(seconds)), "{calls}");
         }
         assert_eq!(Cost { calls: 90, rate: None }.time(), None);
+        let few = Cost { calls: 45, rate }.text();
+        assert_eq!(few, "About 45 calls: all at once under the limit of 45 in 1 min 0 s.\n");
         assert_eq!(
             Cost { calls: 90, rate }.text(),
             "About 90 calls: 1 min 0 s under the limit of 45 in 1 min 0 s.\n"

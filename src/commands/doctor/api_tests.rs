@@ -26,34 +26,41 @@ fn rate(calls: u32, seconds: u64) -> Option<Rate> {
 #[test]
 fn the_configured_rate_is_held_against_devrevs_limit() {
     // 1500 calls in 5 minutes: 50 in 10 s just keep it.
-    let fits = rate_limit(heard(1500, 1490, 300), heard(1500, 1480, 298), rate(50, 10));
+    let fits = rate_limit(heard(1500, 1490, 300), heard(1500, 1480, 298), rate(50, 10), false);
     assert_eq!(fits.state, State::Ok, "{fits:?}");
     assert_eq!(
         fits.found,
         "1480 of 1500 calls are left in DevRev's window, which ends in 298 s; configured: 50 calls in 10 s"
     );
-    let over = rate_limit(heard(1000, 990, 302), heard(1000, 980, 290), rate(50, 10));
+    let over = rate_limit(heard(1000, 990, 302), heard(1000, 980, 290), rate(50, 10), false);
     assert_eq!(over.state, State::Warning);
     assert!(over.todo.unwrap().starts_with("set RATE_LIMIT_CALLS to 33 at most (in 10 s)"));
     // A window may have begun long ago: what is left of it says too little.
     for late in [heard(1000, 900, 20), heard(1000, 900, 1), heard(1000, 900, 0)] {
-        assert_eq!(rate_limit(late, late, rate(50, 10)).state, State::Ok);
+        assert_eq!(rate_limit(late, late, rate(50, 10), false).state, State::Ok);
     }
+    // 1000 in 20 s, if the window is no longer than that.
+    let slow = rate_limit(heard(1000, 900, 22), heard(1000, 899, 22), rate(50, 10), false);
+    assert_eq!(slow.state, State::Ok);
+    assert!(slow.todo.unwrap().starts_with("a run could be 10 times as fast: RATE_LIMIT_CALLS=auto"));
+    let auto = rate_limit(heard(1000, 900, 22), heard(1000, 899, 22), rate(50, 10), true);
+    assert_eq!((auto.state, auto.todo), (State::Ok, None));
     // One call in a window is the least that can be said.
-    let least = rate_limit(heard(1, 1, 300), heard(1, 1, 300), rate(50, 10));
+    let least = rate_limit(heard(1, 1, 300), heard(1, 1, 300), rate(50, 10), false);
     assert!(least.todo.unwrap().contains("to 1 at most"));
 }
 
 #[test]
 fn a_limit_that_is_nearly_used_up_or_not_told() {
-    let low = rate_limit(heard(1000, 100, 100), heard(1000, 99, 100), rate(1, 10));
+    let low = rate_limit(heard(1000, 100, 100), heard(1000, 99, 100), rate(1, 10), false);
     assert!(low.state == State::Warning && low.todo.unwrap().starts_with("wait"));
-    let none = rate_limit(None, None, None);
+    let none = rate_limit(None, None, None, false);
     assert_eq!(none.state, State::NotChecked);
     assert_eq!(none.found, "DevRev's answers tell no limit; configured: no limit but DevRev's");
-    let most = rate_limit(heard(u64::MAX, u64::MAX, 330), heard(u64::MAX, u64::MAX, 330), rate(50, 10));
+    let most =
+        rate_limit(heard(u64::MAX, u64::MAX, 330), heard(u64::MAX, u64::MAX, 330), rate(50, 10), false);
     assert_eq!(most.state, State::Ok);
-    assert_eq!(rate_limit(heard(0, 0, 5), heard(0, 0, 5), None).state, State::Warning);
+    assert_eq!(rate_limit(heard(0, 0, 5), heard(0, 0, 5), None, false).state, State::Warning);
 }
 
 #[test]
