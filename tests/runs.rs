@@ -197,7 +197,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       rows             3
 
     failed for conflict: 1
-      row 1, ISS-1: works.update: 409 Conflict: the request conflicts with the object's present state
+      row 1, ISS-1: works.update: 409 Conflict: the request conflicts with the object's present state (Ref: 895725fa3c0aeb87)
 
     settings that are not the default:
       BREAKER_COOLDOWN = 0.01 (BREAKER_COOLDOWN in the environment)

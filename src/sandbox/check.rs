@@ -8,17 +8,51 @@ use serde_json::{Map, Value};
 /// A request's body, parsed once.
 pub(super) type Body = Map<String, Value>;
 
-/// Parses and checks a body. `native` names the native fields that this tenant's gateway knows.
-pub(super) fn parse(bytes: &[u8], fields: &[Field], native: &[&str]) -> Result<Body, ApiError> {
+/// Parses a body.
+pub(super) fn parse(bytes: &[u8]) -> Result<Body, ApiError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         ApiError::new(400, "parse_error", "the body is not JSON").with("detail", error.to_string())
     })?;
     match value {
-        Value::Object(body) => {
-            Check { native }.record("", fields, &body)?;
-            Ok(body)
-        }
+        Value::Object(body) => Ok(body),
         other => Err(ApiError::json_type("body", "object", &other)),
+    }
+}
+
+/// Checks a body. `native` names the native fields that this tenant's gateway knows.
+pub(super) fn fits(body: &Body, fields: &[Field], native: &[&str]) -> Result<(), ApiError> {
+    Check { native }.record("", fields, body)
+}
+
+/// Refuses to write what the sandbox holds nothing of; to take it away, or to say that it is not so, is fine.
+pub(super) fn holds(body: &Body, fields: &[Field]) -> Result<(), ApiError> {
+    match unheld(body, fields) {
+        Some(name) => {
+            Err(ApiError::not_permitted(name, "the sandbox holds no such objects: only empty values"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a filter asks for something that no object here has, so that nothing passes it.
+pub(super) fn nothing(body: &Body, fields: &[Field]) -> bool {
+    unheld(body, fields).is_some()
+}
+
+fn unheld<'a>(body: &'a Body, fields: &[Field]) -> Option<&'a str> {
+    let is_unheld =
+        |name: &str| fields.iter().any(|field| field.name == name && matches!(field.kind, Kind::Unheld(_)));
+    body.iter().find(|(name, value)| is_unheld(name) && !is_empty(value)).map(|(name, _)| name.as_str())
+}
+
+/// Whether a value says nothing: as a filter it lets everything pass.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_empty),
     }
 }
 
@@ -48,6 +82,8 @@ impl Check<'_> {
 
     fn value(&self, path: &str, kind: &Kind, value: &Value) -> Result<(), ApiError> {
         match (kind, value) {
+            (Kind::Unheld(_), Value::Null) => Ok(()),
+            (Kind::Unheld(kind) | Kind::Ignored(kind), value) => self.value(path, kind, value),
             (Kind::NotSimulated, _) => Err(ApiError::not_simulated(path)),
             (Kind::Native(_), _) if !self.native.contains(&path) => Err(ApiError::invalid_field(path)),
             (Kind::Native(_), Value::Null)
@@ -94,6 +130,7 @@ fn json_type_of(kind: &Kind) -> &'static str {
         Kind::Int { .. } => "number",
         Kind::Bool => "bool",
         Kind::List(_) => "array",
+        Kind::Unheld(kind) | Kind::Ignored(kind) => json_type_of(kind),
         Kind::Record(_) | Kind::Free | Kind::Native(_) | Kind::NotSimulated => "object",
     }
 }

@@ -11,6 +11,8 @@ use std::hash::Hasher;
 
 /// Elements a page where the request does not say (`works-list-request`: "The default is '50'").
 const DEFAULT_LIMIT: usize = 50;
+/// The most elements that a page holds, whatever is asked for.
+const MOST: usize = 1_000;
 
 /// One request's place in a list.
 pub(super) struct Page {
@@ -34,7 +36,7 @@ impl Page {
             None => 0,
             Some(cursor) => decode(cursor, query)?,
         };
-        Ok(Self { after, limit: limit.unwrap_or(DEFAULT_LIMIT), query })
+        Ok(Self { after, limit: limit.unwrap_or(DEFAULT_LIMIT).min(MOST), query })
     }
 
     /// The cursor of the page that follows an element.

@@ -1,6 +1,8 @@
 //! DevRev's refusals, as its API file describes them (`error-bad-request` and its siblings).
 
+use rustc_hash::FxHasher;
 use serde_json::{Map, Value, json};
+use std::hash::Hasher;
 
 /// A status and the body that goes with it: `{"type": ..., "message": ..., ...}`.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +29,31 @@ impl ApiError {
         self
     }
 
-    /// The body as it goes over the wire.
+    /// The body as it goes over the wire: `debug_message` ends in a reference to give to DevRev's support, which
+    /// the bodies of internal errors carry as a member too.
     pub(super) fn body(&self) -> Vec<u8> {
-        json!(self.body).to_string().into_bytes()
+        let mut body = self.body.clone();
+        let words = body.get("message").and_then(Value::as_str).unwrap_or_default();
+        if body.contains_key("type") {
+            let mut hasher = FxHasher::default();
+            hasher.write_u16(self.status);
+            hasher.write(words.as_bytes());
+            // The same for the same words: what is shown of an error is so too.
+            let reference = format!("{:016x}", hasher.finish());
+            let debug = format!("{words} (Ref: {reference})");
+            if body.get("type").is_some_and(|kind| kind == "internal_error") {
+                body.insert("reference_id".to_owned(), reference.into());
+            }
+            body.insert("debug_message".to_owned(), debug.into());
+        }
+        json!(body).to_string().into_bytes()
+    }
+
+    /// An unknown route has neither a type nor a reference.
+    pub(super) fn unrouted(message: impl Into<String>) -> Self {
+        let mut error = Self::new(404, "", message);
+        error.body.remove("type");
+        error
     }
 
     /// The error that DevRev answers with a status when there is nothing particular to say.
@@ -45,8 +69,7 @@ impl ApiError {
             500.. => ("internal_error", "an internal error occurred"),
             _ => ("bad_request", "the request is not valid"),
         };
-        let error = Self::new(status, kind, message);
-        if kind == "internal_error" { error.with("reference_id", "sandbox-0001") } else { error }
+        Self::new(status, kind, message)
     }
 
     /// The object's ID has changed to this DON.

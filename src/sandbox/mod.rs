@@ -24,6 +24,7 @@ mod fault;
 mod format;
 mod limit;
 mod merge;
+mod query;
 mod schema;
 mod server;
 mod state;

@@ -40,6 +40,10 @@ pub(super) enum Kind {
     Free,
     /// An object that only some tenants' gateway knows; `null` takes the value away.
     Native(&'static [Field]),
+    /// Something that no object here has: as a filter, a value lets nothing pass; to be written, it is refused.
+    Unheld(&'static Kind),
+    /// Known to DevRev, and without a difference here.
+    Ignored(&'static Kind),
     /// Known to DevRev, and refused here.
     NotSimulated,
 }
@@ -56,6 +60,11 @@ const fn not_simulated(name: &'static str) -> Field {
     field(name, Kind::NotSimulated)
 }
 
+/// A filter that nothing here passes, or a value that nothing here has.
+const fn unheld(name: &'static str, kind: &'static Kind) -> Field {
+    field(name, Kind::Unheld(kind))
+}
+
 /// Works that have an ID the sandbox can read.
 pub(super) const WORK_TYPES: &[ObjectType] = &[ObjectType::Issue, ObjectType::Ticket];
 const GROUPS: &[ObjectType] = &[ObjectType::Group];
@@ -68,8 +77,15 @@ const WORK_TYPE: Kind = Kind::Enum(&["issue", "opportunity", "task", "ticket"]);
 const LIST_MODE: Kind = Kind::Enum(&["after", "before"]);
 const GROUP_TYPE: Kind = Kind::Enum(&["dynamic", "static"]);
 const MEMBER_TYPE: Kind = Kind::Enum(&["dev_user", "rev_user"]);
-/// More than 100 a page is for organisations with a higher limit.
-const LIMIT: Kind = Kind::Int { min: 1, max: 100 };
+/// No upper bound is documented; a page holds at most a thousand elements here, as production has shown.
+const LIMIT: Kind = Kind::Int { min: 1, max: i32::MAX as i64 };
+/// Lists are in the order of creation, and in no other.
+const SORT_BY: Kind = Kind::List(&Kind::Enum(&["created_date", "created_date:asc"]));
+const OBJECT: Kind = Kind::Free;
+const OBJECTS: Kind = Kind::List(&Kind::Free);
+const FLAG: Kind = Kind::Bool;
+/// `stage-filter`
+const STAGE_FILTER: Kind = Kind::Record(&[field("name", TEXTS), not_simulated("stages")]);
 const USER_SET: Kind = Kind::Record(&[field("set", USERS)]);
 
 /// `works-get-request`
@@ -77,51 +93,53 @@ pub(super) const WORKS_GET: &[Field] = &[required("id", Kind::Id(WORK_TYPES))];
 
 /// `works-list-request`
 pub(super) const WORKS_LIST: &[Field] = &[
-    not_simulated("actual_close_date"),
-    not_simulated("applies_to_part"),
+    unheld("actual_close_date", &OBJECT),
+    field("applies_to_part", TEXTS),
     field("created_by", USERS),
     not_simulated("created_date"),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
+    unheld("external_ref", &TEXTS),
     not_simulated("issue"),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
-    not_simulated("modified_by"),
+    unheld("modified_by", &USERS),
     not_simulated("modified_date"),
-    not_simulated("opportunity"),
+    unheld("opportunity", &OBJECT),
     field("owned_by", USERS),
     field("reported_by", USERS),
-    not_simulated("sort_by"),
-    not_simulated("stage"),
-    not_simulated("staged_info"),
+    field("sort_by", Kind::Ignored(&SORT_BY)),
+    field("stage", STAGE_FILTER),
+    unheld("staged_info", &OBJECT),
     not_simulated("state"),
-    not_simulated("sync_metadata"),
-    not_simulated("tags"),
-    not_simulated("target_close_date"),
+    unheld("sync_metadata", &OBJECT),
+    unheld("tags", &TEXTS),
+    unheld("target_close_date", &OBJECT),
     not_simulated("ticket"),
     field("type", Kind::List(&WORK_TYPE)),
+    not_simulated("vista"),
 ];
 
 /// `works-update-request` with the members of `works-update-request-issue` and `works-update-request-ticket`,
 /// and the native field that some tenants' gateway has instead of a custom one.
 pub(super) const WORKS_UPDATE: &[Field] = &[
-    not_simulated("account"),
+    unheld("account", &ANY_TEXT),
     not_simulated("applies_to_part"),
     not_simulated("artifacts"),
     field("body", Kind::Text { min: 0, max: 65_536 }),
-    not_simulated("channels"),
-    not_simulated("channels_v2"),
+    unheld("channels", &OBJECT),
+    unheld("channels_v2", &TEXTS),
     field("creator_group", Kind::Native(&[required("id", Kind::Id(GROUPS))])),
     field("custom_fields", Kind::Free),
-    not_simulated("custom_schema_fragments"),
+    unheld("custom_schema_fragments", &TEXTS),
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
-    not_simulated("developed_with"),
+    unheld("developed_with", &OBJECT),
     not_simulated("group"),
     required("id", Kind::Id(WORK_TYPES)),
-    not_simulated("is_archived"),
-    not_simulated("is_frozen"),
-    not_simulated("is_spam"),
-    not_simulated("needs_response"),
+    unheld("is_archived", &FLAG),
+    unheld("is_frozen", &FLAG),
+    unheld("is_spam", &FLAG),
+    unheld("needs_response", &FLAG),
     field("owned_by", USER_SET),
     not_simulated("priority"),
     not_simulated("priority_v2"),
@@ -132,40 +150,45 @@ pub(super) const WORKS_UPDATE: &[Field] = &[
     not_simulated("sentiment_summary"),
     not_simulated("severity"),
     not_simulated("source_channel_v2"),
-    not_simulated("sprint"),
+    unheld("sprint", &ANY_TEXT),
     not_simulated("stage"),
-    not_simulated("stage_validation_options"),
-    not_simulated("staged_info"),
-    not_simulated("tags"),
-    not_simulated("target_close_date"),
-    not_simulated("target_start_date"),
+    field("stage_validation_options", Kind::Ignored(&TEXTS)),
+    unheld("staged_info", &OBJECT),
+    unheld("tags", &OBJECT),
+    unheld("target_close_date", &ANY_TEXT),
+    unheld("target_start_date", &ANY_TEXT),
     field("title", Kind::Text { min: 1, max: 256 }),
     // Optional by the letter; but it tells which variant of the request this is.
     required("type", WORK_TYPE),
 ];
 
+/// There are no fragments of apps and subtypes.
+const NO_FRAGMENT: Kind = Kind::Text { min: 0, max: 0 };
+
 /// `custom-schema-spec`
 const CUSTOM_SCHEMA_SPEC: &[Field] = &[
-    not_simulated("apps"),
-    not_simulated("drop"),
-    not_simulated("subtype"),
+    field("apps", Kind::List(&NO_FRAGMENT)),
+    field("drop", Kind::Ignored(&OBJECT)),
+    field("subtype", NO_FRAGMENT),
     field("tenant_fragment", Kind::Bool),
     field("validate_required_fields", Kind::Bool),
 ];
 
 /// `groups-list-request`
 pub(super) const GROUPS_LIST: &[Field] = &[
-    not_simulated("created_by"),
+    unheld("created_by", &USERS),
     field("cursor", ANY_TEXT),
     field("group_type", Kind::List(&GROUP_TYPE)),
-    not_simulated("ingestion_source"),
+    unheld("ingestion_source", &TEXTS),
     field("is_default", Kind::Bool),
     field("limit", LIMIT),
     field("member_type", Kind::List(&MEMBER_TYPE)),
     field("mode", LIST_MODE),
     field("name", TEXTS),
-    not_simulated("sort_by"),
-    not_simulated("sync_metadata"),
+    unheld("parents", &TEXTS),
+    field("sort_by", Kind::Ignored(&SORT_BY)),
+    field("space", Kind::Ignored(&OBJECT)),
+    unheld("sync_metadata", &OBJECT),
 ];
 
 /// `groups-get-request`
@@ -177,6 +200,7 @@ pub(super) const GROUP_MEMBERS_LIST: &[Field] = &[
     required("group", Kind::Id(GROUPS)),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
+    field("sort_by", Kind::Ignored(&SORT_BY)),
 ];
 
 /// `dev-users-self-request`

@@ -7,6 +7,7 @@ use super::endpoints::{self, Endpoint};
 use super::error::ApiError;
 use super::fault::{Action, Fault, Faults, When};
 use super::limit::{Limiter, RateLimit, Standing};
+use super::query;
 use super::stats::Stats;
 use super::storage;
 use super::world::World;
@@ -98,7 +99,7 @@ impl Server {
             return Reply::error(&ApiError::of_status(401));
         }
         let endpoint = endpoints::find(name);
-        let true_answer = || match self.answer(endpoint, name, &parts.method, body) {
+        let true_answer = || match self.answer(endpoint, name, parts, body) {
             Ok(body) => Reply::new(endpoint.map_or(200, |endpoint| endpoint.status), JSON, body),
             Err(error) => Reply::error(&error),
         };
@@ -112,17 +113,26 @@ impl Server {
         &self,
         endpoint: Option<&Endpoint>,
         name: &str,
-        method: &Method,
+        parts: &Parts,
         body: &[u8],
     ) -> endpoints::Answer {
         let Some(endpoint) = endpoint else {
-            return Err(ApiError::not_found(format!("the sandbox has no endpoint `{name}`")));
+            return Err(ApiError::unrouted(format!("the sandbox has no endpoint `{name}`")));
         };
-        if method != Method::POST {
-            let message = "the sandbox takes only POST with a JSON body";
-            return Err(ApiError::new(405, "method_not_allowed", message));
+        let body = match parts.method {
+            Method::POST => check::parse(body)?,
+            Method::GET if endpoint.reads => {
+                query::body(parts.uri.query().unwrap_or_default(), endpoint.fields)
+            }
+            _ => {
+                let message = format!("`{name}` is a POST with a JSON body; reads may be a GET too");
+                return Err(ApiError::new(405, "method_not_allowed", message));
+            }
+        };
+        check::fits(&body, endpoint.fields, self.world.native)?;
+        if !endpoint.reads {
+            check::holds(&body, endpoint.fields)?;
         }
-        let body = check::parse(body, endpoint.fields, self.world.native)?;
         (endpoint.run)(&self.world, &body)
     }
 }
@@ -160,9 +170,15 @@ async fn serve(
     reply.response(standing)
 }
 
+/// Whether there is a token: after `Bearer`, or alone, as official clients send it.
 fn authorized(headers: &HeaderMap) -> bool {
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    token.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|token| !token.trim().is_empty())
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut words = value.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(scheme), Some(_), None) => scheme.eq_ignore_ascii_case("bearer"),
+        (Some(token), None, None) => !token.eq_ignore_ascii_case("bearer"),
+        _ => false,
+    }
 }
 
 /// Breaks a call. `answer` carries it out.

@@ -62,15 +62,25 @@ impl Timelines {
         Ok(Self(timelines))
     }
 
-    /// The first entries after a place, at most `most`.
-    pub(super) fn entries(&self, object: ObjectRef, after: u32, most: usize) -> Vec<Entry<'_>> {
+    /// The first entries after a place that pass, at most `most`.
+    pub(super) fn entries(
+        &self,
+        object: ObjectRef,
+        after: u32,
+        most: usize,
+        passes: &dyn Fn(&Entry<'_>) -> bool,
+    ) -> Vec<Entry<'_>> {
         let count = match self.0.get(&object) {
             None => 0,
             Some(Timeline::Generated(count)) => *count,
             Some(Timeline::Entries(entries)) => u32::try_from(entries.len()).unwrap_or(u32::MAX),
         };
-        let places = (after.saturating_add(1)..=count).take(most);
-        places.filter_map(|place| self.entry(object, place)).collect()
+        let places = after.saturating_add(1)..=count;
+        places
+            .filter_map(|place| self.entry(object, place))
+            .filter(|entry| passes(entry))
+            .take(most)
+            .collect()
     }
 
     fn entry(&self, object: ObjectRef, place: u32) -> Option<Entry<'_>> {

@@ -289,11 +289,17 @@ impl Works {
         BEGIN + SPAN / (self.first_count as u64 + 1) * (position + 1)
     }
 
-    /// The first works after a number that pass the filter, at most `most`.
+    /// The first works after a number that pass the filter, and whatever else is asked for, at most `most`.
     ///
     /// With users in the filter it costs no more than what these users have; without, works are tried one
     /// by one.
-    pub(super) fn select(&self, filter: &Filter, after: u32, most: usize) -> Vec<&Work> {
+    pub(super) fn select(
+        &self,
+        filter: &Filter,
+        after: u32,
+        most: usize,
+        passes: &dyn Fn(&Work) -> bool,
+    ) -> Vec<&Work> {
         let begin = self.all.partition_point(|work| work.number <= after);
         let lists: Vec<&[u32]> = match filter {
             Filter { creators: Some(users), .. } => {
@@ -305,12 +311,12 @@ impl Works {
                 users.iter().flat_map(both).collect()
             }
             Filter { creators: None, owners: None, reporters: None } => {
-                return self.all[begin..].iter().take(most).collect();
+                return self.all[begin..].iter().filter(|work| passes(work)).take(most).collect();
             }
         };
         let Ok(begin) = u32::try_from(begin) else { return Vec::new() };
         let works = merged(lists.into_iter(), begin).map(|place| &self.all[place as usize]);
-        works.filter(|work| filter.passes(work)).take(most).collect()
+        works.filter(|work| filter.passes(work) && passes(work)).take(most).collect()
     }
 
     /// A stretch of all works, by position.

@@ -11,8 +11,8 @@ use crate::sandbox::world::World;
 use serde_json::json;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "artifacts.get", fields: ARTIFACTS_GET, status: 200, run: get },
-    Endpoint { name: "artifacts.locate", fields: ARTIFACTS_LOCATE, status: 200, run: locate },
+    Endpoint::read("artifacts.get", ARTIFACTS_GET, get),
+    Endpoint::read("artifacts.locate", ARTIFACTS_LOCATE, locate),
 ];
 
 fn get(world: &World, body: &Body) -> Answer {

@@ -8,8 +8,7 @@ use crate::sandbox::schema::AUTH_TOKENS_INFO;
 use crate::sandbox::world::{World, display_name, identity_don};
 use serde_json::json;
 
-pub(super) const ENDPOINTS: &[Endpoint] =
-    &[Endpoint { name: "auth-tokens.info", fields: AUTH_TOKENS_INFO, status: 200, run: info }];
+pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::read("auth-tokens.info", AUTH_TOKENS_INFO, info)];
 
 fn info(world: &World, _: &Body) -> Answer {
     let own = world.users.get(world.own as usize);

@@ -2,7 +2,7 @@
 
 use super::{Answer, Endpoint, json, works};
 use crate::devrev::ids::ObjectType;
-use crate::sandbox::check::{Body, text};
+use crate::sandbox::check::{Body, nothing, text};
 use crate::sandbox::conversations::Conversation;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
@@ -13,8 +13,8 @@ use crate::sandbox::world::{World, core_don, display_id};
 use serde::Serialize;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "conversations.get", fields: CONVERSATIONS_GET, status: 200, run: get },
-    Endpoint { name: "conversations.list", fields: CONVERSATIONS_LIST, status: 200, run: list },
+    Endpoint::read("conversations.get", CONVERSATIONS_GET, get),
+    Endpoint::read("conversations.list", CONVERSATIONS_LIST, list),
 ];
 
 /// `conversation`
@@ -57,6 +57,9 @@ fn list(world: &World, body: &Body) -> Answer {
     let members = works::users(world, &state, body, "members");
     let after = u32::try_from(page.after).unwrap_or(u32::MAX);
     let mut found = state.conversations.select(members.as_deref(), after, page.limit + 1);
+    if nothing(body, CONVERSATIONS_LIST) {
+        found.clear();
+    }
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next_cursor = found.last().filter(|_| more).map(|last| page.next_cursor(last.number.into()));

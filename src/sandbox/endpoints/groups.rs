@@ -1,7 +1,7 @@
 //! `groups.list`, `groups.get` and `groups.members.list`.
 
 use super::{Answer, Endpoint, json, paged};
-use crate::sandbox::check::{Body, text, texts};
+use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{GROUP_MEMBERS_LIST, GROUPS_GET, GROUPS_LIST};
@@ -9,9 +9,9 @@ use crate::sandbox::world::{Group, World};
 use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "groups.list", fields: GROUPS_LIST, status: 200, run: list },
-    Endpoint { name: "groups.get", fields: GROUPS_GET, status: 200, run: get },
-    Endpoint { name: "groups.members.list", fields: GROUP_MEMBERS_LIST, status: 200, run: members },
+    Endpoint::read("groups.list", GROUPS_LIST, list),
+    Endpoint::read("groups.get", GROUPS_GET, get),
+    Endpoint::read("groups.members.list", GROUP_MEMBERS_LIST, members),
 ];
 
 fn list(world: &World, body: &Body) -> Answer {
@@ -20,9 +20,11 @@ fn list(world: &World, body: &Body) -> Answer {
         let mut wanted = texts(body, field).peekable();
         wanted.peek().is_none() || wanted.any(|wanted| wanted == value)
     };
+    let none = nothing(body, GROUPS_LIST);
     let is_default = body.get("is_default").and_then(Value::as_bool);
     let groups = world.groups.iter().filter(|group| {
-        is_default.is_none_or(|wanted| group.is_default == wanted)
+        !none
+            && is_default.is_none_or(|wanted| group.is_default == wanted)
             && passes("name", &group.name)
             && passes("member_type", json!(group.member_type).as_str().unwrap_or_default())
             && passes("group_type", json!(group.kind).as_str().unwrap_or_default())

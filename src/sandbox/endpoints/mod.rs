@@ -29,8 +29,25 @@ pub(super) struct Endpoint {
     pub(super) fields: &'static [Field],
     /// The status of a good answer.
     pub(super) status: u16,
+    /// Whether it has a GET twin: every read has one.
+    pub(super) reads: bool,
     /// Answers a request whose body is checked. It does not wait for anything.
     pub(super) run: fn(&World, &Body) -> Answer,
+}
+
+impl Endpoint {
+    const fn read(name: &'static str, fields: &'static [Field], run: fn(&World, &Body) -> Answer) -> Self {
+        Self { name, fields, status: 200, reads: true, run }
+    }
+
+    const fn write(
+        name: &'static str,
+        fields: &'static [Field],
+        status: u16,
+        run: fn(&World, &Body) -> Answer,
+    ) -> Self {
+        Self { name, fields, status, reads: false, run }
+    }
 }
 
 /// The body of a good answer, or a refusal.

@@ -2,7 +2,7 @@
 
 use super::rev_user::{RevUser, RevUserAnswer, find};
 use super::{Answer, Endpoint, json, rev_users_merge, rev_users_write};
-use crate::sandbox::check::{Body, text, texts};
+use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::schema::{
@@ -11,24 +11,15 @@ use crate::sandbox::schema::{
 use crate::sandbox::state::State;
 use crate::sandbox::world::World;
 use serde::Serialize;
+use serde_json::Value;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "rev-users.get", fields: REV_USERS_GET, status: 200, run: get },
-    Endpoint { name: "rev-users.list", fields: REV_USERS_LIST, status: 200, run: list },
-    Endpoint { name: "rev-users.scan", fields: REV_USERS_SCAN, status: 200, run: scan },
-    Endpoint {
-        name: "rev-users.create",
-        fields: REV_USERS_CREATE,
-        status: 201,
-        run: rev_users_write::create,
-    },
-    Endpoint {
-        name: "rev-users.update",
-        fields: REV_USERS_UPDATE,
-        status: 200,
-        run: rev_users_write::update,
-    },
-    Endpoint { name: "rev-users.merge", fields: REV_USERS_MERGE, status: 200, run: rev_users_merge::run },
+    Endpoint::read("rev-users.get", REV_USERS_GET, get),
+    Endpoint::read("rev-users.list", REV_USERS_LIST, list),
+    Endpoint::read("rev-users.scan", REV_USERS_SCAN, scan),
+    Endpoint::write("rev-users.create", REV_USERS_CREATE, 201, rev_users_write::create),
+    Endpoint::write("rev-users.update", REV_USERS_UPDATE, 200, rev_users_write::update),
+    Endpoint::write("rev-users.merge", REV_USERS_MERGE, 200, rev_users_merge::run),
 ];
 
 /// `rev-users-list-response`
@@ -70,11 +61,16 @@ fn paged(world: &World, body: &Body, page: &Page) -> Answer {
 fn select<'a>(state: &'a State, body: &Body, after: u64, most: usize) -> Vec<&'a Contact> {
     // A list without elements is no filter, as a Go service reads it.
     let given = |field: &str| texts(body, field).next().is_some();
+    // Scanning knows no filter that listing does not know.
+    let none = nothing(body, REV_USERS_LIST);
+    let verified = body.get("is_verified").and_then(Value::as_bool);
     let passes = |contact: &&Contact| {
         let holds = |field: &str, value: Option<&str>| {
             !given(field) || texts(body, field).any(|wanted| Some(wanted) == value)
         };
-        contact.exists()
+        !none
+            && contact.exists()
+            && verified.is_none_or(|wanted| contact.is_verified == wanted)
             && u64::from(contact.number) > after
             && holds("email", contact.email())
             && holds("external_ref", contact.external_ref())

@@ -10,9 +10,9 @@ use crate::sandbox::world::{World, core_don_of};
 use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "schemas.aggregated.get", fields: SCHEMAS_AGGREGATED_GET, status: 200, run: aggregated },
-    Endpoint { name: "schemas.custom.list", fields: SCHEMAS_CUSTOM_LIST, status: 200, run: fragments },
-    Endpoint { name: "schemas.subtypes.list", fields: SCHEMAS_SUBTYPES_LIST, status: 200, run: subtypes },
+    Endpoint::read("schemas.aggregated.get", SCHEMAS_AGGREGATED_GET, aggregated),
+    Endpoint::read("schemas.custom.list", SCHEMAS_CUSTOM_LIST, fragments),
+    Endpoint::read("schemas.subtypes.list", SCHEMAS_SUBTYPES_LIST, subtypes),
 ];
 
 /// The types of object that have a schema here.

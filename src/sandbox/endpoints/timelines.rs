@@ -2,7 +2,7 @@
 
 use super::{Answer, Endpoint, json};
 use crate::devrev::ids::ObjectType;
-use crate::sandbox::check::{Body, text};
+use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
@@ -16,8 +16,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
+/// Of every entry here.
+const VISIBILITY: &str = "external";
+
 pub(super) const ENDPOINTS: &[Endpoint] =
-    &[Endpoint { name: "timeline-entries.list", fields: TIMELINE_ENTRIES_LIST, status: 200, run: list }];
+    &[Endpoint::read("timeline-entries.list", TIMELINE_ENTRIES_LIST, list)];
 
 /// `timeline-entry`
 #[derive(Serialize)]
@@ -65,7 +68,22 @@ fn list(world: &World, body: &Body) -> Answer {
     let object = world.object(id, TIMELINES).filter(|object| there(&state, *object));
     let object = object.ok_or_else(|| ApiError::not_found(format!("object `{id}` not found")))?;
     let after = u32::try_from(page.after).unwrap_or(u32::MAX);
-    let mut entries = world.timelines.entries(object, after, page.limit + 1);
+    let none = nothing(body, TIMELINE_ENTRIES_LIST);
+    let among = |field: &str, value: &str| {
+        let mut wanted = texts(body, field).peekable();
+        wanted.peek().is_none() || wanted.any(|wanted| wanted == value)
+    };
+    let passes = |entry: &Entry<'_>| {
+        let collection = match entry.r#type {
+            EntryType::TimelineComment => "discussions",
+            EntryType::TimelineChangeEvent => "events",
+        };
+        !none
+            && among("visibility", VISIBILITY)
+            && among("collections", collection)
+            && among("panels", collection)
+    };
+    let mut entries = world.timelines.entries(object, after, page.limit + 1, &passes);
     let more = entries.len() > page.limit;
     entries.truncate(page.limit);
     let next_cursor = entries.last().filter(|_| more).map(|last| page.next_cursor(last.place.into()));
@@ -109,7 +127,7 @@ fn show<'a>(world: &'a World, state: &'a State, object: ObjectRef, entry: Entry<
         object: don,
         object_display_id: object.to_string(),
         object_type: object_type(object.object),
-        visibility: "external",
+        visibility: VISIBILITY,
         created_by: world.summary(state, entry.creator.unwrap_or(world.own)),
         created_date: date(created),
         modified_date: date(created),

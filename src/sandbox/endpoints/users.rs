@@ -8,8 +8,8 @@ use crate::sandbox::world::{User, World, display_name, identity_don};
 use serde_json::json;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "dev-users.self", fields: DEV_USERS_SELF, status: 200, run: own },
-    Endpoint { name: "dev-users.get", fields: DEV_USERS_GET, status: 200, run: get },
+    Endpoint::read("dev-users.self", DEV_USERS_SELF, own),
+    Endpoint::read("dev-users.get", DEV_USERS_GET, get),
 ];
 
 fn own(world: &World, _: &Body) -> Answer {

@@ -2,22 +2,23 @@
 
 use super::{Answer, Endpoint, json, works_update};
 use crate::devrev::ids::ObjectType;
-use crate::sandbox::check::{Body, text, texts};
+use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{WORKS_GET, WORKS_LIST, WORKS_UPDATE};
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{ArtifactSummary, Summary, date};
 use crate::sandbox::works::{Filter, Work, Works};
-use crate::sandbox::world::{World, core_don, display_id};
+use crate::sandbox::world::{World, core_don, core_don_of, display_id};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint { name: "works.get", fields: WORKS_GET, status: 200, run: get },
-    Endpoint { name: "works.list", fields: WORKS_LIST, status: 200, run: list },
-    Endpoint { name: "works.update", fields: WORKS_UPDATE, status: 200, run: works_update::run },
+    Endpoint::read("works.get", WORKS_GET, get),
+    Endpoint::read("works.list", WORKS_LIST, list),
+    Endpoint::write("works.update", WORKS_UPDATE, 200, works_update::run),
 ];
 
 /// Where tickets begin in a list of all works: issues come first, each type by number.
@@ -37,6 +38,23 @@ fn list(world: &World, body: &Body) -> Answer {
         let mut types = texts(body, "type").peekable();
         types.peek().is_none() || types.any(|wanted| wanted == kind)
     };
+    let none = nothing(body, WORKS_LIST);
+    let stages = body.get("stage").and_then(Value::as_object);
+    let among = |value: &str, mut wanted: Vec<&str>| {
+        wanted.retain(|wanted| !wanted.is_empty());
+        wanted.is_empty() || wanted.contains(&value)
+    };
+    let in_part = |number: u32| {
+        let part = part(number);
+        let don = core_don_of(&world.org, "feature", part.0);
+        let mut wanted = texts(body, "applies_to_part").peekable();
+        wanted.peek().is_none() || wanted.any(|id| id == don || id == format!("FEAT-{}", part.0))
+    };
+    let passes = |work: &Work| {
+        !none
+            && stages.is_none_or(|stages| among(stage(work.number).name, texts(stages, "name").collect()))
+            && in_part(work.number)
+    };
     let state = world.read();
     let filter = Filter {
         creators: users(world, &state, body, "created_by"),
@@ -48,7 +66,7 @@ fn list(world: &World, body: &Body) -> Answer {
         let most = page.limit + 1 - found.len();
         if wanted(kind) && most > 0 && page.after < begin + TICKETS {
             let after = u32::try_from(page.after.saturating_sub(begin)).unwrap_or(u32::MAX);
-            found.extend(works.select(&filter, after, most).into_iter().map(|work| (works, work)));
+            found.extend(works.select(&filter, after, most, &passes).into_iter().map(|work| (works, work)));
         }
     }
     let more = found.len() > page.limit;
@@ -99,7 +117,7 @@ pub(super) struct Shown<'a> {
     title: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
-    applies_to_part: Part,
+    applies_to_part: Part<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     artifacts: Vec<ArtifactSummary<'a>>,
     created_by: Option<Summary<'a>>,
@@ -121,11 +139,12 @@ pub(super) struct Shown<'a> {
 
 /// `part-summary`
 #[derive(Serialize)]
-struct Part {
+struct Part<'a> {
     r#type: &'static str,
     id: String,
     display_id: String,
     name: &'static str,
+    owned_by: Vec<Summary<'a>>,
 }
 
 /// `legacy-stage`
@@ -159,7 +178,7 @@ impl<'a> Shown<'a> {
             display_id: display_id(works.object, number),
             title: &work.title,
             body: extra.and_then(|extra| extra.body.as_deref()),
-            applies_to_part: part(&world.org, number),
+            applies_to_part: Part::of(world, state, number),
             artifacts: extra.map_or_else(Vec::new, |extra| world.files(&extra.artifacts)),
             created_by: world.summary(state, work.creator),
             created_date: date(created),
@@ -177,15 +196,24 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn part(org: &str, number: u32) -> Part {
-    const NAMES: [&str; 4] = ["Web app", "Mobile app", "Billing", "Public API"];
-    let at = number % 4;
-    Part {
-        r#type: "feature",
-        id: format!("don:core:dvrv-us-1:devo/{org}:feature/{}", at + 1),
-        display_id: format!("FEAT-{}", at + 1),
-        name: NAMES[at as usize],
+impl<'a> Part<'a> {
+    fn of(world: &'a World, state: &'a State, work: u32) -> Self {
+        let (number, name) = part(work);
+        Self {
+            r#type: "feature",
+            id: core_don_of(&world.org, "feature", number),
+            display_id: format!("FEAT-{number}"),
+            name,
+            owned_by: world.summaries(state, &[world.own]),
+        }
     }
+}
+
+/// The number and name of the part that a work of this number is about.
+fn part(work: u32) -> (u32, &'static str) {
+    const NAMES: [&str; 4] = ["Web app", "Mobile app", "Billing", "Public API"];
+    let at = work % 4;
+    (at + 1, NAMES[at as usize])
 }
 
 fn stage(number: u32) -> Stage {

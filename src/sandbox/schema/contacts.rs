@@ -1,7 +1,8 @@
 //! The tables of contacts, and of what hangs on them.
 
 use super::{
-    ANY_TEXT, CUSTOM_SCHEMA_SPEC, Field, Kind, LIMIT, LIST_MODE, TEXTS, USERS, field, not_simulated, required,
+    ANY_TEXT, CUSTOM_SCHEMA_SPEC, FLAG, Field, Kind, LIMIT, LIST_MODE, OBJECT, OBJECTS, SORT_BY,
+    STAGE_FILTER, TEXTS, USERS, field, not_simulated, required, unheld,
 };
 use crate::devrev::ids::ObjectType;
 
@@ -22,74 +23,74 @@ pub(in crate::sandbox) const REV_USERS_GET: &[Field] = &[required("id", Kind::Id
 
 /// `rev-users-list-request`
 pub(in crate::sandbox) const REV_USERS_LIST: &[Field] = &[
-    not_simulated("associations"),
-    not_simulated("created_by"),
+    unheld("associations", &TEXTS),
+    unheld("created_by", &USERS),
     not_simulated("created_date"),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
     field("email", TEXTS),
     field("external_ref", TEXTS),
     not_simulated("external_refs"),
-    not_simulated("is_verified"),
+    field("is_verified", FLAG),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
     not_simulated("modified_date"),
     not_simulated("phone_numbers"),
     not_simulated("rev_org"),
-    not_simulated("sort_by"),
-    not_simulated("tags"),
+    field("sort_by", Kind::Ignored(&SORT_BY)),
+    unheld("tags", &TEXTS),
 ];
 
 /// `rev-users-scan-request`
 pub(in crate::sandbox) const REV_USERS_SCAN: &[Field] = &[
-    not_simulated("associations"),
-    not_simulated("created_by"),
+    unheld("associations", &TEXTS),
+    unheld("created_by", &USERS),
     not_simulated("created_date"),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
     field("email", TEXTS),
     field("external_ref", TEXTS),
     not_simulated("external_refs"),
-    not_simulated("is_verified"),
+    field("is_verified", FLAG),
     not_simulated("modified_date"),
     not_simulated("phone_numbers"),
     not_simulated("rev_org"),
-    not_simulated("tags"),
+    unheld("tags", &TEXTS),
 ];
 
 /// `rev-users-create-request`
 pub(in crate::sandbox) const REV_USERS_CREATE: &[Field] = &[
-    not_simulated("account"),
+    unheld("account", &ANY_TEXT),
     field("artifacts", ARTIFACT_IDS),
     field("custom_fields", Kind::Free),
-    not_simulated("custom_schema_fragments"),
+    unheld("custom_schema_fragments", &TEXTS),
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
     field("description", ANY_TEXT),
     field("display_name", ANY_TEXT),
-    not_simulated("display_picture"),
+    unheld("display_picture", &ANY_TEXT),
     field("email", ANY_TEXT),
     field("external_ref", ANY_TEXT),
     field("external_refs", TEXTS),
     field("phone_numbers", TEXTS),
     field("rev_org", ANY_TEXT),
-    not_simulated("tags"),
+    unheld("tags", &OBJECTS),
 ];
 
 /// `rev-users-update-request`
 pub(in crate::sandbox) const REV_USERS_UPDATE: &[Field] = &[
     field("artifacts", Kind::Record(&[field("set", ARTIFACT_IDS)])),
     field("custom_fields", Kind::Free),
-    not_simulated("custom_schema_fragments"),
+    unheld("custom_schema_fragments", &OBJECT),
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
     field("description", ANY_TEXT),
     field("display_name", ANY_TEXT),
-    not_simulated("display_picture"),
+    unheld("display_picture", &ANY_TEXT),
     field("email", ANY_TEXT),
     field("external_ref", ANY_TEXT),
     field("external_refs", TEXTS),
     required("id", Kind::Id(CONTACTS)),
     field("phone_numbers", TEXTS),
-    not_simulated("tags"),
+    unheld("tags", &OBJECTS),
 ];
 
 /// `rev-users-merge-request`
@@ -101,49 +102,58 @@ pub(in crate::sandbox) const CONVERSATIONS_GET: &[Field] = &[required("id", Kind
 
 /// `conversations-list-request`
 pub(in crate::sandbox) const CONVERSATIONS_LIST: &[Field] = &[
-    not_simulated("actual_close_date"),
-    not_simulated("applies_to_parts"),
-    not_simulated("brand"),
-    not_simulated("channels"),
+    unheld("account", &TEXTS),
+    unheld("actual_close_date", &OBJECT),
+    unheld("applies_to_parts", &TEXTS),
+    unheld("brand", &TEXTS),
+    unheld("channels", &TEXTS),
     field("cursor", ANY_TEXT),
-    not_simulated("custom_fields"),
-    not_simulated("group"),
-    not_simulated("is_creator_verified"),
-    not_simulated("is_frozen"),
-    not_simulated("is_spam"),
+    unheld("custom_fields", &OBJECT),
+    unheld("group", &TEXTS),
+    unheld("is_creator_verified", &FLAG),
+    unheld("is_frozen", &FLAG),
+    unheld("is_spam", &FLAG),
     field("limit", LIMIT),
     field("members", USERS),
     field("mode", LIST_MODE),
     not_simulated("modified_date"),
-    not_simulated("owned_by"),
-    not_simulated("rev_org"),
-    not_simulated("rev_orgs"),
-    not_simulated("sla_summary"),
-    not_simulated("source_channel"),
-    not_simulated("source_channel_v2"),
-    not_simulated("source_channels"),
-    not_simulated("stage"),
-    not_simulated("state"),
-    not_simulated("subtype"),
-    not_simulated("tags"),
-    not_simulated("tags_v2"),
+    unheld("owned_by", &USERS),
+    unheld("owned_by_agent", &TEXTS),
+    unheld("rev_org", &TEXTS),
+    unheld("rev_orgs", &TEXTS),
+    unheld("sla_summary", &OBJECT),
+    unheld("source_channel", &TEXTS),
+    unheld("source_channel_v2", &TEXTS),
+    unheld("source_channels", &TEXTS),
+    unheld("stage", &STAGE_FILTER),
+    unheld("state", &TEXTS),
+    unheld("subtype", &TEXTS),
+    unheld("tags", &TEXTS),
+    unheld("tags_v2", &OBJECTS),
 ];
+
+/// Of the SDK: the tab of an object's page that shows an entry.
+const PANEL: Kind = Kind::Enum(&["alerts", "broadcasts", "customer_chat", "discussions", "events"]);
+/// `timeline-entry-visibility`
+const VISIBILITY: Kind = Kind::Enum(&["external", "internal", "private", "public"]);
 
 /// `timeline-entries-list-request`
 pub(in crate::sandbox) const TIMELINE_ENTRIES_LIST: &[Field] = &[
-    not_simulated("collections"),
+    field("collections", Kind::List(&Kind::Enum(&["discussions", "events"]))),
+    not_simulated("created_date"),
     field("cursor", ANY_TEXT),
-    not_simulated("labels"),
+    unheld("labels", &TEXTS),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
+    field("panels", Kind::List(&PANEL)),
     required("object", Kind::Id(TIMELINES)),
-    not_simulated("visibility"),
+    field("visibility", Kind::List(&VISIBILITY)),
 ];
 
 /// `artifacts-get-request`
 pub(in crate::sandbox) const ARTIFACTS_GET: &[Field] =
-    &[required("id", Kind::Id(ARTIFACTS)), not_simulated("version")];
+    &[required("id", Kind::Id(ARTIFACTS)), field("version", Kind::Ignored(&ANY_TEXT))];
 
 /// `artifacts-locate-request`
 pub(in crate::sandbox) const ARTIFACTS_LOCATE: &[Field] =
-    &[required("id", Kind::Id(ARTIFACTS)), not_simulated("version")];
+    &[required("id", Kind::Id(ARTIFACTS)), field("version", Kind::Ignored(&ANY_TEXT))];

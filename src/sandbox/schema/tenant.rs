@@ -1,6 +1,6 @@
 //! The tables of what a tenant is: its schemas, and whose token this is.
 
-use super::{ANY_TEXT, Field, Kind, LIMIT, LIST_MODE, TEXTS, field, not_simulated};
+use super::{ANY_TEXT, FLAG, Field, Kind, LIMIT, LIST_MODE, OBJECT, SORT_BY, TEXTS, field, not_simulated};
 
 /// `aggregated-schema-get-request`
 pub(in crate::sandbox) const SCHEMAS_AGGREGATED_GET: &[Field] = &[
@@ -17,15 +17,15 @@ pub(in crate::sandbox) const SCHEMAS_CUSTOM_LIST: &[Field] = &[
     field("app", TEXTS),
     field("cursor", ANY_TEXT),
     field("deprecated", Kind::Bool),
-    not_simulated("include_sync_metadata"),
+    field("include_sync_metadata", Kind::Ignored(&FLAG)),
     field("is_custom_leaf_type", Kind::Bool),
     field("is_deprecated", Kind::Bool),
     field("leaf_type", TEXTS),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
     field("prune", Kind::List(&Kind::Enum(&["fields"]))),
-    not_simulated("sort_by"),
-    not_simulated("space"),
+    field("sort_by", Kind::Ignored(&SORT_BY)),
+    field("space", Kind::Ignored(&OBJECT)),
     field("subtype", TEXTS),
     field("types", Kind::List(&FRAGMENT_TYPE)),
 ];

@@ -121,9 +121,9 @@ async fn an_update_must_fit_the_issue() {
         ),
         (json!({"id": "ISS-1", "type": "issue", "stage": {"name": "x"}}), "bad_request", Value::Null),
         (
-            json!({"id": "ISS-1", "type": "issue", "custom_schema_spec": {"apps": []}}),
-            "bad_request",
-            Value::Null,
+            json!({"id": "ISS-1", "type": "issue", "custom_schema_spec": {"apps": ["a"]}}),
+            "value_not_permitted",
+            json!("custom_schema_spec.apps"),
         ),
         (
             json!({"id": "ISS-1", "type": "issue", "creator_group": {"id": "GROUP-1"}}),
