@@ -43,6 +43,76 @@ fn a_move_to_another_contact_is_not_this_merge() {
 }
 
 #[test]
+fn a_state_alone_proves_no_merge() {
+    for state in ["locked", "shadow", "archived", "deactivated"] {
+        let fixture = Merging::broken(&People::of(1), [NOT_CARRIED_OUT]);
+        fixture.merge(&[]).env("MERGE_SETTLE_TIMEOUT", "0.1").run().exits(3);
+        fixture.touch("REVU-2", &json!({"state": state}));
+        for flags in [&[][..], &["--resend-unproven"]] {
+            fixture.resume(flags).env("MERGE_SETTLE_TIMEOUT", "0.1").run().exits(3);
+            assert_state(&fixture, "unknown", "not-proven");
+            let detail = fixture.the_run().results("failed.csv")[0].reason.clone();
+            assert!(
+                detail.contains(&format!("REVU-2 is {state}, but 2 works are still its own")),
+                "{detail}"
+            );
+            assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (0, 1));
+        }
+    }
+}
+
+#[test]
+fn an_inactive_contact_without_works_is_merged_once_its_reference_has_gone() {
+    let only = ["--filter-email", "person12@example.com"];
+    let fixture = Merging::with(&People::of(12), &Trouble::none().merge("delay=10,ends=locked"));
+    fixture.merge(&only).run().exits(0);
+    fixture.assert_merged();
+    let fixture =
+        Merging::with(&People::of(12), &Trouble::none().merge("delay=10,ends=locked,ref_delay=600000"));
+    fixture.merge(&only).run().exits(3);
+    let detail = fixture.the_run().results("failed.csv")[0].reason.clone();
+    let words = "REVU-24 is locked, but it had no works, and it still has its external reference";
+    assert!(detail.starts_with("not-proven") && detail.contains(words), "{detail}");
+    fixture.assert_merged();
+}
+
+#[test]
+fn whoever_has_a_reference_is_read_not_inferred_from_a_refusal() {
+    // It was set, whatever the answer says.
+    let fixture = Merging::broken(&People::of(2), ["path=rev-users.update,status=409,applied"]);
+    fixture.merge(&[]).run().exits(0);
+    fixture.assert_all_done();
+    assert_eq!(fixture.calls("rev-users.update"), 2);
+    let fixture = Merging::broken(&People::of(1), ["path=rev-users.update,status=409"]);
+    fixture.merge(&[]).run().exits(3);
+    let detail = fixture.the_run().results("failed.csv")[0].reason.clone();
+    assert!(detail.starts_with("ref-taken") && detail.contains("shows no contact that has it"), "{detail}");
+}
+
+#[test]
+fn the_reference_is_read_back_and_set_again_unless_somebody_else_has_changed_it() {
+    // The check after the reference was set fails.
+    let broken = || Merging::broken(&People::of(1), ["path=works.list,after=6,status=400,count=1"]);
+    let fixture = broken();
+    fixture.merge(&[]).run().exits(3);
+    assert_state(&fixture, "unknown", "works-not-checked");
+    fixture.touch("REVU-1", &json!({"external_ref": fixture.contacts_before["REVU-1"].external_ref}));
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_all_done();
+
+    let fixture = broken();
+    fixture.merge(&[]).run().exits(3);
+    fixture.touch("REVU-1", &json!({"external_ref": "mine"}));
+    fixture.resume(&[]).env("MERGE_SETTLE_TIMEOUT", "0.1").run().exits(3);
+    let detail = fixture.the_run().results("failed.csv")[0].reason.clone();
+    assert!(
+        detail.starts_with("ref-differs") && detail.contains("of REVU-1 is `mine`, not `user_2"),
+        "{detail}"
+    );
+    assert_eq!(fixture.contacts()["REVU-1"].external_ref.as_deref(), Some("mine"));
+}
+
+#[test]
 fn a_resend_backs_up_what_came_since() {
     let fixture = Merging::broken(&People::of(1), [NOT_CARRIED_OUT]);
     let warn = ["--on-count-mismatch", "warn"];

@@ -33,9 +33,16 @@ fn assert_all_there(fixture: &Merging) {
 
 #[test]
 fn however_merges_end_they_are_taken_back() {
-    for merge in
-        ["delay=5,ends=moved", "delay=5,ends=deleted", "delay=5,ends=identity", "delay=5,ref_delay=30"]
-    {
+    for merge in [
+        "delay=5,ends=moved",
+        "delay=5,ends=deleted",
+        "delay=5,ends=identity",
+        "delay=5,ends=locked",
+        "delay=5,ends=shadow",
+        "delay=5,ends=archived",
+        "delay=5,ends=deactivated",
+        "delay=5,ref_delay=30",
+    ] {
         let fixture = Merging::with(&People::of(4), &Trouble::none().merge(merge));
         fixture.merge(&[]).run().exits(0);
         let ended = undo(&fixture).run().exits(0);

@@ -48,7 +48,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "MS")]
     pub merge_delay: Option<u64>,
     /// What a merge makes of the secondary contact [default: as the data says]
-    #[arg(long, value_name = "gone|moved|deleted|identity|never")]
+    #[arg(long, value_name = "gone|moved|deleted|identity|locked|shadow|archived|deactivated|never")]
     pub merge_ends: Option<String>,
 }
 

@@ -139,12 +139,13 @@ impl UserKind {
     }
 }
 
-/// `user-state` of the API file.
+/// `user-state` of the API file, and `archived`, which live tenants show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum UserState {
     #[default]
     Active,
+    Archived,
     Deactivated,
     Deleted,
     Locked,

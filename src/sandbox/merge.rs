@@ -1,5 +1,6 @@
 //! Merges of contacts: how they go, and those that are still to come.
 
+use super::format::UserState;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::str::FromStr;
@@ -36,8 +37,30 @@ pub enum MergeEnds {
     Deleted,
     /// Shown as before, with the primary as its `primary_identity`.
     Identity,
+    /// Shown as before but for the state, which is `locked`.
+    Locked,
+    /// The same with `shadow`.
+    Shadow,
+    /// The same with `archived`.
+    Archived,
+    /// The same with `deactivated`.
+    Deactivated,
     /// The merge is accepted, and never takes effect.
     Never,
+}
+
+impl MergeEnds {
+    /// The state that a merge gives the secondary, if it gives it one.
+    pub(super) fn state(self) -> Option<UserState> {
+        match self {
+            Self::Deleted => Some(UserState::Deleted),
+            Self::Locked => Some(UserState::Locked),
+            Self::Shadow => Some(UserState::Shadow),
+            Self::Archived => Some(UserState::Archived),
+            Self::Deactivated => Some(UserState::Deactivated),
+            Self::Gone | Self::Moved | Self::Identity | Self::Never => None,
+        }
+    }
 }
 
 /// A text that says nothing of merges.
@@ -47,7 +70,9 @@ pub enum MergeError {
     #[error("`{0}` does not say how merges go: write delay=MS,ends=WORD,ref_delay=MS")]
     Options(String),
     /// Where [`MergeEnds`] were wanted.
-    #[error("`{0}` is none of gone, moved, deleted, identity and never")]
+    #[error(
+        "`{0}` is none of gone, moved, deleted, identity, locked, shadow, archived, deactivated and never"
+    )]
     Ends(String),
 }
 
@@ -60,6 +85,10 @@ impl FromStr for MergeEnds {
             "moved" => Self::Moved,
             "deleted" => Self::Deleted,
             "identity" => Self::Identity,
+            "locked" => Self::Locked,
+            "shadow" => Self::Shadow,
+            "archived" => Self::Archived,
+            "deactivated" => Self::Deactivated,
             "never" => Self::Never,
             _ => return Err(MergeError::Ends(text.to_owned())),
         })

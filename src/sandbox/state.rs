@@ -2,7 +2,6 @@
 
 use super::contacts::{Contact, Contacts, Merged};
 use super::conversations::Conversations;
-use super::format::UserState;
 use super::merge::{Event, MergeEnds, Merges};
 use super::works::Works;
 use std::time::Duration;
@@ -73,9 +72,7 @@ impl State {
         let ends = self.merges.options.ends;
         if let Some(contact) = self.contacts.get_mut(secondary) {
             contact.merged = Some(Merged { into: primary, ends });
-            if ends == MergeEnds::Deleted {
-                contact.state = UserState::Deleted;
-            }
+            contact.state = ends.state().unwrap_or(contact.state);
         }
         let ref_delay = self.merges.options.ref_delay;
         if ref_delay.is_zero() {

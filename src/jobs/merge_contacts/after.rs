@@ -1,120 +1,158 @@
 //! After a merge took: the primary gets the secondary's external reference, and it is seen that nothing was lost.
 
 use super::apply::Merger;
-use super::belongings;
+use super::backing_up::on_disk;
 use super::change::{Stage, What};
+use super::held::{Held, Question};
 use super::look::{self, Seen};
-use super::questions::{Activity, Busy, Questions};
+use super::questions::Busy;
 use super::settle::{self, Waits};
 use super::track::Track;
 use crate::backup::verify;
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::operation::Found;
-use crate::devrev::read_only::ReadOnly;
-use crate::devrev::rev_users::{RevUserAnswer, RevUsersGet, RevUsersUpdate, contact_key};
+use crate::devrev::rev_users::{RevUser, RevUserAnswer, RevUsersGet, RevUsersUpdate, contact_key};
 use crate::engine::job::Applied;
 use crate::journal::record::State;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 /// What the primary must show after the merge as it did before.
 const METADATA: [&str; 8] =
     ["display_name", "full_name", "email", "description", "custom_fields", "rev_org", "tags", "is_verified"];
 
-/// The checks after merges, put together.
-#[derive(Debug)]
-pub struct After {
-    works: Questions<String, HashSet<String>>,
+/// Takes the steps after the proof.
+pub(super) async fn finish(merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<Applied, Applied> {
+    if track.change.stage() == Stage::Proven {
+        set_ref(merger, track).await?;
+        track.record(What::RefSet).await?;
+    }
+    if track.change.after.is_none() {
+        track.change.after = Some(primary_now(merger, track).await?);
+    }
+    if track.change.stage() == Stage::RefSet {
+        check(merger, track, busy).await?;
+    }
+    match track.change.after.as_ref().map(|after| differences(track, after)) {
+        Some(differences) if !differences.is_empty() => {
+            let text = format!(
+                "merged, but the primary is not as before: {}; correct it in DevRev, then resume",
+                differences.join("; ")
+            );
+            // In a state in which `resume` looks again, with all that is known of the merge.
+            Err(track.ended(State::Unknown, "primary-differs", text))
+        }
+        _ => Ok(track.done()),
+    }
 }
 
-impl After {
-    /// Checks through this client, so many primaries at once.
-    pub fn new(activity: &Activity, reads: ReadOnly, most: usize) -> Self {
-        let works = Questions::new(activity.clone(), most, move |primaries| {
-            Box::pin(works_of(reads.clone(), primaries))
-        });
-        Self { works }
-    }
-
-    /// Takes the steps after the proof.
-    pub async fn finish(
-        &self,
-        merger: &Merger,
-        track: &mut Track<'_>,
-        busy: Busy,
-    ) -> Result<Applied, Applied> {
-        if track.change.stage() == Stage::Proven {
+/// Waits until every work of both backups is the primary's, and the reference is read back as it was set.
+async fn check(merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(), Applied> {
+    let Some((primary, secondary)) = track.change.backups() else {
+        return Err(track.ended(State::Unknown, "no-backup", "the journal names no backup of this pair"));
+    };
+    let ids = on_disk(|| verify::work_ids(primary).and_then(|own| Ok((own, verify::work_ids(secondary)?))));
+    let (own, moved): (BTreeSet<String>, BTreeSet<String>) = match ids {
+        Ok((own, moved)) => (own.into_iter().collect(), moved.into_iter().collect()),
+        Err(error) => {
+            let text = format!("merged, but its backup cannot be read to check for its works: {error}");
+            return Err(track.ended(State::Unknown, "backup-unreadable", text));
+        }
+    };
+    let moved_count = moved.len() as u64;
+    let expected: BTreeSet<String> = own.into_iter().chain(moved).collect();
+    drop(busy);
+    let mut waits = Waits::new(&merger.pace);
+    let mut may_set_again = true;
+    let mut missing: Vec<String>;
+    let mut wrong_ref = None;
+    let mut last = String::new();
+    loop {
+        let asked = merger.held.ask(Question::about_primary(&track.change));
+        missing = match merger.stop.race(asked).await {
+            None => return Err(track.interrupted()),
+            Some(Ok(held)) => {
+                wrong_ref = wrong_reference(merger, track, &held).await?;
+                track.change.secondary_after = held.secondary;
+                expected.iter().filter(|work| !held.primary_works.contains(*work)).cloned().collect()
+            }
+            Some(Err(error)) if error.transient() => {
+                last = format!(" ({error})");
+                expected.iter().cloned().collect()
+            }
+            Some(Err(error)) => return Err(track.failed("works-not-checked", &error)),
+        };
+        if missing.is_empty() && wrong_ref.is_none() {
+            say_if_shared(track);
+            let works = expected.len() as u64;
+            return track.record(What::Checked { works, moved: moved_count }).await;
+        }
+        // The merge has settled over it. What somebody else has set stays.
+        if may_set_again && wrong_ref.as_ref().is_some_and(|now| is_as_before(track, now)) {
+            may_set_again = false;
             set_ref(merger, track).await?;
-            track.record(What::RefSet).await?;
         }
-        if track.change.after.is_none() {
-            track.change.after = Some(primary_now(merger, track).await?);
-        }
-        if track.change.stage() == Stage::RefSet {
-            self.check(merger, track, busy).await?;
-        }
-        match track.change.after.as_ref().map(|after| differences(track, after)) {
-            Some(differences) if !differences.is_empty() => {
-                let text = format!(
-                    "merged, but the primary is not as before: {}; mend it in DevRev, then resume",
-                    differences.join("; ")
-                );
-                // In a state in which `resume` looks again, with all that is known of the merge.
-                Err(track.ended(State::Unknown, "primary-differs", text))
-            }
-            _ => Ok(track.done()),
+        match waits.wait(&merger.stop).await {
+            None => return Err(track.interrupted()),
+            Some(true) => {}
+            Some(false) => break,
         }
     }
-
-    /// Waits until every work of both backups is the primary's.
-    async fn check(&self, merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(), Applied> {
-        let Some((primary, secondary)) = track.change.backups() else {
-            return Err(track.ended(State::Unknown, "no-backup", "the journal names no backup of this pair"));
-        };
-        let ids = verify::work_ids(primary).and_then(|own| Ok((own, verify::work_ids(secondary)?)));
-        let (own, moved): (BTreeSet<String>, BTreeSet<String>) = match ids {
-            Ok((own, moved)) => (own.into_iter().collect(), moved.into_iter().collect()),
-            Err(error) => {
-                let text = format!("merged, but its backup cannot be read to check for its works: {error}");
-                return Err(track.ended(State::Unknown, "backup-unreadable", text));
-            }
-        };
-        let moved_count = moved.len() as u64;
-        let expected: BTreeSet<String> = own.into_iter().chain(moved).collect();
-        drop(busy);
-        let mut waits = Waits::new(&merger.pace);
-        let mut missing: Vec<String>;
-        let mut last = String::new();
-        loop {
-            let asked = self.works.ask(track.change.primary.id.clone());
-            missing = match merger.stop.race(asked).await {
-                None => return Err(track.interrupted()),
-                Some(Ok(found)) => expected.iter().filter(|work| !found.contains(*work)).cloned().collect(),
-                Some(Err(error)) if error.transient() => {
-                    last = format!(" ({error})");
-                    expected.iter().cloned().collect()
-                }
-                Some(Err(error)) => return Err(track.failed("works-not-checked", &error)),
-            };
-            if missing.is_empty() {
-                let works = expected.len() as u64;
-                return track.record(What::Checked { works, moved: moved_count }).await;
-            }
-            match waits.wait(&merger.stop).await {
-                None => return Err(track.interrupted()),
-                Some(true) => {}
-                Some(false) => break,
-            }
-        }
-        let named: Vec<_> = missing.iter().take(5).map(String::as_str).collect();
+    let display_id = &track.change.primary.display_id;
+    if let (Some(now), true) = (wrong_ref, missing.is_empty()) {
         let text = format!(
-            "merged, but {} of {} works are not seen to be {}'s{last}: {}",
-            missing.len(),
-            expected.len(),
-            track.change.primary.display_id,
-            named.join(", ")
+            "merged, but the external reference of {display_id} is `{now}`, not `{}`; correct it in DevRev, then resume",
+            right_reference(track).unwrap_or_default()
         );
-        Err(track.ended(State::Unknown, "works-not-moved", text))
+        return Err(track.ended(State::Unknown, "ref-differs", text));
+    }
+    let named: Vec<_> = missing.iter().take(5).map(String::as_str).collect();
+    let text = format!(
+        "merged, but {} of {} works are not seen to be {display_id}'s{last}: {}",
+        missing.len(),
+        expected.len(),
+        named.join(", ")
+    );
+    Err(track.ended(State::Unknown, "works-not-moved", text))
+}
+
+/// The external reference that the primary has to have after the merge.
+fn right_reference<'t>(track: &'t Track<'_>) -> Option<&'t str> {
+    track.change.new_ref.as_deref().or(track.change.primary.external_ref.as_deref())
+}
+
+/// The primary's reference, if it is read back and is not the right one.
+async fn wrong_reference(merger: &Merger, track: &Track<'_>, held: &Held) -> Result<Option<String>, Applied> {
+    let is_right = |contact: &RevUser| contact.external_ref.as_deref() == right_reference(track);
+    if matches!(&held.primary, Seen::Present(contact) if is_right(&contact.read)) {
+        return Ok(None);
+    }
+    // Lists lag: before it counts as another one, the contact is read by itself.
+    match look::contact_of(&merger.reads, &track.change.primary.id).await {
+        Seen::Present(contact) if is_right(&contact.read) => Ok(None),
+        Seen::Present(contact) => Ok(Some(contact.read.external_ref.unwrap_or_default())),
+        Seen::Unread(error) if error.transient() => Ok(Some("not read".to_owned())),
+        Seen::Unread(error) => Err(track.failed("primary-unread", &error)),
+        Seen::Gone(words) => Err(track.ended(State::Unknown, "primary-gone", words)),
+        Seen::Moved { to } => Err(track.ended(State::Unknown, "primary-gone", moved(to))),
+    }
+}
+
+/// Whether this is the reference that the primary had before it was set.
+fn is_as_before(track: &Track<'_>, now: &str) -> bool {
+    track.change.new_ref.is_some() && now == track.change.primary.external_ref.as_deref().unwrap_or_default()
+}
+
+/// Says where a secondary that stays still shows the reference: whoever looks a contact up by it finds two.
+fn say_if_shared(track: &Track<'_>) {
+    let Some(secondary) = &track.change.secondary_after else { return };
+    if secondary.external_ref.is_some() && secondary.external_ref.as_deref() == right_reference(track) {
+        tracing::warn!(
+            "{} is merged, and still shows the external reference `{}` that {} has now",
+            track.change.secondary.display_id,
+            secondary.external_ref.as_deref().unwrap_or_default(),
+            track.change.primary.display_id
+        );
     }
 }
 
@@ -129,6 +167,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
         Ok(if is_set(&found) { Found::Settled(found) } else { Found::NotDone })
     };
     let mut waits = Waits::new(&merger.pace);
+    let mut holder = None;
     let error = loop {
         let error = match merger.client.write(&update, || !merger.stop.is_set(), look).await {
             Ok(written) if written.answer.rev_user.read.key() != contact_key(&id) => {
@@ -148,9 +187,15 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
         if merger.stop.is_set() {
             return Err(track.interrupted());
         }
-        // 409: the merge has not settled altogether yet.
         if !taken && !error.transient() {
             break error;
+        }
+        // A 409 does not say who has it: the merge may not have settled altogether, or have given it to the primary.
+        if taken {
+            holder = match holder_of(merger, &wanted).await {
+                Some(held) if held.key() == contact_key(&id) => return Ok(()),
+                held => held,
+            };
         }
         match waits.wait(&merger.stop).await {
             None => return Err(track.interrupted()),
@@ -168,7 +213,17 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
             "the secondary was seen to be gone, and is there: look at both contacts in DevRev, then resume";
         return Err(track.ended(State::Unknown, "not-proven", text));
     }
-    Err(track.failed("ref-taken", &error))
+    let who = holder.as_ref().map_or_else(
+        || "DevRev shows no contact that has it".to_owned(),
+        |contact| format!("{} has it", contact.shown()),
+    );
+    Err(track.ended(State::Unknown, "ref-taken", format!("{error}: {who}")))
+}
+
+/// The contact that has a reference, as far as DevRev shows one.
+async fn holder_of(merger: &Merger, reference: &str) -> Option<RevUser> {
+    let found = look::holders(&merger.reads, &[reference.to_owned()]).await;
+    found.ok()?.remove(reference)?.into_iter().next()
 }
 
 /// The primary as it is now.
@@ -177,11 +232,12 @@ async fn primary_now(merger: &Merger, track: &Track<'_>) -> Result<Value, Applie
         Seen::Present(contact) => Ok(serde_json::from_str(contact.raw.get()).unwrap_or_default()),
         Seen::Unread(error) => Err(track.failed("primary-unread", &error)),
         Seen::Gone(words) => Err(track.ended(State::Unknown, "primary-gone", words)),
-        Seen::Moved { to } => {
-            let text = format!("it has moved to {}", to.unwrap_or_default());
-            Err(track.ended(State::Unknown, "primary-gone", text))
-        }
+        Seen::Moved { to } => Err(track.ended(State::Unknown, "primary-gone", moved(to))),
     }
+}
+
+fn moved(to: Option<String>) -> String {
+    format!("it has moved to {}", to.unwrap_or_default())
 }
 
 /// What the primary has lost or changed since it was backed up. What it gained is the secondary's, and no loss.
@@ -225,16 +281,6 @@ pub fn is_nothing(value: &Value) -> bool {
         Value::Object(members) => members.is_empty(),
         _ => false,
     }
-}
-
-/// The works of many contacts, as the IDs of each.
-async fn works_of(reads: ReadOnly, contacts: Vec<String>) -> Result<Vec<HashSet<String>>, ApiError> {
-    let found = belongings::works(&reads, &contacts).await?;
-    let ids = contacts.iter().map(|id| {
-        let works = contact_key(id).and_then(|key| found.get(&key));
-        works.into_iter().flatten().map(|work| work.read.id.clone()).collect()
-    });
-    Ok(ids.collect())
 }
 
 #[cfg(test)]

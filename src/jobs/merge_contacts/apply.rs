@@ -1,11 +1,13 @@
 //! A merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows what may
 //! have been sent.
 
-use super::after::After;
-use super::backing_up::{BackedUp, Backups};
+use super::after;
+use super::backing_up::{BackedUp, Backups, on_disk};
 use super::belongings;
 use super::change::{Change, Found, Shown, Stage, What};
+use super::held::{self, Held};
 use super::look_again::{drift, look_again, same_contacts, same_works};
+use super::proof::Before;
 use super::questions::{Activity, Busy, Questions};
 use super::restored::Made;
 use super::settle::{self, Pace, Settled, Waits};
@@ -70,7 +72,7 @@ pub struct Merger {
     backups: Backups,
     places: Arc<Semaphore>,
     looks: Questions<Change, Result<Arc<Found>, Outcome>>,
-    after: After,
+    pub(super) held: Questions<held::Question, Held>,
 }
 
 impl Merger {
@@ -83,21 +85,18 @@ impl Merger {
         let looks = Questions::new(activity.clone(), PAIRS, move |pairs| {
             Box::pin(look_again(asking.clone(), pairs, Arc::clone(&made)))
         });
+        let asking = reads.clone();
+        let held =
+            Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(held::ask(asking.clone(), pairs)));
         Ok(Self {
             client: client.clone(),
             reads: reads.clone(),
             stop: stop.clone(),
             pace: Pace::new(how.poll_delay, how.settle_timeout),
-            backups: Backups::new(
-                reads.clone(),
-                storage,
-                how.backup_dir.clone(),
-                how.run.clone(),
-                how.any_count,
-            ),
+            backups: Backups::new(reads, storage, how.backup_dir.clone(), how.run.clone(), how.any_count),
             places: Arc::new(Semaphore::new(how.concurrency)),
             looks,
-            after: After::new(&activity, reads, PAIRS),
+            held,
             activity,
             how,
         })
@@ -121,7 +120,7 @@ impl Merger {
             self.follow(track, stage == Stage::Sent).await?;
         }
         let busy = busy.unwrap_or_else(|| self.activity.begin());
-        self.after.finish(self, track, busy).await
+        after::finish(self, track, busy).await
     }
 
     /// Backs both contacts up, looks at them once more, and sends the merge: of just what was backed up.
@@ -275,14 +274,9 @@ impl Merger {
     }
 
     async fn settled(&self, track: &Track<'_>) -> Result<Settled, Applied> {
-        let before = |folder: Option<&PathBuf>| {
-            folder.and_then(|folder| crate::backup::verify::metadata(folder).ok()).unwrap_or_default()
-        };
-        let backups = track.change.backups();
-        let (primary, secondary) =
-            (before(backups.map(|(primary, _)| primary)), before(backups.map(|(_, secondary)| secondary)));
+        let before = on_disk(|| Before::read(&track.change));
         let settled =
-            settle::settle(&self.reads, &self.stop, &self.pace, &track.change, (&primary, &secondary)).await;
+            settle::settle(&self.reads, &self.stop, &self.pace, &track.change, &before, &self.held).await;
         match settled {
             Settled::Stopped => Err(track.interrupted()),
             Settled::Broken(error) => Err(track.failed("not-proven", &error)),

@@ -40,6 +40,9 @@ pub struct Change {
     /// The primary after the merge, once it was read.
     #[serde(skip)]
     pub after: Option<Value>,
+    /// The secondary after the merge, if it is still there.
+    #[serde(skip)]
+    pub secondary_after: Option<RevUser>,
 }
 
 impl Plannable for Change {
@@ -212,6 +215,8 @@ pub enum Proof {
     Deleted,
     /// It names the primary as its primary identity.
     Identity,
+    /// It is locked, a shadow, archived or deactivated, and what it had has gone to the primary.
+    Inactive,
 }
 
 /// How far a merge has come.
@@ -271,10 +276,10 @@ impl Change {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn change(steps: &[&str]) -> Change {
+    pub(in super::super) fn change(steps: &[&str]) -> Change {
         let side = r#"{"row": {"row": 1, "id": "REVU-1", "email": "a@example.com", "external_ref": "REVU-x",
             "display_name": "A", "tickets": 0}, "id": "don:identity:x:devo/1:revu/1", "display_id": "REVU-1",
             "display_name": null, "external_ref": null, "works": 0, "tickets": 0, "conversations": 0}"#;

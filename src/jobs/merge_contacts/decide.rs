@@ -2,6 +2,7 @@
 
 use super::look::{Seen, leads_to};
 use super::pair::{Contact, Pair, folded};
+use super::proof::is_ended;
 use super::restored::Made;
 use crate::devrev::ids::{Key, Place};
 use crate::devrev::rev_users::RevUser;
@@ -62,6 +63,11 @@ pub fn both<'s>(
     if secondary.read.state.as_deref() == Some("deleted") {
         return Err(gone(pair, &primary.read, "its state is deleted"));
     }
+    // As some tenants leave it; what a person has deactivated still has its reference.
+    let has_ref = secondary.read.external_ref.as_deref() == Some(&*pair.secondary.external_ref);
+    if is_ended(&secondary.read) && !has_ref && has_secondarys_ref(pair, &primary.read) {
+        return Err(already(pair, &primary.read));
+    }
     for (row, contact) in [(&pair.primary, &primary.read), (&pair.secondary, &secondary.read)] {
         fits(pair, row, contact)?;
     }
@@ -110,11 +116,16 @@ fn already(pair: &Pair, primary: &RevUser) -> Outcome {
 
 /// The secondary is not there. If the primary has its reference, that is what a merge leaves behind.
 fn gone(pair: &Pair, primary: &RevUser, words: &str) -> Outcome {
-    let reference = primary.external_ref.as_deref().unwrap_or_default();
-    if reference == pair.secondary.external_ref && reference != pair.primary.external_ref {
+    if has_secondarys_ref(pair, primary) {
         return already(pair, primary);
     }
     skipped("secondary-gone", format!("{}: {words}", pair.secondary.id))
+}
+
+/// Whether the primary has the reference that the row gives the secondary, and not its own.
+fn has_secondarys_ref(pair: &Pair, primary: &RevUser) -> bool {
+    let reference = primary.external_ref.as_deref().unwrap_or_default();
+    reference == pair.secondary.external_ref && reference != pair.primary.external_ref
 }
 
 fn moved(contact: &Contact, to: Option<&str>) -> String {
@@ -185,6 +196,18 @@ mod tests {
             (json!({"state": "locked"}), json!({}), "not-active"),
             (json!({}), json!({"state": "deleted"}), "secondary-gone"),
             (json!({"external_ref": "user_y"}), json!({"state": "deleted"}), "merged-before"),
+            (
+                json!({"external_ref": "user_y"}),
+                json!({"state": "locked", "external_ref": null}),
+                "merged-before",
+            ),
+            (
+                json!({"external_ref": "user_y"}),
+                json!({"state": "active", "external_ref": null}),
+                "ref-drifted",
+            ),
+            (json!({"external_ref": "user_y"}), json!({"state": "locked"}), "ref-drifted"),
+            (json!({}), json!({"state": "locked", "external_ref": null}), "not-active"),
             (json!({"email": "other@example.com"}), json!({}), "email-drifted"),
             (json!({}), json!({"email": null}), "email-drifted"),
             (json!({}), json!({"external_ref": "user_z"}), "ref-drifted"),

@@ -15,6 +15,9 @@ use std::collections::{BTreeSet, HashMap};
 /// Addresses in one list: each has two contacts as a rule, and a page holds a hundred.
 const ADDRESSES: usize = 50;
 
+/// References in one list.
+const REFS: usize = 50;
+
 /// What DevRev says of a contact.
 #[derive(Debug, Clone)]
 pub enum Seen {
@@ -80,6 +83,21 @@ pub async fn contact_of(client: &ReadOnly, id: &str) -> Seen {
         Err(ApiError { kind: ErrorKind::Moved { to }, .. }) => Seen::Moved { to },
         Err(error) => Seen::Unread(error),
     }
+}
+
+/// The contacts that have any of these references.
+pub async fn holders(client: &ReadOnly, refs: &[String]) -> Result<HashMap<String, Vec<RevUser>>, ApiError> {
+    let mut holders: HashMap<String, Vec<RevUser>> = HashMap::new();
+    for some in refs.chunks(REFS) {
+        let mut pages = Pages::new(RevUsersList::by_external_ref(some.to_vec()));
+        while let Some(page) = pages.next(client).await? {
+            for contact in page {
+                let reference = contact.read.external_ref.clone().unwrap_or_default();
+                holders.entry(reference).or_default().push(contact.read);
+            }
+        }
+    }
+    Ok(holders)
 }
 
 /// Whether a `Location` names this contact. A location that names none says nothing against it.

@@ -11,7 +11,8 @@
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
 //!   greater part of that
 //! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
-//!   sent; [`after`]: the reference, and the proof that nothing was lost
+//!   sent; [`proof`]: what proves it where the secondary stays; [`after`]: the reference, and the proof that nothing
+//!   was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
 //!   [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
@@ -26,6 +27,7 @@ pub mod decide;
 pub mod elsewhere;
 pub mod gather;
 mod groups;
+pub mod held;
 #[cfg(test)]
 pub(crate) mod inputs;
 pub mod kept;
@@ -35,6 +37,7 @@ mod near;
 pub mod pair;
 pub mod pairing;
 pub mod preview;
+pub mod proof;
 pub mod questions;
 pub mod reason;
 pub mod report;
@@ -215,6 +218,7 @@ impl MergeContacts {
             steps: Vec::new(),
             found: Some(Arc::new(found)),
             after: None,
+            secondary_after: None,
         }))
     }
 }

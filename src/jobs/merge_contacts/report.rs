@@ -56,6 +56,9 @@ pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
             "state": after.get("state"),
         });
     }
+    if let Some(after) = &change.secondary_after {
+        report["secondary"]["after"] = json!({"external_ref": after.external_ref, "state": after.state});
+    }
     if let Some(moved) = change.moved() {
         report["works_moved"] = json!(moved);
         report["tickets_moved"] = json!(change.secondary.tickets);

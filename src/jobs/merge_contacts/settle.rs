@@ -1,9 +1,13 @@
-//! What becomes of a merge that was sent: the secondary is read, at growing intervals, until it is no more.
+//! What becomes of a merge that was sent: the secondary is read, at growing intervals, until it is no more, or is
+//! inactive and has nothing left.
 //!
 //! DevRev answers a merge before it carries it out, and an answer may be lost. Either way only a read tells.
 
 use super::change::{Change, Proof};
+use super::held::{Held, Question};
 use super::look::{self, Seen, leads_to};
+use super::proof::{Before, is_ended};
+use super::questions::Questions;
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
@@ -97,13 +101,14 @@ pub enum Settled {
 }
 
 /// Reads the secondary until it is known what became of the merge, or for as long as the pace says. `before` are
-/// both contacts as they were backed up.
+/// both contacts as they were backed up; `held` is asked what they have by now, where that matters.
 pub async fn settle(
     reads: &ReadOnly,
     stop: &Stop,
     pace: &Pace,
     change: &Change,
-    before: (&Value, &Value),
+    before: &Before,
+    held: &Questions<Question, Held>,
 ) -> Settled {
     let Some(primary) = contact_key(&change.primary.id) else {
         return Settled::Elsewhere(format!("`{}` is not a contact's ID", change.primary.id));
@@ -136,8 +141,24 @@ pub async fn settle(
             }
             Read::Elsewhere(text) => return Settled::Elsewhere(text),
             Read::Active(contact) => {
-                untouched &= same(&contact, before.1);
+                untouched &= same(&contact, &before.secondary);
                 last = format!("{} is still there", change.secondary.display_id);
+            }
+            Read::Inactive(contact) => {
+                untouched = false;
+                let asked = held.ask(Question::about_both(change));
+                let doubt = match stop.race(asked).await {
+                    None => return Settled::Stopped,
+                    Some(Ok(held)) => before.doubt(change, &contact.read, &held),
+                    Some(Err(error)) if failing::ends_run(&error).is_some() => return Settled::Broken(error),
+                    Some(Err(error)) => Some(error.to_string()),
+                };
+                let Some(doubt) = doubt else {
+                    pace.learn(begin.elapsed(), count);
+                    return Settled::Proven(Proof::Inactive);
+                };
+                let state = contact.read.state.as_deref().unwrap_or_default();
+                last = format!("{} is {state}, but {doubt}", change.secondary.display_id);
             }
             Read::Unread(error) if failing::ends_run(&error).is_some() => return Settled::Broken(error),
             Read::Unread(error) => {
@@ -150,7 +171,7 @@ pub async fn settle(
     if untouched {
         untouched = matches!(
             look::contact_of(reads, &change.primary.id).await,
-            Seen::Present(contact) if same(&contact, before.0)
+            Seen::Present(contact) if same(&contact, &before.primary)
         );
     }
     Settled::Unproven { last, untouched }
@@ -170,6 +191,8 @@ enum Read {
     MovedSomewhere,
     Elsewhere(String),
     Active(Box<Whole<RevUser>>),
+    /// In a state in which a merge may leave it; what it has is to be seen.
+    Inactive(Box<Whole<RevUser>>),
     Unread(ApiError),
 }
 
@@ -190,6 +213,7 @@ fn judge(seen: Seen, primary: &Key) -> Read {
                     Read::Elsewhere(format!("it has become part of {id}"))
                 }
                 _ if contact.read.state.as_deref() == Some("deleted") => Read::Proven(Proof::Deleted),
+                _ if is_ended(&contact.read) => Read::Inactive(contact),
                 _ => Read::Active(contact),
             }
         }

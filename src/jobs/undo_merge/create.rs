@@ -4,11 +4,12 @@
 
 use super::apply::{Track, Undoer};
 use super::change::NewContact;
+use super::decide;
 use super::steps::{Stage, What};
-use super::{decide, holders};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};
 use crate::engine::job::Applied;
+use crate::jobs::merge_contacts::look;
 use crate::jobs::merge_contacts::settle::Waits;
 use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::State;
@@ -92,7 +93,7 @@ pub(super) async fn create(undoer: &Undoer, track: &mut Track<'_>) -> Result<(),
 async fn find(undoer: &Undoer, track: &Track<'_>) -> Result<Option<NewContact>, Applied> {
     let change = &track.change;
     let reference = &change.secondary.external_ref;
-    let found = holders(&undoer.reads, std::slice::from_ref(reference)).await;
+    let found = look::holders(&undoer.reads, std::slice::from_ref(reference)).await;
     let mut found = found.map_err(|error| track.failed("not-created", &error))?;
     let others = [contact_key(&change.primary.id), contact_key(&change.secondary.id)];
     let mut candidates = found.remove(reference).unwrap_or_default().into_iter();

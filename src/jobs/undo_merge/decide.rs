@@ -8,6 +8,7 @@ use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::jobs::failing;
 use crate::jobs::merge_contacts::look::Seen;
 use crate::jobs::merge_contacts::pair::folded;
+use crate::jobs::merge_contacts::proof::is_ended;
 use crate::journal::record::{Outcome, State};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -76,7 +77,9 @@ pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Opti
     let primary = contact_key(&item.primary);
     for holder in holders.iter().filter(|holder| holder.key() != primary) {
         let merged_away = holder.primary_identity.as_ref().is_some_and(|into| into.key() == primary)
-            || holder.state.as_deref() == Some("deleted");
+            || holder.state.as_deref() == Some("deleted")
+            // As some tenants leave it; a merge that is taken back was proven.
+            || is_ended(holder);
         if holder.key() == contact_key(&item.secondary) {
             if merged_away {
                 continue;
@@ -207,5 +210,8 @@ mod tests {
         assert_eq!(reason(new(json!({"email": "other@x.io"}))), "ref-taken");
         assert_eq!(reason(new(json!({"id": "REVU-2"}))), "secondary-there");
         assert_eq!(reason(new(json!({"id": "REVU-2", "primary_identity": {"id": "REVU-1"}}))), "none");
+        for state in ["locked", "shadow", "archived", "deactivated"] {
+            assert_eq!(reason(new(json!({"id": "REVU-2", "state": state}))), "none", "{state}");
+        }
     }
 }

@@ -26,9 +26,8 @@ use super::merge_contacts::pair::Contact;
 use super::{failing, track};
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::{Key, RevUserId};
-use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::rev_users::{RevUser, RevUsersList, contact_key};
+use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::works::OwnedWork;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
@@ -42,9 +41,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use steps::{Stage, Step};
-
-/// References in one list.
-const REFS: usize = 50;
 
 /// The command whose runs take merges back. Contacts that they made are told by it.
 pub const COMMAND: &str = "undo-merge";
@@ -151,7 +147,7 @@ impl UndoMerge {
             .map_err(|error| failing::needed(&error, "cannot read the contacts"))?;
         let refs: Vec<String> =
             pairs.iter().filter_map(|(_, before)| before.secondary.external_ref.clone()).collect();
-        let holders = match holders(&self.client, &refs).await {
+        let holders = match look::holders(&self.client, &refs).await {
             Ok(holders) => holders,
             Err(error) => return failing::ends_run(&error).map_or(Ok(Err(error)), Err),
         };
@@ -241,24 +237,6 @@ impl UndoMerge {
             seen: Some(Arc::new(Seen { works: views, read_at: now.read_at })),
         }))
     }
-}
-
-/// The contacts that have any of these references.
-pub(super) async fn holders(
-    client: &ReadOnly,
-    refs: &[String],
-) -> Result<HashMap<String, Vec<RevUser>>, ApiError> {
-    let mut holders: HashMap<String, Vec<RevUser>> = HashMap::new();
-    for some in refs.chunks(REFS) {
-        let mut pages = Pages::new(RevUsersList::by_external_ref(some.to_vec()));
-        while let Some(page) = pages.next(client).await? {
-            for contact in page {
-                let reference = contact.read.external_ref.clone().unwrap_or_default();
-                holders.entry(reference).or_default().push(contact.read);
-            }
-        }
-    }
-    Ok(holders)
 }
 
 impl Planner for UndoMerge {
