@@ -3,6 +3,7 @@
 use crate::support::fixture::Trouble;
 use crate::support::program::Running;
 use crate::support::{Merging, People};
+use std::collections::BTreeSet;
 
 #[test]
 fn two_runs_at_once_do_not_send_a_merge_twice() {
@@ -57,4 +58,33 @@ fn a_signal_while_merges_settle_leaves_them_in_doubt_and_resume_proves_them() {
         fixture.assert_all_done();
         assert_eq!(fixture.calls("rev-users.merge"), 6);
     }
+}
+
+/// A limit that lets few pairs begin, and the calls of a whole small run through without a wait.
+const LOW_LIMIT: [&str; 4] = ["--rate-limit-calls", "2000", "--rate-limit-period", "3600"];
+
+#[test]
+fn under_a_limit_the_first_pair_is_done_before_others_begin_and_few_wait_to_be_sent() {
+    let fixture = Merging::new(&People::of(40));
+    fixture.merge(&LOW_LIMIT).run().exits(0);
+    fixture.assert_all_done();
+    let (mut unsent, mut most, mut done) = (BTreeSet::new(), 0, 0);
+    for line in fixture.the_run().lines("journal.jsonl") {
+        let row = line["row"].as_u64().unwrap();
+        match line["data"]["step"].as_str() {
+            Some("backed-up") => {
+                assert!(
+                    done > 0 || unsent.is_empty(),
+                    "row {row} is backed up before the first pair is done"
+                );
+                unsent.insert(row);
+            }
+            Some("merging") => drop(unsent.remove(&row)),
+            _ => {}
+        }
+        most = most.max(unsent.len());
+        done += u64::from(line["state"] == "done");
+    }
+    assert_eq!(done, 40);
+    assert!((2..=8).contains(&most), "{most} pairs were backed up and not sent");
 }

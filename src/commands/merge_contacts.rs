@@ -40,6 +40,8 @@ use std::time::Duration;
 const TICKET_BYTES: u64 = 1 << 20;
 /// Pairs that may be under way at once: most of them wait for DevRev.
 const OPEN_PAIRS: usize = 400;
+/// Pairs that are read together before the first merge.
+const FIRST_PAIRS: usize = 25;
 /// How old a look at both contacts may be when their merge is sent, unless the limit is so low that more time
 /// passes while others are looked at.
 const MAX_AGE: Duration = Duration::from_secs(120);
@@ -249,6 +251,7 @@ impl Job for MergeOptions {
             run: start.run.id().to_owned(),
             backup_dir: self.backup_dir.clone(),
             concurrency: settings.concurrency,
+            rate: settings.rate_of(self.sandbox),
             settle_timeout: settings.settle_timeout,
             poll_delay: settings.poll_delay,
             max_age: calls.unwrap_or_default().max(MAX_AGE),
@@ -256,7 +259,7 @@ impl Job for MergeOptions {
             any_count: self.on_count_mismatch == OnCountMismatch::Warn,
             on_drift: start.manifest.applies.as_ref().map(OnDrift::of),
         };
-        let planner = MergeContacts::new(start.client.read_only(), rules);
+        let planner = MergeContacts::new(&start.client.read_only(), rules);
         Ok((planner, Merger::new(start.client, start.stop, how)?))
     }
 
@@ -275,6 +278,8 @@ impl Job for MergeOptions {
         config.concurrency = OPEN_PAIRS.max(config.batch_size) * 2;
         config.open_batches = config.open_batches.max(OPEN_PAIRS.div_ceil(config.batch_size));
         config.record_each = true;
+        // Before the first merge, only a few pairs are read.
+        config.first_batch = config.first_batch.min(FIRST_PAIRS);
     }
 
     fn plan(&self, settings: &Settings, _calls: u64) -> Box<dyn Plan> {

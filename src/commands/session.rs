@@ -213,6 +213,7 @@ impl<J: Job> Session<J> {
         let feed = self.job.feed(&self.input, looked, replay, self.stop.clone())?;
         let mut config = Config {
             batch_size: self.settings.batch_size,
+            first_batch: self.settings.batch_size,
             concurrency: self.settings.concurrency,
             limits: self.settings.limits,
             max_changes: self.settings.max_changes.map(NonZeroU64::get),

@@ -31,21 +31,23 @@ pub(super) struct Prepared<C> {
     pub(super) since: Instant,
 }
 
-/// Reads tasks and sends them on in batches. Runs on a thread of its own: files block.
+/// Reads tasks and sends them on in batches, of which the first may be of another size. Runs on a thread of its own: files block.
 pub(super) fn read<I>(
     feed: impl Iterator<Item = Result<Task<I>, Failure>>,
-    batch_size: usize,
+    (first_batch, batch_size): (usize, usize),
     tasks: &mpsc::Sender<Vec<Task<I>>>,
     halt: &Halt,
     stop: &Stop,
 ) {
-    let mut batch = Vec::with_capacity(batch_size.min(1024));
+    let mut wanted = first_batch;
+    let mut batch = Vec::with_capacity(wanted.min(1024));
     for task in feed {
         match task {
             Ok(task) => batch.push(task),
             Err(failure) => return halt.with(failure),
         }
-        if batch.len() >= batch_size {
+        if batch.len() >= wanted {
+            wanted = batch_size;
             let full = std::mem::replace(&mut batch, Vec::with_capacity(batch_size.min(1024)));
             if tasks.blocking_send(full).is_err() {
                 return;

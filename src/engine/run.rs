@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 pub struct Config {
     /// Tasks in a batch.
     pub batch_size: usize,
+    /// Tasks in the first batch.
+    pub first_batch: usize,
     /// Changes in flight.
     pub concurrency: usize,
     /// Stop conditions.
@@ -98,7 +100,7 @@ where
     let reader = {
         let (halt, stop) = (halt.clone(), stop.clone());
         tokio::task::spawn_blocking(move || {
-            prepare::read(feed, config.batch_size, &task_sender, &halt, &stop);
+            prepare::read(feed, (config.first_batch, config.batch_size), &task_sender, &halt, &stop);
         })
     };
     let applies = matches!(mode, Mode::Apply(_));

@@ -72,7 +72,16 @@ const LIMITS: Limits = Limits { max_errors: None, max_batch_failures: 100, max_s
 
 fn config(limits: Limits, max_changes: Option<u64>) -> Config {
     let grace = Duration::from_millis(50);
-    Config { batch_size: 10, concurrency: 3, limits, max_changes, open_batches: 4, record_each: false, grace }
+    Config {
+        batch_size: 10,
+        first_batch: 10,
+        concurrency: 3,
+        limits,
+        max_changes,
+        open_batches: 4,
+        record_each: false,
+        grace,
+    }
 }
 
 async fn ran(limits: Limits, rows: impl Iterator<Item = u64> + Send + 'static, act: Act, stop: Stop) -> Ran {

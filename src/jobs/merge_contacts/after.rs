@@ -16,6 +16,7 @@ use crate::engine::job::Applied;
 use crate::journal::record::State;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the primary must show after the merge as it did before.
 const METADATA: [&str; 8] =
@@ -60,7 +61,7 @@ async fn check(merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(),
         }
     };
     let moved_count = moved.len() as u64;
-    let expected: BTreeSet<String> = own.into_iter().chain(moved).collect();
+    let expected: Arc<BTreeSet<String>> = Arc::new(own.into_iter().chain(moved).collect());
     drop(busy);
     let mut waits = Waits::new(&merger.pace);
     let mut may_set_again = true;
@@ -68,7 +69,7 @@ async fn check(merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(),
     let mut wrong_ref = None;
     let mut last = String::new();
     loop {
-        let asked = merger.held.ask(Question::about_primary(&track.change));
+        let asked = merger.held.ask(Question::about_primary(&track.change, Arc::clone(&expected)));
         missing = match merger.stop.race(asked).await {
             None => return Err(track.interrupted()),
             Some(Ok(held)) => {

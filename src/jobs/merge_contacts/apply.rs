@@ -5,6 +5,7 @@ use super::after;
 use super::backing_up::{BackedUp, Backups, on_disk};
 use super::belongings;
 use super::change::{Change, Found, Shown, Stage, What};
+use super::gate::{Gate, Place};
 use super::held::{self, Held};
 use super::look_again::{drift, look_again, same_contacts, same_works};
 use super::proof::Before;
@@ -14,6 +15,8 @@ use super::settle::{self, Pace, Settled, Waits};
 use super::track::{Track, not_backed_up, unproven};
 use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
+use crate::devrev::pacer::Rate;
+use crate::devrev::queue::Urgency;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
@@ -44,6 +47,8 @@ pub struct How {
     pub backup_dir: PathBuf,
     /// Pairs that are backed up at once.
     pub concurrency: usize,
+    /// The limit that calls keep to.
+    pub rate: Option<Rate>,
     /// `MERGE_SETTLE_TIMEOUT`.
     pub settle_timeout: Duration,
     /// `MERGE_POLL_DELAY`: before the first read after a merge.
@@ -63,13 +68,18 @@ pub struct How {
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
 pub struct Merger {
+    /// For what completes merges that were sent.
     pub(super) client: Client,
+    /// The same, for its reads.
     pub(super) reads: ReadOnly,
+    /// For merges.
+    sends: Client,
     pub(super) stop: Stop,
     pub(super) activity: Activity,
     pub(super) pace: Pace,
     how: How,
     backups: Backups,
+    gate: Arc<Gate>,
     places: Arc<Semaphore>,
     looks: Questions<Change, Result<Arc<Found>, Outcome>>,
     pub(super) held: Questions<held::Question, Held>,
@@ -78,22 +88,33 @@ pub struct Merger {
 impl Merger {
     /// Merges through this client.
     pub fn new(client: &Client, stop: &Stop, how: How) -> Result<Self, Failure> {
-        let reads = client.read_only();
+        let sends = client.urgent(Urgency::Send);
+        let completes = client.urgent(Urgency::Complete);
+        let reads = completes.read_only();
+        let gate = Gate::new(how.rate);
         let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         let activity = Activity::default();
-        let (asking, made) = (reads.clone(), Arc::clone(&how.made));
-        let looks = Questions::new(activity.clone(), PAIRS, move |pairs| {
+        let (asking, made) = (sends.read_only(), Arc::clone(&how.made));
+        let looks = Questions::new(activity.clone(), PAIRS.min(gate.unsent()), move |pairs| {
             Box::pin(look_again(asking.clone(), pairs, Arc::clone(&made)))
         });
         let asking = reads.clone();
         let held =
             Questions::new(activity.clone(), PAIRS, move |pairs| Box::pin(held::ask(asking.clone(), pairs)));
         Ok(Self {
-            client: client.clone(),
+            client: completes,
             reads: reads.clone(),
+            sends,
             stop: stop.clone(),
             pace: Pace::new(how.poll_delay, how.settle_timeout),
-            backups: Backups::new(reads, storage, how.backup_dir.clone(), how.run.clone(), how.any_count),
+            backups: Backups::new(
+                client.read_only(),
+                storage,
+                how.backup_dir.clone(),
+                how.run.clone(),
+                how.any_count,
+            ),
+            gate,
             places: Arc::new(Semaphore::new(how.concurrency)),
             looks,
             held,
@@ -103,15 +124,21 @@ impl Merger {
     }
 
     async fn merge(&self, track: &mut Track<'_>) -> Result<Applied, Applied> {
-        let mut busy = Some(self.activity.begin());
         let stage = track.change.stage();
+        let (mut place, mut busy) = (None, None);
         if stage == Stage::Begin {
+            place = match self.stop.race(self.gate.enter()).await.flatten() {
+                Some(entered) if !self.stop.is_set() => Some(entered),
+                _ => return Err(track.interrupted()),
+            };
+            busy = Some(self.activity.begin());
             // Steps of a process that got no further than its backups.
             track.change.steps.clear();
             let Some(found) = track.change.found.clone() else {
                 return Err(track.ended(State::Failed, "defect", "a defect: a pair was not looked at"));
             };
             self.back_up_and_send(track, found, &mut busy).await?;
+            place = place.and_then(Place::once_sent);
         }
         if matches!(stage, Stage::Begin | Stage::Sent) {
             drop(busy.take());
@@ -120,7 +147,9 @@ impl Merger {
             self.follow(track, stage == Stage::Sent).await?;
         }
         let busy = busy.unwrap_or_else(|| self.activity.begin());
-        after::finish(self, track, busy).await
+        let finished = after::finish(self, track, busy).await;
+        drop(place);
+        finished
     }
 
     /// Backs both contacts up, looks at them once more, and sends the merge: of just what was backed up.
@@ -225,7 +254,7 @@ impl Merger {
         loop {
             let merging = What::Merging { attempt: track.change.attempts() + 1 };
             let may = || !self.stop.is_set() && read_at.age() <= self.how.max_age;
-            let (error, was_announced) = match track.once(&self.client, &merge, merging, may).await? {
+            let (error, was_announced) = match track.once(&self.sends, &merge, merging, may).await? {
                 Sent::Answered(_) => return track.record(What::Acknowledged).await.map(|()| None),
                 Sent::Failed(error) => (error, true),
                 Sent::Never(error) => (error, false),

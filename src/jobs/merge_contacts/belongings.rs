@@ -42,6 +42,15 @@ pub async fn works(
     client: &ReadOnly,
     contacts: &[String],
 ) -> Result<HashMap<Key, Vec<Arc<Whole<OwnedWork>>>>, ApiError> {
+    works_as(client, contacts, &Role::ALL).await
+}
+
+/// The same for works that they stand to in one of these roles.
+pub async fn works_as(
+    client: &ReadOnly,
+    contacts: &[String],
+    roles: &[Role],
+) -> Result<HashMap<Key, Vec<Arc<Whole<OwnedWork>>>>, ApiError> {
     let mut found: HashMap<Key, Vec<Arc<Whole<OwnedWork>>>> = HashMap::new();
     let mut known: HashSet<(Key, String)> = HashSet::new();
     // A work comes once in each role: it is kept once.
@@ -49,7 +58,7 @@ pub async fn works(
     for id in contacts {
         found.entry(key_of(id)?).or_default();
     }
-    for role in Role::ALL {
+    for role in roles.iter().copied() {
         let list = |users| WorksOf::users(role, users);
         let users_of = |work: &Whole<OwnedWork>| keys(work.read.users_as(role));
         of_users(client, contacts, &list, &users_of, &mut |work: Whole<OwnedWork>, users| {

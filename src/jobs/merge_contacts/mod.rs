@@ -10,9 +10,9 @@
 //! - [`decide`]: whether they may be merged
 //! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
 //!   greater part of that
-//! - [`apply`]: the steps in their order, each of them journalled; [`settle`]: what becomes of a merge that was
-//!   sent; [`proof`]: what proves it where the secondary stays; [`after`]: the reference, and the proof that nothing
-//!   was lost; [`held`]: what both contacts have by then
+//! - [`apply`]: the steps in their order, each of them journalled; `gate`: how many pairs begin; [`settle`]: what becomes
+//!   of a merge that was sent; [`proof`]: what proves it where the secondary stays; [`after`]: the reference, and the
+//!   proof that nothing was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
 //!   [`questions`]: questions of many pairs, put together
 //! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
@@ -25,6 +25,7 @@ pub mod belongings;
 pub mod change;
 pub mod decide;
 pub mod elsewhere;
+mod gate;
 pub mod gather;
 mod groups;
 pub mod held;
@@ -48,6 +49,7 @@ pub mod track;
 
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::{Key, RevUserId};
+use crate::devrev::queue::Urgency;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::contact_key;
 use crate::devrev::whole::Whole;
@@ -112,7 +114,9 @@ pub struct MergeContacts {
 
 impl MergeContacts {
     /// The job with its rules, reading through this client.
-    pub fn new(client: ReadOnly, rules: Rules) -> Self {
+    pub fn new(client: &ReadOnly, rules: Rules) -> Self {
+        // Pairs that are under way go before those that are only looked at.
+        let client = client.urgent(Urgency::Ahead);
         Self { client, rules, sampler: Sampler::default() }
     }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How long a question waits for others at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(240);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// How many pairs are being worked on right now: neither waiting for others nor for DevRev to settle.
 #[derive(Debug, Clone)]
