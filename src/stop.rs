@@ -1,4 +1,4 @@
-//! The one signal that ends every wait: set by Ctrl-C, SIGTERM, or whatever stops a run.
+//! The one signal that ends every wait: set by Ctrl-C, SIGTERM, SIGHUP, or whatever stops a run.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub enum Cause {
     /// Ctrl-C (SIGINT).
     Interrupt,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP.
     Terminate,
     /// The run itself: a stop condition, refused credentials, a full disk.
     Run,

@@ -1,12 +1,13 @@
 //! Ctrl-C and SIGTERM: what was begun is ended or in doubt, all is saved, and `resume` goes on.
 
 use crate::support::fixture::Trouble;
+use crate::support::program::{BINARY, Program};
 use crate::support::{Fixture, Org};
 use serde_json::json;
 
 #[test]
 fn a_signal_saves_the_run_and_resume_goes_on() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
         let mut fixture = Fixture::with(&Org::of(150), &Trouble::delay(20));
         let running = fixture.backfill(&["--batch-size", "10"]).run_until(|| fixture.writes() >= 15);
         running.signal(signal);
@@ -83,4 +84,17 @@ fn a_signal_while_everything_waits_for_the_rate_limit() {
     fixture.resume(&[]).run().exits(0);
     fixture.assert_right();
     run.assert_complete(50);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_is_closed_does_not_end_a_run_under_nohup() {
+    let fixture = Fixture::with(&Org::of(60), &Trouble::delay(10));
+    let script = "trap '' HUP; exec \"$0\" \"$@\"";
+    let program = fixture.prepare(Program::new("sh")).args(["-c", script, BINARY]);
+    let flags = ["backfill-groups", "--csv", "issues.csv", "--yes", "--batch-size", "5"];
+    let running = program.args(flags).run_until(|| fixture.writes() >= 5);
+    running.signal("HUP");
+    running.wait().exits(0);
+    fixture.assert_right();
 }

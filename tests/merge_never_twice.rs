@@ -79,6 +79,21 @@ fn a_lost_merge_waits_for_the_operator() {
 }
 
 #[test]
+fn a_merge_that_failed_is_sent_again_in_the_same_run_when_that_is_asked_for() {
+    for fault in [LOST, "path=rev-users.merge,status=503,count=1"] {
+        let fixture = Merging::broken(&People::of(3), [fault]);
+        let quick = |program: Program| program.env("MERGE_SETTLE_TIMEOUT", "0.1");
+        quick(fixture.merge(&["--resend-unproven"])).run().exits(0);
+        assert_eq!((fixture.merges(), fixture.calls("rev-users.merge")), (3, 4), "{fault}");
+        fixture.assert_all_done();
+    }
+    // DevRev may still carry out what it has acknowledged.
+    let fixture = Merging::with(&People::of(1), &Trouble::none().merge("delay=0,ends=never"));
+    fixture.merge(&["--resend-unproven"]).env("MERGE_SETTLE_TIMEOUT", "0.1").run().exits(3);
+    assert_eq!(fixture.calls("rev-users.merge"), 1);
+}
+
+#[test]
 fn a_contact_that_was_touched_meanwhile_is_not_merged_by_a_resend() {
     for (contact, change) in [
         ("REVU-1", json!({"display_name": "Somebody else"})),

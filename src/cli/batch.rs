@@ -64,6 +64,10 @@ pub struct MergeContacts {
     /// What a TICKET_COUNT that is not DevRev's count does to a pair [default: fail]
     #[arg(long, value_name = "fail|warn")]
     pub on_count_mismatch: Option<String>,
+    /// Send merges again whose first answer was lost or an error, if both contacts are untouched over the whole settle
+    /// time
+    #[arg(long)]
+    pub resend_unproven: bool,
     /// What every command that runs a batch takes.
     #[command(flatten)]
     pub batch: BatchFlags,
@@ -115,6 +119,10 @@ pub struct Apply {
     /// What is done about a row that is no longer as it was planned: leave it alone, or stop there
     #[arg(long, value_name = "skip|abort")]
     pub on_drift: Option<String>,
+    /// Send merges again whose first answer was lost or an error, if both contacts are untouched over the whole settle
+    /// time
+    #[arg(long)]
+    pub resend_unproven: bool,
     /// What may be corrected.
     #[command(flatten)]
     pub corrections: Corrections,

@@ -131,6 +131,7 @@ impl Applying<'_> {
         }
         let new = New {
             carries: Some(Carries { from: &from, of: &of, on_drift }),
+            resend_unproven: args.resend_unproven,
             ..New::run(settings, false, &args.batch, global, terminal)
         };
         begin::run(job, new, Rows::Again(&from, input), |run| keep::<J>(&from, run)).await

@@ -47,6 +47,8 @@ pub struct New<'a> {
     pub parent: Option<&'a Manifest>,
     /// The plan that it carries out, of a run in the same organisation.
     pub carries: Option<Carries<'a>>,
+    /// `--resend-unproven`
+    pub resend_unproven: bool,
 }
 
 impl<'a> New<'a> {
@@ -58,7 +60,16 @@ impl<'a> New<'a> {
         global: &'a cli::Global,
         terminal: Terminal,
     ) -> Self {
-        Self { settings, dry_run, yes: typed.yes, global, terminal, parent: None, carries: None }
+        Self {
+            settings,
+            dry_run,
+            yes: typed.yes,
+            global,
+            terminal,
+            parent: None,
+            carries: None,
+            resend_unproven: false,
+        }
     }
 }
 
@@ -161,7 +172,7 @@ pub async fn run<J: Job>(
         replay: Replay::default(),
         journal,
         plan,
-        resend_unproven: false,
+        resend_unproven: new.resend_unproven,
         corrected: Vec::new(),
         confirmation,
         in_production,

@@ -265,6 +265,29 @@ fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Ex
         How::Finished | How::Portion => (RunState::Finished, Exit::Ok, None),
         How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
         How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
-        How::Stopped(failure) => (RunState::Stopped, failure.exit, Some(failure.message.clone())),
+        How::Stopped(failure) => {
+            (RunState::Stopped, exit_of_stop(failure.exit, tally), Some(failure.message.clone()))
+        }
+    }
+}
+
+/// [`Exit::Backup`] says that nothing was sent: a run that had sent merges before it stopped for its backups does not.
+fn exit_of_stop(exit: Exit, tally: &Tally) -> Exit {
+    let has_sent = ["done", "unknown"].into_iter().any(|state| tally.of(state) > 0);
+    if exit == Exit::Backup && has_sent { Exit::Stopped } else { exit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_has_sent_merges_does_not_say_that_none_was_sent() {
+        let mut tally = Tally::default();
+        tally.add("failed", Some("backup-failed"), 2);
+        assert_eq!(exit_of_stop(Exit::Backup, &tally), Exit::Backup);
+        assert_eq!(exit_of_stop(Exit::Credentials, &tally), Exit::Credentials);
+        tally.add("unknown", None, 2);
+        assert_eq!(exit_of_stop(Exit::Backup, &tally), Exit::Stopped);
     }
 }

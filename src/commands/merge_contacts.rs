@@ -15,7 +15,7 @@ use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::jobs;
 use crate::jobs::drift::OnDrift;
-use crate::jobs::merge_contacts::apply::{How, Merger};
+use crate::jobs::merge_contacts::apply::{How, MERGE_REFUSED, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::{
@@ -93,7 +93,10 @@ pub async fn run(
         backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
-    let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
+    let new = New {
+        resend_unproven: args.resend_unproven,
+        ..New::run(settings, args.dry_run, &args.batch, &global, terminal)
+    };
     begin::run(options, new, rows, |_| Ok(())).await
 }
 
@@ -291,10 +294,12 @@ impl Job for MergeOptions {
     }
 
     fn exit(&self, tally: &Tally) -> Option<Exit> {
-        let for_backups = tally.reasons.get("failed").is_some_and(|reasons| {
-            reasons.keys().any(|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS)
-        });
-        let sent = ["planned", "done", "unknown"].into_iter().any(|state| tally.of(state) > 0);
+        let failed = |wanted: &dyn Fn(&str) -> bool| {
+            tally.reasons.get("failed").is_some_and(|reasons| reasons.keys().any(|reason| wanted(reason)))
+        };
+        let for_backups = failed(&|reason| reason.starts_with("backup-") || reason == COUNT_DIFFERS);
+        let sent = ["planned", "done", "unknown"].into_iter().any(|state| tally.of(state) > 0)
+            || failed(&|reason| reason == MERGE_REFUSED);
         (!sent && for_backups).then_some(Exit::Backup)
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the run to stop, a second Ctrl-C leaves at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks the run to stop, a second one leaves at once.
 
 use crate::exit::{Exit, Failure};
 use crate::report::terminal::Terminal;
@@ -7,45 +7,76 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Begins to listen. From then on signals set the stop signal instead of ending the process.
 pub fn listen(stop: &Stop, terminal: &Terminal) -> std::io::Result<()> {
-    let interrupts = signal(SignalKind::interrupt())?;
-    let terminations = signal(SignalKind::terminate())?;
-    tokio::spawn(watch(interrupts, terminations, stop.clone(), terminal.clone()));
+    tokio::spawn(watch(Signals::new()?, stop.clone(), terminal.clone()));
     Ok(())
+}
+
+/// What ends a run from outside.
+struct Signals {
+    interrupts: Signal,
+    terminations: Signal,
+    /// The terminal was closed; none where SIGHUP is ignored, as `nohup` has it.
+    hangups: Option<Signal>,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupts: signal(SignalKind::interrupt())?,
+            terminations: signal(SignalKind::terminate())?,
+            hangups: if ignores_hangups() { None } else { Some(signal(SignalKind::hangup())?) },
+        })
+    }
+
+    async fn next(&mut self) -> Cause {
+        let hangup = async {
+            match &mut self.hangups {
+                Some(hangups) => hangups.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupts.recv() => Cause::Interrupt,
+            _ = self.terminations.recv() => Cause::Terminate,
+            _ = hangup => Cause::Terminate,
+        }
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored. Where that cannot be told it is not.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit 0 is signal 1, SIGHUP.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// The same for a command that has nothing to save: whoever waits for the stop signal leaves at once.
 pub fn listen_quietly(stop: &Stop) -> std::io::Result<()> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    let mut terminations = signal(SignalKind::terminate())?;
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        let cause = tokio::select! {
-            _ = interrupts.recv() => Cause::Interrupt,
-            _ = terminations.recv() => Cause::Terminate,
-        };
-        stop.set(cause);
-    });
+    let (mut signals, stop) = (Signals::new()?, stop.clone());
+    tokio::spawn(async move { stop.set(signals.next().await) });
     Ok(())
 }
 
 /// The failure of a command that a signal ended before its run began.
 pub fn interrupted(stop: &Stop, text: &str) -> Failure {
-    let exit = if stop.cause() == Some(Cause::Terminate) { Exit::Terminated } else { Exit::Interrupted };
-    Failure::new(exit, text)
+    Failure::new(exit_of(stop.cause().unwrap_or(Cause::Interrupt)), text)
 }
 
-async fn watch(mut interrupts: Signal, mut terminations: Signal, stop: Stop, terminal: Terminal) {
+/// The exit code of a process that a signal ended.
+fn exit_of(cause: Cause) -> Exit {
+    if cause == Cause::Terminate { Exit::Terminated } else { Exit::Interrupted }
+}
+
+async fn watch(mut signals: Signals, stop: Stop, terminal: Terminal) {
     let mut asked = false;
     loop {
-        let (cause, exit) = tokio::select! {
-            _ = interrupts.recv() => (Cause::Interrupt, Exit::Interrupted),
-            _ = terminations.recv() => (Cause::Terminate, Exit::Terminated),
-        };
+        let cause = signals.next().await;
         // Not by the stop signal's cause: a run that stops itself has one already.
         if asked {
             // As safe as being killed: whatever was sent has its intent on disk.
             #[allow(clippy::disallowed_methods)]
-            std::process::exit(i32::from(exit.code()));
+            std::process::exit(i32::from(exit_of(cause).code()));
         }
         asked = true;
         stop.set(cause);

@@ -38,6 +38,8 @@ const MOST_BACKUPS: u32 = 3;
 /// How often a pair is looked at again because its merge had to wait for longer than the look is good.
 const MOST_LOOKS: u32 = 10;
 
+/// The reason of a pair whose merge DevRev has refused.
+pub const MERGE_REFUSED: &str = "merge-refused";
 /// How merges are carried out.
 #[derive(Debug, Clone)]
 pub struct How {
@@ -181,7 +183,7 @@ impl Merger {
             }
             match self.send(track, seen.read_at).await? {
                 None => return Ok(()),
-                Some(error) if looks >= MOST_LOOKS => return Err(track.failed("merge-refused", &error)),
+                Some(error) if looks >= MOST_LOOKS => return Err(track.failed(MERGE_REFUSED, &error)),
                 // The look has grown too old while the merge waited.
                 Some(_) => {}
             }
@@ -275,20 +277,21 @@ impl Merger {
                 _ if error.passes_soon() => match waits.wait(&self.stop).await {
                     None => return Err(track.interrupted()),
                     Some(true) => {}
-                    Some(false) => return Err(track.failed("merge-refused", &error)),
+                    Some(false) => return Err(track.failed(MERGE_REFUSED, &error)),
                 },
                 // Refused perhaps because the one that was sent before took after all.
                 _ if was_sent_before => return Ok(None),
-                _ => return Err(track.failed("merge-refused", &error)),
+                _ => return Err(track.failed(MERGE_REFUSED, &error)),
             }
         }
     }
 
     /// Follows a merge that was, or may have been, sent until it is known what became of it. One that is not
-    /// proven is sent again only if it was sent by an earlier process, every read of the whole settle time
-    /// showed both contacts untouched, and the operator has said so.
+    /// proven is sent again only if the operator has said so, every read of the whole settle time showed both contacts
+    /// untouched, and it was either sent by an earlier process or never acknowledged: DevRev may carry out late what it
+    /// has just acknowledged.
     async fn follow(&self, track: &mut Track<'_>, earlier: bool) -> Result<(), Applied> {
-        let may_resend = earlier && self.how.resend_unproven;
+        let may_resend = self.how.resend_unproven && (earlier || !track.change.is_acknowledged());
         match self.settled(track).await? {
             Settled::Unproven { untouched: true, .. } if may_resend => {
                 self.resend(track).await?;

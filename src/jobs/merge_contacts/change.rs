@@ -235,6 +235,11 @@ pub enum Stage {
 }
 
 impl Change {
+    /// Whether DevRev has acknowledged a merge of it.
+    pub fn is_acknowledged(&self) -> bool {
+        self.steps.iter().any(|step| step.what == What::Acknowledged)
+    }
+
     /// How far the recorded steps go.
     pub fn stage(&self) -> Stage {
         let last = self.steps.iter().rev().find_map(|step| match step.what {

@@ -1,7 +1,7 @@
 //! A merge under way: its steps go onto the disk, and its end says what is known of it.
 
 use super::backing_up::Trouble;
-use super::change::{Change, What};
+use super::change::Change;
 use super::settle::Settled;
 use crate::engine::job::Applied;
 use crate::exit::{Exit, Failure};
@@ -21,7 +21,7 @@ pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -
             track.ended(State::Unknown, "merged-elsewhere", text)
         }
         Settled::Unproven { last, untouched } => {
-            let acknowledged = track.change.steps.iter().any(|step| step.what == What::Acknowledged);
+            let acknowledged = track.change.is_acknowledged();
             let more = if untouched && acknowledged {
                 "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume later; \
                  only if it never takes, `resume --resend-unproven` sends it again"
