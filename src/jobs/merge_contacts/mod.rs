@@ -60,7 +60,7 @@ use crate::jobs::{self, failing};
 use crate::journal::record::{Outcome, State};
 use belongings::Belongings;
 use change::{Change, Found, Shown, Side, Stage};
-use pair::{Keep, Pair};
+use pair::{Contact, Keep, Pair};
 use preview::Sampler;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -110,6 +110,8 @@ pub struct MergeContacts {
     client: ReadOnly,
     rules: Rules,
     sampler: Sampler,
+    /// Whether it was said that the input counts otherwise.
+    is_warned_of_counts: bool,
 }
 
 impl MergeContacts {
@@ -117,7 +119,7 @@ impl MergeContacts {
     pub fn new(client: &ReadOnly, rules: Rules) -> Self {
         // Pairs that are under way go before those that are only looked at.
         let client = client.urgent(Urgency::Ahead);
-        Self { client, rules, sampler: Sampler::default() }
+        Self { client, rules, sampler: Sampler::default(), is_warned_of_counts: false }
     }
 
     /// Looks at pairs of which nothing was sent.
@@ -180,16 +182,35 @@ impl MergeContacts {
         Ok(())
     }
 
+    /// Says how a row's count differs from DevRev's, and whether the file seems to count otherwise.
+    fn count_differs(&mut self, row: &Contact, belongings: &Belongings) -> String {
+        let (tickets, [created, owned, reported]) = (belongings.tickets(), belongings.by_role(&row.id.key()));
+        let greatest = created.max(owned).max(reported);
+        let otherwise = if row.tickets == greatest {
+            if !std::mem::replace(&mut self.is_warned_of_counts, true) {
+                tracing::warn!(
+                    "TICKET_COUNT seems to be the greatest of owned, created and reported works, issues included: rows fail \
+                     where that is not the number of tickets"
+                );
+            }
+            "; the file seems to count the greatest of these three"
+        } else {
+            ""
+        };
+        format!(
+            "{}: TICKET_COUNT is {}, and DevRev shows {tickets} tickets that it owns, created or reported, each counted \
+             once. Of tickets and issues it owns {owned}, created {created} and reported {reported}{otherwise} \
+             (--on-count-mismatch warn merges all the same)",
+            row.id, row.tickets
+        )
+    }
+
     /// The last questions, once all is read.
     async fn verdict(&mut self, pair: &Pair, found: Found) -> Result<Verdict<Change>, Failure> {
         for (row, kept) in [(&pair.primary, &found.primary), (&pair.secondary, &found.secondary)] {
             let tickets = kept.belongings.tickets();
             if row.tickets != tickets {
-                let text = format!(
-                    "{}: TICKET_COUNT is {}, and DevRev shows {tickets} tickets (--on-count-mismatch warn merges all the \
-                     same)",
-                    row.id, row.tickets
-                );
+                let text = self.count_differs(row, &kept.belongings);
                 match self.rules.on_count_mismatch {
                     OnCountMismatch::Fail => {
                         return Ok(Verdict::Settled(Outcome::of(State::Failed, COUNT_DIFFERS, text)));
