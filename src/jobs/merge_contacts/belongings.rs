@@ -30,14 +30,6 @@ impl Belongings {
         self.works.iter().filter(|work| work.read.is_ticket()).count() as u64
     }
 
-    /// How many of the works this contact created, owns and reported: of every type.
-    pub fn by_role(&self, contact: &Key) -> [u64; 3] {
-        let is_in = |work: &OwnedWork, role| {
-            work.users_as(role).iter().any(|user| user.key().as_ref() == Some(contact))
-        };
-        Role::ALL.map(|role| self.works.iter().filter(|work| is_in(&work.read, role)).count() as u64)
-    }
-
     /// The IDs of all works.
     pub fn work_ids(&self) -> HashSet<&str> {
         self.works.iter().map(|work| work.read.id.as_str()).collect()

@@ -6,6 +6,7 @@ use super::preview::Preview;
 use super::report;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
+use crate::devrev::works::{OwnedWork, Role};
 use crate::jobs::drift::Plannable;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::{self, Stepwise};
@@ -156,6 +157,16 @@ pub struct Shown {
     pub contact: Whole<RevUser>,
     /// What hangs on it.
     pub belongings: Belongings,
+}
+
+impl Shown {
+    /// How many of the works it created, owns and reported: of every type.
+    pub fn by_role(&self) -> [u64; 3] {
+        let contact = self.contact.read.key();
+        let is_in = |work: &OwnedWork, role| work.users_as(role).iter().any(|user| user.key() == contact);
+        let works = || self.belongings.works.iter().map(|work| &work.read);
+        Role::ALL.map(|role| works().filter(|work| is_in(work, role)).count() as u64)
+    }
 }
 
 /// A step of a merge.

@@ -183,8 +183,9 @@ impl MergeContacts {
     }
 
     /// Says how a row's count differs from DevRev's, and whether the file seems to count otherwise.
-    fn count_differs(&mut self, row: &Contact, belongings: &Belongings) -> String {
-        let (tickets, [created, owned, reported]) = (belongings.tickets(), belongings.by_role(&row.id.key()));
+    fn count_differs(&mut self, row: &Contact, shown: &Shown) -> String {
+        let tickets = shown.belongings.tickets();
+        let [created, owned, reported] = shown.by_role();
         let greatest = created.max(owned).max(reported);
         let otherwise = if row.tickets == greatest {
             if !std::mem::replace(&mut self.is_warned_of_counts, true) {
@@ -210,7 +211,7 @@ impl MergeContacts {
         for (row, kept) in [(&pair.primary, &found.primary), (&pair.secondary, &found.secondary)] {
             let tickets = kept.belongings.tickets();
             if row.tickets != tickets {
-                let text = self.count_differs(row, &kept.belongings);
+                let text = self.count_differs(row, kept);
                 match self.rules.on_count_mismatch {
                     OnCountMismatch::Fail => {
                         return Ok(Verdict::Settled(Outcome::of(State::Failed, COUNT_DIFFERS, text)));
