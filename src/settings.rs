@@ -70,6 +70,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `--max-changes`: changes that one command makes at the most.
     pub max_changes: Option<NonZeroU64>,
+    /// `KEEP_INPUT_MAX`: the largest input file of which a run keeps a copy, in bytes.
+    pub keep_input_max: u64,
     /// `CACHE_TTL`: how long the group index is believed.
     pub cache_ttl: Duration,
     /// `CREATOR_GROUP_FIELD`.
@@ -169,6 +171,7 @@ impl Settings {
         let limits = limits(&mut from, batch);
         let max_changes =
             from.parsed("MAX_CHANGES", flag("max-changes", batch.max_changes.as_ref()), "", max_changes);
+        let keep_input_max = from.parsed("KEEP_INPUT_MAX", None, "1G", size);
         let cache_ttl = from.seconds("CACHE_TTL", None, 3600.0, 0.0..=604_800.0);
         let field = from.parsed("CREATOR_GROUP_FIELD", None, "tnt__creator_group", field_name);
         let runs_dir = from.path("RUNS_DIR", flag("runs-dir", batch.runs_dir.as_ref()), "runs");
@@ -206,6 +209,7 @@ impl Settings {
             concurrency: concurrency.ok_or_else(incomplete)?,
             limits: limits.ok_or_else(incomplete)?,
             max_changes: max_changes.ok_or_else(incomplete)?,
+            keep_input_max: keep_input_max.ok_or_else(incomplete)?,
             cache_ttl: cache_ttl.ok_or_else(incomplete)?,
             creator_group_field: field.ok_or_else(incomplete)?,
             runs_dir,
@@ -218,6 +222,18 @@ impl Settings {
             record,
         })
     }
+}
+
+/// A size in bytes: a whole number, which `K`, `M` or `G` may follow.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'K' | 'k')) => (text.get(..at), 1 << 10),
+        Some((at, 'M' | 'm')) => (text.get(..at), 1 << 20),
+        Some((at, 'G' | 'g')) => (text.get(..at), 1 << 30),
+        _ => (Some(text), 1),
+    };
+    let size = digits.and_then(|digits| digits.parse::<u64>().ok()).and_then(|size| size.checked_mul(unit));
+    size.ok_or_else(|| "is not a size such as 0, 500M or 1G".to_owned())
 }
 
 /// When a run stops itself.

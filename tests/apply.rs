@@ -183,6 +183,7 @@ fn a_dry_run_that_is_not_whole_is_gone_on_with_first() {
 #[test]
 fn other_rows_another_plan_or_another_organisation_are_refused() {
     let fixture = Fixture::new(&Org::of(6));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     let dry = plan(&fixture, &[]);
     fixture.write("issues.csv", format!("{}ISS-1,DEVU-1,GROUP-2,\n", fixture.org.csv()));
     apply(&fixture, &dry, &[]).run().exits(6).says("is not what it was when run");

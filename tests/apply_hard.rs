@@ -137,6 +137,7 @@ fn a_planned_undo_that_is_killed_again_and_again_creates_each_contact_once() {
 #[test]
 fn an_input_that_is_gone_is_no_slip_of_the_operators() {
     let fixture = Fixture::new(&Org::of(3));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     fixture.program(["backfill-groups", "--csv", "issues.csv", "--dry-run"]).run().exits(0);
     std::fs::rename(fixture.path("issues.csv"), fixture.path("moved.csv")).unwrap();
     let ended = fixture.program(["apply", dry(&fixture).id(), "--yes"]).run().exits(6);

@@ -14,6 +14,7 @@ fn nothing_is_sent_that_the_journal_does_not_hold() {
     // Room for run.json, and for more and more of the journal.
     for blocks in [14, 20, 33, 60] {
         let fixture = Fixture::new(&Org::of(400));
+        fixture.write(".env", "KEEP_INPUT_MAX=0\n");
         let program = limited(&fixture, blocks);
         let flags = ["backfill-groups", "--csv", "issues.csv", "--yes", "--batch-size", "10"];
         let ended = program.args(flags).run().exits(1);

@@ -23,7 +23,7 @@ fn an_input_that_cannot_be_read_is_refused_before_anything_is_sent() {
         ("columns", b"issue,creator_user_id\nISS-1,DEVU-1\n".to_vec(), "`issue_id` (nearest: `issue`)"),
         ("twice", format!("issue_id,{HEADER}").into_bytes(), "more than one column `issue_id`"),
         ("unclosed", unclosed.into_bytes(), "the quote opened on line 3"),
-        ("UTF-16", [b"\xff\xfe".to_vec(), utf16].concat(), "looks like UTF-16"),
+        ("UTF-16", utf16, "is UTF-16 without a byte order mark: save it as CSV UTF-8"),
         ("long", long.into_bytes(), "longer than 1 MiB"),
     ];
     let fixture = Fixture::new(&Org::of(3));
@@ -164,6 +164,7 @@ fn standard_input_is_kept_for_resume() {
 #[test]
 fn an_input_that_changes_under_the_run_stops_it() {
     let fixture = Fixture::with(&Org::of(1500), &Trouble::delay(3));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     let running = fixture.backfill(&[]).spawn();
     eventually("the first writes", || fixture.writes() > 20);
     let mut file = std::fs::OpenOptions::new().append(true).open(fixture.path("issues.csv")).unwrap();
@@ -182,6 +183,7 @@ fn an_input_that_changes_under_the_run_stops_it() {
 #[test]
 fn a_small_input_that_changes_under_the_run_is_noticed_too() {
     let fixture = Fixture::with(&Org::of(120), &Trouble::delay(10));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     let running = fixture.backfill(&["--batch-size", "20"]).spawn();
     eventually("the first writes", || fixture.writes() > 0);
     fixture.write("issues.csv", fixture.org.csv().replace("ISS-", "ISS-9"));
@@ -211,4 +213,81 @@ fn a_ragged_row_given_back_fails_again() {
         input = fixture.path(summary["folder"].as_str().unwrap()).join("failed.csv");
     }
     assert_eq!(fixture.calls("works.update"), 0);
+}
+
+#[test]
+fn an_export_that_is_replaced_does_not_block_the_run() {
+    let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=401,after=20,count=1"]);
+    fixture.backfill(&["--batch-size", "10"]).run().exits(4);
+    let run = fixture.the_run();
+    assert_eq!(run.manifest()["input"]["path"], fixture.path("issues.csv").to_str().unwrap());
+    fixture.write("issues.csv", "something else\n");
+    fixture.resume(&[]).run().exits(0);
+    run.assert_complete(60);
+    std::fs::remove_file(fixture.path("issues.csv")).unwrap();
+    fixture.resume(&[run.id(), "--retry-failed"]).run().exits(0);
+    // The copy itself may not be another one.
+    std::fs::write(run.file("input.csv"), "something else\n").unwrap();
+    fixture.resume(&[run.id()]).run().exits(6).says("input.csv is not what it was");
+}
+
+#[test]
+fn files_as_people_have_them() {
+    let csv = Org::of(4).csv();
+    let utf16: Vec<u8> =
+        format!("\u{feff}{}", csv.replace(',', ";")).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases: [(&str, Vec<u8>, &str); 8] = [
+        ("blank rows", format!("{csv},,,\n,,,\n").into_bytes(), "2 blank rows were left out"),
+        ("sep", format!("sep=,\n{csv}").into_bytes(), "names its separator in its first line"),
+        ("pipes", csv.replace(',', "|").into_bytes(), "separates its fields with `|`"),
+        ("tabs", csv.replace(',', "\t").into_bytes(), "separates its fields with tabs"),
+        ("UTF-16", utf16, "is UTF-16 and separates its fields with `;`"),
+        ("missing", csv.replace(",\n", ",\\N\n").into_bytes(), ""),
+        ("links", csv.replace("ISS-", "https://app.devrev.ai/acme/works/ISS-").into_bytes(), ""),
+        ("zeros", csv.replace("ISS-", "ISS-00").into_bytes(), ""),
+    ];
+    for (name, bytes, note) in cases {
+        let fixture = Fixture::new(&Org::of(4));
+        fixture.write("issues.csv", &bytes);
+        let ended = fixture.backfill(&["--json"]).run();
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.all());
+        fixture.assert_right();
+        let notes = ended.json()["notes"].to_string();
+        assert!(notes.contains(note), "{name}: {notes}");
+        fixture.program(["validate", "--csv", "issues.csv"]).run().exits(0).says(note).says("4 rows");
+    }
+}
+
+#[test]
+fn the_delimiter_may_be_said_and_stays_with_the_run() {
+    let fixture = Fixture::broken(&Org::of(30), ["path=works.update,status=401,after=10,count=1"]);
+    fixture.write("issues.csv", fixture.org.csv().replace(',', ":"));
+    let validate = fixture.program(["validate", "--csv", "issues.csv", "--delimiter", ":"]);
+    validate.run().exits(0).says("--csv issues.csv --delimiter : --dry-run");
+    fixture.backfill(&["--delimiter", ":", "--batch-size", "5"]).run().exits(4);
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_right();
+    fixture.backfill(&["--delimiter", "::"]).run().exits(2).says("--delimiter: `::` is not one character");
+}
+
+#[test]
+fn words_for_nothing_are_refused_with_what_to_do() {
+    let fixture = Fixture::new(&Org::of(1));
+    for word in ["NaN", "nan", "#N/A", "N/A", "-", "<null>", "undefined"] {
+        fixture.write("issues.csv", format!("{HEADER}ISS-1,DEVU-1,GROUP-1,{word}\n"));
+        fixture.program(["validate", "--csv", "issues.csv"]).run().exits(5).says("leave the field empty");
+        fixture.backfill(&[]).run().exits(3);
+    }
+    assert_eq!(fixture.writes(), 0);
+}
+
+#[test]
+fn a_group_map_that_is_wrong_is_called_what_the_operator_calls_it() {
+    let fixture = Fixture::new(&Org::of(2));
+    fixture.write("map.csv", "creator_user_id,creator_group\nDEVU-1,GROUP-4\n");
+    let ended = fixture.backfill(&["--group-map", "map.csv"]).run().exits(2);
+    ended.says("--group-map map.csv: each line").says("`creator_user_id` is neither a DON").says("DEVU-123");
+    fixture.write("map.csv", "user;group\nDEVU-1;GROUP-4\n;\n");
+    fixture.backfill(&["--group-map", "map.csv"]).run().exits(0);
+    assert_eq!(fixture.issues()["ISS-1"].group, Some(if fixture.org.issues[0].creator == 1 { 4 } else { 2 }));
 }

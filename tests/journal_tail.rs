@@ -15,6 +15,7 @@ const CUTS: usize = 60;
 #[test]
 fn a_journal_cut_at_any_byte_is_taken_up() {
     let fixture = Fixture::new(&Org::of(ROWS));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     fixture.backfill(&["--batch-size", "8"]).run().exits(0);
     let run = fixture.the_run();
     // What a crash leaves was not counted yet.

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 /// A fixture with a run that was stopped in the middle.
 fn stopped() -> (Fixture, Run) {
     let fixture = Fixture::broken(&Org::of(60), ["path=works.update,status=401,after=20,count=1"]);
+    // Without a copy, the file itself is read again.
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     fixture.backfill(&["--batch-size", "10"]).run().exits(4);
     let run = fixture.the_run();
     (fixture, run)

@@ -183,7 +183,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       at            https://api.devrev.ai/ (production)
       organisation  TEST (devo/TEST)
       as            user-1 (DEVU-1)
-      input         /srv/issues.csv, 3 rows, 120 bytes
+      input         /srv/issues.csv, a copy in its folder, 3 rows, 120 bytes
       SHA-256       c57f019972e7582b4143f7007cebed8c81d95de1067b07e6df9d0bdc7dc06f8e
       began         2026-01-02 03:04:05 UTC
       ended         2026-01-02 03:07:15 UTC, 3 min 10 s later
@@ -210,6 +210,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
 
     files in runs/20260102-000002-backfill-groups-0002:
       failed.csv [size]
+      input.csv [size]
       journal.begun [size]
       journal.jsonl [size]
       lock [size]

@@ -213,6 +213,7 @@ fn nothing_outside_the_folder_is_reached() {
     fs::create_dir(with_folder.file("backups")).unwrap();
     let with_link = copy(&fixture, &recent, "20260102-000003-backfill-groups-0003", old);
     fixture.write("precious.csv", "x");
+    fs::remove_file(with_link.file("input.csv")).unwrap();
     std::os::unix::fs::symlink(fixture.path("precious.csv"), with_link.file("input.csv")).unwrap();
     let ended = prune(&fixture, &["--yes"]).run().exits(0).says("1 run removed");
     ended.says("it is a symbolic link, which is not followed").says("it holds a folder, `backups`");

@@ -44,6 +44,9 @@ pub struct Rows {
     /// there, creator_group; for contacts: the columns of the contact export
     #[arg(long, value_name = "PATH", required_unless_present = "source")]
     pub csv: Option<PathBuf>,
+    /// What separates the fields of the CSV file, such as `;` or tab [default: found from its header]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
     /// Read the rows from Snowflake instead; needs the settings SNOWFLAKE_...
     #[arg(long, value_name = "csv|snowflake", hide_possible_values = true)]
     pub source: Option<Source>,
@@ -70,6 +73,9 @@ pub struct Sample {
     /// The CSV file; `-` reads standard input
     #[arg(long, value_name = "PATH")]
     pub csv: PathBuf,
+    /// What separates the fields of the CSV file, such as `;` or tab [default: found from its header]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
     /// What the rows are; found from the header if not given
     #[arg(long)]
     pub kind: Option<Kind>,

@@ -60,6 +60,9 @@ pub struct BackfillOptions {
     pub field: String,
     /// Whether a `--group-map` was given; its copy is in the run's folder.
     pub group_map: bool,
+    /// What the operator calls it; older runs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_map_name: Option<String>,
     /// Whether the run is against the sandbox in the same process.
     pub sandbox: bool,
 }
@@ -85,6 +88,7 @@ pub async fn run(
         limit: args.limit,
         field: settings.creator_group_field.clone(),
         group_map: args.group_map.is_some(),
+        group_map_name: args.group_map.as_ref().map(|path| path.display().to_string()),
         sandbox: args.batch.sandbox,
     };
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
@@ -276,6 +280,7 @@ impl Job for BackfillOptions {
             let text = format!("--group-map {} replaces {then} for the rows that are left", path.display());
             corrected.said.push(text);
             self.group_map = true;
+            self.group_map_name = Some(path.display().to_string());
         }
         Ok(corrected)
     }
@@ -324,7 +329,9 @@ impl Job for BackfillOptions {
         start.note(format!("groups: {}", of_groups(&listed)));
         let membership = Arc::new(listed.membership);
         let group_map = if self.group_map {
-            GroupMap::read(&start.run.path().join(GROUP_MAP), &membership)?
+            let kept = start.run.path().join(GROUP_MAP);
+            let name = self.group_map_name.clone().unwrap_or_else(|| kept.display().to_string());
+            GroupMap::read(&kept, &name, &membership)?
         } else {
             GroupMap::default()
         };

@@ -4,7 +4,7 @@ use super::apply::Carries;
 use super::confirm::Confirmation;
 use super::job::{Job, Looked};
 use super::preflight;
-use super::resume::same_input;
+use super::resume::{self, same_input};
 use super::session::Session;
 use super::signals;
 use super::snowflake::{self, Asking, Typed};
@@ -21,6 +21,7 @@ use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::settings::{Settings, is_production};
+use crate::source::dialect::Dialect;
 use crate::source::{Input, SNOWFLAKE};
 use crate::stop::Stop;
 use chrono::Utc;
@@ -78,8 +79,8 @@ pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
 
 /// Where the rows come from.
 pub enum Rows<'a> {
-    /// A file, or standard input for `-`.
-    Csv(&'a Path),
+    /// A file, or standard input for `-`, and how it is read.
+    Csv(&'a Path, Dialect),
     /// A query of Snowflake, whose rows are kept in the run's folder.
     Snowflake(Box<Asking>),
     /// Made for the purpose, and kept in the run's folder.
@@ -91,12 +92,12 @@ pub enum Rows<'a> {
 /// Rows that are no file, and are kept in one.
 enum Kept {
     Stdin,
-    /// A file in the folder of an earlier run, such as its `failed.csv`.
-    OfRun(PathBuf),
+    /// A file of the operator's.
+    File(PathBuf),
     Query(Box<Asking>),
     Made(Make),
-    /// A copy that an earlier run keeps, and whether it is of a query.
-    Again(PathBuf, bool),
+    /// A copy that an earlier run keeps, and what that run knows of it.
+    Again(PathBuf, manifest::Input),
 }
 
 impl<'a> Rows<'a> {
@@ -109,7 +110,7 @@ impl<'a> Rows<'a> {
         client: &cli::batch::ClientFlags,
     ) -> Result<Self, Failure> {
         Ok(match snowflake::typed(typed, Some(kind), limit, global, client)? {
-            Typed::Csv(path) => Self::Csv(path),
+            Typed::Csv(path) => Self::Csv(path, super::dialect(typed.delimiter.as_deref())?),
             Typed::Snowflake(asking) => Self::Snowflake(asking),
         })
     }
@@ -199,52 +200,57 @@ async fn take_in<J: Job>(
     stop: &Stop,
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
+    let dialect = match &rows {
+        Rows::Csv(_, dialect) => *dialect,
+        Rows::Again(_, known) => resume::dialect(known),
+        Rows::Snowflake(_) | Rows::Made(_) => Dialect::default(),
+    };
     let from = match rows {
-        // That run may write its files anew when it is gone on with, or go: without its input this one could not go on.
-        Rows::Csv(csv) if is_of_a_run(csv, &settings.runs_dir) => Kept::OfRun(csv.to_owned()),
-        Rows::Csv(csv) if csv != Path::new("-") => {
-            // An absolute path: `resume` may be called from elsewhere.
-            let input = Input::file(&std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned()));
-            let (input, looked) = look(job, move || Ok(input), new, stop).await?;
-            return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+        // An absolute path: `resume` may be called from elsewhere. The export may be replaced before that.
+        Rows::Csv(csv, _) if csv != Path::new("-") => {
+            let csv = std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned());
+            // A run may write its files anew when it is resumed, or be removed.
+            let is_kept = is_of_a_run(&csv, &settings.runs_dir)
+                || std::fs::metadata(&csv).is_ok_and(|file| file.len() <= settings.keep_input_max);
+            if !is_kept {
+                let input = Input::file(&csv).read_as(dialect);
+                let (input, looked) = look(job, move || Ok(input), new, stop).await?;
+                return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+            }
+            Kept::File(csv)
         }
-        Rows::Csv(_) => Kept::Stdin,
+        Rows::Csv(..) => Kept::Stdin,
         Rows::Snowflake(asking) => Kept::Query(asking),
         Rows::Made(make) => Kept::Made(make),
         Rows::Again(from, known) if !known.spooled => {
-            let input = Input::file(Path::new(&known.path));
+            let input = Input::file(Path::new(&known.path)).read_as(dialect);
             let (input, looked) =
                 look(job, move || Ok(input), new, stop).await.map_err(|failure| not_again(failure, from))?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        Rows::Again(from, known) => Kept::Again(from.input(), known.source.is_some()),
+        Rows::Again(from, known) => Kept::Again(from.input(), known.clone()),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let (spool, of_query) = (run.input(), stop.clone());
     let copy = move || match from {
         Kept::Stdin => Input::stdin(&spool).map_err(|error| preflight::source_failure(&error)),
-        Kept::OfRun(from) => File::open(&from)
-            .map_err(|error| preflight::unreadable(&Input::file(&from), &error))
-            .and_then(|mut file| {
-                Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))
-            })
-            .map(|_| Input::file(&spool)),
+        Kept::File(from) => Input::copied(&from, &spool).map_err(|error| preflight::source_failure(&error)),
         Kept::Query(asking) => asking.spool(&spool, &of_query),
         Kept::Made(make) => make_input(&spool, make),
-        Kept::Again(from, queried) => {
+        Kept::Again(from, known) => {
             let mut file = File::open(&from).map_err(|error| {
                 Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display()))
             })?;
             let input =
                 Input::spooled(&mut file, &spool).map_err(|error| preflight::source_failure(&error))?;
-            Ok(if queried {
+            Ok(if known.source.is_some() {
                 Input::queried(&spool, input.fingerprint().ok(), Vec::new())
             } else {
-                // Whether it came on standard input or was made is not known.
-                Input::file(&spool)
+                resume::kept_copy(&known, &from, &spool)
             })
         }
     };
+    let copy = move || copy().map(|input| input.read_as(dialect));
     match look(job, copy, new, stop).await {
         Ok((input, looked)) => Ok((run, input, looked)),
         Err(failure) => {
@@ -337,7 +343,13 @@ fn manifest<J: Job>(
     let settings = &new.settings;
     let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
     let of_input = manifest::Input {
-        path: input.path().display().to_string(),
+        path: match input.arguments() {
+            // The operator's own file, of which this may be a copy.
+            [flag, path, ..] if flag == "--csv" => path.clone(),
+            _ => input.path().display().to_string(),
+        },
+        delimiter: input.dialect().delimiter.map(char::from),
+        leaves_out_blank_rows: !input.dialect().blank_rows,
         bytes: looked.fingerprint().bytes,
         sha256: looked.fingerprint().sha256.clone(),
         rows: looked.rows(),

@@ -37,8 +37,9 @@ impl ContactFeed {
     ) -> Result<Self, Failure> {
         // With a limit, most of a long input need not be read again.
         let limit = Some(preflight.pairing.last_row());
-        let rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
+        let mut rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = ContactColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
+        rows.use_only(columns.used());
         Ok(Self { rows, columns, pairing: preflight.pairing, waiting: HashMap::default() })
     }
 

@@ -56,6 +56,11 @@ impl RowFeed {
         self.rows.header()
     }
 
+    /// Says which columns are used: a row is not bad for what stands in others.
+    pub fn use_only(&mut self, columns: Vec<usize>) {
+        self.rows.use_only(columns);
+    }
+
     /// Whether the journal has settled a row, and it is not to be tried again.
     pub fn settled(&self, row: u64) -> bool {
         self.replay.settled.contains(row)

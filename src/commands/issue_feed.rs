@@ -2,7 +2,7 @@
 
 use super::feed::{self, RowFeed, invalid, number};
 use super::preflight::{Preflight, header_failure};
-use crate::devrev::ids::{Id, Names};
+use crate::devrev::ids::{Id, Names, id_text};
 use crate::engine::job::Task;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::Item;
@@ -33,8 +33,9 @@ impl IssueFeed {
         replay: Replay,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
+        let mut rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = IssueColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
+        rows.use_only(columns.used());
         Ok(Self { rows, columns, duplicates: preflight.duplicates.peekable() })
     }
 
@@ -113,7 +114,8 @@ impl Iterator for IssueFeed {
 }
 
 fn id<T: Names>(column: Column, row: &Row) -> Result<Id<T>, Outcome> {
-    Id::parse(column.text(row)).map_err(|error| Outcome::of(State::Failed, "id-shape", error.to_string()))
+    Id::parse(&id_text(column.text(row), T::TYPES))
+        .map_err(|error| Outcome::of(State::Failed, "id-shape", error.to_string()))
 }
 
 fn duplicated(duplicate: Duplicate) -> Outcome {

@@ -33,6 +33,10 @@ pub trait Looked: Debug + Send + 'static {
     fn stamp(&self) -> Stamp;
     /// Its data records, good and bad.
     fn rows(&self) -> u64;
+    /// What the operator should know of how it was read.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// Sums up what a dry run has planned.

@@ -57,6 +57,7 @@ pub mod validate;
 pub mod watching;
 
 use crate::exit::{Exit, Failure};
+use crate::source::dialect::Dialect;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -68,6 +69,11 @@ where
 {
     let Some(typed) = typed else { return Ok(default) };
     typed.parse().map_err(|why| Failure::new(Exit::Usage, format!("--{flag}: `{typed}` {why}")))
+}
+
+/// How a CSV file is read, as it was typed.
+fn dialect(delimiter: Option<&str>) -> Result<Dialect, Failure> {
+    Dialect::typed(delimiter).map_err(|why| Failure::new(Exit::Usage, why))
 }
 
 /// A choice as its flag takes it: the word that `run.json` has for it.

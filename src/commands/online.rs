@@ -1,6 +1,7 @@
 //! `validate`, with what only DevRev can tell: whether the groups and creators that an input names exist.
 
 use super::connect::Connection;
+use super::dialect;
 use super::preflight::source_failure;
 use super::signals;
 use super::snowflake::{self, Typed};
@@ -48,6 +49,7 @@ pub async fn validate(
         Typed::Csv(path) => Typed::Csv(path.to_owned()),
         Typed::Snowflake(asking) => Typed::Snowflake(asking),
     };
+    let dialect = dialect(args.rows.delimiter.as_deref())?;
     let stop = Stop::default();
     let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
     let handle = tokio::runtime::Handle::current();
@@ -70,6 +72,7 @@ pub async fn validate(
             Typed::Csv(path) => Input::file(&path),
             Typed::Snowflake(asking) => asking.spool(&spool, &of_query)?,
         };
+        let input = input.read_as(dialect);
         let ask = |mentioned: &Mentioned| match &settings {
             Some(settings) => handle.block_on(mentioned.absent(settings, args.sandbox)),
             None => Ok(Vec::new()),

@@ -30,6 +30,8 @@ pub struct Preflight {
     pub duplicates: Verdicts,
     /// Whether a contact created some of the issues.
     pub of_contacts: bool,
+    /// What the operator should know of how the input was read.
+    pub notes: Vec<String>,
 }
 
 /// The same for an input of contacts.
@@ -41,6 +43,8 @@ pub struct ContactPreflight {
     pub stamp: Stamp,
     /// Which contacts are pairs.
     pub pairing: Pairing,
+    /// What the operator should know of how the input was read.
+    pub notes: Vec<String>,
 }
 
 impl Looked for Preflight {
@@ -54,6 +58,10 @@ impl Looked for Preflight {
 
     fn rows(&self) -> u64 {
         self.rows
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -69,6 +77,10 @@ impl Looked for ContactPreflight {
     fn rows(&self) -> u64 {
         self.pairing.numbers().rows
     }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
 /// Looks at an input of issues. Blocks: two passes over the file, on two threads.
@@ -76,14 +88,14 @@ impl Looked for ContactPreflight {
 /// Fails with [`Exit::InvalidInput`] when the header or the format is such that rows cannot be told.
 pub fn look(input: &Input) -> Result<Preflight, Failure> {
     let (fingerprint, stamp, scanned) = fingerprinted(input, duplicates)?;
-    let (rows, duplicates, of_contacts) = scanned;
-    Ok(Preflight { fingerprint, stamp, rows, duplicates, of_contacts })
+    let (rows, duplicates, of_contacts, notes) = scanned;
+    Ok(Preflight { fingerprint, stamp, rows, duplicates, of_contacts, notes })
 }
 
 /// Looks at an input of contacts and pairs them: otherwise as [`look`] does.
 pub fn look_at_contacts(input: &Input, scope: Scope) -> Result<ContactPreflight, Failure> {
-    let (fingerprint, stamp, pairing) = fingerprinted(input, |file| pairing(file, scope))?;
-    Ok(ContactPreflight { fingerprint, stamp, pairing })
+    let (fingerprint, stamp, (pairing, notes)) = fingerprinted(input, |file| pairing(file, scope))?;
+    Ok(ContactPreflight { fingerprint, stamp, pairing, notes })
 }
 
 /// Scans an input while another thread takes its fingerprint.
@@ -104,13 +116,14 @@ pub(super) fn fingerprinted<T>(
     Ok((fingerprint, stamp, scanned))
 }
 
-fn duplicates(file: CsvFile) -> Result<(u64, Verdicts, bool), Failure> {
+fn duplicates(mut file: CsvFile) -> Result<(u64, Verdicts, bool, Vec<String>), Failure> {
     let columns = IssueColumns::find(file.header()).map_err(|error| header_failure(&error))?;
+    file.use_only(columns.used());
     let scratch = std::env::temp_dir();
     let mut duplicates = Duplicates::new(&scratch);
     let mut prefixes = Prefixes::default();
     let (mut rows, mut of_contacts) = (0, false);
-    each_record(file, |row, whole| {
+    let notes = each_record(file, |row, whole| {
         rows += 1;
         if !whole {
             return Ok(());
@@ -123,7 +136,7 @@ fn duplicates(file: CsvFile) -> Result<(u64, Verdicts, bool), Failure> {
         }
         Ok(())
     })?;
-    Ok((rows, duplicates.finish().map_err(disk(&scratch))?, of_contacts))
+    Ok((rows, duplicates.finish().map_err(disk(&scratch))?, of_contacts, notes))
 }
 
 /// What it means that temporary data cannot be kept.
@@ -135,23 +148,24 @@ fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
 }
 
 /// Pairs the contacts of a file.
-pub(super) fn pairing(file: CsvFile, scope: Scope) -> Result<Pairing, Failure> {
+pub(super) fn pairing(mut file: CsvFile, scope: Scope) -> Result<(Pairing, Vec<String>), Failure> {
     let scratch = std::env::temp_dir();
     let mut contacts = Gather::new(file.header(), scope, &scratch).map_err(|error| header_failure(&error))?;
-    each_record(file, |row, whole| contacts.note(row, whole).map_err(disk(&scratch)))?;
-    contacts.finish().map_err(disk(&scratch))
+    file.use_only(contacts.used());
+    let notes = each_record(file, |row, whole| contacts.note(row, whole).map_err(disk(&scratch)))?;
+    Ok((contacts.finish().map_err(disk(&scratch))?, notes))
 }
 
-/// Hands over every record and whether it is a row.
+/// Hands over every record and whether it is a row. Returns what there is to know of how the file was read.
 pub(super) fn each_record(
     mut file: CsvFile,
     mut take: impl FnMut(&Row, bool) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
     while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
         take(&row, read.is_ok())?;
     }
-    Ok(())
+    Ok(file.notes())
 }
 
 /// What a header without the needed columns means for a command.
@@ -182,7 +196,12 @@ pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
 
 /// What an input that cannot be read means for a command: a wrong path, or wrong content.
 pub fn source_failure(error: &SourceError) -> Failure {
-    if error.is_access() {
+    if matches!(error, SourceError::Spool { .. }) {
+        let text = format!(
+            "{error}; make room there, or give a smaller file (KEEP_INPUT_MAX=0 keeps no copy of files)"
+        );
+        Failure::new(Exit::Unexpected, text)
+    } else if error.is_access() {
         Failure::new(Exit::Usage, format!("{error}; check the path given with --csv"))
     } else {
         Failure::new(

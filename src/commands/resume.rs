@@ -26,6 +26,7 @@ use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::{Terminal, result};
 use crate::settings::{Rates, Settings, is_production};
+use crate::source::dialect::Dialect;
 use crate::source::{Fingerprint, Input};
 use crate::stop::Stop;
 use serde_json::json;
@@ -189,9 +190,10 @@ async fn take_up<J: Job>(
         let input = match known.source {
             Some(_) => Input::queried(&run.input(), None, Vec::new()),
             // Told of as what it is: a copy, whether of standard input, of another run's file or made for it.
-            None if known.spooled => Input::file(&run.input()),
+            None if known.spooled => kept_copy(&known, &run.input(), &run.input()),
             None => Input::file(path),
         };
+        let input = input.read_as(dialect(&known));
         let (replay, looked) = std::thread::scope(|scope| {
             let replay = scope.spawn(|| evidence::retrying(&run, &manifest, &retry));
             let looked = job.look(&input);
@@ -200,7 +202,9 @@ async fn take_up<J: Job>(
         let replay = replay
             .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the journal could not be read"))??;
         let looked = looked.map_err(|failure| {
-            let text = format!("run {} cannot go on: its input is not what it was: {failure}", run.id());
+            let copy = if known.spooled { format!(" in {}", run.input().display()) } else { String::new() };
+            let text =
+                format!("run {} cannot go on: its input{copy} is not what it was: {failure}", run.id());
             Failure::new(Exit::Changed, text)
         })?;
         same_input(&known, looked.fingerprint(), &input, run.id())?;
@@ -228,6 +232,21 @@ fn some_with(retry: &Retry, replay: &Replay, run: &str) -> Result<(), Failure> {
     let known = if known.is_empty() { "none has a reason".to_owned() } else { format!("there is {known}") };
     let text = format!("--retry: no row of run {run} was left unchanged for `{missing}`; {known}");
     Err(Failure::new(Exit::Usage, text))
+}
+
+/// How a run reads its input.
+pub(super) fn dialect(known: &manifest::Input) -> Dialect {
+    let delimiter = known.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
+    Dialect { delimiter, blank_rows: !known.leaves_out_blank_rows }
+}
+
+/// A run's copy at `spool` of what an earlier copy at `from` holds: called what it is a copy of, where that is a file.
+pub(super) fn kept_copy(known: &manifest::Input, from: &Path, spool: &Path) -> Input {
+    // Whether it came on standard input or was made is not known.
+    let in_folder = from.parent().and_then(Path::file_name).zip(from.file_name());
+    let is_of_run =
+        in_folder.is_some_and(|(run, file)| Path::new(&known.path).ends_with(Path::new(run).join(file)));
+    if is_of_run { Input::file(spool) } else { Input::copy(Path::new(&known.path), spool) }
 }
 
 pub(super) fn same_input(

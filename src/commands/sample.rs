@@ -1,6 +1,7 @@
 //! `sample`: makes a small input out of a large one, in two passes: which rows to take, and taking them byte for
 //! byte.
 
+use super::dialect;
 use super::preflight::{each_record, header_failure, pairing, source_failure, unreadable};
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -35,6 +36,7 @@ pub fn run(args: &cli::input::Sample, global: &cli::Global, terminal: &Terminal)
     } else {
         Input::file(&args.csv)
     };
+    let input = input.read_as(dialect(args.delimiter.as_deref())?);
     let stamp = Stamp::of(input.path()).map_err(|error| unreadable(&input, &error))?;
     let size = usize::try_from(args.size).unwrap_or(usize::MAX);
     let (kind, chosen) = choose(args, &input, size)?;
@@ -159,7 +161,7 @@ fn issues(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
 fn contacts(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
     // Which of the two is kept makes no pair another one.
     let scope = Scope { keep: Keep::Revu, emails: Vec::new(), except: Vec::new(), limit: None };
-    let pairing = pairing(file, scope)?;
+    let (pairing, _) = pairing(file, scope)?;
     let numbers = pairing.numbers();
     let pairs = (1..=numbers.rows).filter_map(|row| match pairing.role(row) {
         Role::Pair { partner, .. } if row < partner => Some((row, partner)),

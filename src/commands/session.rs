@@ -150,7 +150,8 @@ impl<J: Job> Session<J> {
         let looked = self.looked.take();
         let looked =
             looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        let notes = Notes::new(std::mem::take(&mut self.corrected));
+        let of_input = looked.notes().iter().cloned();
+        let notes = Notes::new(of_input.chain(std::mem::take(&mut self.corrected)).collect());
         let lines = match self.job.before_asking(&self.start(connection, &looked, &notes)).await {
             Ok(lines) => lines,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),

@@ -64,6 +64,9 @@ pub fn typed<'a>(
         (Some(cli::input::Source::Snowflake), Some(_)) => {
             usage("--csv and --source snowflake exclude each other: give one")
         }
+        (Some(cli::input::Source::Snowflake), None) if rows.delimiter.is_some() => {
+            usage("--delimiter is for --csv")
+        }
         (Some(cli::input::Source::Snowflake), None) => {
             Asking::new(rows, kind, limit, global, client).map(|asking| Typed::Snowflake(Box::new(asking)))
         }

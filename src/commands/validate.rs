@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::online::Mentioned;
 use super::preflight::source_failure;
+use crate::devrev::ids::id_text;
 use crate::exit::{Exit, Failure};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
@@ -46,6 +47,8 @@ pub fn run(
     };
     let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;
 
+    file.use_only(rules.used());
+
     let mut report = Report::new(json, out);
     let (rows, complete) = match check_and_ask(&mut file, &rules, limit, &mut report, ask) {
         Ok(checked) => checked,
@@ -53,7 +56,9 @@ pub fn run(
     };
 
     let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
-    let validated = Validated { input: input.name(), arguments: input.arguments(), kind, rows, complete };
+    let read = file.notes();
+    let validated =
+        Validated { input: input.name(), arguments: input.arguments(), kind, rows, complete, read: &read };
     match report.finish(&validated) {
         Ok(()) => Ok(exit),
         // Whoever was reading has seen enough.
@@ -120,7 +125,13 @@ fn mention(mentioned: &mut Mentioned, columns: &IssueColumns, row: &Row, issue: 
     ];
     for (object, column) in named {
         if let (Some(object), Some(column)) = (object, column) {
-            mentioned.note(object.key(), row.number, row.line, column.name, column.text(row));
+            mentioned.note(
+                object.key(),
+                row.number,
+                row.line,
+                column.name,
+                &id_text(column.text(row), &[object.object]),
+            );
         }
     }
 }
@@ -132,6 +143,13 @@ enum Rules {
 }
 
 impl Rules {
+    fn used(&self) -> Vec<usize> {
+        match self {
+            Self::Issues(columns) => columns.used(),
+            Self::Contacts(columns) => columns.used(),
+        }
+    }
+
     fn find(kind: Kind, header: &Header) -> Result<Self, ColumnError> {
         match kind {
             Kind::Groups => IssueColumns::find(header).map(Self::Issues),

@@ -4,6 +4,7 @@
 //! forms share is the object's type and the last part of the ID: [`Ref::key`] is made of those. A contact's DON may
 //! also name its workspace (`don:identity:dvrv-us-1:devo/0:revo/6:revu/131`): the same contact as `REVU-131`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -121,8 +122,13 @@ pub const USER_TYPES: &[ObjectType] =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Neither a DON nor a display ID.
-    #[error("`{0}` is neither a DON (don:...) nor a display ID such as ISS-123")]
-    Shape(String),
+    #[error("`{text}` is neither a DON (don:...) nor a display ID such as {prefix}-123")]
+    Shape {
+        /// The text as it was given.
+        text: String,
+        /// The prefix of what belongs here.
+        prefix: &'static str,
+    },
     /// An ID, but of another type of object.
     #[error("`{text}` is the ID of {found}, where {wanted} is wanted")]
     WrongType {
@@ -174,7 +180,8 @@ impl fmt::Display for Key {
 impl<'a> Ref<'a> {
     /// Takes an ID of one of the `wanted` types apart. Allocates only for an error.
     pub fn parse(text: &'a str, wanted: &[ObjectType]) -> Result<Self, IdError> {
-        let shape = || IdError::Shape(shortened(text));
+        let prefix = wanted.first().map_or("ISS", |object| object.display_prefix());
+        let shape = || IdError::Shape { text: shortened(text), prefix };
         if text.len() > MAX_ID_BYTES {
             return Err(shape());
         }
@@ -186,6 +193,20 @@ impl<'a> Ref<'a> {
             let wanted = wanted.first().map_or("another object", |object| object.noun());
             Err(IdError::WrongType { text: shortened(text), found: found.object.noun(), wanted })
         }
+    }
+
+    /// Takes an ID apart as people paste it: within a link to DevRev's app, within a formula of a spreadsheet
+    /// (`="ISS-4"`), or with zeros before its number (`ISS-004`).
+    pub fn pasted(text: &'a str, wanted: &[ObjectType]) -> Option<Self> {
+        let text = within(text);
+        let found = Self::parse(text, wanted).ok().or_else(|| {
+            let (prefix, tail) = text.split_once('-')?;
+            let object = wanted.iter().copied().filter(|object| object.numbered());
+            let object =
+                object.into_iter().find(|object| object.display_prefix().eq_ignore_ascii_case(prefix))?;
+            Self::with_tail(object, tail.trim_start_matches('0'))
+        })?;
+        Some(found)
     }
 
     /// `don:<service>:<partition>:devo/<organisation>:<type>/<tail>`; for contacts, `revo/<workspace>:` may come before
@@ -291,6 +312,29 @@ fn word_before(mark: u8, text: &str) -> Option<(&str, &str)> {
         return None;
     }
     Some((text.get(..end)?, text.get(end + 1..)?))
+}
+
+/// The part of a text that may be an ID: the last part of a link's path, or what a formula holds.
+fn within(text: &str) -> &str {
+    let text = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return text;
+    };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    path.trim_end_matches('/').rsplit_once('/').map_or(text, |(_, last)| last)
+}
+
+/// The ID that a text of the operator's [holds](Ref::pasted), in a form that DevRev takes; the text itself if it holds none.
+pub fn id_text<'a>(text: &'a str, wanted: &[ObjectType]) -> Cow<'a, str> {
+    if Ref::parse(text, wanted).is_ok() {
+        return text.into();
+    }
+    let plain = within(text);
+    match Ref::pasted(text, wanted) {
+        Some(_) if Ref::parse(plain, wanted).is_ok() => plain.into(),
+        Some(found) => found.key().to_string().into(),
+        None => text.into(),
+    }
 }
 
 /// A text short enough for a message.

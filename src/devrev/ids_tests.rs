@@ -52,7 +52,7 @@ fn a_contact_nested_in_its_workspace_is_a_contact_like_any_other() {
         "don:identity:dvrv-us-1:devo/0:group/6:revu/131",
         "don:identity:dvrv-us-1:devo/0:revo/6:revu/131:x/1",
     ] {
-        assert!(matches!(RevUserId::parse(text), Err(IdError::Shape(_))), "{text}");
+        assert!(matches!(RevUserId::parse(text), Err(IdError::Shape { .. })), "{text}");
     }
 }
 
@@ -91,7 +91,31 @@ fn what_is_no_id_is_refused() {
         "don:core:dvrv-us-1:devo/../x:issue/1",
         "ISS-\u{661}",
     ] {
-        assert!(matches!(IssueId::parse(text), Err(IdError::Shape(_))), "{text}");
+        assert!(matches!(IssueId::parse(text), Err(IdError::Shape { .. })), "{text}");
     }
     assert!(IssueId::parse(&format!("ISS-{}", "1".repeat(300))).is_err());
+}
+
+#[test]
+fn ids_as_people_paste_them() {
+    let issue = &[ObjectType::Issue];
+    for (text, tail, sent) in [
+        ("ISS-4", "4", "ISS-4"),
+        ("https://app.devrev.ai/acme/works/ISS-4", "4", "ISS-4"),
+        ("https://app.devrev.ai/acme/works/ISS-4/?tab=timeline#x", "4", "ISS-4"),
+        ("=\"ISS-4\"", "4", "ISS-4"),
+        ("ISS-004", "4", "ISS-4"),
+        ("iss-04", "4", "ISS-4"),
+        ("don:core:dvrv-us-1:devo/X:issue/4", "4", "don:core:dvrv-us-1:devo/X:issue/4"),
+    ] {
+        assert_eq!(Ref::pasted(text, issue).map(|id| id.tail), Some(tail), "{text}");
+        assert_eq!(id_text(text, issue), sent, "{text}");
+    }
+    for text in ["ISS-0", "ISS-00", "ISS-0x4", "https://app.devrev.ai/", "https://x/TKT-4", "=ISS-4", "", "4"]
+    {
+        assert_eq!(Ref::pasted(text, issue), None, "{text}");
+        assert_eq!(id_text(text, issue), text);
+    }
+    // Zeros may be part of an ID that is no number.
+    assert_eq!(Ref::pasted("DEVU-004", USER_TYPES).map(|id| id.tail), Some("004"));
 }

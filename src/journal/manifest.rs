@@ -43,8 +43,14 @@ pub struct Input {
     pub sha256: String,
     /// Its rows.
     pub rows: u64,
-    /// Whether a copy is kept in the run's folder, as for standard input.
+    /// Whether a copy is kept in the run's folder.
     pub spooled: bool,
+    /// What separates its fields, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// Whether records without any text are no rows; they were to earlier versions.
+    #[serde(default)]
+    pub leaves_out_blank_rows: bool,
     /// What the operator calls it, where it is neither a file nor standard input: `Snowflake`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -250,6 +256,8 @@ pub(super) mod tests {
             ended_at: None,
             settings: json!({"batch_size": 100}),
             input: Some(Input {
+                delimiter: None,
+                leaves_out_blank_rows: true,
                 path: "issues.csv".into(),
                 bytes: 17,
                 sha256: "00".into(),

@@ -180,9 +180,13 @@ impl PastRun {
         }
         if let Some(input) = &origin.input {
             let path = match &input.source {
-                Some(source) => source,
-                None if input.spooled => "a copy in its folder",
-                None => &input.path,
+                Some(source) => source.clone(),
+                // Standard input, or rows that were made.
+                None if input.spooled && input.path.ends_with("/input.csv") => {
+                    "a copy in its folder".to_owned()
+                }
+                None if input.spooled => format!("{}, a copy in its folder", input.path),
+                None => input.path.clone(),
             };
             line(text, "input", &format!("{path}, {}, {}", counted(input.rows, "row"), size(input.bytes)));
             line(text, "SHA-256", &input.sha256);

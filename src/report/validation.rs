@@ -42,6 +42,8 @@ pub struct Validated<'a> {
     pub rows: u64,
     /// Whether they were all that there are: neither `--limit` nor an error ended the reading.
     pub complete: bool,
+    /// What the operator should know of how it was read.
+    pub read: &'a [String],
 }
 
 impl<'w> Report<'w> {
@@ -128,6 +130,8 @@ impl<'w> Report<'w> {
             errors: u64,
             notes: u64,
             by_rule: BTreeMap<&'static str, u64>,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            read: &'a [String],
         }
         let summary = Summary {
             input: validated.input,
@@ -138,6 +142,7 @@ impl<'w> Report<'w> {
             errors: self.errors,
             notes: self.notes,
             by_rule: self.rules.iter().map(|(rule, found)| (rule.name(), found.count)).collect(),
+            read: validated.read,
         };
         self.out.write_all(b"\n],\"summary\":")?;
         serde_json::to_writer(&mut self.out, &summary)?;
@@ -145,7 +150,7 @@ impl<'w> Report<'w> {
     }
 
     fn finish_text(&mut self, validated: &Validated<'_>) -> io::Result<()> {
-        let Validated { input, arguments, kind, rows, complete } = *validated;
+        let Validated { input, arguments, kind, rows, complete, read } = *validated;
         if rows == 0 && complete && self.errors + self.notes == 0 {
             return writeln!(self.out, "{}: no rows of kind `{}`, only a header", shown(input), kind.name());
         }
@@ -158,6 +163,9 @@ impl<'w> Report<'w> {
             (errors, notes) => {
                 writeln!(self.out, "{}, {}", counted(errors, "error"), counted(notes, "note"))?;
             }
+        }
+        for note in read {
+            writeln!(self.out, "{}", shown(note))?;
         }
         self.list(Severity::Error, "Errors")?;
         self.list(Severity::Note, "Notes")?;
@@ -244,7 +252,7 @@ mod tests {
     }
 
     fn validated(arguments: &[String]) -> Validated<'_> {
-        Validated { input: "a b.csv", arguments, kind: Kind::Groups, rows: 9, complete: true }
+        Validated { input: "a b.csv", arguments, kind: Kind::Groups, rows: 9, complete: true, read: &[] }
     }
 
     fn report(json: bool, findings: &[Finding]) -> String {

@@ -92,7 +92,7 @@ impl Check<'_> {
             (Kind::Text { min, max }, Value::String(text)) => length(path, *min, *max, text),
             (Kind::Id(types), Value::String(text)) => match Ref::parse(text, types) {
                 Ok(_) => Ok(()),
-                Err(error @ IdError::Shape(_)) => Err(ApiError::invalid_id(path, error.to_string())),
+                Err(error @ IdError::Shape { .. }) => Err(ApiError::invalid_id(path, error.to_string())),
                 Err(error @ IdError::WrongType { .. }) => Err(ApiError::id_type(path, error.to_string())),
             },
             (Kind::Enum(allowed), Value::String(text)) => {

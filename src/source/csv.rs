@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
 
+use super::dialect::{self, Decoded, Dialect, Opened};
 use super::error::SourceError;
 use super::header::Header;
 use super::tap::{QuoteLines, Record, Tap};
@@ -26,46 +27,64 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub struct CsvFile<R = File> {
     records: Records<R>,
     header: Header,
+    /// How it is read, where that is not as usual.
+    note: Option<String>,
+    /// Whether records without any text are rows.
+    blank_rows: bool,
+    /// How many were left out.
+    left_out: u64,
     ended: bool,
 }
 
 impl CsvFile {
     /// Opens a file and reads its header. The errors name the file by its path.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        Self::open_as(path, &path.display().to_string())
+        Self::open_as(path, &path.display().to_string(), Dialect::default())
     }
 
     /// Opens a file that the operator knows by another name: standard input's spool file.
-    pub fn open_as(path: &Path, name: &str) -> Result<Self, SourceError> {
+    pub fn open_as(path: &Path, name: &str, dialect: Dialect) -> Result<Self, SourceError> {
         let unreadable = |error| SourceError::Unreadable { name: name.to_owned(), error };
         // Asked before opening: to open a named pipe would wait for a writer.
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(SourceError::NotAFile { name: name.to_owned() });
         }
-        Self::from_reader(File::open(path).map_err(unreadable)?, name)
+        Self::from_reader_as(File::open(path).map_err(unreadable)?, name, dialect)
     }
 }
 
 impl<R: Read> CsvFile<R> {
     /// Reads CSV from anything that can be read; `name` is for messages.
     pub fn from_reader(input: R, name: &str) -> Result<Self, SourceError> {
+        Self::from_reader_as(input, name, Dialect::default())
+    }
+
+    /// The same, of an input of which something is known beforehand.
+    pub fn from_reader_as(input: R, name: &str, dialect: Dialect) -> Result<Self, SourceError> {
+        let Opened { input, delimiter, line, note } = dialect::open(input, name, dialect)?;
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(delimiter)
             .buffer_capacity(BUFFER_BYTES)
-            .from_reader(Tap::new(input));
+            .from_reader(Tap::new(input, delimiter, line));
         let mut records = Records { reader, name: name.to_owned(), number: 0 };
         let mut names = ByteRecord::new();
         if records.next(&mut names)?.is_none() {
             return Err(SourceError::Empty { name: name.to_owned() });
         }
         let header = Header::new(names, name)?;
-        Ok(Self { records, header, ended: false })
+        Ok(Self { records, header, note, blank_rows: dialect.blank_rows, left_out: 0, ended: false })
     }
 
     /// The names of the columns.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Says which columns are used: a row is not bad for what stands in others.
+    pub fn use_only(&mut self, columns: Vec<usize>) {
+        self.header.use_only(columns);
     }
 
     /// The record that was read last, at first the header, byte for byte as it stands in the input and without
@@ -86,6 +105,16 @@ impl<R: Read> CsvFile<R> {
         self.records.reader.get_ref().is_marked()
     }
 
+    /// What the operator should know of how it is read, and of what was left out of it so far.
+    pub fn notes(&self) -> Vec<String> {
+        let left_out = match self.left_out {
+            0 => None,
+            1 => Some("1 blank row was left out".to_owned()),
+            rows => Some(format!("{rows} blank rows were left out")),
+        };
+        self.note.clone().into_iter().chain(left_out).collect()
+    }
+
     /// Reads the next record into `row`, whose memory is used again. `None` at the end; after a problem
     /// `row` holds the bad record, and the next call reads on.
     pub fn read_into(&mut self, row: &mut Row) -> Result<Option<Result<(), RowProblem>>, SourceError> {
@@ -99,10 +128,16 @@ impl<R: Read> CsvFile<R> {
             return Ok(None);
         }
         self.records.number += 1;
-        let read = self.records.next(&mut row.fields);
-        let Ok(Some(record)) = read else {
-            self.ended = true;
-            return read;
+        let record = loop {
+            let read = self.records.next(&mut row.fields);
+            let Ok(Some(record)) = read else {
+                self.ended = true;
+                return read;
+            };
+            if self.blank_rows || !row.fields.as_slice().trim_ascii().is_empty() {
+                break record;
+            }
+            self.left_out += 1;
         };
         row.number = self.records.number;
         row.line = record.line;
@@ -127,7 +162,9 @@ pub(super) fn judge(header: &Header, fields: &ByteRecord, record: Record) -> Opt
     if fields.as_slice().is_ascii() {
         return None;
     }
-    let column = fields.iter().position(|field| std::str::from_utf8(field).is_err())?;
+    let is_wrong =
+        |(column, field): (usize, &[u8])| std::str::from_utf8(field).is_err() && header.is_used(column);
+    let column = fields.iter().enumerate().position(is_wrong)?;
     Some(RowProblem::NotUtf8 { column: header.name(column) })
 }
 
@@ -137,6 +174,11 @@ pub struct Rows<R = File> {
 }
 
 impl<R> Rows<R> {
+    /// Says which columns are used: a row is not bad for what stands in others.
+    pub fn use_only(&mut self, columns: Vec<usize>) {
+        self.file.header.use_only(columns);
+    }
+
     /// The names of the columns.
     pub fn header(&self) -> &Header {
         &self.file.header
@@ -158,7 +200,7 @@ impl<R: Read> Iterator for Rows<R> {
 
 /// Records, the header too, before anything is known of columns.
 struct Records<R> {
-    reader: Reader<Tap<R>>,
+    reader: Reader<Tap<Decoded<R>>>,
     name: String,
     /// The record in hand; 0 is the header.
     number: u64,

@@ -21,13 +21,23 @@ pub enum SourceError {
         /// What the operator calls the input.
         name: String,
     },
-    /// Standard input could not be kept.
-    #[error("cannot keep a copy of standard input in {spool}: {error}")]
+    /// A copy could not be kept.
+    #[error("cannot keep a copy of {name} in {spool}: {error}")]
     Spool {
+        /// What the operator calls the input.
+        name: String,
         /// The file that was to hold it.
         spool: String,
         /// The refusal.
         error: io::Error,
+    },
+    /// Another format than CSV.
+    #[error("{name} is {what}")]
+    OtherFormat {
+        /// What the operator calls the input.
+        name: String,
+        /// What it is, and what to do.
+        what: &'static str,
     },
     /// Not even a header.
     #[error("{name} is empty: it must begin with a line that names the columns")]
@@ -36,7 +46,7 @@ pub enum SourceError {
         name: String,
     },
     /// The header is in another encoding, and so is the rest, then.
-    #[error("the header of {name} is not UTF-8 text{hint}: save the file as CSV in UTF-8")]
+    #[error("the header of {name} is not UTF-8 text{hint}: save the file as CSV UTF-8")]
     HeaderNotUtf8 {
         /// What the operator calls the input.
         name: String,

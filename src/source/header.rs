@@ -18,6 +18,8 @@ pub struct Header {
     /// The names as they are compared: without surrounding white space, in lower case.
     folded: Vec<String>,
     input: String,
+    /// The columns that are used, where that is known.
+    used: Option<Vec<usize>>,
 }
 
 impl Header {
@@ -31,13 +33,13 @@ impl Header {
             let hint = if utf16 { " (it looks like UTF-16)" } else { "" };
             return Err(SourceError::HeaderNotUtf8 { name: input.to_owned(), hint });
         };
-        Ok(Self { names, folded, input: input.to_owned() })
+        Ok(Self { names, folded, input: input.to_owned(), used: None })
     }
 
     /// The names of columns that come from elsewhere than a file.
     pub fn of_texts(names: &[String], input: &str) -> Self {
         let folded = names.iter().map(|name| fold(name)).collect();
-        Self { names: ByteRecord::from(names.to_vec()), folded, input: input.to_owned() }
+        Self { names: ByteRecord::from(names.to_vec()), folded, input: input.to_owned(), used: None }
     }
 
     /// The names byte for byte as they stand in the input: the result files begin with them.
@@ -49,6 +51,16 @@ impl Header {
     pub fn name(&self, column: usize) -> String {
         let name = self.names.get(column).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
         if name.trim().is_empty() { format!("#{}", column + 1) } else { name.trim().to_owned() }
+    }
+
+    /// Says which columns are used: what is wrong in others does not matter.
+    pub(super) fn use_only(&mut self, columns: Vec<usize>) {
+        self.used = Some(columns);
+    }
+
+    /// Whether it matters what stands in a column.
+    pub(super) fn is_used(&self, column: usize) -> bool {
+        self.used.as_ref().is_none_or(|used| used.contains(&column))
     }
 
     /// Where the column of this name is; the first of them if there are several.

@@ -1,9 +1,11 @@
 //! What the command line named as the input.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::csv::CsvFile;
+use super::dialect::Dialect;
 use super::error::SourceError;
 use super::fingerprint::{self, Fingerprint};
 use super::spool::Spool;
@@ -11,12 +13,15 @@ use super::spool::Spool;
 /// What the operator calls the rows of a query.
 pub const SNOWFLAKE: &str = "Snowflake";
 
+const STDIN: &str = "standard input";
+
 /// A file of rows, which can be read more than once.
 #[derive(Debug, Clone)]
 pub struct Input {
     path: PathBuf,
     name: String,
     arguments: Vec<String>,
+    dialect: Dialect,
     /// Known already where the input was copied.
     fingerprint: Option<Fingerprint>,
 }
@@ -26,7 +31,7 @@ impl Input {
     pub fn file(path: &Path) -> Self {
         let name = path.display().to_string();
         let arguments = vec!["--csv".to_owned(), name.clone()];
-        Self { path: path.to_owned(), name, arguments, fingerprint: None }
+        Self { path: path.to_owned(), name, arguments, dialect: Dialect::default(), fingerprint: None }
     }
 
     /// Standard input, copied to the end to a new file at `spool`, which only the owner may read and which
@@ -37,10 +42,33 @@ impl Input {
 
     /// Copies rows that can be read only once to a new file at `spool`.
     pub fn spooled(from: &mut impl Read, spool: &Path) -> Result<Self, SourceError> {
-        let failed = |error| SourceError::Spool { spool: spool.display().to_string(), error };
+        Self::spooled_as(from, spool, STDIN)
+    }
+
+    fn spooled_as(from: &mut impl Read, spool: &Path, name: &str) -> Result<Self, SourceError> {
+        let failed =
+            |error| SourceError::Spool { name: name.to_owned(), spool: spool.display().to_string(), error };
         let mut file = Spool::create(spool).map_err(failed)?;
         let kept = io::copy(from, &mut file).and_then(|_| file.finish());
         kept.map(|found| Self::kept(spool, Some(found))).map_err(failed)
+    }
+
+    /// A copy at `spool` of a file of the operator's, which is called what he calls the file.
+    pub fn copied(from: &Path, spool: &Path) -> Result<Self, SourceError> {
+        let name = from.display().to_string();
+        let unreadable = |error| SourceError::Unreadable { name: name.clone(), error };
+        // Asked before opening: to open a named pipe would wait for a writer.
+        if !std::fs::metadata(from).map_err(unreadable)?.is_file() {
+            return Err(SourceError::NotAFile { name });
+        }
+        let mut file = File::open(from).map_err(unreadable)?;
+        let copy = Self::spooled_as(&mut file, spool, &name)?;
+        Ok(Self { fingerprint: copy.fingerprint, ..Self::copy(from, spool) })
+    }
+
+    /// The copy at `spool` of a file of the operator's.
+    pub fn copy(of: &Path, spool: &Path) -> Self {
+        Self { path: spool.to_owned(), ..Self::file(of) }
     }
 
     /// The rows of a query, kept at `spool`; `arguments` are what asks for them again.
@@ -50,8 +78,22 @@ impl Input {
 
     /// Standard input of an earlier run, from the spool file that it left.
     pub fn kept(spool: &Path, fingerprint: Option<Fingerprint>) -> Self {
-        let name = "standard input".to_owned();
-        Self { path: spool.to_owned(), name, arguments: Vec::new(), fingerprint }
+        let name = STDIN.to_owned();
+        Self { path: spool.to_owned(), name, arguments: Vec::new(), dialect: Dialect::default(), fingerprint }
+    }
+
+    /// The same, read in this way.
+    #[must_use]
+    pub fn read_as(mut self, dialect: Dialect) -> Self {
+        if let (Some(delimiter), false) = (dialect.delimiter, self.arguments.is_empty()) {
+            self.arguments.extend(["--delimiter".to_owned(), char::from(delimiter).to_string()]);
+        }
+        Self { dialect, ..self }
+    }
+
+    /// How it is read.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// What the operator calls the input.
@@ -80,7 +122,7 @@ impl Input {
 
     /// Opens it as CSV.
     pub fn open(&self) -> Result<CsvFile, SourceError> {
-        CsvFile::open_as(&self.path, &self.name)
+        CsvFile::open_as(&self.path, &self.name, self.dialect)
     }
 }
 

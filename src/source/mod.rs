@@ -5,6 +5,7 @@
 
 pub mod ahead;
 pub mod csv;
+pub mod dialect;
 mod error;
 mod fingerprint;
 pub mod header;

@@ -16,13 +16,13 @@ pub(super) enum Quotes {
 }
 
 /// Judges the quotes of one whole record, as the csv crate delimits it.
-pub(super) fn judge(record: &[u8]) -> Quotes {
+pub(super) fn judge(record: &[u8], delimiter: u8) -> Quotes {
     let mut verdict = Quotes::Sound;
     // Always where a field begins.
     let mut at = 0;
     while let Some(quote) = find(record, at, b'"') {
         // A quote within a field that does not begin with one is text.
-        let opens = quote == at || record.get(quote - 1) == Some(&b',');
+        let opens = quote == at || record.get(quote - 1) == Some(&delimiter);
         let mut after = quote;
         if opens {
             after = match closing(record, quote + 1) {
@@ -30,12 +30,13 @@ pub(super) fn judge(record: &[u8]) -> Quotes {
                 None => return Quotes::Unclosed { opened: quote },
             };
             let rest = record.get(after..).unwrap_or_default();
-            let mut text = rest.iter().take_while(|byte| !matches!(byte, b',' | b'\r' | b'\n'));
+            let mut text =
+                rest.iter().take_while(|byte| **byte != delimiter && !matches!(byte, b'\r' | b'\n'));
             if verdict == Quotes::Sound && text.any(|byte| !matches!(byte, b' ' | b'\t')) {
                 verdict = Quotes::Stray { opened: quote, closed: after - 1 };
             }
         }
-        match find(record, after, b',') {
+        match find(record, after, delimiter) {
             Some(comma) => at = comma + 1,
             None => break,
         }
@@ -88,7 +89,7 @@ mod tests {
     proptest! {
         #[test]
         fn as_field_by_field(record in "[\",ab \t\r\n]{0,40}") {
-            prop_assert_eq!(judge(record.as_bytes()), plainly(record.as_bytes()));
+            prop_assert_eq!(judge(record.as_bytes(), b','), plainly(record.as_bytes()));
         }
     }
 
@@ -104,16 +105,16 @@ mod tests {
             "a\"b,c\"\n",
             "\"a\" ,b",
         ] {
-            assert_eq!(judge(record.as_bytes()), Quotes::Sound, "{record:?}");
+            assert_eq!(judge(record.as_bytes(), b','), Quotes::Sound, "{record:?}");
         }
     }
 
     #[test]
     fn unsound_quotes() {
-        assert_eq!(judge(b"a,\"b,c\n"), Quotes::Unclosed { opened: 2 });
-        assert_eq!(judge(b"\""), Quotes::Unclosed { opened: 0 });
-        assert_eq!(judge(b"\"a\"\""), Quotes::Unclosed { opened: 0 });
-        assert_eq!(judge(b"a,\"b\nc,\"d\",e\n"), Quotes::Stray { opened: 2, closed: 7 });
-        assert_eq!(judge(b"\"a\"b,\"c"), Quotes::Unclosed { opened: 5 });
+        assert_eq!(judge(b"a,\"b,c\n", b','), Quotes::Unclosed { opened: 2 });
+        assert_eq!(judge(b"\"", b','), Quotes::Unclosed { opened: 0 });
+        assert_eq!(judge(b"\"a\"\"", b','), Quotes::Unclosed { opened: 0 });
+        assert_eq!(judge(b"a,\"b\nc,\"d\",e\n", b','), Quotes::Stray { opened: 2, closed: 7 });
+        assert_eq!(judge(b"\"a\"b,\"c", b','), Quotes::Unclosed { opened: 5 });
     }
 }

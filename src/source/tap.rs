@@ -15,6 +15,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Passes an input on and holds what has been passed on since the last finished record.
 pub(super) struct Tap<R> {
     input: R,
+    delimiter: u8,
     held: Vec<u8>,
     /// The offset in the input of `held`'s first byte.
     base: u64,
@@ -65,10 +66,12 @@ pub(super) enum QuoteLines {
 }
 
 impl<R: Read> Tap<R> {
-    pub(super) fn new(input: R) -> Self {
-        let lines = Lines { current: 1, after_return: false };
+    /// An input whose fields this mark separates, and whose first line is the file's `line`-th.
+    pub(super) fn new(input: R, delimiter: u8, line: u64) -> Self {
+        let lines = Lines { current: line, after_return: false };
         Self {
             input,
+            delimiter,
             held: Vec::new(),
             base: 0,
             done: 0,
@@ -107,7 +110,7 @@ impl<R: Read> Tap<R> {
         }
         let record = self.held.get(self.done..stop).unwrap_or_default();
         let quoted = self.quote < stop;
-        let found = look_at(record, quoted, self.lines.current);
+        let found = look_at(record, quoted.then_some(self.delimiter), self.lines.current);
         let (body, terminator) = match record.split_last() {
             Some((last @ (b'\r' | b'\n'), body)) => (body, Some(*last)),
             _ => (record, None),
@@ -188,9 +191,9 @@ fn next_quote(held: &[u8], from: usize) -> usize {
 }
 
 #[inline]
-fn look_at(record: &[u8], quoted: bool, line: u64) -> Record {
+fn look_at(record: &[u8], quoted: Option<u8>, line: u64) -> Record {
     let line_of = |offset| line + line_feeds(record.get(..offset).unwrap_or_default());
-    let judged = if quoted { quotes::judge(record) } else { Quotes::Sound };
+    let judged = quoted.map_or(Quotes::Sound, |delimiter| quotes::judge(record, delimiter));
     let lines = match judged {
         Quotes::Sound => QuoteLines::Sound,
         Quotes::Stray { opened, closed } => {

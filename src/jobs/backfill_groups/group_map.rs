@@ -1,10 +1,12 @@
 //! `--group-map FILE`: the operator's own word on which group a user's issues belong to.
 
 use super::membership::{GroupRef, Membership};
-use crate::devrev::ids::{GroupId, Key, UserId};
+use crate::devrev::ids::{Group, GroupId, Key, Names, User, UserId, id_text};
 use crate::exit::{Exit, Failure};
+use crate::source::dialect::{self, Dialect};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::Path;
 
 /// Users and their groups, as the file says.
@@ -17,19 +19,26 @@ const SHOWN: usize = 10;
 impl GroupMap {
     /// Reads a CSV of user and group, with or without a header `user,group`. Each group has to be one that
     /// DevRev lists. All problems are told together.
-    pub fn read(path: &Path, membership: &Membership) -> Result<Self, Failure> {
-        let failure =
-            |text: String| Failure::new(Exit::Usage, format!("--group-map {}: {text}", path.display()));
+    ///
+    /// `name` is what the operator calls the file, of which `path` may be a copy.
+    pub fn read(path: &Path, name: &str, membership: &Membership) -> Result<Self, Failure> {
+        let failure = |text: String| Failure::new(Exit::Usage, format!("--group-map {name}: {text}"));
+        let file = File::open(path).map_err(|error| failure(error.to_string()))?;
+        let opened = dialect::open(file, name, Dialect::default());
+        let opened = opened.map_err(|error| Failure::new(Exit::Usage, format!("--group-map: {error}")))?;
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_path(path)
-            .map_err(|error| failure(error.to_string()))?;
+            .delimiter(opened.delimiter)
+            .from_reader(opened.input);
         let (mut map, mut problems) = (HashMap::new(), Vec::new());
         for (number, record) in reader.records().enumerate() {
             let record = record.map_err(|error| failure(error.to_string()))?;
             let line = record.position().map_or(0, csv::Position::line);
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let (user, group) = (record.get(0).unwrap_or(""), record.get(1).unwrap_or(""));
             let user = user.trim_start_matches('\u{feff}');
             if number == 0 && user.eq_ignore_ascii_case("user") && group.eq_ignore_ascii_case("group") {
@@ -68,8 +77,8 @@ fn entry(user: &str, group: &str, fields: usize, membership: &Membership) -> Res
     if fields != 2 {
         return Err(format!("{fields} fields"));
     }
-    let user = UserId::parse(user).map_err(|error| error.to_string())?;
-    let group = GroupId::parse(group).map_err(|error| error.to_string())?;
+    let user = UserId::parse(&id_text(user, User::TYPES)).map_err(|error| error.to_string())?;
+    let group = GroupId::parse(&id_text(group, Group::TYPES)).map_err(|error| error.to_string())?;
     let known = membership.group(&group.key()).ok_or_else(|| format!("DevRev lists no group {group}"))?;
     Ok((user.key(), known.clone()))
 }
@@ -82,7 +91,7 @@ mod tests {
         let group = GroupRef { id: "don:identity:x:devo/1:group/4".into(), display_id: None, name: None };
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        GroupMap::read(file.path(), &Membership::new(vec![(group, vec![])]))
+        GroupMap::read(file.path(), "map.csv", &Membership::new(vec![(group, vec![])]))
     }
 
     #[test]

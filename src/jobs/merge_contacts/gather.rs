@@ -4,7 +4,7 @@ use super::addresses::Addresses;
 use super::near::{Near, likeness, unicode_folded};
 use super::pair::{Keep, Source, folded, organisation};
 use super::pairing::Pairing;
-use crate::devrev::ids::{CONTACT_TYPES, Ref};
+use crate::devrev::ids::{CONTACT_TYPES, Ref, id_text};
 use crate::jobs::rules::Prefixes;
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::row::Row;
@@ -116,11 +116,16 @@ impl Gather {
         })
     }
 
+    /// The columns that are used.
+    pub fn used(&self) -> Vec<usize> {
+        self.columns.used()
+    }
+
     /// Notes the next record; `whole` says whether it is a row, as the reader judges it. Every record of the
     /// input has to be noted, in order. Fails when the disk does.
     pub fn note(&mut self, row: &Row, whole: bool) -> io::Result<()> {
         self.rows += 1;
-        let id = self.columns.id.text(row);
+        let id = &*id_text(self.columns.id.text(row), CONTACT_TYPES);
         let contact = Ref::parse(id, CONTACT_TYPES).map_or(0, |id| self.hash(0, id.tail).max(1));
         let organisation = organisation(id).map_or(0, |name| truncated(self.hash(1, name)).max(1));
         let mut note = Note {

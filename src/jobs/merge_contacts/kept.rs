@@ -1,7 +1,7 @@
 //! Half of a pair, until the other half is read: the two may be as far apart as the input is long.
 
 use super::pair::Contact;
-use crate::devrev::ids::{Id, RevUser};
+use crate::devrev::ids::{CONTACT_TYPES, Id, RevUser, id_text};
 use crate::jobs::rules::contacts::{ContactColumns, ContactRow};
 use crate::row::Row;
 
@@ -17,7 +17,8 @@ pub struct Kept {
 impl Kept {
     /// Keeps what a row says.
     pub fn of(row: &Row, columns: &ContactColumns, item: &ContactRow<'_>) -> Self {
-        let texts = [columns.id.text(row), item.email, item.external_ref, item.display_name];
+        let id = id_text(columns.id.text(row), CONTACT_TYPES);
+        let texts = [&*id, item.email, item.external_ref, item.display_name];
         let mut end = 0;
         // No record is longer than 1 MiB.
         let ends = [texts[0], texts[1], texts[2]].map(|text| {

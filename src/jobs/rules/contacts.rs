@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use super::dates::{self, Instant};
 use super::email;
 use super::finding::{Finding, Rule};
-use super::{Column, Identity, Judged, Prefixes, Values, is_missing};
+use super::{Column, Identity, Judged, LEAVE_EMPTY, Prefixes, Values, is_missing, is_placeholder};
 use crate::devrev::ids::{ObjectType, Ref};
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
@@ -22,6 +22,9 @@ pub const REQUIRED: &[&str] = &[
     "UPDATED_AT",
     "TICKET_COUNT",
 ];
+
+/// What is said of a count that a program could not make.
+const LEAVE_EMPTY_COUNT: &str = "stands for nothing in some exports, and a count is needed here: count anew";
 
 /// Where the columns of contacts are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,13 @@ impl ContactColumns {
         })
     }
 
+    /// The columns that are used; full names and dates are only compared.
+    pub fn used(&self) -> Vec<usize> {
+        [self.id, self.display_name, self.email, self.external_ref, self.tickets]
+            .map(|column| column.index)
+            .into()
+    }
+
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
     pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<ContactRow<'r>> {
         self.judge_next(row, &mut Prefixes::default(), found)
@@ -129,7 +139,7 @@ impl ContactColumns {
             Identity { key: key.finish(), values: values.finish() }
         });
         let item = match (id, email, tickets) {
-            (Some(id), Some(email), Some(tickets)) if created.is_ok() && updated.is_ok() => {
+            (Some(id), Some(email), Some(tickets)) => {
                 Some(ContactRow { id, email, external_ref, display_name, tickets })
             }
             _ => None,
@@ -154,10 +164,16 @@ impl ContactColumns {
     }
 
     fn checked_tickets(&self, row: &Row, text: &str, found: &mut impl FnMut(Finding)) -> Option<u64> {
+        // As a spreadsheet or a column of floats writes a whole number.
+        let digits = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0'));
+        let digits = digits.map_or(text, |(digits, _)| digits);
         // u64's own parser takes a leading plus.
-        let tickets = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+        let tickets =
+            if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
         if tickets.is_none() && is_missing(text) {
             found(self.tickets.empty(row));
+        } else if tickets.is_none() && is_placeholder(text) {
+            found(self.tickets.finding(row, Rule::TicketCount, LEAVE_EMPTY_COUNT));
         } else if tickets.is_none() {
             found(self.tickets.finding(row, Rule::TicketCount, "not a whole number, 0 or more"));
         }
@@ -174,6 +190,10 @@ fn checked_date(
     let date = dates::parse(text);
     if date.is_some() || is_missing(text) {
         return Ok(date);
+    }
+    if is_placeholder(text) {
+        found(column.finding(row, Rule::Date, LEAVE_EMPTY));
+        return Err(());
     }
     let wanted = "not a date such as 2024-05-01, 2024-05-01T12:34:56Z or 2024-05-01 12:34:56.123 +0000";
     found(column.finding(row, Rule::Date, wanted));
@@ -246,7 +266,7 @@ mod tests {
         ] {
             let (good, _, found) = judge(&changed(column, value));
             assert_eq!(found, [(rule, REQUIRED[column].to_owned())], "{value}");
-            assert_eq!(good, rule == Rule::DateOrder);
+            assert_eq!(good, matches!(rule, Rule::Date | Rule::DateOrder));
         }
     }
 

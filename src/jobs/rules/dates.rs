@@ -10,7 +10,7 @@ pub(super) struct Instant {
 }
 
 /// Reads `2024-05-01`, which a time may follow after `T` or a space (`12:34`, `12:34:56`, `12:34:56.123`), which a
-/// zone may follow, with or without a space (`Z`, `+0200`, `+02:00`).
+/// zone may follow, with or without a space (`Z`, `UTC`, `+0200`, `+02:00`, `+02`).
 pub(super) fn parse(text: &str) -> Option<Instant> {
     let mut rest = Rest(text.as_bytes());
     let year = rest.number::<4>()?;
@@ -109,14 +109,23 @@ impl Rest<'_> {
         }
         // A space alone is no zone.
         let _ = self.one(b" ");
+        if self.0.eq_ignore_ascii_case(b"utc") {
+            self.0 = &[];
+            return Some(0);
+        }
         let sign = match self.one(b"Zz+-")? {
             b'+' => 1,
             b'-' => -1,
             _ => return Some(0),
         };
         let hours = self.number::<2>()?;
-        let _ = self.one(b":");
-        let minutes = self.number::<2>()?;
+        // PostgreSQL leaves minutes out that are 0.
+        let minutes = if self.0.is_empty() {
+            0
+        } else {
+            let _ = self.one(b":");
+            self.number::<2>()?
+        };
         (hours < 24 && minutes < 60).then(|| sign * i64::from(hours * 3_600 + minutes * 60))
     }
 }
@@ -176,7 +185,7 @@ mod tests {
             "2024-05-01 12:34:56.",
             "2024-05-01 12:34:56.1234567890",
             "2024-05-01 12:34:56 ",
-            "2024-05-01 12:34:56 UTC",
+            "2024-05-01 12:34:56 UTCx",
             "2024-05-01 12:34:56 +2",
             "2024-05-01 12:34:56 +2400",
             "2024-05-01 12:34:56Zx",
@@ -186,6 +195,19 @@ mod tests {
             "+024-05-01",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn zones_as_databases_write_them() {
+        let utc = parse("2024-05-01T12:34:56Z");
+        for text in [
+            "2024-05-01 12:34:56+00",
+            "2024-05-01 12:34:56 UTC",
+            "2024-05-01 14:34:56+02",
+            "2024-05-01 09:34:56 -03",
+        ] {
+            assert_eq!(parse(text), utc, "{text}");
         }
     }
 

@@ -154,7 +154,8 @@ impl Rule {
     /// How much it matters that the rule is not kept.
     pub fn severity(self) -> Severity {
         match self {
-            Self::DuplicateSame | Self::DateOrder => Severity::Note,
+            // No date is used.
+            Self::DuplicateSame | Self::Date | Self::DateOrder => Severity::Note,
             _ => Severity::Error,
         }
     }

@@ -53,6 +53,12 @@ impl IssueColumns {
         })
     }
 
+    /// The columns that are used.
+    pub fn used(&self) -> Vec<usize> {
+        let columns = [Some(self.issue), Some(self.creator), Some(self.assigned_group), self.creator_group];
+        columns.into_iter().flatten().map(|column| column.index).collect()
+    }
+
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
     pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<IssueRow<'r>> {
         self.judge_next(row, &mut Prefixes::default(), found)

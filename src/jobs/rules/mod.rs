@@ -115,8 +115,18 @@ pub struct Identity {
 /// Whether a field says that there is nothing: exports write NULL in several ways.
 #[inline]
 fn is_missing(text: &str) -> bool {
-    text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none")
+    text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none") || text == r"\N"
 }
+
+/// Whether a field holds a word with which some programs write that there is nothing. It is not taken for that: the same
+/// word may be a failed calculation.
+fn is_placeholder(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["nan", "nat", "n/a", "#n/a", "na", "<na>", "<null>", "undefined", "-"];
+    WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// What to do about such a word.
+const LEAVE_EMPTY: &str = "stands for nothing in some exports: leave the field empty";
 
 /// A column of the input and the name that it goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +176,9 @@ impl Column {
         if let Some(id) = prefix.parse(text, wanted) {
             return Some(id);
         }
+        if let Some(id) = Ref::pasted(text, wanted) {
+            return Some(id);
+        }
         self.no_id(row, text, wanted, found);
         None
     }
@@ -176,12 +189,15 @@ impl Column {
         if is_missing(text) {
             return found(self.empty(row));
         }
+        if is_placeholder(text) {
+            return found(self.finding(row, Rule::IdShape, LEAVE_EMPTY));
+        }
         let (rule, message) = match Ref::parse(text, wanted) {
             Ok(_) => return,
             Err(IdError::WrongType { found, wanted, .. }) => {
                 (Rule::IdType, format!("the ID of {found}, where {wanted} is wanted"))
             }
-            Err(IdError::Shape(_)) => {
+            Err(IdError::Shape { .. }) => {
                 let prefix = wanted.first().map_or("", |object| object.display_prefix());
                 (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
             }

@@ -61,6 +61,8 @@ fn manifest() -> Manifest {
             "resolved": {"BATCH_SIZE": {"value": "7", "from": "--batch-size"}, "NOTIFY": {"value": "", "from": "default"}},
         }),
         input: Some(Input {
+            delimiter: None,
+            leaves_out_blank_rows: true,
             path: "/data/issues.csv".to_owned(),
             bytes: 12_345,
             sha256: "ab".to_owned(),

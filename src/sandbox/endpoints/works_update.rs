@@ -173,7 +173,7 @@ fn custom_field<'a>(
         (_, None) => (None, None),
         (CustomField::Text { .. }, Some(text)) => (Some(text.to_owned()), None),
         (CustomField::Id { allowed, .. }, Some(id)) => match Ref::parse(id, &types(allowed)) {
-            Err(error @ IdError::Shape(_)) => return refuse("id_parse_error", error.to_string()),
+            Err(error @ IdError::Shape { .. }) => return refuse("id_parse_error", error.to_string()),
             Err(error @ IdError::WrongType { .. }) => {
                 return refuse("id_type_not_allowed", error.to_string());
             }
