@@ -70,7 +70,9 @@ fn from_sources(
     let host = from.parsed("SNOWFLAKE_HOST", NO_FLAG, "", host).flatten();
     let retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
     let backoff = from.seconds("RETRY_BACKOFF", NO_FLAG, 2.0, 0.0..=60.0);
-    if !account.is_empty() && !is_account(&account) {
+    if let Some(problem) = dotted(&account) {
+        from.problems.push(format!("SNOWFLAKE_ACCOUNT: `{account}` {problem}"));
+    } else if !account.is_empty() && !is_account(&account) {
         from.problems.push(format!(
             "SNOWFLAKE_ACCOUNT: `{account}` is not an account: give only what stands before .snowflakecomputing.com"
         ));
@@ -106,6 +108,28 @@ fn is_account(text: &str) -> bool {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     !text.to_lowercase().ends_with("snowflakecomputing.com") && text.split('.').all(fits)
+}
+
+/// What is wrong with an account that has a dot, if it is not a locator with its region.
+fn dotted(account: &str) -> Option<String> {
+    let (first, rest) = account.split_once('.')?;
+    if account.to_lowercase().ends_with("snowflakecomputing.com") {
+        return None;
+    }
+    if rest.eq_ignore_ascii_case("global") {
+        return Some(
+            "is the name of a connection: give the account itself, such as ORGANISATION-ACCOUNT".to_owned(),
+        );
+    }
+    // `eu-central-1`, `us-east-2.aws`.
+    let is_region = rest.split('.').next().is_some_and(|region| region.contains('-'));
+    let is_locator = first.bytes().any(|byte| byte.is_ascii_digit()) && !first.contains('-');
+    (!is_region || !is_locator).then(|| {
+        format!(
+            "has a dot: write {}, or a locator with its region, such as xy12345.eu-central-1",
+            account.replacen('.', "-", 1)
+        )
+    })
 }
 
 /// A host name, or a URL without a path.
@@ -183,6 +207,22 @@ mod tests {
         let (access, _) = resolve(&[key, ("SNOWFLAKE_PASSWORD", "")]).unwrap();
         assert!(matches!(access.login, Login::KeyPair(path) if path.ends_with("key.p8")));
         assert!(resolve(&[key]).unwrap_err().message.contains("both set"));
+    }
+
+    #[test]
+    fn an_account_with_a_dot_is_a_locator_with_its_region_or_wrong() {
+        for good in ["xy12345.eu-central-1", "xy12345.us-east-2.aws", "acme-prod"] {
+            assert!(resolve(&[("SNOWFLAKE_ACCOUNT", good)]).is_ok(), "{good}");
+        }
+        for (bad, cure) in [
+            ("acme.prod", "write acme-prod"),
+            ("acme.prod-eu", "write acme-prod-eu"),
+            ("acme-prod.eu-central-1", "or a locator with its region"),
+            ("acme-failover.global", "name of a connection"),
+        ] {
+            let error = resolve(&[("SNOWFLAKE_ACCOUNT", bad)]).unwrap_err().message;
+            assert!(error.contains("SNOWFLAKE_ACCOUNT: `") && error.contains(cure), "{error}");
+        }
     }
 
     #[test]

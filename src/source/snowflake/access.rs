@@ -137,7 +137,7 @@ fn private_key(path: &Path) -> Result<SecretString, SnowflakeError> {
     warn_of_readers(path, &file);
     let mut pem = String::new();
     file.take(MAX_KEY_BYTES + 1).read_to_string(&mut pem).map_err(|error| failed(error.to_string()))?;
-    let pem = SecretString::from(pem);
+    let pem = SecretString::from(pem.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(pem));
     let text = pem.expose_secret();
     let plain = path.with_extension("plain.p8");
     let (old, new) = (path.display(), plain.display());
@@ -152,6 +152,24 @@ fn private_key(path: &Path) -> Result<SecretString, SnowflakeError> {
             "the key is not PKCS#8; make one that is: openssl pkcs8 -topk8 -nocrypt -in {old} -out {new} && chmod 600 {new}"
         );
         return Err(failed(text));
+    }
+    let new_key = format!(
+        "make one: openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out {new} && chmod 600 {new}, and give its public \
+         key to the user"
+    );
+    // How the algorithm of an elliptic curve stands in PKCS#8, in Base64.
+    if text.contains("-----BEGIN EC PRIVATE KEY-----") || text.contains("GByqGSM49AgEG") {
+        return Err(failed(format!(
+            "is an elliptic-curve key, and Snowflake takes RSA keys alone; {new_key}"
+        )));
+    }
+    if text.contains("-----BEGIN PUBLIC KEY-----") {
+        return Err(failed("is the public key: name the file with the private one".to_owned()));
+    }
+    if text.contains("-----BEGIN PRIVATE KEY-----") && text.trim().lines().count() < 2 {
+        let text = "the key is on one line: put back the line breaks after -----BEGIN PRIVATE KEY-----, before -----END \
+                    PRIVATE KEY-----, and after every 64 characters between them";
+        return Err(failed(text.to_owned()));
     }
     if text.len() as u64 > MAX_KEY_BYTES || !text.contains("-----BEGIN PRIVATE KEY-----") {
         return Err(failed("is not a private key in PEM (-----BEGIN PRIVATE KEY-----)".to_owned()));

@@ -18,7 +18,7 @@ fn keys_that_cannot_be_used_are_answered_with_what_helps() {
         ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nx", "openssl pkcs8 -in "),
         ("-----BEGIN RSA PRIVATE KEY-----\nx", "openssl pkcs8 -topk8 -nocrypt -in "),
         ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "is encrypted"),
-        ("-----BEGIN PUBLIC KEY-----\ns3cr3t", "is not a private key"),
+        ("-----BEGIN PUBLIC KEY-----\ns3cr3t", "is the public key"),
     ] {
         std::fs::write(&path, text).unwrap();
         let error = private_key(&path).unwrap_err().to_string();
@@ -98,4 +98,35 @@ async fn a_key_signs_a_token_for_the_account_without_its_region() {
     let verifier = rsa::pkcs1v15::VerifyingKey::<rsa::sha2::Sha256>::new(public);
     let signature = rsa::pkcs1v15::Signature::try_from(decoded(parts[2]).as_slice()).unwrap();
     verifier.verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &signature).unwrap();
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key.p8");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        private_key(&path).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 512).unwrap();
+    let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+    assert_eq!(read(&format!("\u{feff}{pem}")), Ok(()));
+    for (text, says) in [
+        (pem.replace('\n', " "), "the key is on one line: put back the line breaks"),
+        (pem.replace('\n', "\\n"), "the key is on one line"),
+        (
+            "-----BEGIN EC PRIVATE KEY-----\nx\n-----END EC PRIVATE KEY-----\n".to_owned(),
+            "is an elliptic-curve key",
+        ),
+        (
+            "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqG\n-----END PRIVATE KEY-----\n"
+                .to_owned(),
+            "openssl genrsa 2048",
+        ),
+        ("-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n".to_owned(), "is the public key"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains("SNOWFLAKE_PRIVATE_KEY_PATH") && error.contains("key.p8"), "{error}");
+        assert!(error.contains(says), "{error}");
+    }
 }

@@ -7,7 +7,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum SnowflakeError {
     /// The login was refused: wrong password, unknown key, a locked user.
-    #[error("Snowflake refused the login: {}", said(code, message))]
+    #[error("Snowflake refused the login: {}{}", said(code, message), login_hint(code))]
     Login {
         /// Snowflake's code.
         code: String,
@@ -116,6 +116,16 @@ fn said(code: &str, message: &str) -> String {
     if code.is_empty() { message } else { format!("{message} (code {code})") }
 }
 
+/// What helps where Snowflake's message does not: it calls any token invalid that it cannot check.
+fn login_hint(code: &str) -> &'static str {
+    if code == "390144" {
+        "; check SNOWFLAKE_ACCOUNT and SNOWFLAKE_USER (the token names both), that the user has the public key of \
+         SNOWFLAKE_PRIVATE_KEY_PATH, and this machine's clock"
+    } else {
+        ""
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +153,12 @@ mod tests {
         assert!(query("390112", "Your session has expired.", "").starts_with("Snowflake ended the session"));
         let login = |code: &str| SnowflakeError::of_login(code.to_owned(), "no".to_owned());
         assert!(matches!(login("390100"), SnowflakeError::Login { .. }));
+        let invalid = login("390144").to_string();
+        assert!(
+            invalid.contains("check SNOWFLAKE_ACCOUNT") && invalid.contains("this machine's clock"),
+            "{invalid}"
+        );
+        assert!(!login("390100").to_string().contains("check"));
         assert!(matches!(login("390201"), SnowflakeError::Refused { what: "settings", .. }));
     }
 }
