@@ -269,3 +269,52 @@ fn an_intent_that_cannot_be_read_stays_in_doubt() {
     }
     run.assert_complete(20);
 }
+
+#[test]
+fn a_run_that_is_closed_is_left_alone() {
+    let (fixture, run) = stopped();
+    let close = |flags: &[&str]| fixture.program(["runs", "close", run.id()]).args(flags).run();
+    close(&["--reason", "wrong export"]).exits(0).says("is closed; ").says("left without a result");
+    close(&[]).exits(2).says("was closed already").says("wrong export");
+    fixture.resume(&[run.id()]).run().exits(2).says("was closed (").says("begin a new run");
+    fixture.resume(&["--if-any", "--latest"]).run().exits(0).says("no run in runs has anything left");
+    let list = fixture.program(["runs", "--json"]).run().exits(0).json();
+    assert_eq!((&list["runs"][0]["state"], &list["runs"][0]["next"]), (&json!("closed"), &json!(null)));
+    fixture.program(["runs", "show", run.id()]).run().exits(0).says("wrong export");
+    fixture.program(["runs", "close", "20260102-000001-backfill-groups-0001"]).run().exits(2);
+    // Its rows are taken by a new run.
+    fixture.backfill(&[]).run().exits(0);
+    fixture.assert_right();
+    let ended = fixture.runs().into_iter().find(|other| other.id() != run.id()).unwrap();
+    fixture.program(["runs", "close", ended.id()]).run().exits(2).says("nothing to close");
+}
+
+/// What a schedule does each night: finish what was left, then take the new export.
+#[test]
+fn a_schedule_gets_over_runs_that_cannot_be_resumed() {
+    let mut fixture = Fixture::with(&Org::of(60), &Trouble::delay(10));
+    let night = |fixture: &Fixture| {
+        fixture.program(["resume", "--latest", "--if-any", "--yes"]).run().exits(0);
+        fixture.backfill(&[]).run().exits(0);
+    };
+    // Killed, and the export is replaced before the next night.
+    fixture.backfill(&["--batch-size", "5"]).run_until(|| fixture.writes() > 10).kill();
+    let killed = fixture.the_run();
+    fixture.restart(&Trouble::none());
+    fixture.write("issues.csv", format!("{HEADER}ISS-1,DEVU-1,GROUP-1,\n"));
+    night(&fixture);
+    killed.assert_complete(60);
+    // Killed without a copy: that run can never be resumed.
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
+    let mut fixture = Fixture::with(&Org::of(60), &Trouble::delay(10));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
+    fixture.backfill(&["--batch-size", "5"]).run_until(|| fixture.writes() > 10).kill();
+    let killed = fixture.the_run();
+    fixture.restart(&Trouble::none());
+    fixture.write("issues.csv", fixture.org.csv().replace("ISS-60,DEVU-4", "ISS-60,DEVU-3"));
+    let ended = fixture.program(["resume", "--latest", "--if-any", "--yes"]).run().exits(0);
+    let ended =
+        ended.says(&format!("run {} is skipped: ", killed.id())).says("issues.csv is not what it was");
+    ended.says(&format!("`devrev-batch runs close {}` ends it", killed.id()));
+    night(&fixture);
+}

@@ -98,6 +98,15 @@ pub enum RunsCommand {
         #[arg(value_name = "RUN")]
         run: String,
     },
+    /// End a run that nobody will resume; its files stay
+    Close {
+        /// The run's ID
+        #[arg(value_name = "RUN")]
+        run: String,
+        /// Why, for `runs show`
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
     /// Remove finished runs: they hold personal data. Backups stay
     Prune {
         /// Only those that ended longer ago than this, such as 90d

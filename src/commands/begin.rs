@@ -397,6 +397,7 @@ fn manifest<J: Job>(
         exit_code: None,
         applies: None,
         portion: None,
+        closed: None,
         why: None,
         notes: if looked.rows() == 0 { vec![no_rows(input)] } else { Vec::new() },
         parent,

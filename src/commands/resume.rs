@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
-use crate::journal::manifest::{self, Manifest, RunState};
+use crate::journal::manifest::{self, Manifest, RunState, SANDBOX};
 use crate::journal::mend::mend;
 use crate::journal::replay::{Replay, Retry};
 use crate::journal::run_dir::RunDir;
@@ -27,12 +27,12 @@ use crate::report::reporter::Reporters;
 use crate::report::terminal::{Terminal, result};
 use crate::settings::{Rates, Settings, is_production};
 use crate::source::dialect::Dialect;
-use crate::source::{Fingerprint, Input};
+use crate::source::{Fingerprint, Input, fingerprint};
 use crate::stop::Stop;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Goes on with a run until it ends.
@@ -41,7 +41,7 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
     let retry = Retry { failed: args.retry_failed, reasons: args.retry.clone() };
     let run = match &args.run {
         Some(id) => RunDir::open(&settings.runs_dir, id)?,
-        None => match newest(&settings.runs_dir, args.latest, &retry)? {
+        None => match newest(&settings, args.latest || args.if_any, args.latest, &retry)? {
             Some(run) => run,
             None => return nothing_left(&args, &global, &settings),
         },
@@ -52,6 +52,10 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
     if let Err(error) = atomic::clear_leftovers(run.path()) {
         // They only take up room.
         tracing::warn!("cannot remove what a killed process left in {}: {error}", run.path().display());
+    }
+    if let Some(closed) = &manifest.closed {
+        let text = format!("run {} was closed ({}): begin a new run", run.id(), closed.text());
+        return Err(Failure::new(Exit::Usage, text));
     }
     let resumed = Resumed { args: &args, global: &global, terminal, retry, run, lock, manifest };
     match resumed.manifest.command.as_str() {
@@ -320,12 +324,22 @@ fn nothing_left(
     Ok(Exit::Ok)
 }
 
-/// The run that is meant when none is named, if any has something left.
-fn newest(runs_dir: &Path, latest: bool, retry: &Retry) -> Result<Option<RunDir>, Failure> {
+/// The run that is meant when none is named, if any has something left. With `skips`, runs that cannot be resumed are
+/// passed over, and told of: a schedule must not stop at one of them for ever.
+fn newest(settings: &Settings, skips: bool, latest: bool, retry: &Retry) -> Result<Option<RunDir>, Failure> {
     let mut left = Vec::new();
-    for run in RunDir::list(runs_dir)? {
+    for run in RunDir::list(&settings.runs_dir)? {
         match Manifest::read(&run) {
-            Ok(manifest) if has_something_left(&manifest, retry) => left.push((run, manifest)),
+            Ok(manifest) if has_something_left(&manifest, retry) => {
+                match dead(&run, &manifest, settings).filter(|_| skips) {
+                    Some(why) => tracing::warn!(
+                        "run {} is skipped: {why}; `devrev-batch runs close {}` ends it",
+                        run.id(),
+                        run.id()
+                    ),
+                    None => left.push((run, manifest)),
+                }
+            }
             Ok(_) => {}
             Err(_) if evidence::never_began(&run).is_ok_and(|never| never) => {}
             Err(error) => tracing::warn!("skipped run {}: {error}", run.id()),
@@ -345,11 +359,35 @@ fn newest(runs_dir: &Path, latest: bool, retry: &Retry) -> Result<Option<RunDir>
     Ok(left.into_iter().next().map(|(run, _)| run))
 }
 
+/// Why a run cannot be resumed with these settings, if that shows without its rows.
+fn dead(run: &RunDir, manifest: &Manifest, settings: &Settings) -> Option<String> {
+    if !run.journal().exists() {
+        return Some("it has no journal".to_owned());
+    }
+    let now = settings.base_url.to_string();
+    let is_elsewhere = now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/');
+    if manifest.base_url != SANDBOX && is_elsewhere {
+        return Some(format!("it is against {}", manifest.base_url));
+    }
+    let known = manifest.input.as_ref()?;
+    let (path, name) = if known.spooled {
+        (run.input(), "its copy of the input".to_owned())
+    } else {
+        (PathBuf::from(&known.path), known.path.clone())
+    };
+    match fingerprint(&path) {
+        Ok(now) if now.sha256 == known.sha256 => None,
+        Ok(_) => Some(format!("{name} is not what it was")),
+        Err(error) => Some(format!("cannot read {name}: {error}")),
+    }
+}
+
 pub(super) fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
     let some = |state: &str| manifest.counts.get(state).is_some_and(|rows| *rows > 0);
-    manifest.state != RunState::Finished
-        || some("unknown")
-        || some("open")
-        || (retry.failed && some("failed"))
-        || (!retry.reasons.is_empty() && ["already", "skipped", "failed"].into_iter().any(some))
+    manifest.closed.is_none()
+        && (manifest.state != RunState::Finished
+            || some("unknown")
+            || some("open")
+            || (retry.failed && some("failed"))
+            || (!retry.reasons.is_empty() && ["already", "skipped", "failed"].into_iter().any(some)))
 }

@@ -1,8 +1,10 @@
 //! `runs`: what became of past runs, and the removal of those that nobody needs. Sends nothing.
 //!
 //! - [`look`]: a look at a run; [`list`] and [`show`] tell what was seen
+//! - [`close`]: the end of a run by hand
 //! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
+pub mod close;
 pub mod list;
 pub mod look;
 pub mod prune;
@@ -31,6 +33,10 @@ pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -
         RunsCommand::Show { run } => {
             let run = show::look(runs_dir, &run, &place)?;
             print(&run, global.json, || run.text())?;
+        }
+        RunsCommand::Close { run, reason } => {
+            let closed = close::close(runs_dir, &run, reason)?;
+            print(&closed, global.json, || closed.text())?;
         }
         RunsCommand::Prune { older_than, dry_run, yes } => {
             let age = prune::age(&older_than)?;

@@ -26,6 +26,8 @@ pub enum Status {
     Stopped,
     /// Every row has its outcome.
     Finished,
+    /// An operator ended it.
+    Closed,
 }
 
 impl Status {
@@ -41,6 +43,11 @@ impl Status {
         }
     }
 
+    /// How a run stands, by its `run.json` and the lock.
+    pub fn of_run(manifest: &Manifest, held: bool) -> Self {
+        if manifest.closed.is_some() && !held { Self::Closed } else { Self::of(manifest.state, held) }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,6 +56,7 @@ impl Status {
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
             Self::Finished => "finished",
+            Self::Closed => "closed",
         }
     }
 }
@@ -117,7 +125,7 @@ impl<'a> Standing<'a> {
 
     /// What can be done, the most useful first; nothing while a process is at work.
     pub fn steps(&self) -> Vec<Step> {
-        if self.status == Status::Running {
+        if matches!(self.status, Status::Running | Status::Closed) {
             return Vec::new();
         }
         let of = |state: &str| self.counts.get(state).copied().unwrap_or(0);

@@ -159,6 +159,9 @@ pub struct Manifest {
     /// The changes after which it ended, as `--max-changes` said, with rows left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portion: Option<u64>,
+    /// That it was closed by hand: it is not resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
     /// Why the run stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -168,6 +171,24 @@ pub struct Manifest {
     /// The run that this one carries out, takes back or goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+}
+
+/// The end of a run by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Closed {
+    /// For people.
+    pub fn text(&self) -> String {
+        let at = self.at.format("%Y-%m-%d %H:%M UTC");
+        self.reason.as_ref().map_or_else(|| at.to_string(), |reason| format!("{at}, {reason}"))
+    }
 }
 
 /// What every format says.
@@ -277,6 +298,7 @@ pub(super) mod tests {
             exit_code: None,
             applies: None,
             portion: None,
+            closed: None,
             why: None,
             notes: Vec::new(),
             parent: None,

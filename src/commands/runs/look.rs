@@ -62,7 +62,7 @@ impl Seen {
 
     /// How it stands, where that is known.
     pub fn status(&self) -> Option<Status> {
-        self.manifest().map(|manifest| Status::of(manifest.state, self.held))
+        self.manifest().map(|manifest| Status::of_run(manifest, self.held))
     }
 
     /// Its rows by state as `run.json` has them, or as the journal does where no process has counted them; and why
@@ -85,7 +85,7 @@ impl Seen {
                 }
                 Err(error) => problem = Some(error.to_string()),
             },
-            Status::Interrupted | Status::Stopped | Status::Finished => {
+            Status::Interrupted | Status::Stopped | Status::Finished | Status::Closed => {
                 tally.states.clone_from(&manifest.counts);
             }
         }

@@ -179,13 +179,13 @@ fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
             Err(error) => Some(format!("its journal cannot be checked: {error}")),
         };
     }
-    let status = Status::of(manifest.state, seen.held);
-    if status != Status::Finished {
+    let status = Status::of_run(manifest, seen.held);
+    if !matches!(status, Status::Finished | Status::Closed) {
         return Some(format!("it is {}: {resume}", status.name()));
     }
     for state in ["unknown", "open"] {
         let rows = manifest.counts.get(state).copied().unwrap_or(0);
-        if rows > 0 {
+        if rows > 0 && status != Status::Closed {
             return Some(format!("it has {rows} {state} rows: {resume}"));
         }
     }

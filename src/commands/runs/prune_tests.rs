@@ -43,6 +43,7 @@ fn past(command: &str, counts: &[(&str, u64)]) -> Past {
         exit_code: Some(0),
         applies: None,
         portion: None,
+        closed: None,
         why: None,
         notes: Vec::new(),
         parent: None,

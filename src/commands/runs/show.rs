@@ -81,7 +81,10 @@ fn origin(manifest: &Manifest, status: Option<Status>) -> Origin {
         user: manifest.user.clone(),
         input: manifest.input.clone(),
         // A later process is on its way, or was.
-        why: manifest.why.clone().filter(|_| status == Some(Status::Stopped)),
+        why: match &manifest.closed {
+            Some(closed) => Some(closed.text()),
+            None => manifest.why.clone().filter(|_| status == Some(Status::Stopped)),
+        },
         notes: manifest.notes.clone(),
         settings: settings.collect(),
         options: manifest.settings.get("job").cloned().unwrap_or_default(),

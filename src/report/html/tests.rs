@@ -82,6 +82,7 @@ fn manifest() -> Manifest {
         exit_code: Some(3),
         applies: None,
         portion: None,
+        closed: None,
         why: None,
         notes: Vec::new(),
         parent: None,
