@@ -201,6 +201,18 @@ fn a_server_that_refuses_a_recipient_is_not_quoted() {
 }
 
 #[test]
+fn a_recipient_who_is_refused_keeps_the_mail_from_nobody_else() {
+    let fixture = Fixture::broken(&Org::of(5), [FEW]);
+    let smtp = Smtp::refusing(Some("550 5.1.1 no such user"), "boss@");
+    let ended = by_mail(fixture.backfill(&[]), &smtp).run().exits(3);
+    let ended = ended.says("1 of 2 recipients were not told, the others were: the server refuses");
+    assert!(ended.err.contains("(550)"), "{}", ended.all());
+    let taken = smtp.taken();
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0].envelope.iter().any(|line| line.contains("ops@alerts.test")), "{taken:?}");
+}
+
+#[test]
 fn ctrl_c_ends_the_wait_for_one_that_hangs() {
     for fault in [FEW, "path=works.update,status=401,after=3"] {
         let fixture = Fixture::broken(&Org::of(20), [fault]);

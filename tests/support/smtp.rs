@@ -27,12 +27,17 @@ pub(crate) struct Smtp {
 impl Smtp {
     /// One that takes everything, or answers so to every recipient.
     pub(crate) fn new(refusal: Option<&'static str>) -> Self {
+        Self::refusing(refusal, "")
+    }
+
+    /// One that answers so to recipients whose address contains this text.
+    pub(crate) fn refusing(refusal: Option<&'static str>, whom: &'static str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (addr, taken) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let all = Arc::clone(&taken);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let email = converse(&stream.unwrap(), refusal);
+                let email = converse(&stream.unwrap(), refusal, whom);
                 all.lock().unwrap().extend(email);
             }
         });
@@ -51,7 +56,7 @@ impl Smtp {
 }
 
 /// One conversation; the e-mail, if it came to that.
-fn converse(stream: &TcpStream, refusal: Option<&str>) -> Option<Taken> {
+fn converse(stream: &TcpStream, refusal: Option<&str>, whom: &str) -> Option<Taken> {
     let mut lines = BufReader::new(stream).lines();
     let say = |text: &str| {
         let mut stream = stream;
@@ -67,7 +72,7 @@ fn converse(stream: &TcpStream, refusal: Option<&str>) -> Option<Taken> {
                 "235 in"
             }
             "MAIL" | "RCPT" => {
-                let is_refused = line.starts_with("RCPT");
+                let is_refused = line.starts_with("RCPT") && line.contains(whom);
                 taken.envelope.push(line);
                 refusal.filter(|_| is_refused).unwrap_or("250 yes")
             }

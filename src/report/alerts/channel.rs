@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(super) const TRY: Duration = Duration::from_secs(10);
 /// Before each further try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
+/// The longest pause that a server may ask for: a run that has ended waits for little longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// A way by which people are told.
 #[derive(Debug, Clone)]
@@ -28,15 +30,17 @@ pub(super) struct Unsent {
     pub(super) why: String,
     /// Whether another try may fare better.
     pub(super) again: bool,
+    /// How long the server wants to be left alone.
+    pub(super) after: Option<Duration>,
 }
 
 impl Unsent {
     pub(super) fn for_now(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: true }
+        Self { why: why.into(), again: true, after: None }
     }
 
     pub(super) fn for_good(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: false }
+        Self { why: why.into(), again: false, after: None }
     }
 }
 
@@ -58,24 +62,49 @@ impl Channel {
     /// Sends a message, in up to three tries. The error says why the last one failed.
     pub(super) async fn tell(&self, message: &Message) -> Result<(), String> {
         let mut pauses = PAUSES.into_iter();
+        let mut left = match self {
+            Self::Mail(mail) => mail.to.clone(),
+            Self::Slack(_) => Vec::new(),
+        };
         loop {
-            let sent = tokio::time::timeout(TRY, self.send(message)).await;
+            let sent = tokio::time::timeout(TRY, self.send(message, &mut left)).await;
             let late = || Unsent::for_now(format!("no answer within {} s", TRY.as_secs()));
             let unsent = match sent.unwrap_or_else(|_| Err(late())) {
                 Ok(()) => return Ok(()),
                 Err(unsent) => unsent,
             };
-            match pauses.next() {
+            match pauses.next().and_then(|pause| longer(pause, unsent.after)) {
                 Some(pause) if unsent.again => tokio::time::sleep(pause).await,
                 _ => return Err(unsent.why),
             }
         }
     }
 
-    async fn send(&self, message: &Message) -> Result<(), Unsent> {
+    /// `left` are the recipients who have not got it yet.
+    async fn send(&self, message: &Message, left: &mut Vec<String>) -> Result<(), Unsent> {
         match self {
             Self::Slack(webhook) => slack::send(webhook, message).await,
-            Self::Mail(mail) => mail::send(mail, message).await,
+            Self::Mail(mail) => mail::send(mail, message, left).await,
+        }
+    }
+}
+
+/// The pause before another try; none if the server asks for one that is too long.
+fn longer(pause: Duration, asked: Option<Duration>) -> Option<Duration> {
+    Some(asked.map_or(pause, |asked| asked.max(pause))).filter(|pause| *pause <= LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept_unless_it_is_too_long() {
+        let seconds = Duration::from_secs;
+        for (asked, pause) in
+            [(None, Some(1)), (Some(0), Some(1)), (Some(9), Some(9)), (Some(15), Some(15)), (Some(30), None)]
+        {
+            assert_eq!(longer(seconds(1), asked.map(seconds)), pause.map(seconds), "{asked:?}");
         }
     }
 }

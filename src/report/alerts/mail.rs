@@ -3,6 +3,7 @@
 use super::channel::{TRY, Unsent};
 use super::message::Message;
 use crate::settings::watch::Mail;
+use lettre::address::Envelope;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
@@ -25,11 +26,43 @@ enum Cover {
     None,
 }
 
-/// Sends a message to all recipients. A connection of its own: there are hours between two messages.
-pub(super) async fn send(mail: &Mail, message: &Message) -> Result<(), Unsent> {
-    let email = email(mail, message)?;
-    let sent = transport(mail)?.send(email).await;
-    sent.map(drop).map_err(|error| unsent(mail, &error))
+/// Sends a message to the recipients who are `left`, and takes those off who have it or never will. Connections of its
+/// own: there are hours between two messages.
+///
+/// One recipient who is refused must not keep the message from the others: after a refusal each gets it by himself.
+pub(super) async fn send(mail: &Mail, message: &Message, left: &mut Vec<String>) -> Result<(), Unsent> {
+    let (email, transport) = (email(mail, message)?, transport(mail)?);
+    if left.len() == mail.to.len() {
+        match transport.send(email.clone()).await {
+            Ok(_) => {
+                left.clear();
+                return Ok(());
+            }
+            Err(error) if error.status().is_none() || left.len() < 2 => return Err(unsent(mail, &error)),
+            Err(_) => {}
+        }
+    }
+    let (raw, mut refusals) = (email.formatted(), Vec::new());
+    for to in std::mem::take(left) {
+        let address = to.parse().map_err(|_| Unsent::for_good(format!("`{to}` is not an e-mail address")))?;
+        let envelope = Envelope::new(email.envelope().from().cloned(), vec![address]);
+        let envelope = envelope.map_err(|error| Unsent::for_good(error.to_string()))?;
+        if let Err(error) = transport.send_raw(&envelope, &raw).await {
+            let refusal = unsent(mail, &error);
+            if refusal.again {
+                left.push(to);
+            }
+            refusals.push(refusal);
+        }
+    }
+    let count = refusals.len();
+    let Some(first) = refusals.into_iter().next() else { return Ok(()) };
+    if count == mail.to.len() {
+        return Err(first);
+    }
+    let why =
+        format!("{count} of {} recipients were not told, the others were: {}", mail.to.len(), first.why);
+    Err(Unsent { why, again: !left.is_empty(), after: None })
 }
 
 fn email(mail: &Mail, message: &Message) -> Result<lettre::Message, Unsent> {

@@ -6,6 +6,7 @@ use crate::net;
 use crate::settings::watch::SlackWebhook;
 use reqwest::{StatusCode, header, redirect};
 use serde_json::json;
+use std::time::Duration;
 
 /// Sends a message. A connection of its own: there are hours between two messages.
 pub(super) async fn send(webhook: &SlackWebhook, message: &Message) -> Result<(), Unsent> {
@@ -20,7 +21,13 @@ pub(super) async fn send(webhook: &SlackWebhook, message: &Message) -> Result<()
     // The answer's body says no more than the status, and is not ours to show.
     match answer.status() {
         status if status.is_success() => Ok(()),
-        status @ StatusCode::TOO_MANY_REQUESTS => Err(Unsent::for_now(answered(status))),
+        status @ StatusCode::TOO_MANY_REQUESTS => {
+            let asked = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let after = asked.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+            let wait =
+                after.map_or(String::new(), |after| format!(", and asks to wait {} s", after.as_secs()));
+            Err(Unsent { after, ..Unsent::for_now(answered(status) + &wait) })
+        }
         status if status.is_server_error() => Err(Unsent::for_now(answered(status))),
         status => Err(Unsent::for_good(format!("{}: is SLACK_WEBHOOK still right?", answered(status)))),
     }
