@@ -122,8 +122,11 @@ fn dotted(account: &str) -> Option<String> {
         );
     }
     // `eu-central-1`, `us-east-2.aws`.
-    let is_region = rest.split('.').next().is_some_and(|region| region.contains('-'));
-    let is_locator = first.bytes().any(|byte| byte.is_ascii_digit()) && !first.contains('-');
+    let is_region = rest
+        .split('.')
+        .next()
+        .is_some_and(|region| region.contains('-') && region.bytes().any(|byte| byte.is_ascii_digit()));
+    let is_locator = !first.contains('-');
     (!is_region || !is_locator).then(|| {
         format!(
             "has a dot: write {}, or a locator with its region, such as xy12345.eu-central-1",
