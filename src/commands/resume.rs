@@ -364,10 +364,8 @@ fn dead(run: &RunDir, manifest: &Manifest, settings: &Settings) -> Option<String
     if !run.journal().exists() {
         return Some("it has no journal".to_owned());
     }
-    let now = settings.base_url.to_string();
-    let is_elsewhere = now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/');
-    if manifest.base_url != SANDBOX && is_elsewhere {
-        return Some(format!("it is against {}", manifest.base_url));
+    if let Err(failure) = same_target(manifest, settings, manifest.base_url == SANDBOX, false) {
+        return Some(failure.message);
     }
     let known = manifest.input.as_ref()?;
     let (path, name) = if known.spooled {

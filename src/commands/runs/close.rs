@@ -1,5 +1,6 @@
 //! `runs close`: ends a run by hand that nobody will resume.
 
+use super::look;
 use crate::exit::{Exit, Failure};
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
@@ -49,10 +50,8 @@ pub fn close(runs_dir: &Path, id: &str, reason: Option<String>) -> Result<Closed
         return usage(format!("run {} was closed already: {}", run.id(), closed.text()));
     }
     let replay = evidence::replay(&run, &manifest)?;
-    let rows = manifest.applies.as_ref().map(|applies| applies.rows);
-    let rows = rows.or(manifest.input.as_ref().map(|input| input.rows)).unwrap_or_default();
-    let mut counts = replay.counts.clone();
-    let open = rows.saturating_sub(counts.values().sum());
+    let mut counts = replay.counts;
+    let open = look::rows(&manifest).unwrap_or_default().saturating_sub(counts.values().sum());
     let in_doubt = replay.unknown.len() as u64;
     if manifest.state == RunState::Finished && open == 0 && in_doubt == 0 {
         return usage(format!("run {} has ended, and has nothing left: there is nothing to close", run.id()));

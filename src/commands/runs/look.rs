@@ -148,7 +148,7 @@ impl Seen {
 }
 
 /// Rows that a run takes: a limit may leave some out. `None` where only another look at the input could tell.
-fn rows(manifest: &Manifest) -> Option<u64> {
+pub fn rows(manifest: &Manifest) -> Option<u64> {
     if let Some(applies) = &manifest.applies {
         return Some(applies.rows);
     }
