@@ -2,6 +2,7 @@
 
 use crate::support::fixture::Trouble;
 use crate::support::org::{AMBIGUOUS, GROUPLESS, HEADER, Issue};
+use crate::support::terminal::OnTerminal;
 use crate::support::{Fixture, Org, Run};
 use serde_json::json;
 
@@ -268,6 +269,19 @@ fn an_intent_that_cannot_be_read_stays_in_doubt() {
         assert_eq!(fixture.issues()[&issue], before[&issue], "{issue}");
     }
     run.assert_complete(20);
+}
+
+#[test]
+fn a_correction_that_is_not_agreed_to_changes_nothing() {
+    let (fixture, run) = stopped();
+    fixture.write("map.csv", "DEVU-1,GROUP-4\n");
+    let before = std::fs::read(run.file("run.json")).unwrap();
+    let mut program = OnTerminal::start(&fixture, &["resume", run.id(), "--group-map", "map.csv"], &[]);
+    program.until_it_shows("Continue? [y/N] ");
+    program.types("n\n");
+    program.exits(14);
+    assert!(!run.file("group-map.csv").exists());
+    assert_eq!(std::fs::read(run.file("run.json")).unwrap(), before);
 }
 
 #[test]

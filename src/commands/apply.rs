@@ -107,7 +107,6 @@ impl Applying<'_> {
         let corrected = job.correct(&Corrections {
             flags: &args.corrections,
             settings: &settings,
-            run: &from,
             manifest: &of,
             replay: None,
         })?;

@@ -1,7 +1,7 @@
 //! `backfill-groups`: begins a run, and what a run of it has of its own.
 
 use super::begin::{self, New, Rows};
-use super::corrections::{Corrected, Corrections};
+use super::corrections::{Corrected, Corrections, keep_file};
 use super::group_plan::GroupPlan;
 use super::issue_feed::IssueFeed;
 use super::job::{Job, Plan, Start};
@@ -19,7 +19,6 @@ use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::{BackfillGroups, Change};
 use crate::jobs::failing;
 use crate::jobs::rules::Kind;
-use crate::journal::atomic;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
@@ -94,21 +93,14 @@ pub async fn run(
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
     let rows = Rows::typed(&args.rows, Kind::Groups, args.limit, &global, &args.batch.client)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
-    begin::run(options, new, rows, |run| keep_group_map(run, group_map)).await
+    begin::run(options, new, rows, |run| group_map.map_or(Ok(()), |text| keep_file(run, GROUP_MAP, &text)))
+        .await
 }
 
 /// Reads the file that `--group-map` names.
 fn read_group_map(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path)
         .map_err(|error| Failure::new(Exit::Usage, format!("--group-map {}: {error}", path.display())))
-}
-
-/// Keeps a copy of it: `resume` goes by what the run began with.
-fn keep_group_map(run: &RunDir, text: Option<Vec<u8>>) -> Result<(), Failure> {
-    let Some(text) = text else { return Ok(()) };
-    let path = run.path().join(GROUP_MAP);
-    atomic::replace(&path, |file| file.write_all(&text))
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
 }
 
 /// A run that writes uses groups and members no older than this, unless `--use-cached-groups` is given.
@@ -275,7 +267,7 @@ impl Job for BackfillOptions {
         }
         corrected.choose("on-ambiguous", &mut self.on_ambiguous, on_ambiguous);
         if let Some(path) = &given.flags.group_map {
-            keep_group_map(given.run, Some(read_group_map(path)?))?;
+            corrected.files.push((GROUP_MAP, read_group_map(path)?));
             let then = if self.group_map { "the one before" } else { "none" };
             let text = format!("--group-map {} replaces {then} for the rows that are left", path.display());
             corrected.said.push(text);

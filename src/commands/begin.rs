@@ -2,6 +2,7 @@
 
 use super::apply::Carries;
 use super::confirm::Confirmation;
+use super::corrections::Corrected;
 use super::job::{Job, Looked};
 use super::preflight;
 use super::resume::{self, same_input};
@@ -174,7 +175,7 @@ pub async fn run<J: Job>(
         journal,
         plan,
         resend_unproven: new.resend_unproven,
-        corrected: Vec::new(),
+        corrected: Corrected::default(),
         confirmation,
         in_production,
         stop,

@@ -4,6 +4,7 @@
 use super::word;
 use crate::cli;
 use crate::exit::{Exit, Failure};
+use crate::journal::atomic;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -18,9 +19,7 @@ pub struct Corrections<'a> {
     pub flags: &'a cli::batch::Corrections,
     /// Its settings.
     pub settings: &'a Settings,
-    /// The run that they are for: the dry run, for `apply`.
-    pub run: &'a RunDir,
-    /// Its `run.json`.
+    /// `run.json` of the run that they are for: the dry run, for `apply`.
     pub manifest: &'a Manifest,
     /// What it has done; `None` if its plan is to be carried out.
     pub replay: Option<&'a Replay>,
@@ -90,11 +89,18 @@ impl Corrections<'_> {
 pub struct Corrected {
     /// Settings, with what `run.json` says of them from now on.
     pub settings: Vec<(&'static str, Value)>,
+    /// Files of the run's folder that are replaced once the operator has agreed: their names and contents.
+    pub files: Vec<(&'static str, Vec<u8>)>,
     /// All of it in words.
     pub said: Vec<String>,
 }
 
 impl Corrected {
+    /// Replaces the files in the run's folder.
+    pub fn keep_files(&self, run: &RunDir) -> Result<(), Failure> {
+        self.files.iter().try_for_each(|(name, content)| keep_file(run, name, content))
+    }
+
     /// Replaces an option for the rows that are left.
     pub fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: T) {
         if *option != given {
@@ -110,6 +116,13 @@ impl Corrected {
         self.said.push(format!("{shown} ({from}) replaces {then} for the rows that are left"));
         self.settings.push((name, entry.clone()));
     }
+}
+
+/// Keeps a file in a run's folder: `resume` goes by it.
+pub fn keep_file(run: &RunDir, name: &str, content: &[u8]) -> Result<(), Failure> {
+    let path = run.path().join(name);
+    atomic::replace(&path, |file| file.write_all(content))
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
 }
 
 /// A flag goes before the environment, that before the `.env` file, and that before the default.

@@ -111,15 +111,14 @@ impl Resumed<'_> {
         let corrected = job.correct(&Corrections {
             flags: &args.corrections,
             settings: &settings,
-            run: &run,
             manifest: &manifest,
             replay: Some(&replay),
         })?;
         if let Some(settings) = manifest.settings.as_object_mut() {
             settings.insert("job".to_owned(), serde_json::to_value(&job).unwrap_or_default());
         }
-        for (name, entry) in corrected.settings {
-            manifest.settings["resolved"][name] = entry;
+        for (name, entry) in &corrected.settings {
+            manifest.settings["resolved"][name] = entry.clone();
         }
         for line in &corrected.said {
             tracing::info!("{line}");
@@ -162,7 +161,7 @@ impl Resumed<'_> {
             journal,
             plan,
             resend_unproven: args.resend_unproven,
-            corrected: corrected.said,
+            corrected,
             confirmation,
             in_production,
             stop,

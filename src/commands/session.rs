@@ -3,6 +3,7 @@
 use super::apply;
 use super::confirm::Confirmation;
 use super::connect::Connection;
+use super::corrections::Corrected;
 use super::finish;
 use super::job::{Job, Looked, Notes, Start};
 use super::watching;
@@ -63,8 +64,8 @@ pub struct Session<J: Job> {
     pub plan: Option<(Plan, OnDrift)>,
     /// Whether merges of which it is not known that they took may be sent again.
     pub resend_unproven: bool,
-    /// What this process was given anew, in words.
-    pub corrected: Vec<String>,
+    /// What this process was given anew.
+    pub corrected: Corrected,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
     /// Whether an earlier process of this run, or of the one that it carries out or takes back, was in production: what
@@ -151,12 +152,13 @@ impl<J: Job> Session<J> {
         let looked =
             looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
         let of_input = looked.notes().iter().cloned();
-        let notes = Notes::new(of_input.chain(std::mem::take(&mut self.corrected)).collect());
+        let notes = Notes::new(of_input.chain(self.corrected.said.iter().cloned()).collect());
         let lines = match self.job.before_asking(&self.start(connection, &looked, &notes)).await {
             Ok(lines) => lines,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
         self.confirm(scope, &looked, &connection.target, &lines).await?;
+        self.corrected.keep_files(&self.run)?;
         self.manifest.state = RunState::Running;
         self.manifest.write(&self.run)?;
 
