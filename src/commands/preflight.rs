@@ -196,7 +196,9 @@ pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
 
 /// What an input that cannot be read means for a command: a wrong path, or wrong content.
 pub fn source_failure(error: &SourceError) -> Failure {
-    if matches!(error, SourceError::Spool { .. }) {
+    if matches!(error, SourceError::Changed { .. }) {
+        Failure::new(Exit::Changed, error.to_string())
+    } else if matches!(error, SourceError::Spool { .. }) {
         let text = format!(
             "{error}; make room there, or give a smaller file (KEEP_INPUT_MAX=0 keeps no copy of files)"
         );

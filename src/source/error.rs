@@ -31,6 +31,12 @@ pub enum SourceError {
         /// The refusal.
         error: io::Error,
     },
+    /// It was changed while it was copied.
+    #[error("{name} was changed while it was read: wait until it is whole, then run this again")]
+    Changed {
+        /// What the operator calls the input.
+        name: String,
+    },
     /// Another format than CSV.
     #[error("{name} is {what}")]
     OtherFormat {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::csv::CsvFile;
 use super::dialect::Dialect;
 use super::error::SourceError;
-use super::fingerprint::{self, Fingerprint};
+use super::fingerprint::{self, Fingerprint, Stamp};
 use super::spool::Spool;
 
 /// What the operator calls the rows of a query.
@@ -61,8 +61,13 @@ impl Input {
         if !std::fs::metadata(from).map_err(unreadable)?.is_file() {
             return Err(SourceError::NotAFile { name });
         }
+        let before = Stamp::of(from).map_err(unreadable)?;
         let mut file = File::open(from).map_err(unreadable)?;
         let copy = Self::spooled_as(&mut file, spool, &name)?;
+        // Else the copy may be half of one export and half of the next.
+        if Stamp::of(from).map_err(unreadable)? != before {
+            return Err(SourceError::Changed { name });
+        }
         Ok(Self { fingerprint: copy.fingerprint, ..Self::copy(from, spool) })
     }
 
@@ -147,6 +152,22 @@ mod tests {
         // A second run may not write over it.
         assert!(matches!(Input::spooled(&mut &b""[..], &spool), Err(SourceError::Spool { .. })));
         assert_eq!(fs::read(&spool).unwrap(), b"a,b\n1,2\n");
+    }
+
+    #[test]
+    fn a_copy_is_called_what_it_is_a_copy_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, spool) = (folder.path().join("a.csv"), folder.path().join("input.csv"));
+        fs::write(&from, "a,b\n1,2\n").unwrap();
+        let input = Input::copied(&from, &spool).unwrap();
+        assert_eq!((input.path(), input.name()), (spool.as_path(), &*from.display().to_string()));
+        assert_eq!(input.fingerprint().unwrap(), fingerprint::fingerprint(&from).unwrap());
+        let missing = Input::copied(&folder.path().join("none"), &folder.path().join("x")).unwrap_err();
+        assert!(missing.is_access() && missing.to_string().contains("none"), "{missing}");
+        assert!(matches!(
+            Input::copied(folder.path(), &folder.path().join("x")),
+            Err(SourceError::NotAFile { .. })
+        ));
     }
 
     #[test]
