@@ -61,11 +61,17 @@ impl Input {
         if !std::fs::metadata(from).map_err(unreadable)?.is_file() {
             return Err(SourceError::NotAFile { name });
         }
-        let before = Stamp::of(from).map_err(unreadable)?;
-        let mut file = File::open(from).map_err(unreadable)?;
-        let copy = Self::spooled_as(&mut file, spool, &name)?;
+        Self::copied_through(&mut File::open(from).map_err(unreadable)?, from, spool)
+    }
+
+    /// Copies a file that is read through this reader.
+    fn copied_through(file: &mut impl Read, from: &Path, spool: &Path) -> Result<Self, SourceError> {
+        let name = from.display().to_string();
+        let stamp = || Stamp::of(from).map_err(|error| SourceError::Unreadable { name: name.clone(), error });
+        let before = stamp()?;
+        let copy = Self::spooled_as(file, spool, &name)?;
         // Else the copy may be half of one export and half of the next.
-        if Stamp::of(from).map_err(unreadable)? != before {
+        if stamp()? != before {
             return Err(SourceError::Changed { name });
         }
         Ok(Self { fingerprint: copy.fingerprint, ..Self::copy(from, spool) })
@@ -168,6 +174,26 @@ mod tests {
             Input::copied(folder.path(), &folder.path().join("x")),
             Err(SourceError::NotAFile { .. })
         ));
+    }
+
+    #[test]
+    fn an_export_that_is_written_while_it_is_copied_is_refused() {
+        struct Growing<'a>(File, &'a Path);
+        impl Read for Growing<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let read = self.0.read(buffer)?;
+                if read > 0 {
+                    fs::write(self.1, "another\nexport\n")?;
+                }
+                Ok(read)
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("a.csv");
+        fs::write(&from, "a,b\n1,2\n").unwrap();
+        let mut growing = Growing(File::open(&from).unwrap(), &from);
+        let copied = Input::copied_through(&mut growing, &from, &folder.path().join("input.csv"));
+        assert!(matches!(copied, Err(SourceError::Changed { .. })));
     }
 
     #[test]
