@@ -213,6 +213,15 @@ fn a_recipient_who_is_refused_keeps_the_mail_from_nobody_else() {
 }
 
 #[test]
+fn a_login_that_is_refused_is_tried_once() {
+    let fixture = Fixture::broken(&Org::of(5), [FEW]);
+    let smtp = Smtp::refusing(Some("535 5.7.8 no"), "AUTH");
+    let ended = by_mail(fixture.backfill(&[]), &smtp).run().exits(3);
+    assert_no_secret(&ended.says("the server refuses the login (535): SMTP_USER, SMTP_PASSWORD"));
+    assert_eq!(smtp.logins(), 1);
+}
+
+#[test]
 fn ctrl_c_ends_the_wait_for_one_that_hangs() {
     for fault in [FEW, "path=works.update,status=401,after=3"] {
         let fixture = Fixture::broken(&Org::of(20), [fault]);

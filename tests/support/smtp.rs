@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The password that it takes; nothing else looks like it.
@@ -22,6 +23,7 @@ pub(crate) struct Taken {
 pub(crate) struct Smtp {
     addr: SocketAddr,
     taken: Arc<Mutex<Vec<Taken>>>,
+    logins: Arc<AtomicUsize>,
 }
 
 impl Smtp {
@@ -30,23 +32,30 @@ impl Smtp {
         Self::refusing(refusal, "")
     }
 
-    /// One that answers so to recipients whose address contains this text.
+    /// One that answers so to recipients whose address contains this text; to logins if it is `AUTH`.
     pub(crate) fn refusing(refusal: Option<&'static str>, whom: &'static str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (addr, taken) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let all = Arc::clone(&taken);
+        let logins = Arc::<AtomicUsize>::default();
+        let tried = Arc::clone(&logins);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let email = converse(&stream.unwrap(), refusal, whom);
+                let email = converse(&stream.unwrap(), refusal, whom, &tried);
                 all.lock().unwrap().extend(email);
             }
         });
-        Self { addr, taken }
+        Self { addr, taken, logins }
     }
 
     /// Its port.
     pub(crate) fn port(&self) -> String {
         self.addr.port().to_string()
+    }
+
+    /// How often somebody tried to log in.
+    pub(crate) fn logins(&self) -> usize {
+        self.logins.load(Ordering::SeqCst)
     }
 
     /// What it took.
@@ -56,7 +65,7 @@ impl Smtp {
 }
 
 /// One conversation; the e-mail, if it came to that.
-fn converse(stream: &TcpStream, refusal: Option<&str>, whom: &str) -> Option<Taken> {
+fn converse(stream: &TcpStream, refusal: Option<&str>, whom: &str, tried: &AtomicUsize) -> Option<Taken> {
     let mut lines = BufReader::new(stream).lines();
     let say = |text: &str| {
         let mut stream = stream;
@@ -68,8 +77,10 @@ fn converse(stream: &TcpStream, refusal: Option<&str>, whom: &str) -> Option<Tak
         let answer = match line.split([' ', ':']).next().unwrap() {
             "EHLO" => "250-test\r\n250 AUTH PLAIN",
             "AUTH" => {
+                tried.fetch_add(1, Ordering::SeqCst);
+                let is_refused = whom == "AUTH";
                 taken.auth = line;
-                "235 in"
+                refusal.filter(|_| is_refused).unwrap_or("235 in")
             }
             "MAIL" | "RCPT" => {
                 let is_refused = line.starts_with("RCPT") && line.contains(whom);

@@ -38,8 +38,8 @@ pub(super) async fn send(mail: &Mail, message: &Message, left: &mut Vec<String>)
                 left.clear();
                 return Ok(());
             }
-            Err(error) if error.status().is_none() || left.len() < 2 => return Err(unsent(mail, &error)),
-            Err(_) => {}
+            Err(error) if left.len() > 1 && may_be_of_one(&error) => {}
+            Err(error) => return Err(unsent(mail, &error)),
         }
     }
     let (raw, mut refusals) = (email.formatted(), Vec::new());
@@ -105,6 +105,12 @@ fn cover(host: &str, port: u16) -> Cover {
         _ if is_here => Cover::None,
         _ => Cover::StartTls,
     }
+}
+
+/// Whether a refusal may be of one recipient alone. A login that is refused is not tried for each of them: that locks
+/// accounts.
+fn may_be_of_one(error: &Error) -> bool {
+    matches!(error.status().map(u16::from), Some(450..=459 | 550..=559))
 }
 
 /// What the server says may repeat addresses and more: its code is enough.
