@@ -124,7 +124,9 @@ fn right_reference<'t>(track: &'t Track<'_>) -> Option<&'t str> {
 
 /// The primary's reference, if it is read back and is not the right one.
 async fn wrong_reference(merger: &Merger, track: &Track<'_>, held: &Held) -> Result<Option<String>, Applied> {
-    let is_right = |contact: &RevUser| contact.external_ref.as_deref() == right_reference(track);
+    let right = right_reference(track).unwrap_or_default();
+    // None and an empty one are the same.
+    let is_right = |contact: &RevUser| contact.external_ref.as_deref().unwrap_or_default() == right;
     if matches!(&held.primary, Seen::Present(contact) if is_right(&contact.read)) {
         return Ok(None);
     }
