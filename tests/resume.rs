@@ -295,6 +295,7 @@ fn a_run_that_is_closed_is_left_alone() {
     let list = fixture.program(["runs", "--json"]).run().exits(0).json();
     assert_eq!((&list["runs"][0]["state"], &list["runs"][0]["next"]), (&json!("closed"), &json!(null)));
     fixture.program(["runs", "show", run.id()]).run().exits(0).says("wrong export");
+    fixture.program(["runs", "list", "--state", "closed"]).run().exits(0).says(run.id());
     fixture.program(["runs", "close", "20260102-000001-backfill-groups-0001"]).run().exits(2);
     // Its rows are taken by a new run.
     fixture.backfill(&[]).run().exits(0);

@@ -3,7 +3,7 @@
 use super::look::{Found, Others, Seen};
 use super::prune;
 use crate::cli::around::Only;
-use crate::commands::standing::Place;
+use crate::commands::standing::{Place, Status};
 use crate::exit::{Exit, Failure};
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
@@ -45,11 +45,10 @@ pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result
 
 /// Refuses a state that no run is ever in: the list would be empty, and look as if all were well.
 fn check(only: &Only) -> Result<(), Failure> {
-    const STATES: [&str; 7] =
-        ["running", "crashed", "interrupted", "stopped", "finished", NEVER_BEGAN, UNREADABLE];
+    let states: Vec<_> = Status::ALL.map(Status::name).into_iter().chain([NEVER_BEGAN, UNREADABLE]).collect();
     match &only.state {
-        Some(state) if !STATES.contains(&state.as_str()) => {
-            let text = format!("--state: `{state}` is not a state; the states are {}", STATES.join(", "));
+        Some(state) if !states.contains(&state.as_str()) => {
+            let text = format!("--state: `{state}` is not a state; the states are {}", states.join(", "));
             Err(Failure::new(Exit::Usage, text))
         }
         _ => Ok(()),
