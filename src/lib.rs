@@ -91,7 +91,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),
-        Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global)),
+        Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global, terminal)),
         Command::Runs(args) => commands::runs::run(args, &global, &terminal),
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
         Command::Sample(args) => commands::sample::run(&args, &global, &terminal),

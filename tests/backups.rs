@@ -1,6 +1,6 @@
 //! `backups verify`: whether backups are whole, by the real binary and backups that the library made.
 
-use crate::support::{Fixture, Org, files_below};
+use crate::support::{Fixture, Merging, Org, People, files_below};
 use devrev_batch::backup::layout::{Attachment, Counts, Label, Metadata, RelPath};
 use devrev_batch::backup::{Draft, clear_partials};
 use serde_json::value::RawValue;
@@ -126,6 +126,46 @@ fn what_an_interrupted_run_has_left_is_a_note() {
     assert_eq!(verify().arg("--json").run().exits(0).json()["partial"], 1);
     assert_eq!(clear_partials(&root, RUN).unwrap(), 1);
     assert_eq!(verify().arg("--json").run().exits(0).json()["partial"], 0);
+}
+
+#[test]
+fn backups_that_a_merge_rests_on_are_missed_and_others_may_go() {
+    let fixture = Merging::broken(&People::of(3), ["path=rev-users.merge,status=400,count=1"]);
+    fixture.merge(&["--concurrency", "1"]).run().exits(3);
+    let verify = || fixture.program(["backups", "verify"]).run();
+    // The pair that was refused was backed up, and nothing rests on that.
+    let ended = verify().exits(0).says("6 backups verified, nothing wrong");
+    ended.says("no merge rests on 2 backups; `devrev-batch backups prune --orphans`");
+    let names = |flags: &[&str]| {
+        let args = [&["backups", "prune", "--orphans", "--json"], flags].concat();
+        fixture.program(args).run().exits(0).json()
+    };
+    assert_eq!((&names(&["--dry-run"])["removed"], files_of(&fixture)), (&json!(0), 6));
+    fixture.program(["backups", "prune", "--orphans"]).run().exits(14).says("nothing was removed");
+    assert_eq!((&names(&["--yes"])["removed"], files_of(&fixture)), (&json!(2), 4));
+    assert_eq!(names(&["--yes"])["removed"], 0);
+    // Backups of a run that is not here any more are nobody's to remove.
+    let run = fixture.the_run();
+    fs::rename(&run.0, fixture.path("elsewhere")).unwrap();
+    assert_eq!(names(&["--yes"])["removed"], 0);
+    fs::rename(fixture.path("elsewhere"), &run.0).unwrap();
+    // Moved as a whole they are found; one that is gone is named.
+    fs::rename(fixture.path("backups"), fixture.path("moved")).unwrap();
+    fixture.program(["backups", "verify", "moved"]).run().exits(0).says("4 backups verified");
+    let gone = fs::read_dir(fixture.path("moved")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_dir_all(&gone).unwrap();
+    let ended = fixture.program(["backups", "verify", "moved"]).run().exits(12);
+    let ended = ended.says("1 backup of recorded merges not there").says(run.id());
+    ended.says(gone.file_name().unwrap().to_str().unwrap());
+    // Without its journal nobody knows what a run needs.
+    fs::remove_file(run.file("journal.jsonl")).unwrap();
+    let args = ["backups", "prune", "--orphans", "--yes", "moved"];
+    fixture.program(args).run().exits(6).says("which backups it needs");
+    assert_eq!(fs::read_dir(fixture.path("moved")).unwrap().count(), 3);
+}
+
+fn files_of(fixture: &Merging) -> usize {
+    fs::read_dir(fixture.path("backups")).unwrap().count()
 }
 
 #[test]

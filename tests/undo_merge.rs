@@ -213,6 +213,16 @@ fn nothing_is_created_twice_whatever_breaks() {
 }
 
 #[test]
+fn backups_that_were_moved_are_taken_from_where_they_are_said_to_be() {
+    let fixture = Merging::new(&People::of(3));
+    fixture.merge(&[]).run().exits(0);
+    std::fs::rename(fixture.path("backups"), fixture.path("moved")).unwrap();
+    undo(&fixture, &["--dry-run"]).run().exits(3).says("backup");
+    undo(&fixture, &["--backup-dir", "moved"]).run().exits(0);
+    assert_undone(&fixture);
+}
+
+#[test]
 fn a_second_undo_finds_all_done_and_creates_nothing() {
     let fixture = Merging::new(&People::of(3));
     fixture.merge(&[]).run().exits(0);

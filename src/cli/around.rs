@@ -24,6 +24,21 @@ pub enum BackupsCommand {
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Remove backups that no merge rests on
+    Prune {
+        /// The folder of all backups [default: BACKUP_DIR, else backups]
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Those of pairs that were backed up and not merged, by runs that have ended
+        #[arg(long, required = true)]
+        orphans: bool,
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 /// `sandbox`.

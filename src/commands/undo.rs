@@ -46,7 +46,12 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
     if parent.command == MergeOptions::COMMAND {
         let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
         let options = UndoMergeOptions { of, limit: args.limit };
-        let rows = Rows::Made(Box::new(move |file| undo_merge::rows::write(&run, file)));
+        // Where the merges had them, unless they were moved.
+        let is_given = settings.origin("BACKUP_DIR") != "default";
+        let backup_dir = is_given.then(|| settings.backup_dir.clone());
+        let backup_dir = backup_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
+        let rows =
+            Rows::Made(Box::new(move |file| undo_merge::rows::write(&run, backup_dir.as_deref(), file)));
         begin::run(options, new(settings), rows, |_| Ok(())).await
     } else {
         let BackfillOptions { field, .. } = resume::options(&parent, &run)?;

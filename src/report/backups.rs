@@ -26,6 +26,13 @@ pub struct BackupsReport {
     pub partial_names: Vec<String>,
     /// What else is there and is no backup.
     pub ignored: Vec<String>,
+    /// Backups that a recorded merge rests on and that are not there, with the pair and the run.
+    pub missing: Vec<String>,
+    /// Backups of ended runs that no merge rests on.
+    pub orphans: Vec<String>,
+    /// Whether a single backup was looked at, and not all of them.
+    #[serde(skip)]
+    pub is_of_one: bool,
 }
 
 /// One backup.
@@ -64,7 +71,18 @@ impl BackupsReport {
     pub fn new(dir: String, backups: Vec<Judged>, partial_names: Vec<String>, ignored: Vec<String>) -> Self {
         let ok = backups.iter().filter(|backup| backup.ok).count();
         let damaged = backups.len() - ok;
-        Self { dir, backups, ok, damaged, partial: partial_names.len(), partial_names, ignored }
+        Self {
+            dir,
+            backups,
+            ok,
+            damaged,
+            partial: partial_names.len(),
+            partial_names,
+            ignored,
+            missing: Vec::new(),
+            orphans: Vec::new(),
+            is_of_one: false,
+        }
     }
 
     /// The report for people.
@@ -87,6 +105,22 @@ impl BackupsReport {
         if self.damaged > 0 {
             text.push_str("\n\nDo not rely on damaged backups: put their files back from a copy.");
         }
+        if !self.missing.is_empty() {
+            let _ = write!(text, "\n\n{} of recorded merges not there:", noun_of(self.missing.len()));
+            for name in self.missing.iter().take(SHOWN) {
+                let _ = write!(text, "\n  {}", line(name));
+            }
+            if self.missing.len() > SHOWN {
+                let _ = write!(text, "\n  and {} more; `--json` lists them", self.missing.len() - SHOWN);
+            }
+        }
+        if !self.orphans.is_empty() {
+            let _ = write!(
+                text,
+                "\nnote: no merge rests on {}; `devrev-batch backups prune --orphans` removes them",
+                noun_of(self.orphans.len())
+            );
+        }
         for name in &self.partial_names {
             let name = line(name);
             let _ = write!(text, "\nnote: {name} was never finished: an interrupted run has left it");
@@ -96,6 +130,10 @@ impl BackupsReport {
         }
         text
     }
+}
+
+fn noun_of(backups: usize) -> String {
+    format!("{backups} {}", noun(backups, "backup"))
 }
 
 fn noun(count: usize, noun: &str) -> String {

@@ -15,7 +15,8 @@
 //!   proof that nothing was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
 //!   [`questions`]: questions of many pairs, put together
-//! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says
+//! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says;
+//!   [`relied_on`]: the backups that merges rest on
 
 mod addresses;
 pub mod after;
@@ -41,6 +42,7 @@ pub mod preview;
 pub mod proof;
 pub mod questions;
 pub mod reason;
+pub mod relied_on;
 pub mod report;
 pub mod restored;
 pub mod settle;

@@ -7,7 +7,7 @@ use crate::journal::run_dir::RunDir;
 use ::csv::Writer;
 use serde::Deserialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The columns.
 pub const COLUMNS: [&str; 7] = [
@@ -48,7 +48,9 @@ struct Backups {
 }
 
 /// Writes a row for every pair that the run merged. An empty field says that there is none.
-pub fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
+///
+/// Backups that are in `backup_dir` by now are taken from there.
+pub fn write(run: &RunDir, backup_dir: Option<&Path>, to: &mut dyn Write) -> Result<(), Failure> {
     let mut rows = Writer::from_writer(to);
     let failed = |error: ::csv::Error| {
         let text = format!("cannot write down what run {} did: {error}", run.id());
@@ -57,7 +59,7 @@ pub fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
     rows.write_record(COLUMNS).map_err(failed)?;
     for made in Done::read(run)? {
         let made = made?;
-        let fields = fields(&made).map_err(|error| {
+        let fields = fields(&made, backup_dir).map_err(|error| {
             let text = format!("{}: what was done for {} cannot be read: {error}", run.id(), made.key);
             Failure::new(Exit::Changed, text)
         })?;
@@ -66,13 +68,16 @@ pub fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
     rows.flush().map_err(|error| failed(error.into()))
 }
 
-fn fields(made: &Made) -> Result<[String; 7], serde_json::Error> {
+fn fields(made: &Made, backup_dir: Option<&Path>) -> Result<[String; 7], serde_json::Error> {
     let change: Change = serde_json::from_str(made.change.get())?;
     let report: Report = match &made.outcome.report {
         Some(report) => serde_json::from_str(report.get())?,
         None => Report::default(),
     };
-    let path = |path: PathBuf| path.to_string_lossy().into_owned();
+    let path = |recorded: PathBuf| {
+        let moved = backup_dir.zip(recorded.file_name()).map(|(dir, name)| dir.join(name));
+        moved.filter(|moved| moved.is_dir()).unwrap_or(recorded).to_string_lossy().into_owned()
+    };
     let (primary_backup, secondary_backup) =
         report.backups.map(|both| (path(both.primary), path(both.secondary))).unwrap_or_default();
     // A run that was resumed at its very end has not read the primary again: a merge that is done has left the
