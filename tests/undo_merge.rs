@@ -228,7 +228,6 @@ fn a_second_undo_finds_all_done_and_creates_nothing() {
     fixture.merge(&[]).run().exits(0);
     undo(&fixture, &[]).run().exits(0);
     let (first, contacts, writes) = (id_map(&fixture), fixture.contacts(), fixture.writes());
-    std::thread::sleep(std::time::Duration::from_millis(1100));
     let ended = undo(&fixture, &[]).run().exits(0);
     assert_eq!(ended.json()["states"], json!({"done": 3}), "{}", ended.all());
     assert_eq!((id_map(&fixture), fixture.contacts(), fixture.writes()), (first, contacts, writes));

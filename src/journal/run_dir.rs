@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How many names are tried before giving up: each has one chance in 65536 to be taken already.
-const MAX_TRIES: u32 = 100;
+/// How many names are tried before giving up: each is taken only if another run began within the same 15 µs.
+const MAX_TRIES: u16 = 100;
 /// How many runs are named to somebody who asked for one that is not there.
 const HINTS: usize = 3;
 /// How the names of folders begin that are not yet a run's.
@@ -16,7 +16,7 @@ const DRAFT: &str = ".new-";
 const ALIKE: f64 = 0.9;
 
 /// The folder of a run, `<runs-dir>/<run-id>`, such as `runs/20261122-034500-backfill-groups-7f3a`: when it
-/// began (UTC), the command, and four random hex digits.
+/// began (UTC), the command, and in four hex digits the part of the second, so that IDs sort by time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     id: String,
@@ -36,8 +36,8 @@ impl RunDir {
         }
         files::make(runs_dir).map_err(JournalError::io("make the folder", runs_dir))?;
         let stamp = now.format("%Y%m%d-%H%M%S");
-        for _ in 0..MAX_TRIES {
-            let id = format!("{stamp}-{command}-{:04x}", rand::random::<u16>());
+        for tried in 0..MAX_TRIES {
+            let id = format!("{stamp}-{command}-{:04x}", part_of_second(now).wrapping_add(tried));
             let run = Self { path: runs_dir.join(&id), id };
             if std::fs::symlink_metadata(&run.path).is_ok() {
                 continue;
@@ -119,8 +119,14 @@ impl RunDir {
                 runs.push(Self { id: id.to_owned(), path });
             }
         }
-        runs.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+        runs.sort_unstable_by(|a, b| b.made().cmp(&a.made()));
         Ok(runs)
+    }
+
+    /// When it was made, as far as its ID tells: to the second, and the part of it.
+    fn made(&self) -> (&str, &str) {
+        let second = "20261122-034500".len();
+        (&self.id[..second], &self.id[self.id.len() - 4..])
     }
 
     /// The run's ID, which sorts by time.
@@ -206,6 +212,13 @@ fn may_be_folder(path: &Path) -> bool {
     }
 }
 
+/// In 65536ths.
+fn part_of_second(now: DateTime<Utc>) -> u16 {
+    let nanos = u64::from(now.timestamp_subsec_nanos());
+    // A leap second has more than a second's nanoseconds.
+    u16::try_from((nanos << 16) / 1_000_000_000).unwrap_or(u16::MAX)
+}
+
 fn is_word(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
@@ -214,13 +227,13 @@ fn is_run_id(name: &str) -> bool {
     let is_number = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = name.split('-').collect();
     match parts.as_slice() {
-        [date, time, command @ .., random] => {
+        [date, time, command @ .., part] => {
             is_number(date, 8)
                 && is_number(time, 6)
                 && !command.is_empty()
                 && command.iter().all(|part| is_word(part))
-                && random.len() == 4
-                && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+                && part.len() == 4
+                && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         }
         _ => false,
     }
@@ -282,6 +295,20 @@ mod tests {
         fs::create_dir(folder.path().join("20261122-034500-7f3a")).unwrap();
         fs::write(folder.path().join("20261122-034500-undo-7f3a"), "a file").unwrap();
         assert_eq!(RunDir::list(folder.path()).unwrap(), [new, old]);
+    }
+
+    #[test]
+    fn runs_of_one_second_are_listed_newest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let commands = ["undo", "apply", "backfill-groups", "undo"];
+        let mut made: Vec<_> = (0..40)
+            .map(|n| {
+                let now = at(0) + chrono::TimeDelta::milliseconds(n * 24);
+                RunDir::create(folder.path(), commands[n.unsigned_abs() as usize % 4], now).unwrap()
+            })
+            .collect();
+        made.reverse();
+        assert_eq!(RunDir::list(folder.path()).unwrap(), made);
     }
 
     #[test]

@@ -158,7 +158,11 @@ impl Site {
             .map(|entry| entry.unwrap().path())
             .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
             .collect();
-        runs.sort();
+        // The second of the day, and the part of it: the ends of an ID.
+        runs.sort_by_key(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            (name[..15].to_owned(), name[name.len() - 4..].to_owned())
+        });
         runs.into_iter().map(Run).collect()
     }
 
