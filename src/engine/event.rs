@@ -63,6 +63,13 @@ pub enum Event {
         /// The result.
         settled: Settled,
     },
+    /// A step of a change that is made in several is durable.
+    Step {
+        /// The rows.
+        rows: Rows,
+        /// The step's name in the journal, such as `backed-up`.
+        step: String,
+    },
     /// A batch's results are durable.
     Batch {
         /// Its number in this process, from 1.

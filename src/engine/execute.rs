@@ -170,7 +170,8 @@ where
                 continue;
             };
             let span = tracing::info_span!("row", row = rows.row, also = rows.also, key);
-            let (applier, steps) = (Arc::clone(applier), Steps::new(self.journal.clone(), *rows));
+            let (applier, steps) =
+                (Arc::clone(applier), Steps::new(self.journal.clone(), *rows, self.events.clone()));
             let task =
                 self.in_flight.spawn(async move { applier.apply(change, steps).await }.instrument(span));
             self.places.insert(task.id(), UnderWay { batch, place, since: Instant::now() });

@@ -1,11 +1,13 @@
 //! What a job gives the engine: tasks, a planner that reads and decides, an applier that changes.
 
+use super::event::Event;
 use crate::exit::Failure;
-use crate::journal::record::{Outcome, Record, Rows};
+use crate::journal::record::{Outcome, Record, Rows, step_name};
 use crate::journal::replay::InDoubt;
 use crate::journal::writer::Journal;
 use serde::Serialize;
 use std::future::Future;
+use tokio::sync::mpsc;
 
 /// One thing to be done, made of one row or two.
 #[derive(Debug)]
@@ -83,17 +85,22 @@ pub trait Applier<C>: Send + Sync + 'static {
 pub struct Steps {
     journal: Journal,
     rows: Rows,
+    events: mpsc::Sender<Event>,
 }
 
 impl Steps {
-    pub(super) fn new(journal: Journal, rows: Rows) -> Self {
-        Self { journal, rows }
+    pub(super) fn new(journal: Journal, rows: Rows, events: mpsc::Sender<Event>) -> Self {
+        Self { journal, rows, events }
     }
 
     /// Writes a step down; it is durable when this returns `Ok`. After an error nothing more may be sent.
     pub async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
         let step = super::prepare::raw(step)?;
-        self.journal.append(vec![Record::Step { rows: self.rows, step }]).await.map_err(Failure::from)
+        let (rows, name) = (self.rows, step_name(&step));
+        self.journal.append(vec![Record::Step { rows, step }]).await?;
+        // Listeners that have left, or lag: the change goes on without them.
+        let _ = self.events.try_send(Event::Step { rows, step: name });
+        Ok(())
     }
 }
 

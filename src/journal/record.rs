@@ -119,6 +119,16 @@ impl From<u64> for Rows {
     }
 }
 
+/// The name of a step; empty for one without.
+pub fn step_name(step: &RawValue) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        step: String,
+    }
+    serde_json::from_str::<Named>(step.get()).unwrap_or_default().step
+}
+
 /// One entry of the journal. Rows are counted from 1, up to [`MAX_ROW`].
 #[derive(Debug, Clone)]
 pub enum Record {

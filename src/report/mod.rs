@@ -2,7 +2,8 @@
 //!
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log, on standard error and in the run's folder
-//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then;
+//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then
+//!   ([`under_way`]: of changes that have not ended; `time_left`: how long it may still take);
 //!   [`profile`]: where the time went
 //! - [`metrics`]: the run's metrics, for Prometheus; [`alerts`]: who is told by Slack and e-mail
 //! - [`results`]: the result files; [`review`]: the rows that people must look at; `formula`: what spreadsheets must not
@@ -36,5 +37,7 @@ pub mod sampled;
 pub mod series;
 pub mod summary;
 pub mod terminal;
+mod time_left;
+pub mod under_way;
 pub mod units;
 pub mod validation;

@@ -2,6 +2,8 @@
 
 use super::reporter::Reporter;
 use super::terminal::Terminal;
+use super::time_left::{Mark, TimeLeft};
+use super::under_way::UnderWay;
 use crate::engine::event::{Event, Tally};
 use crate::figures::{Breaker, Figures};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,14 +26,6 @@ pub struct Scope {
     pub before: u64,
 }
 
-/// What was done by when.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    at: Duration,
-    rows: u64,
-    calls: u64,
-}
-
 /// Shows progress.
 pub struct Progress {
     terminal: Terminal,
@@ -42,6 +36,8 @@ pub struct Progress {
     has_lines: bool,
     next_line: Duration,
     tally: Tally,
+    under_way: UnderWay,
+    left: TimeLeft,
     /// The last [`WINDOW`], oldest first; at most one a tick.
     marks: VecDeque<Mark>,
 }
@@ -54,6 +50,8 @@ impl Progress {
             has_lines: !quiet && !terminal.draws(),
             next_line: LINE_EVERY,
             tally: Tally::default(),
+            under_way: UnderWay::default(),
+            left: TimeLeft::default(),
             marks: VecDeque::new(),
             terminal,
             scope,
@@ -78,25 +76,30 @@ impl Progress {
         let a_second = |count: u64| count as f64 / seconds;
         let (rows, calls) = (a_second(now.rows - then.rows), a_second(now.calls - then.calls));
         let left = self.scope.total.saturating_sub(self.settled());
+        let time_left = self.left.look(now, left, figures.rate);
         Line {
             rows,
             calls,
-            time_left: time_left(now, left, rows, figures.rate)
-                .map(|left| left.max(figures.closed_for.unwrap_or_default())),
+            time_left: time_left.map(|left| left.max(figures.closed_for.unwrap_or_default())),
             waits_for: waits_for(figures),
         }
     }
 
     fn text(&self, line: &Line) -> String {
-        let states = ["done", "planned", "already", "skipped", "failed", "unknown"];
-        let states = states.into_iter().filter(|state| self.tally.of(state) > 0);
-        let mut states: Vec<_> = states.map(|state| format!("{state} {}", self.tally.of(state))).collect();
-        if states.is_empty() {
-            states.push("nothing yet".to_owned());
-        }
+        let done = done_text(&self.tally, &self.under_way);
         let waits = line.waits_for.as_ref().map(|what| format!(" | waiting {what}")).unwrap_or_default();
-        format!("{} | {:.1} rows/s, {:.1} calls/s{waits}", states.join(" "), line.rows, line.calls)
+        format!("{done} | {:.1} rows/s, {:.1} calls/s{waits}", line.rows, line.calls)
     }
+}
+
+/// `done 4 failed 2 | pairs: 3 backed up, 1 sent`.
+fn done_text(tally: &Tally, under_way: &UnderWay) -> String {
+    let states = ["done", "planned", "already", "skipped", "failed", "unknown"];
+    let states = states.into_iter().filter(|state| tally.of(state) > 0);
+    let states: Vec<_> = states.map(|state| format!("{state} {}", tally.of(state))).collect();
+    let states = (!states.is_empty()).then(|| states.join(" "));
+    let parts: Vec<_> = states.into_iter().chain(under_way.text()).collect();
+    if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(" | ") }
 }
 
 /// What is to be said at one moment.
@@ -117,8 +120,13 @@ impl Line {
 
 impl Reporter for Progress {
     fn event(&mut self, event: &Event) {
-        if let Event::Row { rows, settled, .. } = event {
-            self.tally.count(settled, rows.count());
+        match event {
+            Event::Row { rows, settled, .. } => {
+                self.tally.count(settled, rows.count());
+                self.under_way.ended(rows.row);
+            }
+            Event::Step { rows, step } => self.under_way.step(rows.row, step),
+            Event::Batch { .. } => {}
         }
     }
 
@@ -175,19 +183,6 @@ fn waits_for(figures: &Figures) -> Option<String> {
     }
 }
 
-/// How long the rows that are left may take: at the present speed, and not less than their calls need under the limit.
-fn time_left(now: Mark, left: u64, rows_a_second: f64, rate: Option<(u32, Duration)>) -> Option<Duration> {
-    if now.rows == 0 || left == 0 {
-        return None;
-    }
-    #[allow(clippy::cast_precision_loss)] // counts far below 2^52
-    let (left, calls_a_row) = (left as f64, now.calls as f64 / now.rows as f64);
-    let of_limit =
-        rate.map_or(0.0, |(calls, period)| left * calls_a_row * period.as_secs_f64() / f64::from(calls));
-    let of_speed = if rows_a_second > 0.0 { left / rows_a_second } else { f64::INFINITY };
-    Duration::try_from_secs_f64(of_speed.max(of_limit)).ok()
-}
-
 /// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -231,17 +226,21 @@ mod tests {
         // 30 s without a row: by then nothing is being done.
         progress.look(&figures(40, 20));
         let line = progress.look(&figures(60, 20));
-        assert_eq!((line.rows, line.time_left), (0.0, None));
+        assert_eq!(line.rows, 0.0);
     }
 
     #[test]
-    fn the_time_left_is_not_less_than_the_limit_allows() {
-        let mut progress = progress(200);
-        settle(&mut progress, 100);
-        // A hundred rows in one second, two calls each, where the limit allows 5 calls a second.
-        let line = progress.look(&figures(1, 200));
-        assert_eq!(line.time_left, Some(Duration::from_secs(40)));
-        assert_eq!(line.to_go(), "40 s to go");
+    fn pairs_under_way_are_told_until_they_end() {
+        let mut progress = progress(20);
+        let step = |row: u64, step: &str| Event::Step { rows: row.into(), step: step.to_owned() };
+        progress.event(&step(1, "backed-up"));
+        progress.event(&step(3, "merging"));
+        let line = progress.look(&figures(1, 10));
+        let text = progress.text(&line);
+        assert_eq!(text, "pairs: 1 backed up, 1 sent | 0.0 rows/s, 10.0 calls/s");
+        settle(&mut progress, 3);
+        let line = progress.look(&figures(1, 10));
+        assert!(progress.text(&line).starts_with("planned 3 | 3"), "{}", progress.text(&line));
     }
 
     #[test]
