@@ -52,3 +52,4 @@ mod undo;
 mod undo_merge;
 mod undo_merge_ways;
 mod validate;
+mod watch;

@@ -102,7 +102,8 @@ fn the_list_says_how_each_run_stands() {
     20260102-000009-backfill-groups-0009
     20260102-000009-backfill-groups-0009  finished     3 planned
     https://api.devrev.ai/, production    dry run
-                                          3 min 10 s
+    carried out by                        3 min 10 s
+    20260102-000010-backfill-groups-0010
     20260102-000008-backfill-groups-0008  finished     3 planned
     https://api.devrev.ai/, production    dry run
                                           3 min 10 s
@@ -120,6 +121,8 @@ fn the_list_says_how_each_run_stands() {
     https://api.devrev.ai/, production    3 min 10 s
     20260102-000001-backfill-groups-0001  finished     3 done
     https://api.devrev.ai/, production    3 min 10 s
+    undone by
+    20260102-000011-undo-backfill-0011
 
     next: devrev-batch apply 20260102-000008-backfill-groups-0008 --yes
     next: devrev-batch resume 20260102-000006-backfill-groups-0006 --yes

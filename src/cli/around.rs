@@ -113,6 +113,12 @@ pub enum RunsCommand {
         #[arg(value_name = "RUN")]
         run: String,
     },
+    /// Follow a run at work from another terminal, to its end
+    Watch {
+        /// The run's ID; the newest that is being worked on, if it is left out
+        #[arg(value_name = "RUN")]
+        run: Option<String>,
+    },
     /// End a run that nobody will resume; its files stay
     Close {
         /// The run's ID

@@ -1,6 +1,7 @@
 //! `runs`: what became of past runs, and the removal of those that nobody needs. Sends nothing.
 //!
 //! - [`look`]: a look at a run; [`list`] and [`show`] tell what was seen
+//! - [`watch`] follows a run at work
 //! - [`close`]: the end of a run by hand
 //! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
@@ -10,6 +11,7 @@ pub mod look;
 pub mod prune;
 pub mod remove;
 pub mod show;
+pub mod watch;
 
 use super::standing::Place;
 use crate::cli;
@@ -17,8 +19,10 @@ use crate::cli::around::{Only, RunsCommand, SHOWN};
 use crate::cli::batch::BatchFlags;
 use crate::exit::{Exit, Failure};
 use crate::report::terminal::{self, Terminal};
+use crate::report::watched::{Lines, Watched};
 use crate::settings::{Rates, Settings};
 use serde::Serialize;
+use std::io::IsTerminal;
 
 /// Runs `runs`.
 pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -34,6 +38,12 @@ pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -
             let run = show::look(runs_dir, &run, &place)?;
             print(&run, global.json, || run.text())?;
         }
+        RunsCommand::Watch { run } => {
+            let view = Watched::new(terminal.clone(), lines(global, terminal));
+            if let Some(past) = watch::watch(runs_dir, run.as_deref(), view, &place)? {
+                print(&past, global.json, || past.text())?;
+            }
+        }
         RunsCommand::Close { run, reason } => {
             let closed = close::close(runs_dir, &run, reason)?;
             print(&closed, global.json, || closed.text())?;
@@ -44,6 +54,16 @@ pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Where the lines of a run that is watched go: they are the result, unless that is to be one JSON object.
+fn lines(global: &cli::Global, terminal: &Terminal) -> Lines {
+    let on_bar = terminal.draws() && std::io::stdout().is_terminal();
+    match (global.quiet, global.json || on_bar) {
+        (true, _) => Lines::None,
+        (false, true) => Lines::Err,
+        (false, false) => Lines::Out,
+    }
 }
 
 /// Prints a result, for people or for machines.

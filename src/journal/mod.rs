@@ -6,7 +6,7 @@
 //! - [`writer`]: appends records; an append returns when they are on the disk.
 //! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
 //!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made;
-//!   [`plan`]: those that a dry run planned.
+//!   [`plan`]: those that a dry run planned; [`follow`]: a journal that another process writes.
 //! - [`evidence`]: whether a run began, and whether its journal is still whole.
 //! - [`atomic`]: replaces a file in one step.
 //!
@@ -19,6 +19,7 @@ pub mod done;
 pub mod error;
 pub mod evidence;
 pub(crate) mod files;
+pub mod follow;
 mod in_order;
 mod line;
 pub mod lock;

@@ -2,7 +2,7 @@
 
 use super::error::JournalError;
 use super::line::{Line, Said};
-use super::record::State;
+use super::record::{State, step_name};
 use super::row_set::{RowSet, RowWords};
 use super::run_dir::RunDir;
 use super::scan;
@@ -103,8 +103,21 @@ const INTENT: usize = 7;
 /// The states as which they count.
 const NAMES: [&str; 8] = ["", "planned", "done", "already", "skipped", "failed", "unknown", "unknown"];
 
+/// How the rows stand while a process is at work.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Rows by the name of their state.
+    pub counts: BTreeMap<String, u64>,
+    /// Rows by the name of their state and their reason, where they have one.
+    pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Rows that are planned or have ended.
+    pub rows: u64,
+    /// The rows of changes that are being made, each with the name of its last step; empty where none was recorded.
+    pub under_way: Vec<(u64, String)>,
+}
+
 #[derive(Debug, Default)]
-struct LastWords {
+pub(super) struct LastWords {
     words: RowWords,
     settled: RowSet,
     unknown: BTreeMap<u64, InDoubt>,
@@ -115,7 +128,7 @@ struct LastWords {
 }
 
 impl LastWords {
-    fn hear(&mut self, line: &Line<'_>) {
+    pub(super) fn hear(&mut self, line: &Line<'_>) {
         if let Said::Step(step) = line.said() {
             // Of a change that is under way: else it would say nothing.
             if let Some(in_doubt) = self.unknown.get_mut(&line.row) {
@@ -204,22 +217,50 @@ impl LastWords {
     }
 
     fn sum(self) -> Replay {
-        let mut replay =
-            Replay { settled: self.settled, unknown: self.unknown, begun: self.begun, ..Replay::default() };
-        for (word, rows) in self.tally.into_iter().filter(|(_, rows)| *rows > 0) {
-            let (kind, reason) = split(word);
+        let (counts, by_reason) = self.counts(|_| true);
+        Replay {
+            settled: self.settled,
+            unknown: self.unknown,
+            begun: self.begun,
+            counts,
+            by_reason,
+            ..Replay::default()
+        }
+    }
+
+    /// As it stands: an intent without an outcome is a change under way.
+    pub(super) fn now(&self) -> Now {
+        let (counts, by_reason) = self.counts(|kind| kind != INTENT);
+        let is_meant = |row: u64| split(self.words.get(row)).0 == INTENT;
+        let changes = self.unknown.iter().filter(|(row, change)| !change.is_shared && is_meant(**row));
+        let last = |steps: &[Box<RawValue>]| steps.last().map_or_else(String::new, |step| step_name(step));
+        Now {
+            rows: counts.values().sum(),
+            under_way: changes.map(|(row, change)| (*row, last(&change.steps))).collect(),
+            counts,
+            by_reason,
+        }
+    }
+
+    /// Rows by state, and by state and reason, of the kinds that are asked for.
+    #[allow(clippy::type_complexity, reason = "the two members of those who ask")]
+    fn counts(
+        &self,
+        asked: impl Fn(usize) -> bool,
+    ) -> (BTreeMap<String, u64>, BTreeMap<String, BTreeMap<String, u64>>) {
+        let (mut counts, mut by_reason) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
+        for (word, rows) in self.tally.iter().filter(|(_, rows)| **rows > 0) {
+            let (kind, reason) = split(*word);
+            if !asked(kind) {
+                continue;
+            }
             let name = NAMES.get(kind).copied().unwrap_or_default();
-            *replay.counts.entry(name.to_owned()).or_default() += rows;
+            *counts.entry(name.to_owned()).or_default() += rows;
             if let Some(reason) = self.reasons.name(reason) {
-                *replay
-                    .by_reason
-                    .entry(name.to_owned())
-                    .or_default()
-                    .entry(reason.to_owned())
-                    .or_default() += rows;
+                *by_reason.entry(name.to_owned()).or_default().entry(reason.to_owned()).or_default() += rows;
             }
         }
-        replay
+        (counts, by_reason)
     }
 }
 

@@ -108,6 +108,13 @@ impl RowWords {
         page.get_mut((row % PAGE_ROWS) as usize).map_or(0, |place| std::mem::replace(place, word))
     }
 
+    /// The word of a row.
+    #[allow(clippy::cast_possible_truncation, reason = "less than PAGE_ROWS")]
+    pub(super) fn get(&self, row: u64) -> u16 {
+        let page = self.pages.get(&(row / PAGE_ROWS));
+        page.and_then(|page| page.get((row % PAGE_ROWS) as usize)).copied().unwrap_or(0)
+    }
+
     /// The rows that have a word, in ascending order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u16)> + '_ {
         let rows =

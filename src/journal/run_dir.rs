@@ -301,12 +301,11 @@ mod tests {
     fn runs_of_one_second_are_listed_newest_first() {
         let folder = tempfile::tempdir().unwrap();
         let commands = ["undo", "apply", "backfill-groups", "undo"];
-        let mut made: Vec<_> = (0..40)
-            .map(|n| {
-                let now = at(0) + chrono::TimeDelta::milliseconds(n * 24);
-                RunDir::create(folder.path(), commands[n.unsigned_abs() as usize % 4], now).unwrap()
-            })
-            .collect();
+        let made = (0..40).zip(commands.into_iter().cycle()).map(|(n, command)| {
+            let now = at(0) + chrono::TimeDelta::milliseconds(n * 24);
+            RunDir::create(folder.path(), command, now).unwrap()
+        });
+        let mut made: Vec<_> = made.collect();
         made.reverse();
         assert_eq!(RunDir::list(folder.path()).unwrap(), made);
     }

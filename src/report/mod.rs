@@ -3,7 +3,7 @@
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log, on standard error and in the run's folder
 //! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then
-//!   ([`under_way`]: of changes that have not ended; `time_left`: how long it may still take);
+//!   ([`under_way`]: of changes that have not ended; `speed`: how fast it goes and what that leaves);
 //!   [`profile`]: where the time went
 //! - [`metrics`]: the run's metrics, for Prometheus; [`alerts`]: who is told by Slack and e-mail
 //! - [`results`]: the result files; [`review`]: the rows that people must look at; `formula`: what spreadsheets must not
@@ -11,7 +11,7 @@
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
 //! - [`html`]: the same as a page for people, with the charts of a [`series`] over its time
-//! - [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
+//! - [`watched`]: a run that another process works on; [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`units`]: numbers for people
@@ -35,9 +35,10 @@ pub mod results;
 pub mod review;
 pub mod sampled;
 pub mod series;
+mod speed;
 pub mod summary;
 pub mod terminal;
-mod time_left;
 pub mod under_way;
 pub mod units;
 pub mod validation;
+pub mod watched;

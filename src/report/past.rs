@@ -37,6 +37,8 @@ pub struct Past {
     /// What `run.json` says.
     #[serde(flatten)]
     pub about: Option<About>,
+    /// The runs that take it back or carry it out, the newest first; no dry runs.
+    pub by: Vec<By>,
     /// The command that is the next thing to do.
     pub next: Option<String>,
     /// What of it could not be read, and why.
@@ -101,6 +103,30 @@ impl Parent {
     }
 }
 
+/// A run that has to do with an earlier one.
+#[derive(Debug, Clone, Serialize)]
+pub struct By {
+    /// Its ID.
+    pub run: String,
+    /// What it does about the earlier one.
+    pub how: How,
+    /// Whether it has come to its end, and all its rows with it.
+    pub finished: bool,
+}
+
+impl By {
+    /// In words.
+    pub fn text(&self) -> String {
+        let how = match (self.how, self.finished) {
+            (How::TakesBack, true) => "undone by",
+            (How::TakesBack, false) => "undone in part by",
+            (How::CarriesOut, true) => "carried out by",
+            (How::CarriesOut, false) => "carried out in part by",
+        };
+        format!("{how} {}", self.run)
+    }
+}
+
 /// The runs of a folder.
 #[derive(Debug, Serialize)]
 pub struct PastRuns {
@@ -160,6 +186,7 @@ impl Past {
             lines.push(format!("{}, {}", about.target, about.environment));
             lines.extend(about.parent.as_ref().map(Parent::text));
         }
+        lines.extend(self.by.iter().map(By::text));
         lines.join("\n")
     }
 
@@ -222,7 +249,8 @@ mod tests {
             counts: counts.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect(),
             exit: None,
         };
-        Past { run: run.into(), state, in_use: false, about: Some(about), next: None, problem: None }
+        let (about, by) = (Some(about), Vec::new());
+        Past { run: run.into(), state, in_use: false, about, by, next: None, problem: None }
     }
 
     fn list(runs: Vec<Past>) -> PastRuns {
@@ -236,11 +264,15 @@ mod tests {
         let mut run = past("20261122-061617-backfill-groups-85f4", "interrupted", &states);
         run.in_use = true;
         run.next = Some("devrev-batch resume 20261122-061617-backfill-groups-85f4 --retry-failed".into());
+        let mut run_by = Vec::new();
         if let Some(about) = &mut run.about {
             about.target = "https://a-proxy.of-a-company.example.com/devrev/api/".into();
             let run = "20261121-061617-backfill-groups-85f4".to_owned();
-            about.parent = Some(Parent { run, how: How::CarriesOut });
+            about.parent = Some(Parent { run: run.clone(), how: How::CarriesOut });
+            let by = |finished| By { run: run.clone(), how: How::TakesBack, finished };
+            run_by = vec![by(true), by(false)];
         }
+        run.by = run_by;
         let text = list(vec![run]).text();
         for line in text.lines() {
             assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line}");

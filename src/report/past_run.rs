@@ -178,6 +178,9 @@ impl PastRun {
         if let Some(parent) = &about.parent {
             line(text, "for", &parent.text());
         }
+        for by in &self.past.by {
+            line(text, "since then", &by.text());
+        }
         if let Some(input) = &origin.input {
             let path = match &input.source {
                 Some(source) => source.clone(),

@@ -1,19 +1,16 @@
 //! Progress while a run goes on: a bar on a terminal, a line every 30 seconds off it.
 
 use super::reporter::Reporter;
+use super::speed::{Mark, Speeds, TimeLeft};
 use super::terminal::Terminal;
-use super::time_left::{Mark, TimeLeft};
 use super::under_way::UnderWay;
 use crate::engine::event::{Event, Tally};
 use crate::figures::{Breaker, Figures};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Between two lines off a terminal.
-const LINE_EVERY: Duration = Duration::from_secs(30);
-/// Speeds are those of the last so long: long enough to be steady, short enough to tell of a change.
-const WINDOW: Duration = Duration::from_secs(30);
+pub(super) const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Waits that are shorter come and go too fast to be read.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -38,8 +35,7 @@ pub struct Progress {
     tally: Tally,
     under_way: UnderWay,
     left: TimeLeft,
-    /// The last [`WINDOW`], oldest first; at most one a tick.
-    marks: VecDeque<Mark>,
+    speeds: Speeds,
 }
 
 impl Progress {
@@ -52,7 +48,7 @@ impl Progress {
             tally: Tally::default(),
             under_way: UnderWay::default(),
             left: TimeLeft::default(),
-            marks: VecDeque::new(),
+            speeds: Speeds::default(),
             terminal,
             scope,
         }
@@ -65,16 +61,7 @@ impl Progress {
     /// Takes in the present figures; returns what is to be said of them.
     fn look(&mut self, figures: &Figures) -> Line {
         let now = Mark { at: figures.elapsed, rows: self.tally.total(), calls: figures.calls.calls };
-        while self.marks.front().is_some_and(|mark| mark.at + WINDOW < now.at) {
-            self.marks.pop_front();
-        }
-        let then = self.marks.front().copied().unwrap_or_default();
-        self.marks.push_back(now);
-        let seconds = (now.at.saturating_sub(then.at)).as_secs_f64().max(0.001);
-        // Counts stay far below 2^52.
-        #[allow(clippy::cast_precision_loss)]
-        let a_second = |count: u64| count as f64 / seconds;
-        let (rows, calls) = (a_second(now.rows - then.rows), a_second(now.calls - then.calls));
+        let (rows, calls) = self.speeds.look(now);
         let left = self.scope.total.saturating_sub(self.settled());
         let time_left = self.left.look(now, left, figures.rate);
         Line {
@@ -134,7 +121,7 @@ impl Reporter for Progress {
         if self.terminal.draws() {
             let line = self.look(figures);
             let (text, position) = (self.text(&line), self.settled());
-            let bar = self.bar.get_or_insert_with(|| bar(&self.terminal, self.scope));
+            let bar = self.bar.get_or_insert_with(|| bar(&self.terminal, self.scope.total));
             bar.set_position(position);
             bar.set_prefix(line.to_go());
             bar.set_message(text);
@@ -157,8 +144,8 @@ impl Reporter for Progress {
     }
 }
 
-fn bar(terminal: &Terminal, scope: Scope) -> ProgressBar {
-    let bar = terminal.bars().add(ProgressBar::new(scope.total));
+pub(super) fn bar(terminal: &Terminal, total: u64) -> ProgressBar {
+    let bar = terminal.bars().add(ProgressBar::new(total));
     // The upper line is cut to the terminal's width, the lower one is short. What a terminal shows of Ctrl-C behind it wraps
     // and leaves the upper line standing: it says how far the run came.
     let style = ProgressStyle::with_template("{wide_msg}\n{bar:24} {pos}/{len} rows  {prefix}");
@@ -214,19 +201,6 @@ mod tests {
         for row in 1..=rows {
             progress.event(&Event::Row { rows: row.into(), key: String::new(), settled: Settled::Planned });
         }
-    }
-
-    #[test]
-    fn speeds_are_those_of_the_last_half_minute() {
-        let mut progress = progress(1000);
-        progress.look(&figures(0, 0));
-        settle(&mut progress, 100);
-        let line = progress.look(&figures(10, 20));
-        assert_eq!((line.rows, line.calls), (10.0, 2.0));
-        // 30 s without a row: by then nothing is being done.
-        progress.look(&figures(40, 20));
-        let line = progress.look(&figures(60, 20));
-        assert_eq!(line.rows, 0.0);
     }
 
     #[test]

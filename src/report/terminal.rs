@@ -97,6 +97,12 @@ pub fn result(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a line to standard output as [`result`] does, and says whether anybody reads it.
+pub fn is_heard(line: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()).is_ok()
+}
+
 /// Standard output for data that is passed on byte for byte; on a terminal as [`printable`] text. What is written to
 /// a reader that has gone is dropped.
 #[derive(Debug)]

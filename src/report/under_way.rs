@@ -41,6 +41,15 @@ impl UnderWay {
         }
     }
 
+    /// Those of these rows, each with its last step.
+    pub fn of(rows: &[(u64, String)]) -> Self {
+        let mut pairs = Self::default();
+        for (row, step) in rows {
+            pairs.step(*row, step);
+        }
+        pairs
+    }
+
     /// The row has its result, or is open again.
     pub fn ended(&mut self, row: u64) {
         self.0.remove(&row);
@@ -81,7 +90,9 @@ mod tests {
             pairs.step(row, step);
         }
         assert_eq!(pairs.text().unwrap(), "pairs: 1 backed up, 1 sent, 1 waiting to settle, 1 being created");
-        [1, 3, 5, 7].into_iter().for_each(|row| pairs.ended(row));
+        for row in [1, 3, 5, 7] {
+            pairs.ended(row);
+        }
         assert_eq!(pairs.text(), None);
     }
 

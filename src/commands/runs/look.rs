@@ -8,10 +8,10 @@ use crate::engine::event::Tally;
 use crate::journal::error::JournalError;
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
-use crate::journal::manifest::Manifest;
+use crate::journal::manifest::{Manifest, RunState};
 use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
-use crate::report::past::{About, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
+use crate::report::past::{About, By, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -107,6 +107,7 @@ impl Seen {
             state,
             in_use: self.held,
             about: self.manifest().map(|manifest| self.about(manifest, tally)),
+            by: others.by(self.run.id()),
             next,
             problem,
         }
@@ -179,8 +180,11 @@ pub struct Others {
 #[derive(Debug)]
 struct Child {
     run: String,
+    how: How,
     dry_run: bool,
     has_something_left: bool,
+    /// Whether all its rows came out right.
+    is_whole: bool,
 }
 
 impl Others {
@@ -190,14 +194,16 @@ impl Others {
         if manifest.dry_run {
             self.dry_runs.insert(manifest.id.clone());
         }
-        let planned = manifest.applies.as_ref().map(|applies| &applies.run);
+        let planned = manifest.applies.as_ref().map(|applies| (&applies.run, How::CarriesOut));
         // An undo that was planned has to do with the run that it takes back, and with its plan.
-        let parent = manifest.parent.as_ref().filter(|parent| Some(*parent) != planned);
-        for related in planned.into_iter().chain(parent) {
+        let parent = manifest.parent.as_ref().filter(|parent| planned.is_none_or(|(run, _)| run != *parent));
+        for (related, how) in planned.into_iter().chain(parent.map(|parent| (parent, How::TakesBack))) {
             self.children.entry(related.clone()).or_default().push(Child {
                 run: manifest.id.clone(),
+                how,
                 dry_run: manifest.dry_run,
                 has_something_left: seen.held || resume::has_something_left(manifest, &Retry::default()),
+                is_whole: is_whole(manifest) && !seen.held,
             });
         }
     }
@@ -212,9 +218,24 @@ impl Others {
         self.of(run).iter().find(|child| child.has_something_left).map(|child| child.run.as_str())
     }
 
+    /// The runs that take this one back or carry it out.
+    fn by(&self, run: &str) -> Vec<By> {
+        let real = self.of(run).iter().filter(|child| !child.dry_run);
+        let by = |child: &Child| By { run: child.run.clone(), how: child.how, finished: child.is_whole };
+        real.map(by).collect()
+    }
+
     fn of(&self, parent: &str) -> &[Child] {
         self.children.get(parent).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Whether a run came to its end, and no row of it went wrong.
+fn is_whole(manifest: &Manifest) -> bool {
+    let wrong = ["open", "failed", "unknown"];
+    manifest.state == RunState::Finished
+        && manifest.closed.is_none()
+        && wrong.iter().all(|state| manifest.counts.get(*state).is_none_or(|rows| *rows == 0))
 }
 
 /// The run that this one carries out or takes back.

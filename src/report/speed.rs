@@ -1,8 +1,12 @@
-//! How long a run may still take.
+//! How fast a run goes, and how long it may still take.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Speeds are those of about this share of the time so far, within these bounds: calls go out in bursts under a limit of so
+/// Speeds are shown of the last so long: long enough to be steady, short enough to tell of a change.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// Estimates go by about this share of the time so far, within these bounds: calls go out in bursts under a limit of so
 /// many a minute, and the speed must outlast the pauses between them; but it must tell of a change before long.
 const SHARE: u32 = 4;
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -24,7 +28,27 @@ pub(super) struct Mark {
     pub(super) calls: u64,
 }
 
-/// Estimates it from one look to the next.
+/// The last [`WINDOW`], oldest first; at most one mark a look.
+#[derive(Debug, Default)]
+pub(super) struct Speeds(VecDeque<Mark>);
+
+impl Speeds {
+    /// Rows and calls a second by now.
+    pub(super) fn look(&mut self, now: Mark) -> (f64, f64) {
+        while self.0.front().is_some_and(|mark| mark.at + WINDOW < now.at) {
+            self.0.pop_front();
+        }
+        let then = self.0.front().copied().unwrap_or_default();
+        self.0.push_back(now);
+        let seconds = (now.at.saturating_sub(then.at)).as_secs_f64().max(0.001);
+        // Counts stay far below 2^52.
+        #[allow(clippy::cast_precision_loss)]
+        let a_second = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+        (a_second(now.rows, then.rows), a_second(now.calls, then.calls))
+    }
+}
+
+/// Estimates the time left from one look to the next.
 #[derive(Debug, Default)]
 pub(super) struct TimeLeft {
     last: Mark,
@@ -86,6 +110,17 @@ mod tests {
 
     fn mark(seconds: u64, rows: u64, calls: u64) -> Mark {
         Mark { at: Duration::from_secs(seconds), rows, calls }
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp, reason = "exact")]
+    fn speeds_are_those_of_the_last_half_minute() {
+        let mut speeds = Speeds::default();
+        speeds.look(mark(0, 0, 0));
+        assert_eq!(speeds.look(mark(10, 100, 20)), (10.0, 2.0));
+        // 30 s without a row: by then nothing is being done.
+        speeds.look(mark(40, 100, 20));
+        assert_eq!(speeds.look(mark(60, 100, 20)), (0.0, 0.0));
     }
 
     #[test]
