@@ -44,6 +44,12 @@ fn carries_out(manifest: &mut Value) {
         json!({"run": run, "planned_at": at, "rows": 3, "sha256": "0", "abort_on_drift": false});
 }
 
+fn never_began(fixture: &Fixture, id: &str) {
+    let run = fixture.path(format!("runs/{id}"));
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("lock"), "").unwrap();
+}
+
 #[test]
 fn the_list_says_how_each_run_stands() {
     let (fixture, run) = fixture();
@@ -75,16 +81,15 @@ fn the_list_says_how_each_run_stands() {
     });
     let torn = past("20260102-000012-backfill-groups-0012", "finished", 0, json!({}), &plain);
     fs::write(torn.file("run.json"), "{\"format\": 2, \"id").unwrap();
-    fs::create_dir(fixture.path("runs/20260102-000013-backfill-groups-0013")).unwrap();
-    fs::write(fixture.path("runs/20260102-000013-backfill-groups-0013/lock"), "").unwrap();
+    never_began(&fixture, "20260102-000013-backfill-groups-0013");
     fs::remove_dir_all(&run.0).unwrap();
 
     let _lock = held(&fixture, &alive);
     let ended = fixture.program(["runs"]).without("DEVREV_API_TOKEN").run().exits(0);
     assert_eq!(ended.err, "", "{}", ended.all());
     // Commands are for copying: they are not broken.
-    let mut table = ended.out.lines().filter(|line| !line.starts_with("next: "));
-    assert!(table.all(|line| line.chars().count() <= 80), "{}", ended.all());
+    let is_narrow = |line: &str| line.starts_with("next: ") || line.chars().count() <= 80;
+    assert!(ended.out.lines().all(is_narrow), "{}", ended.all());
     insta::assert_snapshot!(ended.out, @r"
     RUN                                   STATE        ROWS
     20260102-000013-backfill-groups-0013  never began  nothing was sent
