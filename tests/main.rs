@@ -48,6 +48,7 @@ mod settings;
 mod shell;
 mod snowflake;
 mod terminal;
+mod typescript_sdk;
 mod undo;
 mod undo_merge;
 mod undo_merge_ways;
