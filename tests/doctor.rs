@@ -76,6 +76,11 @@ fn a_table_for_people() {
     identity     ok           ana-sousa (DEVU-1) of devo/DEMO
     latency      ok           median N ms, worst N ms of 5 calls
     group-field  ok           `tnt__creator_group` exists: set on 5 of 100 issues
+    backfill     ok           may read works, groups, their members; only a write
+                              tells whether it may update issues
+    merge        ok           may read contacts, works, conversations, timelines,
+                              files; only a write tells whether it may merge
+                              contacts (scope rev_user:all)
     rate-limit   not checked  DevRev's answers tell no limit; configured: no limit
                               but DevRev's
     clock        ok           agrees with DevRev's
@@ -101,7 +106,9 @@ fn a_healthy_devrev() {
     assert_eq!((&report["exit"], &report["worst"]), (&json!(0), &json!("not-checked")), "{report}");
     assert_check(&ended, "base-url", "ok", "DEVREV_BASE_URL in the environment");
     assert_check(&ended, "connection", "ok", "plain http to this machine");
-    assert_check(&ended, "token", "ok", "no JWT");
+    assert_check(&ended, "token", "ok", "set, expires at 2");
+    assert_check(&ended, "backfill", "ok", "may read works, groups, their members; only a write tells");
+    assert_check(&ended, "merge", "not-checked", "not known: files (none was seen)");
     assert_check(&ended, "identity", "ok", "DEVU-");
     assert_check(&ended, "latency", "ok", "of 5 calls");
     assert_check(&ended, "group-field", "ok", "set on 1 of 60 issues");
@@ -164,7 +171,8 @@ fn a_token_that_expires() {
         (now - 86_400, 0, "warning", "belongs to devu/7 of devo/TEST, expired at 2"),
         (now + 3 * 86_400 + 60, 0, "warning", "(in 3 days)"),
         (now + 90 * 86_400, 0, "ok", "expires at 2"),
-        (i64::MAX, 0, "ok", "does not say when it expires"),
+        // Then DevRev says it.
+        (i64::MAX, 0, "ok", "expires at 2"),
     ] {
         let token = jwt(expires);
         for flags in [&["--json", "--log-level", "trace"][..], &[]] {
@@ -177,6 +185,44 @@ fn a_token_that_expires() {
             }
         }
     }
+}
+
+#[test]
+fn a_token_of_which_nobody_knows_when_it_expires() {
+    let fixture = Fixture::broken(&Org::of(1), ["path=auth-tokens.info,status=403"]);
+    let ended = doctor(&fixture, &["--json"]).run().exits(0);
+    assert_check(&ended, "token", "ok", "it is no JWT and does not say whose it is or when it expires");
+    let ended = doctor(&fixture, &["--json"]).env("DEVREV_API_TOKEN", jwt(i64::MAX)).run().exits(0);
+    assert_check(&ended, "token", "ok", "does not say when it expires");
+}
+
+/// Each right that is missing is told with the job that needs it, and no other job suffers.
+#[test]
+fn what_the_token_may_not_read_is_told_for_each_job() {
+    for (path, jobs, what) in [
+        ("groups.list", &["backfill"][..], "groups"),
+        ("groups.members.list", &["backfill"], "their members"),
+        ("rev-users.list", &["merge"], "contacts"),
+        ("conversations.list", &["merge"], "conversations"),
+        ("timeline-entries.list", &["merge"], "timelines"),
+        ("works.list", &["backfill", "merge"], "works"),
+    ] {
+        let fixture = Fixture::broken(&Org::of(5), [format!("path={path},status=403")]);
+        let ended = doctor(&fixture, &["--json"]).run();
+        for job in ["backfill", "merge"] {
+            if jobs.contains(&job) {
+                assert_check(&ended, job, "warning", &format!("may not read {what}: "));
+                assert_check(&ended, job, "warning", &format!("{path}: 403"));
+                assert_check(&ended, job, "warning", "needs that: take a token of a user who may");
+            } else {
+                assert_ne!(check(&ended, job)["state"], "warning", "{path} {job}");
+            }
+        }
+        assert_eq!(fixture.writes(), 0);
+    }
+    let fixture = Fixture::broken(&Org::of(5), ["path=groups.list,status=503"]);
+    let ended = doctor(&fixture, &["--json"]).run().exits(0);
+    assert_check(&ended, "backfill", "not-checked", "not known: groups (groups.list: 503");
 }
 
 #[test]
@@ -255,15 +301,15 @@ fn calls_that_fail_now_and_then() {
 fn the_rate_limit_and_what_is_left_of_it() {
     let fixture = Fixture::with(&Org::of(1), &Trouble::rate_limit("100/300"));
     let ended = doctor(&fixture, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "ok", "92 of 100 calls are left in DevRev's window, which ends in ");
+    assert_check(&ended, "rate-limit", "ok", "86 of 100 calls are left in DevRev's window, which ends in ");
     assert_check(&ended, "rate-limit", "ok", "configured: no limit but DevRev's");
     let flags = ["--json", "--rate-limit-calls", "1000", "--rate-limit-period", "10"];
     let ended = doctor(&fixture, &flags).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "84 of 100 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "72 of 100 calls are left");
     assert_check(&ended, "rate-limit", "warning", "set RATE_LIMIT_CALLS to 3 at most (in 10 s)");
-    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("8/300"));
+    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("14/300"));
     let ended = doctor(&low, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "0 of 8 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "0 of 14 calls are left");
     // Nobody waits for five minutes to be told.
     let closed = Fixture::broken(&Org::of(1), ["status=429,retry_after=300"]);
     let ended = doctor(&closed, &["--json"]).run().exits(7);

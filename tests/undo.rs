@@ -3,6 +3,7 @@
 
 use crate::support::fixture::Trouble;
 use crate::support::org::Field;
+use crate::support::past::edit;
 use crate::support::program::Program;
 use crate::support::{Fixture, Org, Run, eventually};
 use serde_json::json;
@@ -195,4 +196,21 @@ fn a_run_without_changes_and_one_that_goes_on_are_refused() {
     let writes = fixture.writes();
     undo(&fixture, &[]).run().exits(2).says("has changed nothing");
     assert!(fixture.writes() >= writes);
+}
+
+#[test]
+fn a_field_that_is_gone_stops_it_before_the_operator_is_asked() {
+    let fixture = Fixture::new(&Org::of(4));
+    fixture.backfill(&[]).run().exits(0);
+    let written = fixture.writes();
+    let run = backfill_run(&fixture);
+    edit(&run, "run.json", |manifest| manifest["settings"]["job"]["field"] = "tnt__gone".into());
+    for flags in [&["--dry-run"][..], &[]] {
+        let text = format!(
+            "run {} wrote a field that cannot be written now: issues have no field `tnt__gone`",
+            run.id()
+        );
+        undo(&fixture, flags).run().exits(2).says(&text).says("restore the field in DevRev");
+    }
+    assert_eq!((fixture.writes(), fixture.runs().len()), (written, 1));
 }

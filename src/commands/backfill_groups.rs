@@ -2,22 +2,20 @@
 
 use super::begin::{self, New, Rows};
 use super::corrections::{Corrected, Corrections, keep_file};
+use super::field_check::{self, Named};
 use super::group_plan::GroupPlan;
 use super::issue_feed::IssueFeed;
 use super::job::{Job, Plan, Start};
 use super::preflight::{self, Preflight};
 use super::word;
 use crate::cli;
-use crate::devrev::schemas::IssueSchemaGet;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
-use crate::jobs::backfill_groups::field::{self, FieldCheck};
 use crate::jobs::backfill_groups::group_map::GroupMap;
 use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::{BackfillGroups, Change};
-use crate::jobs::failing;
 use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -155,43 +153,6 @@ impl BackfillOptions {
     }
 }
 
-impl BackfillOptions {
-    /// Asks DevRev's schema whether the creator-group field can be written. Returns what there is to know of it.
-    ///
-    /// Fails where it certainly cannot. What the token may not read, or DevRev does not tell, is left to the first write.
-    async fn check_field(&self, start: &Start<'_, Preflight>) -> Result<Vec<String>, Failure> {
-        let answer = start.client.read_only().call_once(&IssueSchemaGet::default()).await;
-        let schema = match answer.map_err(|error| failing::ends_run(&error).ok_or(error)) {
-            Ok(answer) => answer.schema,
-            Err(Ok(failure)) => return Err(failure),
-            Err(Err(error)) => {
-                tracing::info!("the creator-group field is not checked beforehand: {error}");
-                return Ok(Vec::new());
-            }
-        };
-        let name = &self.field;
-        let wrong = |text: String| {
-            Err(Failure::new(Exit::Usage, format!("CREATOR_GROUP_FIELD: {text}; nothing was written")))
-        };
-        match field::check(&schema, &GroupField::named(name)) {
-            FieldCheck::Fits(notes) => Ok(notes),
-            FieldCheck::NotTold(why) => {
-                tracing::info!("the creator-group field is not checked beforehand: {why}");
-                Ok(Vec::new())
-            }
-            FieldCheck::Missing(alike) if alike.is_empty() => wrong(format!(
-                "issues have no field `{name}`: name the field that holds an issue's creator group"
-            )),
-            FieldCheck::Missing(alike) => {
-                wrong(format!("issues have no field `{name}`: did you mean {}?", alike.join(" or ")))
-            }
-            FieldCheck::WrongType(found) => wrong(format!(
-                "the field `{name}` of issues holds no group, its type is {found}: name another"
-            )),
-        }
-    }
-}
-
 /// Rows whose result says something of the field that the run goes by.
 fn settled_by_field(replay: &Replay) -> u64 {
     let in_row = replay.by_reason.get("already").and_then(|reasons| reasons.get("set-in-row"));
@@ -294,7 +255,8 @@ impl Job for BackfillOptions {
     }
 
     async fn before_asking(&self, start: &Start<'_, Preflight>) -> Result<Vec<String>, Failure> {
-        let notes = self.check_field(start).await?;
+        let client = start.client.read_only();
+        let notes = field_check::check(&client, &self.field, Named::BySetting).await?;
         let cached = match self.cache(start) {
             Some(cache) => cache.read().await,
             None => None,

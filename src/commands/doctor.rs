@@ -1,8 +1,8 @@
 //! `doctor`: what works and what does not, before a run depends on it. Reads only; what it makes on the disk is gone
 //! when it ends.
 //!
-//! - [`api`]: DevRev: whether it is reached, its limits, its clock, the creator-group field; [`unreached`]: what a
-//!   failed call says; [`token`]: what the token says of itself
+//! - [`api`]: DevRev: whether it is reached, its limits, its clock, the creator-group field; [`rights`]: what the
+//!   token may do; [`unreached`]: what a failed call says; [`token`]: what the token says of itself
 //! - [`snowflake`]: a login
 //! - [`machine`]: the `.env` file, the folders, the room on the disk
 //! - [`alerts`]: who is told of runs
@@ -10,6 +10,7 @@
 mod alerts;
 mod api;
 mod machine;
+mod rights;
 mod snowflake;
 mod token;
 mod unreached;
@@ -26,13 +27,15 @@ use crate::settings::{Rates, Settings, proxy};
 use crate::stop::Stop;
 
 /// What cannot be checked while the settings are wrong.
-const NEED_SETTINGS: [&str; 12] = [
+const NEED_SETTINGS: [&str; 14] = [
     "base-url",
     "connection",
     "token",
     "identity",
     "latency",
     "group-field",
+    "backfill",
+    "merge",
     "rate-limit",
     "clock",
     "runs-dir",

@@ -7,6 +7,7 @@
 //!   [`group_plan`], [`merge_plan`]: what a dry run tells, and what its plan would take ([`plan_cost`])
 //! - [`apply`]: begins a run that carries out a plan
 //! - [`html_report`]: the page of a run; [`told_merge`], [`told_undo`]: what stands there of a pair
+//! - [`field_check`]: whether the creator-group field can be written
 //! - [`preflight`], [`feed`], [`issue_feed`], [`contact_feed`]: from an input to the engine's tasks
 //! - [`undo`] begins a run that takes another one back, with rows that are [made](made_feed); [`undo_backfill`] and
 //!   [`undo_merge`] are the jobs, both [taking back](take_back), [`undo_plan`] is what a dry run of the latter says
@@ -26,6 +27,7 @@ pub mod contact_feed;
 pub mod corrections;
 pub mod doctor;
 pub mod feed;
+pub mod field_check;
 pub mod finish;
 pub mod group_plan;
 pub mod html_report;

@@ -45,6 +45,14 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// What will happen to so many rows, for the question whether it may.
     fn question(&self, rows: u64) -> String;
 
+    /// See [`Job::before_asking`].
+    fn first_look(
+        &self,
+        _start: &Start<'_, MadeRows>,
+    ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// Makes both halves of the job.
     fn halves(
         &self,
@@ -101,6 +109,10 @@ impl<T: TakeBack> Job for T {
         let text =
             format!("run {of} has changed nothing that could be taken back: none of its rows is `done`");
         Err(Failure::new(Exit::Usage, text))
+    }
+
+    async fn before_asking(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
+        self.first_look(start).await
     }
 
     async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(T::Reader, T::Writer), Failure> {

@@ -1,5 +1,6 @@
 //! `undo` of a backfill: what a run of it has of its own.
 
+use super::field_check::{self, Named};
 use super::group_plan::GroupPlan;
 use super::job::{Plan, Start};
 use super::made_feed::{Made, MadeRows};
@@ -67,6 +68,16 @@ impl TakeBack for UndoBackfillOptions {
 
     fn words(said: Said<'_>) -> Option<Entry> {
         Entry::before_and_after("creator group", said)
+    }
+
+    async fn first_look(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
+        let client = start.client.read_only();
+        let notes = field_check::check(&client, &self.field, Named::ByRun(&self.of)).await?;
+        let lines = notes.iter().map(|note| format!("note          {note}")).collect();
+        for note in notes {
+            start.note(note);
+        }
+        Ok(lines)
     }
 
     async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {

@@ -22,6 +22,7 @@ pub struct Conversation {
 /// `conversations.list` by members.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConversationsList {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<String>,
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ pub struct ConversationsList {
 }
 
 impl ConversationsList {
-    /// The conversations in which any of these users takes part.
+    /// The conversations in which any of these users takes part; all of them, if there is none.
     pub fn with(members: Vec<String>) -> Self {
         Self { members, limit: PAGE_LIMIT, cursor: None }
     }

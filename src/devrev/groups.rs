@@ -114,6 +114,11 @@ impl List for GroupMembersList {
         self.cursor = Some(cursor);
     }
 
+    fn of_at_most(mut self, items: u32) -> Self {
+        self.limit = items;
+        self
+    }
+
     fn split(answer: GroupMembersListAnswer) -> (Vec<UserSummary>, Option<String>) {
         (answer.members.into_iter().map(|membership| membership.member).collect(), answer.next_cursor)
     }

@@ -7,6 +7,7 @@
 
 mod answer;
 pub mod artifacts;
+pub mod auth_tokens;
 pub mod auto_rate;
 pub mod breaker;
 mod calls;

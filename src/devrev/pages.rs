@@ -19,6 +19,9 @@ pub trait List: Operation {
     type Item;
     /// Asks for the page after this cursor.
     fn after(&mut self, cursor: String);
+    /// Asks for so many items a page.
+    #[must_use]
+    fn of_at_most(self, items: u32) -> Self;
     /// Takes an answer apart: its items and the next page's cursor.
     fn split(answer: Self::Answer) -> (Vec<Self::Item>, Option<String>);
 }
@@ -52,6 +55,11 @@ macro_rules! list_endpoint {
 
             fn after(&mut self, cursor: String) {
                 self.cursor = Some(cursor);
+            }
+
+            fn of_at_most(mut self, items: u32) -> Self {
+                self.limit = items;
+                self
             }
 
             fn split(answer: $answer) -> (Vec<$item>, Option<String>) {

@@ -99,7 +99,7 @@ pub struct RevUsersList {
 }
 
 impl RevUsersList {
-    /// The contacts that have any of these addresses.
+    /// The contacts that have any of these addresses; all of them, if there is none.
     pub fn by_email(email: Vec<String>) -> Self {
         Self { email, external_ref: Vec::new(), limit: PAGE_LIMIT, cursor: None }
     }

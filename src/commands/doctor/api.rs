@@ -1,8 +1,10 @@
 //! DevRev: one call that tells most, a few that measure, one that looks at issues.
 
+use super::rights;
 use super::token;
 use super::unreached::{self, Unreached};
 use crate::commands::connect::Connection;
+use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
 use crate::devrev::error::ApiError;
@@ -34,7 +36,8 @@ const MOST_SKEW: f64 = 30.0;
 const NO_SKEW: f64 = 2.0;
 
 /// What depends on an answer to the first call.
-const NEED_ANSWER: [&str; 5] = ["identity", "latency", "group-field", "rate-limit", "clock"];
+const NEED_ANSWER: [&str; 7] =
+    ["identity", "latency", "group-field", "backfill", "merge", "rate-limit", "clock"];
 
 /// Checks DevRev, with so many tries after the first of each call.
 pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, stop: &Stop) -> Vec<Check> {
@@ -64,17 +67,27 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
     let reached = connected(is_https, first_took);
     let heard = client.heard();
     let now = heard.and_then(|heard| heard.server_time).unwrap_or_else(SystemTime::now);
-    let of_token = token::check(settings.token.as_ref().filter(|_| !sandbox), now.into(), first.is_ok());
+    // Where the token is no JWT, DevRev may say when it expires.
+    let told = match &first {
+        Ok(_) => in_time(client, client.read_only().call_once(&AuthTokensInfo {})).await.ok(),
+        Err(_) => None,
+    };
+    let told = told.and_then(|answer| answer.expires());
+    let of_token =
+        token::check(settings.token.as_ref().filter(|_| !sandbox), told, now.into(), first.is_ok());
     let answer = match first {
         Ok(answer) => answer,
-        Err(Unreached { check, answered }) => {
+        Err(Unreached { check, answered, .. }) => {
             checks.extend(without_answer(&check, answered, [base_url, reached, of_token]));
             return checks;
         }
     };
     checks.extend([base_url, reached, of_token, identity(&answer)]);
     checks.push(latency(client).await);
-    checks.push(group_field(client, &settings.creator_group_field).await);
+    let issues = in_time(client, client.read_only().call(&WorksList::some_issues())).await;
+    let issues = issues.map(|answer| WorksList::split(answer).0);
+    checks.push(group_field(client, &settings.creator_group_field, &issues).await);
+    checks.extend(rights::checks(client, &issues).await);
     let rate = settings.rate_of(sandbox);
     checks.push(rate_limit(heard, client.heard(), rate, settings.rate_share.is_some()));
     checks.push(clock(client.heard()));
@@ -114,7 +127,7 @@ fn without_answer(failed: &Check, answered: bool, before: [Check; 3]) -> Vec<Che
 }
 
 /// Waits for a call, and no longer than it may take: also not for a limit that ends later.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     client: &Client,
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, Unreached> {
@@ -191,7 +204,7 @@ fn millis(seconds: f64) -> String {
 
 /// Whether issues have the creator-group field: as DevRev's schema says, else as issues show it. That none shows it proves
 /// nothing.
-async fn group_field(client: &Client, name: &str) -> Check {
+async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unreached>) -> Check {
     const CHECK: &str = "group-field";
     let schema = in_time(client, client.read_only().call_once(&IssueSchemaGet::default())).await;
     let in_schema = match &schema {
@@ -219,9 +232,9 @@ async fn group_field(client: &Client, name: &str) -> Check {
         }
         FieldCheck::Fits(_) | FieldCheck::NotTold(_) => {}
     }
-    let works = match in_time(client, client.read_only().call(&WorksList::some_issues())).await {
-        Ok(answer) => WorksList::split(answer).0,
-        Err(Unreached { check, .. }) => return check.named(CHECK),
+    let works = match issues {
+        Ok(works) => works,
+        Err(Unreached { check, .. }) => return check.clone().named(CHECK),
     };
     let field = GroupField::named(name);
     let shown = works.iter().filter(|work| field.is_shown(work)).count();

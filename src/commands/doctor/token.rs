@@ -12,13 +12,22 @@ const SOON: i64 = 14;
 /// The longest text of a token's that is shown, in characters: what matters comes after it.
 const LONGEST: usize = 80;
 
-/// Checks a token's claims at a time: DevRev's, where it is known. Of a sandbox there is none to check. `is_taken`: DevRev
-/// has just taken it, and only DevRev says whether it is good.
-pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>, is_taken: bool) -> Check {
+/// Checks a token's claims at a time: DevRev's, where it is known. Of a sandbox there is none to check. `told` is when it
+/// expires as DevRev says. `is_taken`: DevRev has just taken it, and only DevRev says whether it is good.
+pub(super) fn check(
+    token: Option<&SecretString>,
+    told: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    is_taken: bool,
+) -> Check {
     const CHECK: &str = "token";
     let Some(token) = token else { return Check::ok(CHECK, "the sandbox takes any") };
-    let Some(claims) = Claims::read(token.expose_secret()) else {
-        return Check::ok(CHECK, "set; it is no JWT and does not say whose it is or when it expires");
+    let claims = match (Claims::read(token.expose_secret()), told) {
+        (Some(claims), _) => claims,
+        (None, Some(_)) => Claims::default(),
+        (None, None) => {
+            return Check::ok(CHECK, "set; it is no JWT and does not say whose it is or when it expires");
+        }
     };
     let shown = |text: &str| text.chars().take(LONGEST).collect::<String>();
     let whose = match (claims.user().map(shown), claims.organisation().map(shown)) {
@@ -27,7 +36,7 @@ pub(super) fn check(token: Option<&SecretString>, now: DateTime<Utc>, is_taken: 
         (None, Some(organisation)) => format!("belongs to somebody of {organisation}, "),
         (None, None) => "set, ".to_owned(),
     };
-    let Some(expires) = claims.expires else {
+    let Some(expires) = claims.expires.or(told) else {
         return Check::ok(CHECK, format!("{whose}does not say when it expires"));
     };
     let left = expires - now;
@@ -64,7 +73,7 @@ mod tests {
 
     fn found(claims: &str) -> (State, String) {
         let token = SecretString::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)));
-        let check = check(Some(&token), DateTime::from_timestamp(NOW, 0).unwrap(), false);
+        let check = check(Some(&token), None, DateTime::from_timestamp(NOW, 0).unwrap(), false);
         assert_eq!(check.todo.is_some(), check.state != State::Ok);
         (check.state, check.found)
     }
@@ -104,15 +113,15 @@ mod tests {
         assert!(found(r#"{"sub":"auth0|x"}"#).1.starts_with("belongs to auth0|x, "));
         let organisation = r#"{"http://devrev.ai/devo_don":"don:identity:dvrv-us-1:devo/demo"}"#;
         assert!(found(organisation).1.starts_with("belongs to somebody of devo/demo, "));
-        let plain = check(Some(&SecretString::from("pat-1")), DateTime::UNIX_EPOCH, false);
+        let plain = check(Some(&SecretString::from("pat-1")), None, DateTime::UNIX_EPOCH, false);
         assert!(plain.state == State::Ok && plain.found.contains("no JWT"));
-        assert_eq!(check(None, DateTime::UNIX_EPOCH, false).found, "the sandbox takes any");
+        assert_eq!(check(None, None, DateTime::UNIX_EPOCH, false).found, "the sandbox takes any");
     }
 
     #[test]
     fn a_token_that_devrev_takes_is_no_problem() {
         let token = SecretString::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode("{\"exp\":1000}")));
-        let check = check(Some(&token), DateTime::from_timestamp(NOW, 0).unwrap(), true);
+        let check = check(Some(&token), None, DateTime::from_timestamp(NOW, 0).unwrap(), true);
         assert!(check.state == State::Warning && check.found.contains("still takes it"), "{check:?}");
     }
 

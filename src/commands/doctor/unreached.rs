@@ -12,6 +12,8 @@ pub(super) struct Unreached {
     pub(super) check: Check,
     /// Whether anything answered: then there is a connection.
     pub(super) answered: bool,
+    /// Whether the token may not do it.
+    pub(super) refused: bool,
 }
 
 /// What an error of a call means to whoever set this up.
@@ -57,7 +59,8 @@ pub(super) fn judge(error: &ApiError) -> Unreached {
             Check::problem("connection", Exit::Unexpected, text, "check DEVREV_BASE_URL; is it DevRev's API?")
         }
     };
-    Unreached { check, answered: error.status.is_some() }
+    let refused = error.kind == ErrorKind::Forbidden;
+    Unreached { check, answered: error.status.is_some(), refused }
 }
 
 /// A call that was not over in time: DevRev had asked to be left alone for so long, or nothing came.
@@ -73,7 +76,7 @@ pub(super) fn silent(closed_for: Option<Duration>, waited: Duration) -> Unreache
             TOO_LATE,
         )
     };
-    Unreached { check, answered: closed_for.is_some() }
+    Unreached { check, answered: closed_for.is_some(), refused: false }
 }
 
 const TOO_LATE: &str = "is a firewall in the way, or does the network need a proxy (HTTPS_PROXY)?";
