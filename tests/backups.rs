@@ -33,13 +33,15 @@ fn draft(root: &Path, number: u32) -> Draft {
         file: "a.txt".into(),
         size: Some(3),
         bytes: 3,
+        missing: None,
     };
     draft.add(messages.finish(&[attachment]).unwrap());
     draft
 }
 
 fn backup(root: &Path, number: u32) -> PathBuf {
-    let counts = Counts { tickets: 1, works: 1, conversations: 0, entries: 1, attachments: 1, bytes: 3 };
+    let counts =
+        Counts { tickets: 1, works: 1, conversations: 0, entries: 1, attachments: 1, bytes: 3, missing: 0 };
     draft(root, number).finish(counts, 1).unwrap()
 }
 

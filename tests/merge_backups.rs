@@ -155,6 +155,92 @@ fn a_url_that_has_expired_is_asked_for_once_more() {
     assert_not_merged(&fixture, "failed", "backup-failed");
 }
 
+/// The attachments that the backups of a run record as missing, by backup.
+fn missing(fixture: &Merging) -> Vec<u64> {
+    let verified =
+        backups(fixture).iter().map(|folder| verify(folder).unwrap().counts.missing).collect::<Vec<_>>();
+    let ended = fixture.program(["backups", "verify", "--json"]).run().exits(0);
+    let told = ended.json()["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["attachments_missing"].clone())
+        .collect::<Vec<_>>();
+    assert_eq!(serde_json::to_value(&verified).unwrap(), serde_json::Value::from(told));
+    verified
+}
+
+#[test]
+fn an_attachment_that_is_gone_keeps_its_pair_unless_that_is_to_be_recorded() {
+    // The first file of all is the only one that is gone.
+    for fault in [
+        "path=artifacts.locate,status=404,count=1",
+        "path=storage,status=404,count=2",
+        "path=storage,status=410,count=2",
+    ] {
+        let fixture = Merging::broken(&People::of(1), [fault]);
+        let ended = fixture.merge(&["--concurrency", "1"]).run().exits(12).says("backup-attachment-missing");
+        assert_not_merged(&fixture, "failed", "backup-attachment-missing");
+        let failed = fs::read_to_string(fixture.the_run().file("failed.csv")).unwrap();
+        let cure = "--on-missing-attachment record goes on without it";
+        assert!(failed.contains(cure), "{failed} {}", ended.all());
+
+        let fixture = Merging::broken(&People::of(1), [fault]);
+        fixture
+            .merge(&["--concurrency", "1", "--on-missing-attachment", "record"])
+            .run()
+            .exits(0)
+            .says("is missing in DevRev");
+        fixture.assert_all_done();
+        assert_eq!(missing(&fixture).iter().sum::<u64>(), 1, "{fault}");
+        let report: serde_json::Value =
+            serde_json::from_slice(&fs::read(fixture.the_run().file("report.json")).unwrap()).unwrap();
+        assert_eq!(report["pairs"][0]["attachments_missing"], 1);
+        let text = fixture.program(["backups", "verify"]).run().exits(0);
+        text.says("records 1 attachment that DevRev had no longer");
+        let run = fixture.the_run();
+        fixture.quick(["undo", run.id(), "--yes"]).run().exits(0);
+    }
+}
+
+#[test]
+fn what_is_not_known_to_be_gone_is_not_recorded_as_missing() {
+    for fault in [
+        "path=artifacts.locate,status=404,page",
+        "path=artifacts.locate,status=403",
+        "path=storage,status=403",
+        "path=storage,status=500",
+        "path=storage,truncate",
+    ] {
+        let fixture = Merging::broken(&People::of(1), [fault]);
+        fixture
+            .merge(&["--on-missing-attachment", "record", "--max-retries", "1"])
+            .env("BREAKER_THRESHOLD", "100")
+            .run();
+        assert_eq!(fixture.merges(), 0, "{fault}");
+    }
+}
+
+#[test]
+fn that_a_missing_attachment_is_recorded_can_be_said_later() {
+    let gone = "path=artifacts.locate,status=404,count=1";
+    let fixture = Merging::broken(&People::of(1), [gone]);
+    fixture.merge(&["--concurrency", "1"]).run().exits(12);
+    let run = fixture.the_run();
+    let resume = ["resume", run.id(), "--retry-failed", "--on-missing-attachment", "record", "--yes"];
+    fixture.program(resume).run().exits(0).says("--on-missing-attachment record replaces fail");
+    fixture.assert_all_done();
+
+    let fixture = Merging::broken(&People::of(1), [gone]);
+    fixture.merge(&["--dry-run"]).run().exits(0);
+    let run = fixture.the_run();
+    let apply = ["apply", run.id(), "--on-missing-attachment", "record", "--concurrency", "1", "--yes"];
+    fixture.program(apply).run().exits(0).says("is missing in DevRev");
+    assert_eq!(missing(&fixture).iter().sum::<u64>(), 1);
+    let wrong = ["merge-contacts", "--csv", "contacts.csv", "--on-missing-attachment", "ignore"];
+    fixture.program(wrong).run().exits(2).says("--on-missing-attachment: `ignore` is not fail or record");
+}
+
 #[test]
 fn a_ticket_that_comes_while_a_pair_is_backed_up_is_backed_up_too() {
     for (contact, more) in [

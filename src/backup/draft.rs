@@ -58,6 +58,18 @@ impl Draft {
         FileWriter::create(&self.folder, path)
     }
 
+    /// Removes the folders that were made for a file which never came, those that hold nothing.
+    pub fn give_up(&mut self, path: &RelPath) {
+        let folders: Vec<_> = path.folders().map(|folder| self.folder.join(folder)).collect();
+        for folder in folders.iter().rev() {
+            // One that is not empty stays, and all above it.
+            if std::fs::remove_dir(folder).is_err() {
+                return;
+            }
+            self.folders.remove(folder);
+        }
+    }
+
     /// Begins the `messages.json` of an object. The folder is the display ID as
     /// [`Names`](super::name::Names) gives it, for the files beside it too.
     pub fn messages(

@@ -157,6 +157,9 @@ pub struct Attachment {
     pub size: Option<u64>,
     /// Its size in bytes here.
     pub bytes: u64,
+    /// Why there is no file: DevRev refers to it, and has it no longer. Then `file` is empty, and `bytes` 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// `contact/attachments.json`.
@@ -195,6 +198,26 @@ pub struct Counts {
     pub attachments: u64,
     /// Bytes of all attachments.
     pub bytes: u64,
+    /// Attachments that DevRev refers to and has no longer; they are not among the others.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub missing: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Counts {
+    /// Counts the files of an index.
+    pub fn add(&mut self, index: &[Attachment]) {
+        for attachment in index {
+            let missing = u64::from(attachment.missing.is_some());
+            self.missing += missing;
+            self.attachments += 1 - missing;
+            self.bytes = self.bytes.saturating_add(attachment.bytes);
+        }
+    }
 }
 
 /// `verification.json`: all that is needed to prove that nothing has changed.

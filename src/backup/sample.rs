@@ -49,7 +49,12 @@ impl Timeline {
 }
 
 pub(super) fn attachment(artifact: &str, file: &str, size: Option<u64>, bytes: u64) -> Attachment {
-    Attachment { artifact: artifact.into(), name: file.into(), file: file.into(), size, bytes }
+    Attachment { artifact: artifact.into(), name: file.into(), file: file.into(), size, bytes, missing: None }
+}
+
+/// An attachment that DevRev has no longer.
+pub(super) fn missing(artifact: &str) -> Attachment {
+    Attachment { missing: Some("404 Not Found".into()), ..attachment(artifact, "", Some(3), 0) }
 }
 
 impl Default for Sample {
@@ -79,7 +84,15 @@ impl Default for Sample {
                 },
             ],
             own: vec![(attachment("A-3", "me.png", Some(1), 1), "x")],
-            counts: Counts { tickets: 1, works: 2, conversations: 1, entries: 3, attachments: 3, bytes: 6 },
+            counts: Counts {
+                tickets: 1,
+                works: 2,
+                conversations: 1,
+                entries: 3,
+                attachments: 3,
+                bytes: 6,
+                missing: 0,
+            },
             expected_tickets: 1,
         }
     }
@@ -99,13 +112,13 @@ impl Sample {
                 messages.entry(&raw(entry)).unwrap();
             }
             assert_eq!(messages.entries(), entries.len() as u64);
-            for (attachment, content) in files {
+            for (attachment, content) in files.iter().filter(|(attachment, _)| !attachment.file.is_empty()) {
                 write(&mut draft, &RelPath::attachment(folder, &attachment.file), content);
             }
             let index: Vec<_> = files.iter().map(|(attachment, _)| attachment.clone()).collect();
             draft.add(messages.finish(&index).unwrap());
         }
-        for (attachment, content) in &self.own {
+        for (attachment, content) in self.own.iter().filter(|(attachment, _)| !attachment.file.is_empty()) {
             write(&mut draft, &RelPath::contact_attachment(&attachment.file), content);
         }
         let attachments: Vec<_> = self.own.iter().map(|(attachment, _)| attachment.clone()).collect();

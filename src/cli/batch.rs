@@ -64,6 +64,9 @@ pub struct MergeContacts {
     /// What a TICKET_COUNT that is not DevRev's count does to a pair [default: fail]
     #[arg(long, value_name = "fail|warn")]
     pub on_count_mismatch: Option<String>,
+    /// What an attachment that DevRev has no longer does to a pair: no merge, or a backup that says so [default: fail]
+    #[arg(long, value_name = "fail|record")]
+    pub on_missing_attachment: Option<String>,
     /// Send merges again whose first answer was lost or an error, if both contacts are untouched over the whole settle
     /// time
     #[arg(long)]
@@ -144,6 +147,9 @@ pub struct Corrections {
     /// merge-contacts: what a TICKET_COUNT that is not DevRev's count does to a pair
     #[arg(long, value_name = "fail|warn")]
     pub on_count_mismatch: Option<String>,
+    /// merge-contacts: what an attachment that DevRev has no longer does to a pair
+    #[arg(long, value_name = "fail|record")]
+    pub on_missing_attachment: Option<String>,
 }
 
 /// `undo`.

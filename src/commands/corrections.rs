@@ -36,9 +36,9 @@ impl Corrections<'_> {
         )))
     }
 
-    /// Refuses what would have made another plan.
+    /// Refuses what would have made another plan; backups are no part of it.
     pub fn keep_plan(&self) -> Result<(), Failure> {
-        let Some(flag) = self.typed().next() else { return Ok(()) };
+        let Some(flag) = self.typed().find(|flag| *flag != "on-missing-attachment") else { return Ok(()) };
         self.decides(&format!("--{flag}"))
     }
 
@@ -74,11 +74,13 @@ impl Corrections<'_> {
     }
 
     fn typed(&self) -> impl Iterator<Item = &'static str> {
-        let cli::batch::Corrections { on_ambiguous, group_map, on_count_mismatch } = self.flags;
+        let cli::batch::Corrections { on_ambiguous, group_map, on_count_mismatch, on_missing_attachment } =
+            self.flags;
         let typed = [
             ("on-ambiguous", on_ambiguous.is_some()),
             ("group-map", group_map.is_some()),
             ("on-count-mismatch", on_count_mismatch.is_some()),
+            ("on-missing-attachment", on_missing_attachment.is_some()),
         ];
         typed.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag)
     }

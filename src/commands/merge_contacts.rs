@@ -19,7 +19,7 @@ use crate::jobs::merge_contacts::apply::{How, MERGE_REFUSED, Merger};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::{
-    COUNT_DIFFERS, MergeContacts, OnCountMismatch, Rules, elsewhere, restored,
+    COUNT_DIFFERS, MergeContacts, OnCountMismatch, OnMissingAttachment, Rules, elsewhere, restored,
 };
 use crate::jobs::rules::Kind;
 use crate::journal::replay::Replay;
@@ -65,6 +65,9 @@ pub struct MergeOptions {
     pub limit: Option<u64>,
     /// `--on-count-mismatch`.
     pub on_count_mismatch: OnCountMismatch,
+    /// `--on-missing-attachment`; older runs do not say.
+    #[serde(default)]
+    pub on_missing_attachment: OnMissingAttachment,
     /// Where backups are, as an absolute path.
     pub backup_dir: PathBuf,
     /// Whether the run is against the sandbox in the same process.
@@ -90,6 +93,11 @@ pub async fn run(
             args.on_count_mismatch.as_deref(),
             OnCountMismatch::Fail,
         )?,
+        on_missing_attachment: super::choice(
+            "on-missing-attachment",
+            args.on_missing_attachment.as_deref(),
+            OnMissingAttachment::Fail,
+        )?,
         backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
@@ -109,6 +117,9 @@ impl MergeOptions {
         }
         if self.on_count_mismatch != OnCountMismatch::Fail {
             let _ = write!(flags, " --on-count-mismatch {}", word(&self.on_count_mismatch));
+        }
+        if self.on_missing_attachment != OnMissingAttachment::Fail {
+            let _ = write!(flags, " --on-missing-attachment {}", word(&self.on_missing_attachment));
         }
         if backup_dir {
             let _ = write!(flags, " --backup-dir {}", shell_word(&self.backup_dir.to_string_lossy()));
@@ -160,12 +171,15 @@ impl Job for MergeOptions {
 
     fn correct(&mut self, given: &Corrections<'_>) -> Result<Corrected, Failure> {
         let mut corrected = Corrected::default();
-        given.only(&["on-count-mismatch"])?;
+        given.only(&["on-count-mismatch", "on-missing-attachment"])?;
         given.keep_plan()?;
         let on_count_mismatch = given.flags.on_count_mismatch.as_deref();
         let on_count_mismatch =
             super::choice("on-count-mismatch", on_count_mismatch, self.on_count_mismatch)?;
         corrected.choose("on-count-mismatch", &mut self.on_count_mismatch, on_count_mismatch);
+        let on_missing = given.flags.on_missing_attachment.as_deref();
+        let on_missing = super::choice("on-missing-attachment", on_missing, self.on_missing_attachment)?;
+        corrected.choose("on-missing-attachment", &mut self.on_missing_attachment, on_missing);
         // The disk of the first one may be full. Backups that were made stay where they are.
         let dir = absolute(&given.settings.backup_dir);
         if let Some(entry) = given.given("BACKUP_DIR").filter(|_| dir != self.backup_dir) {
@@ -260,6 +274,7 @@ impl Job for MergeOptions {
             max_age: calls.unwrap_or_default().max(MAX_AGE),
             resend_unproven: start.resend_unproven,
             any_count: self.on_count_mismatch == OnCountMismatch::Warn,
+            on_missing: self.on_missing_attachment,
             on_drift: start.manifest.applies.as_ref().map(OnDrift::of),
         };
         let planner = MergeContacts::new(&start.client.read_only(), rules);

@@ -1,6 +1,7 @@
 //! What `backups verify` has found, for people and for machines.
 
 use super::terminal::printable;
+use super::units::counted;
 use crate::backup::verify::{Problem, Verified};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -46,6 +47,8 @@ pub struct Judged {
     pub tickets: Option<u64>,
     /// Bytes of its files; unknown of a damaged one.
     pub bytes: Option<u64>,
+    /// Attachments that DevRev had no longer when it was made; unknown of a damaged one.
+    pub attachments_missing: Option<u64>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -59,9 +62,12 @@ impl Judged {
                 ok: true,
                 tickets: Some(verified.counts.tickets),
                 bytes: Some(verified.bytes),
+                attachments_missing: Some(verified.counts.missing),
                 problems: Vec::new(),
             },
-            Err(problems) => Self { folder, ok: false, tickets: None, bytes: None, problems },
+            Err(problems) => {
+                Self { folder, ok: false, tickets: None, bytes: None, attachments_missing: None, problems }
+            }
         }
     }
 }
@@ -119,6 +125,15 @@ impl BackupsReport {
                 text,
                 "\nnote: no merge rests on {}; `devrev-batch backups prune --orphans` removes them",
                 noun_of(self.orphans.len())
+            );
+        }
+        for backup in self.backups.iter().filter(|backup| backup.attachments_missing > Some(0)) {
+            let count = backup.attachments_missing.unwrap_or_default();
+            let folder = line(&backup.folder);
+            let _ = write!(
+                text,
+                "\nnote: {folder} records {} that DevRev had no longer",
+                counted(count, "attachment")
             );
         }
         for name in &self.partial_names {

@@ -49,8 +49,8 @@ pub(super) fn check(folder: &Path, verification: &Verification, problems: &mut P
     })
 }
 
-fn named(counts: Counts) -> [(&'static str, u64); 6] {
-    let Counts { tickets, works, conversations, entries, attachments, bytes } = counts;
+fn named(counts: Counts) -> [(&'static str, u64); 7] {
+    let Counts { tickets, works, conversations, entries, attachments, bytes, missing } = counts;
     [
         ("tickets", tickets),
         ("works", works),
@@ -58,6 +58,7 @@ fn named(counts: Counts) -> [(&'static str, u64); 6] {
         ("timeline entries", entries),
         ("attachments", attachments),
         ("bytes of attachments", bytes),
+        ("missing attachments", missing),
     ]
 }
 
@@ -172,12 +173,18 @@ impl Check<'_, '_> {
     fn attachments(&mut self, path: &RelPath, folder: &str, index: &[Attachment], wanted: &BTreeSet<&str>) {
         let mut files = self.files.attachments.remove(folder).unwrap_or_default();
         let mut indexed = HashSet::new();
+        self.counts.add(index);
         for attachment in index {
-            let Attachment { artifact, file, size, bytes, .. } = attachment;
-            self.counts.attachments += 1;
-            self.counts.bytes = self.counts.bytes.saturating_add(*bytes);
+            let Attachment { artifact, file, size, bytes, missing, .. } = attachment;
             if !indexed.insert(artifact.as_str()) {
                 self.problems.add(path, format!("has attachment `{artifact}` twice"));
+            }
+            if missing.is_some() {
+                if *bytes > 0 || !file.is_empty() {
+                    self.problems
+                        .add(path, format!("says that `{artifact}` is missing, and has a file for it"));
+                }
+                continue;
             }
             match files.remove(file.as_str()) {
                 None => {

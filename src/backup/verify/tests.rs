@@ -1,6 +1,6 @@
 use super::*;
 use crate::backup::layout::{Attachment, FileEntry, Verification};
-use crate::backup::sample::{Sample, Timeline, attachment, files_below};
+use crate::backup::sample::{Sample, Timeline, attachment, files_below, missing};
 use serde_json::json;
 use std::fs;
 
@@ -250,6 +250,30 @@ fn an_index_is_held_against_its_files() {
         sample.timelines[0].files.remove(0);
     });
     assert_eq!(strayed, ["conversations/TKT-1/messages.json: lacks attachment `A-1`"]);
+}
+
+#[test]
+fn what_is_recorded_as_missing_is_told_and_nothing_else_may_be() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut sample = Sample::default();
+    sample.timelines[0].files[0].0 = missing("A-1");
+    sample.own[0].0 = missing("A-3");
+    sample.counts = Counts { attachments: 1, bytes: 2, missing: 2, ..sample.counts };
+    let verified = verify(&sample.make(temp.path())).unwrap();
+    assert_eq!((verified.counts.missing, verified.counts.attachments), (2, 1));
+    let uncounted = wrong(|sample| sample.own[0].0 = missing("A-3"));
+    assert!(
+        uncounted.iter().any(|text| text.contains("counts 0 missing attachments, and there are 1")),
+        "{uncounted:?}"
+    );
+    let there = wrong(|sample| sample.own[0].0.missing = Some("404 Not Found".into()));
+    assert!(
+        there.iter().any(|text| text.contains("says that `A-3` is missing, and has a file for it")),
+        "{there:?}"
+    );
+    // That of another artifact says nothing of the one that is referred to.
+    let other = wrong(|sample| sample.own[0].0 = missing("A-4"));
+    assert!(other.iter().any(|text| text.contains("lacks attachment `A-3`")), "{other:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows what may
 //! have been sent.
 
+use super::OnMissingAttachment;
 use super::after;
 use super::backing_up::{BackedUp, Backups, on_disk};
 use super::belongings;
@@ -61,6 +62,8 @@ pub struct How {
     pub resend_unproven: bool,
     /// `--on-count-mismatch warn`.
     pub any_count: bool,
+    /// `--on-missing-attachment`.
+    pub on_missing: OnMissingAttachment,
     /// Contacts that are verified, whatever DevRev shows.
     pub made: Arc<Made>,
     /// Where a plan is carried out: what is done about a pair that is no longer as it was planned.
@@ -109,13 +112,7 @@ impl Merger {
             sends,
             stop: stop.clone(),
             pace: Pace::new(how.poll_delay, how.settle_timeout),
-            backups: Backups::new(
-                client.read_only(),
-                storage,
-                how.backup_dir.clone(),
-                how.run.clone(),
-                how.any_count,
-            ),
+            backups: Backups::new(client.read_only(), storage, &how),
             gate,
             places: Arc::new(Semaphore::new(how.concurrency)),
             looks,
@@ -217,8 +214,8 @@ impl Merger {
             Ok(made) => made,
             Err(trouble) => return Err(not_backed_up(track, trouble)),
         };
-        let BackedUp { primary, secondary, bytes } = made.clone();
-        track.record(What::BackedUp { primary, secondary, bytes }).await?;
+        let BackedUp { primary, secondary, bytes, missing } = made.clone();
+        track.record(What::BackedUp { primary, secondary, bytes, missing }).await?;
         if let Err(trouble) = self.backups.verify(&track.change, &made, found) {
             return Err(not_backed_up(track, trouble));
         }

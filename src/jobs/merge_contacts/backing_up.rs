@@ -2,6 +2,8 @@
 //!
 //! Timelines come page by page and files piece by piece: nothing is held that grows with them.
 
+use super::OnMissingAttachment;
+use super::apply::How;
 use super::change::{Change, Found, Shown, Side};
 use super::timelines::{Object, Timeline, copied};
 use crate::backup::draft::Draft;
@@ -31,6 +33,8 @@ pub enum Trouble {
     Disk(BackupError),
     /// There is no room for it.
     Full(String),
+    /// An attachment is missing in DevRev.
+    Gone(String),
     /// The backup does not hold what it should.
     Short(String),
 }
@@ -56,6 +60,8 @@ pub struct BackedUp {
     pub secondary: PathBuf,
     /// Bytes of both, as far as DevRev's content goes.
     pub bytes: u64,
+    /// Attachments of both that DevRev has no longer.
+    pub missing: u64,
 }
 
 /// Makes backups below one folder.
@@ -67,6 +73,7 @@ pub struct Backups {
     run: String,
     /// Whether another number of tickets than the row's is put up with.
     any_count: bool,
+    pub(super) on_missing: OnMissingAttachment,
 }
 
 /// `tickets.json`
@@ -82,9 +89,10 @@ struct Conversations<'a> {
 }
 
 impl Backups {
-    /// Backups of a run below `root`.
-    pub fn new(reads: ReadOnly, storage: Storage, root: PathBuf, run: String, any_count: bool) -> Self {
-        Self { reads, storage, root, run, any_count }
+    /// Backups of a run, as it is to make them.
+    pub fn new(reads: ReadOnly, storage: Storage, how: &How) -> Self {
+        let (root, run) = (how.backup_dir.clone(), how.run.clone());
+        Self { reads, storage, root, run, any_count: how.any_count, on_missing: how.on_missing }
     }
 
     /// Backs both contacts up.
@@ -92,8 +100,8 @@ impl Backups {
         let at = Utc::now();
         let first = self.contact(&change.primary, &found.primary, at, None).await?;
         let second = self.contact(&change.secondary, &found.secondary, at, Some(&first)).await?;
-        let bytes = first.bytes + second.bytes;
-        Ok(BackedUp { primary: first.folder, secondary: second.folder, bytes })
+        let (bytes, missing) = (first.bytes + second.bytes, first.missing + second.missing);
+        Ok(BackedUp { primary: first.folder, secondary: second.folder, bytes, missing })
     }
 
     /// Reads both backups back, and holds them against what DevRev shows and what the rows say.
@@ -194,8 +202,7 @@ impl Backups {
         let own = &kept.contact.read.artifacts;
         if !own.is_empty() {
             let attachments = self.attachments(&mut draft, None, own.clone()).await?;
-            counts.attachments += attachments.len() as u64;
-            counts.bytes += attachments.iter().map(|attachment| attachment.bytes).sum::<u64>();
+            counts.add(&attachments);
             on_disk(|| draft.write_json(&RelPath::CONTACT_ATTACHMENTS, &Attachments { attachments }))?;
         }
         let (mut folders, mut timelines) = (Names::default(), HashMap::new());
@@ -218,7 +225,7 @@ impl Backups {
             timelines.insert(id.clone(), timeline);
         }
         let folder = on_disk(|| draft.finish(counts, side.row.tickets))?;
-        Ok(Made { folder, bytes: counts.bytes, timelines })
+        Ok(Made { folder, bytes: counts.bytes, missing: counts.missing, timelines })
     }
 }
 
@@ -226,6 +233,7 @@ impl Backups {
 struct Made {
     folder: PathBuf,
     bytes: u64,
+    missing: u64,
     /// By the ID of the work or the conversation.
     timelines: HashMap<String, Timeline>,
 }

@@ -169,6 +169,11 @@ impl Shown {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A step of a merge.
 pub type Step = track::Step<What>;
 
@@ -184,6 +189,9 @@ pub enum What {
         secondary: PathBuf,
         /// Bytes of both.
         bytes: u64,
+        /// Attachments that DevRev has no longer.
+        #[serde(default, skip_serializing_if = "is_none")]
+        missing: u64,
     },
     /// Both backups were read back and hold all that they should.
     Verified,
@@ -272,6 +280,15 @@ impl Change {
             _ => sendings,
         });
         sendings > 0
+    }
+
+    /// Attachments that the backups made last record as missing.
+    pub fn missing(&self) -> u64 {
+        let last = self.steps.iter().rev().find_map(|step| match step.what {
+            What::BackedUp { missing, .. } => Some(missing),
+            _ => None,
+        });
+        last.unwrap_or(0)
     }
 
     /// The backups of both contacts that were made last.

@@ -91,6 +91,29 @@ impl FromStr for OnCountMismatch {
     }
 }
 
+/// What an attachment that DevRev refers to and has no longer does to a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissingAttachment {
+    /// It is not merged: its backup is not whole.
+    #[default]
+    Fail,
+    /// The backup records that it is missing.
+    Record,
+}
+
+impl FromStr for OnMissingAttachment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "record" => Ok(Self::Record),
+            _ => Err("is not fail or record"),
+        }
+    }
+}
+
 /// What decisions rest on besides the pair and what DevRev shows.
 #[derive(Debug, Clone)]
 pub struct Rules {

@@ -63,6 +63,9 @@ pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
         report["works_moved"] = json!(moved);
         report["tickets_moved"] = json!(change.secondary.tickets);
     }
+    if change.missing() > 0 {
+        report["attachments_missing"] = json!(change.missing());
+    }
     if let Some((primary, secondary)) = change.backups() {
         report["backups"] = json!({"primary": primary, "secondary": secondary});
     }

@@ -1,5 +1,6 @@
 //! Timelines and files of a backup: pages and pieces go to the disk as they come.
 
+use super::OnMissingAttachment;
 use super::backing_up::{Backups, Trouble, on_disk};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
@@ -10,8 +11,9 @@ use crate::backup::writer::FileWriter;
 use crate::devrev::artifacts::{ArtifactSummary, ArtifactsLocate};
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::pages::Pages;
-use crate::devrev::storage::{LARGEST, Sink};
+use crate::devrev::storage::{LARGEST, STORAGE, Sink};
 use crate::devrev::timeline::TimelineEntriesList;
+use reqwest::StatusCode;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
@@ -63,11 +65,32 @@ impl Backups {
                 Some(folder) => RelPath::attachment(folder, &file),
                 None => RelPath::contact_attachment(&file),
             };
-            let bytes = self.download(draft, &path, &artifact).await?;
+            let downloaded = self.download(draft, &path, &artifact).await;
             let (name, size) = (artifact.name().to_owned(), artifact.size());
-            kept.push(Attachment { artifact: artifact.id, name, file, size, bytes });
+            let attachment = match downloaded {
+                Ok(bytes) => Attachment { artifact: artifact.id, name, file, size, bytes, missing: None },
+                Err(trouble) => {
+                    let why = self.passed_over(trouble)?;
+                    on_disk(|| draft.give_up(&path));
+                    tracing::warn!("{path} is missing in DevRev, which its backup records: {why}");
+                    let (file, missing) = (String::new(), Some(why));
+                    Attachment { artifact: artifact.id, name, file, size, bytes: 0, missing }
+                }
+            };
+            kept.push(attachment);
         }
         Ok(kept)
+    }
+
+    /// Why an attachment is missing, if it is gone for good and the operator goes on without it.
+    fn passed_over(&self, trouble: Trouble) -> Result<String, Trouble> {
+        match (trouble, self.on_missing) {
+            (Trouble::Gone(text), OnMissingAttachment::Record) => Ok(text),
+            (Trouble::Gone(text), OnMissingAttachment::Fail) => {
+                Err(Trouble::Gone(format!("{text}; --on-missing-attachment record goes on without it")))
+            }
+            (trouble, _) => Err(trouble),
+        }
     }
 
     async fn download(
@@ -77,7 +100,7 @@ impl Backups {
         artifact: &ArtifactSummary,
     ) -> Result<u64, Trouble> {
         if artifact.id.is_empty() {
-            return Err(Trouble::Short(format!("{path}: an attachment without an ID cannot be asked for")));
+            return Err(Trouble::Gone(format!("{path}: an attachment without an ID cannot be asked for")));
         }
         if let Some(size) = artifact.size().filter(|size| *size > LARGEST) {
             let text = format!("{path}: DevRev says that it has {size} bytes, which no file has");
@@ -105,8 +128,10 @@ impl Backups {
                 Some(disk) => Trouble::Disk(disk),
                 None if error.kind == ErrorKind::NotKept => Trouble::Full(error.text),
                 None => {
+                    let is_gone = is_gone(&error);
                     let text = format!("{} ({}): {}", artifact.id, path, error.text);
-                    Trouble::Unread(ApiError { text, ..error })
+                    let error = ApiError { text, ..error };
+                    if is_gone { Trouble::Gone(error.to_string()) } else { Trouble::Unread(error) }
                 }
             }
         })?;
@@ -115,6 +140,14 @@ impl Backups {
         draft.into_inner().unwrap_or_else(PoisonError::into_inner).add(entry);
         Ok(bytes)
     }
+}
+
+/// Whether DevRev has no such artifact, or its storage host no such file, also at a URL that was asked for anew. A page of
+/// a gateway says neither.
+fn is_gone(error: &ApiError) -> bool {
+    let is_of_storage = error.endpoint == STORAGE;
+    error.kind == ErrorKind::NotFound
+        || is_of_storage && matches!(error.status, Some(StatusCode::NOT_FOUND | StatusCode::GONE))
 }
 
 /// A timeline that is on disk.
@@ -128,8 +161,7 @@ impl Timeline {
     /// Counts what it holds.
     pub(super) fn count(&self, counts: &mut Counts) {
         counts.entries += self.entries;
-        counts.attachments += self.attachments.len() as u64;
-        counts.bytes += self.attachments.iter().map(|attachment| attachment.bytes).sum::<u64>();
+        counts.add(&self.attachments);
     }
 }
 
@@ -156,7 +188,7 @@ pub(super) fn copied(
         Ok(())
     };
     copy(RelPath::messages(&timeline.folder), RelPath::messages(folder))?;
-    for attachment in &timeline.attachments {
+    for attachment in timeline.attachments.iter().filter(|attachment| attachment.missing.is_none()) {
         let file = &attachment.file;
         copy(RelPath::attachment(&timeline.folder, file), RelPath::attachment(folder, file))?;
     }

@@ -45,6 +45,9 @@ pub(super) fn not_backed_up(track: &Track<'_>, trouble: Trouble) -> Applied {
         Trouble::Full(text) => full(&text),
         Trouble::Disk(error) if error.is_full() => full(&error.to_string()),
         trouble @ Trouble::Disk(_) => track.ended(State::Failed, "backup-failed", words(&trouble)),
+        trouble @ Trouble::Gone(_) => {
+            track.ended(State::Failed, "backup-attachment-missing", words(&trouble))
+        }
         trouble @ Trouble::Short(_) => track.ended(State::Failed, "backup-incomplete", words(&trouble)),
     }
 }
@@ -59,6 +62,6 @@ fn words(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Unread(error) => error.to_string(),
         Trouble::Disk(error) => error.to_string(),
-        Trouble::Full(text) | Trouble::Short(text) => text.clone(),
+        Trouble::Full(text) | Trouble::Gone(text) | Trouble::Short(text) => text.clone(),
     }
 }
