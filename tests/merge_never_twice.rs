@@ -339,3 +339,42 @@ fn the_journal_has_each_step_in_its_order() {
         assert_eq!(pair.steps[4]["by"], "gone");
     }
 }
+
+/// A run before this one, as it is after it was killed, with a journal that nobody ever comes to the end of.
+fn endless(fixture: &Merging) -> std::path::PathBuf {
+    fixture.merge(&["--limit", "1"]).run().exits(0);
+    let run = fixture.the_run();
+    edit(&run, "run.json", |manifest| manifest["state"] = "interrupted".into());
+    let journal = run.file("journal.jsonl");
+    fs::remove_file(&journal).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&journal).status().unwrap().success());
+    journal
+}
+
+#[test]
+fn a_signal_is_heard_while_journals_of_earlier_runs_are_read() {
+    let fixture = Merging::new(&People::of(2));
+    let journal = endless(&fixture);
+    let merges = fixture.merges();
+    let running = fixture.merge(&[]).spawn();
+    // Done once the other end is open.
+    let _writer = fs::OpenOptions::new().write(true).open(journal).unwrap();
+    running.signal("INT");
+    running.wait().exits(130);
+    assert_eq!(fixture.merges(), merges);
+}
+
+#[test]
+fn journals_of_runs_that_came_to_their_end_are_not_read_again() {
+    let fixture = Merging::new(&People::of(2));
+    fixture.merge(&["--limit", "1"]).run().exits(0);
+    let run = fixture.the_run();
+    let journal = run.file("journal.jsonl");
+    let length = fs::metadata(&journal).unwrap().len();
+    // As long as it was: only reading it would tell.
+    fs::write(&journal, "x".repeat(length.try_into().unwrap())).unwrap();
+    fixture.merge(&["--dry-run"]).run().exits(0);
+    fixture.merge(&[]).run().exits(0);
+    fs::write(&journal, "x").unwrap();
+    fixture.merge(&[]).run().exits(6).says(run.id());
+}

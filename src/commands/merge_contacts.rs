@@ -7,7 +7,7 @@ use super::finish::Reported;
 use super::job::{Job, Plan, Start};
 use super::merge_plan::MergePlan;
 use super::preflight::{self, ContactPreflight, source_failure};
-use super::{told_merge, word};
+use super::{signals, told_merge, word};
 use crate::backup::{draft, space};
 use crate::cli;
 use crate::engine::event::Tally;
@@ -16,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::jobs;
 use crate::jobs::drift::OnDrift;
 use crate::jobs::merge_contacts::apply::{How, MERGE_REFUSED, Merger};
+use crate::jobs::merge_contacts::backing_up::on_disk;
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::{
@@ -108,7 +109,47 @@ pub async fn run(
     begin::run(options, new, rows, |_| Ok(())).await
 }
 
+/// Writes the rows that people must look at.
+fn review(start: &Start<'_, ContactPreflight>) -> Result<(), Failure> {
+    let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
+    let path = start.run.review();
+    let written = write_review(&path, rows, start.stop, |row| start.looked.pairing.review_of(row));
+    match written {
+        _ if start.stop.is_set() => Err(signals::interrupted(start.stop, "interrupted")),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
+        }
+    }
+}
+
 impl MergeOptions {
+    /// What earlier runs mean for this one: merges that they have in doubt, and contacts that undos have made. The sandbox
+    /// of another process is another world.
+    async fn of_other_runs(
+        &self,
+        start: &Start<'_, ContactPreflight>,
+    ) -> Result<(elsewhere::Elsewhere, restored::Made), Failure> {
+        let (in_sandbox, dry_run) = (self.sandbox, start.manifest.dry_run);
+        let (backup_dir, runs_dir) = (self.backup_dir.clone(), start.settings.runs_dir.clone());
+        let (own, org, stop) = (start.run.id().to_owned(), start.manifest.org.clone(), start.stop.clone());
+        let read = move || {
+            if !dry_run && backup_dir.is_dir() {
+                draft::clear_partials(&backup_dir, &own)?;
+            }
+            if in_sandbox {
+                return Ok((elsewhere::Elsewhere::default(), restored::Made::default()));
+            }
+            let elsewhere = if dry_run {
+                elsewhere::Elsewhere::default()
+            } else {
+                elsewhere::in_doubt(&runs_dir, &own, org.as_ref(), &stop)?
+            };
+            Ok((elsewhere, restored::verified(&runs_dir, org.as_ref(), &stop)))
+        };
+        super::on_thread(start.stop, read).await
+    }
+
     /// The flags that make the same options, for a run of other rows; `backup_dir` if it was typed.
     pub fn flags(&self, backup_dir: bool) -> String {
         let mut flags = String::new();
@@ -234,25 +275,8 @@ impl Job for MergeOptions {
     }
 
     async fn begin(&self, start: &Start<'_, ContactPreflight>) -> Result<(MergeContacts, Merger), Failure> {
-        let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
-        let path = start.run.review();
-        write_review(&path, rows, |row| start.looked.pairing.review_of(row)).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
-        })?;
-        if !start.manifest.dry_run && self.backup_dir.is_dir() {
-            draft::clear_partials(&self.backup_dir, start.run.id())?;
-        }
-        // The sandbox of another process is another world.
-        let elsewhere = if start.manifest.dry_run || self.sandbox {
-            elsewhere::Elsewhere::default()
-        } else {
-            elsewhere::in_doubt(&start.settings.runs_dir, start.run.id(), start.manifest.org.as_ref())?
-        };
-        let made = if self.sandbox {
-            restored::Made::default()
-        } else {
-            restored::verified(&start.settings.runs_dir, start.manifest.org.as_ref())
-        };
+        on_disk(|| review(start))?;
+        let (elsewhere, made) = self.of_other_runs(start).await?;
         let made = Arc::new(made);
         let rules = Rules {
             made: Arc::clone(&made),

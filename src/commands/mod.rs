@@ -60,8 +60,20 @@ pub mod watching;
 
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
+use crate::stop::Stop;
 use std::fmt::Display;
 use std::str::FromStr;
+
+/// Does what may block for long on a thread of its own. A stop ends the wait for it at once.
+async fn on_thread<T: Send + 'static>(
+    stop: &Stop,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    match stop.race(tokio::task::spawn_blocking(work)).await {
+        Some(done) => done.map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?,
+        None => Err(signals::interrupted(stop, "interrupted")),
+    }
+}
 
 /// One of the words that a flag takes.
 fn choice<T>(flag: &str, typed: Option<&str>, default: T) -> Result<T, Failure>

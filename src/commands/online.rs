@@ -81,10 +81,7 @@ pub async fn validate(
         // Not locked: whoever logs meanwhile writes to standard error.
         validate::run(&input, kind, args.limit, global.json, ask, &mut io::stdout())
     };
-    match stop.race(tokio::task::spawn_blocking(work)).await {
-        Some(done) => done.map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?,
-        None => Err(signals::interrupted(&stop, "interrupted")),
-    }
+    super::on_thread(&stop, work).await
 }
 
 /// Where a user or a group is first named.

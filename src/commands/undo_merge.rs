@@ -81,7 +81,10 @@ impl TakeBack for UndoMergeOptions {
         let elsewhere = if start.manifest.dry_run {
             elsewhere::Elsewhere::default()
         } else {
-            elsewhere::in_doubt(&settings.runs_dir, &self.of, start.manifest.org.as_ref())?
+            let (runs_dir, own) = (settings.runs_dir.clone(), self.of.clone());
+            let (org, stop) = (start.manifest.org.clone(), start.stop.clone());
+            let read = move || elsewhere::in_doubt(&runs_dir, &own, org.as_ref(), &stop);
+            super::on_thread(start.stop, read).await?
         };
         let planner = UndoMerge::new(client.read_only(), elsewhere);
         Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))

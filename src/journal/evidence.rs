@@ -7,6 +7,7 @@ use super::files;
 use super::manifest::{Manifest, RunState};
 use super::replay::{Replay, Retry};
 use super::run_dir::RunDir;
+use std::fs::File;
 use std::io;
 
 /// How files begin that are being written.
@@ -56,6 +57,17 @@ pub fn never_began(run: &RunDir) -> Result<bool, JournalError> {
         return Err(JournalError::Manifest { file: path, problem });
     }
     Ok(true)
+}
+
+/// Whether nothing of a run is in doubt by its `run.json`: it came to its end with a result for every row, and its journal,
+/// which can be opened, is as long as it was then. Spares reading it.
+pub fn is_settled(run: &RunDir, manifest: &Manifest) -> bool {
+    let is_none = |state: &str| manifest.counts.get(state).is_none_or(|rows| *rows == 0);
+    let Some(bytes) = manifest.journal_bytes.filter(|bytes| *bytes > 0) else { return false };
+    let length = || File::open(run.journal())?.metadata().map(|data| data.len());
+    manifest.state == RunState::Finished
+        && ["unknown", "open"].into_iter().all(is_none)
+        && length().is_ok_and(|length| length == bytes)
 }
 
 /// Reads a run's journal as [`Replay::read`] does, and fails as well when it has lost records that `run.json` or its
@@ -130,6 +142,40 @@ mod tests {
         );
         fs::remove_file(run.journal()).unwrap();
         replay(&run, &manifest).unwrap_err();
+    }
+
+    #[test]
+    fn a_run_that_came_to_its_end_is_settled_as_long_as_its_journal_is_whole() {
+        let (_folder, run, mut manifest) = begun();
+        let bytes = fs::read(run.journal()).unwrap();
+        manifest.journal_bytes = Some(bytes.len() as u64);
+        manifest.state = RunState::Finished;
+        manifest.counts = [("done".to_owned(), 1), ("unknown".to_owned(), 0)].into();
+        assert!(is_settled(&run, &manifest));
+        for (state, counts, length) in [
+            (RunState::Running, "done", bytes.len()),
+            (RunState::Interrupted, "done", bytes.len()),
+            (RunState::Stopped, "done", bytes.len()),
+            (RunState::Finished, "unknown", bytes.len()),
+            (RunState::Finished, "open", bytes.len()),
+            (RunState::Finished, "done", bytes.len() - 1),
+            (RunState::Finished, "done", bytes.len() + 1),
+            (RunState::Finished, "done", 0),
+        ] {
+            let mut other = manifest.clone();
+            other.state = state;
+            other.counts = [(counts.to_owned(), 1)].into();
+            let mut text = bytes.clone();
+            text.resize(length, b' ');
+            fs::write(run.journal(), text).unwrap();
+            assert!(!is_settled(&run, &other), "{state:?} {counts} {length}");
+        }
+        fs::write(run.journal(), &bytes).unwrap();
+        assert!(is_settled(&run, &manifest));
+        // An earlier version does not say how long it was.
+        assert!(!is_settled(&run, &Manifest { journal_bytes: None, ..manifest.clone() }));
+        fs::remove_file(run.journal()).unwrap();
+        assert!(!is_settled(&run, &manifest));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::beside::{Beside, writer};
 use super::results::Own;
 use crate::journal::atomic;
 use crate::source::csv::Rows;
+use crate::stop::Stop;
 use std::io;
 use std::path::Path;
 
@@ -14,10 +15,11 @@ const ADDED: [&str; 3] = ["_row", "_group", "_reason"];
 /// row's number, the group's, and why. Without such rows the file is its header.
 ///
 /// `rows` is the input, and `group_of` says of a row's number with which group it has to be looked at, and why. Returns how many rows were written. Fails when the input cannot be read
-/// or the file not be written; what was at `path` is then as it was.
+/// or the file not be written, and once `stop` is set; what was at `path` is then as it was.
 pub fn write_review(
     path: &Path,
     mut rows: Rows,
+    stop: &Stop,
     group_of: impl Fn(u64) -> Option<(u64, String)>,
 ) -> io::Result<u64> {
     let mut written = 0;
@@ -26,6 +28,9 @@ pub fn write_review(
         let mut lines = Beside::new(rows.header(), &ADDED, Own::Operator);
         file.write_byte_record(lines.header())?;
         for row in &mut rows {
+            if stop.is_set() {
+                return Err(io::Error::other("the run is being stopped"));
+            }
             let row = row.map_err(|error| io::Error::other(error.to_string()))?.unwrap_or_else(|bad| bad.row);
             let Some((group, reason)) = group_of(row.number) else { continue };
             let (number, group) = (row.number.to_string(), group.to_string());
@@ -49,7 +54,8 @@ mod tests {
         let (input, path) = (folder.path().join("in.csv"), folder.path().join("review.csv"));
         std::fs::write(&input, text).unwrap();
         let rows = Input::file(&input).open().unwrap().rows();
-        let written = write_review(&path, rows, |row| paired(text, scope).review_of(row)).unwrap();
+        let written =
+            write_review(&path, rows, &Stop::default(), |row| paired(text, scope).review_of(row)).unwrap();
         (written, std::fs::read_to_string(&path).unwrap())
     }
 

@@ -15,6 +15,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, Party, SANDBOX};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::stop::Stop;
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
@@ -22,17 +23,20 @@ use std::path::Path;
 /// Contacts by key, and the run that may have sent a merge of each.
 pub type Elsewhere = HashMap<Key, String>;
 
-/// Finds the merges that are in doubt in other runs in the same organisation. Blocks for as long as their journals
-/// take to read.
+/// Finds the merges that are in doubt in other runs in the same organisation. Blocks for as long as the journals of those
+/// take to read that did not come to their end; once `stop` is set, no more are read, and what is returned is not all.
 ///
 /// Fails with [`Exit::Locked`] when another process is at work on such a run: what that one is about to send cannot
 /// be foreseen. Two that start at the same time both fail. Fails with [`Exit::Changed`] when a run of merges cannot
 /// be read.
-pub fn in_doubt(runs_dir: &Path, own: &str, org: Option<&Party>) -> Result<Elsewhere, Failure> {
+pub fn in_doubt(runs_dir: &Path, own: &str, org: Option<&Party>, stop: &Stop) -> Result<Elsewhere, Failure> {
     let mut found = Elsewhere::new();
     let runs = RunDir::list(runs_dir)?;
     // A run's name says its command, whatever else of it can be read.
     for run in runs.iter().filter(|run| run.id() != own && run.id().contains(COMMAND)) {
+        if stop.is_set() {
+            break;
+        }
         match of_run(run, org).map_err(|error| unclear(runs_dir, run, &*error))? {
             Merges::AtWork => return Err(at_work(run)),
             Merges::InDoubt(keys) => found.extend(keys.into_iter().map(|key| (key, run.id().to_owned()))),
@@ -66,6 +70,9 @@ fn of_run(run: &RunDir, org: Option<&Party>) -> Result<Merges, Box<dyn Error>> {
     }
     if RunLock::probe(run)? {
         return Ok(Merges::AtWork);
+    }
+    if evidence::is_settled(run, &manifest) {
+        return Ok(none);
     }
     keys(&evidence::replay(run, &manifest)?).map(Merges::InDoubt)
 }

@@ -8,6 +8,7 @@ use crate::journal::error::JournalError;
 use crate::journal::manifest::{Manifest, Party};
 use crate::journal::ordered::{Word, Words};
 use crate::journal::run_dir::RunDir;
+use crate::stop::Stop;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
@@ -31,10 +32,17 @@ struct Secondary {
 pub type Made = HashSet<Key>;
 
 /// Finds the contacts that undos of merges in the same organisation have created. Blocks for as long as their journals
-/// take to read. What cannot be read is said in the log: its contacts count as DevRev shows them.
-pub fn verified(runs_dir: &Path, org: Option<&Party>) -> Made {
+/// take to read; once `stop` is set, no more are read. What cannot be read is said in the log: its contacts count as DevRev shows them.
+pub fn verified(runs_dir: &Path, org: Option<&Party>, stop: &Stop) -> Made {
     let mut found = Made::new();
     for run in RunDir::list(runs_dir).unwrap_or_default() {
+        if stop.is_set() {
+            break;
+        }
+        // Else there is nothing in it that counts.
+        if !run.id().contains(COMMAND) {
+            continue;
+        }
         let Ok(manifest) = Manifest::read(&run) else { continue };
         // Whose organisation is not known may be a stranger's.
         if manifest.is_in(org) == Some(true)
