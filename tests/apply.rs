@@ -55,10 +55,16 @@ fn the_plan_is_carried_out_and_nothing_else() {
         "{}",
         ended.all()
     );
-    // Once more: nothing is as it was planned any more, and nothing is written.
+    // Once more: what was planned is there, but for one that somebody has changed meanwhile. Nothing is written.
     let writes = fixture.writes();
+    let theirs = fixture.issues()["ISS-4"].group.unwrap() % 4 + 1;
+    fixture.set_group(4, Some(theirs));
     let again = apply(&fixture, &dry, &[]).run().exits(0);
-    assert_eq!(again.json()["reasons"], json!({"skipped": {"drifted": 30}}));
+    assert_eq!(again.json()["reasons"], json!({"already": {"set-in-devrev": 29}, "skipped": {"drifted": 1}}));
+    apply(&fixture, &dry, &["--on-drift", "abort"])
+        .run()
+        .exits(6)
+        .says("row 4 (ISS-4) is no longer as it was planned");
     assert_eq!(fixture.writes(), writes);
 }
 
@@ -131,7 +137,7 @@ fn another_decision_than_the_planned_one_is_drift_too() {
 fn abort_stops_before_the_drifted_row_and_resume_may_skip_it() {
     let fixture = Fixture::new(&Org::of(40));
     let dry = plan(&fixture, &[]);
-    fixture.set_group(25, Some(1));
+    fixture.set_group(25, Some(2));
     let small = ["--batch-size", "10", "--on-drift", "abort"];
     let ended = apply(&fixture, &dry, &small).run().exits(6);
     let why = ended.json()["why"].as_str().unwrap().to_owned();
@@ -240,7 +246,7 @@ fn an_old_plan_says_how_old_it_is() {
 fn killed_at_any_moment_it_ends_as_planned_and_nothing_is_written_twice() {
     let fixture = Fixture::with(&Org::of(60), &Trouble::delay(3));
     let dry = plan(&fixture, &[]);
-    fixture.set_group(33, Some(1));
+    fixture.set_group(33, Some(2));
     let total = || fixture.stats()["total"].as_u64().unwrap();
     let mut next = apply(&fixture, &dry, &["--batch-size", "7"]);
     for step in [3, 9, 14, 5, 21, 11] {
@@ -262,7 +268,7 @@ fn killed_at_any_moment_it_ends_as_planned_and_nothing_is_written_twice() {
     let run = applied(&fixture);
     fixture.assert_intents(&run);
     let issues = fixture.issues();
-    assert_eq!((issues["ISS-33"].writes, issues["ISS-33"].group), (0, Some(1)));
+    assert_eq!((issues["ISS-33"].writes, issues["ISS-33"].group), (0, Some(2)));
     assert_eq!(issues.values().filter(|seen| seen.writes == 1).count(), 59);
     assert_eq!(run.all_results()[&33].status, "skipped");
 }
@@ -323,6 +329,11 @@ fn merges_are_held_to_their_plan() {
     let pair = report["pairs"].as_array().unwrap().iter().find(|pair| pair["email"] == json!(email)).unwrap();
     assert_eq!((&pair["state"], &pair["reason"]), (&json!("skipped"), &json!("drifted")));
     assert_eq!(fixture.contacts()[drifts].merges, 0);
+    // Once more: what was merged is.
+    let merges = fixture.merges();
+    let again = fixture.quick(["apply", dry.id(), "--yes", "--json"]).run().exits(0);
+    let reasons = json!({"already": {"merged-before": planned - 2}, "skipped": {"drifted": 2}});
+    assert_eq!((&again.json()["reasons"], fixture.merges()), (&reasons, merges));
 }
 
 #[test]
@@ -355,6 +366,29 @@ fn an_undo_may_be_planned_too() {
     assert_eq!(applied(&fixture).manifest()["parent"], done.id());
     let left = fixture.issues().values().filter(|seen| seen.group.is_some()).count();
     assert_eq!(left, 1);
+    let again = apply(&fixture, &dry, &[]).run().exits(0);
+    assert_eq!(again.json()["reasons"], json!({"already": {"as-before": 9}, "skipped": {"drifted": 1}}));
+}
+
+#[test]
+fn an_undo_of_merges_that_was_planned_and_made_is_made() {
+    let fixture = Merging::new(&People::of(3));
+    fixture.merge(&[]).run().exits(0);
+    let run = fixture.the_run();
+    fixture.quick(["undo", run.id(), "--dry-run"]).run().exits(0);
+    let dry = newest(&fixture, |manifest| manifest["dry_run"] == true);
+    let apply = || fixture.quick(["apply", dry.id(), "--yes", "--json"]).run().exits(0).json();
+    assert_eq!(apply()["states"], json!({"done": 3}));
+    let writes = fixture.writes();
+    assert_eq!(apply()["reasons"], json!({"already": {"as-before": 3}}));
+    assert_eq!(fixture.writes(), writes);
+    // Planned once more, there is nothing to do.
+    let plan = fixture.quick(["undo", run.id(), "--dry-run", "--json"]).run().exits(0).json();
+    assert_eq!(plan["states"], json!({"already": 3}));
+    // And what was merged is not said to be.
+    let merge =
+        fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--yes", "--json"]).run().exits(0).json();
+    assert_eq!(merge["reasons"]["already"], json!(null));
 }
 
 #[test]

@@ -229,7 +229,8 @@ fn a_second_undo_finds_all_done_and_creates_nothing() {
     undo(&fixture, &[]).run().exits(0);
     let (first, contacts, writes) = (id_map(&fixture), fixture.contacts(), fixture.writes());
     let ended = undo(&fixture, &[]).run().exits(0);
-    assert_eq!(ended.json()["states"], json!({"done": 3}), "{}", ended.all());
+    assert_eq!(ended.json()["states"], json!({"already": 3}), "{}", ended.all());
+    assert_eq!(ended.json()["reasons"], json!({"already": {"as-before": 3}}));
     assert_eq!((id_map(&fixture), fixture.contacts(), fixture.writes()), (first, contacts, writes));
 }
 

@@ -16,6 +16,8 @@ use std::str::FromStr;
 const SHOWN: usize = 5;
 /// The reason of a row that is left alone because it has drifted.
 pub const DRIFTED: &str = "drifted";
+/// The reason of a row of an undo that finds all as it was.
+pub const AS_BEFORE: &str = "as-before";
 /// The longest value that is shown whole, in characters.
 const LONGEST: usize = 80;
 /// The member of a change that holds the steps that were taken, for changes of several steps.
@@ -59,6 +61,12 @@ pub trait Plannable: Serialize {
     /// Whether one that failed may have been carried out in part. What the run itself has done of it is no drift: tried
     /// again, it is gone on with, and not held against the plan a second time.
     const IN_PARTS: bool = false;
+
+    /// Whether an outcome that says that nothing is to be changed says so because what was planned has been made, perhaps by
+    /// an earlier run that carried the plan out: that is no drift.
+    fn is_made(_planned: &RawValue, _outcome: &Outcome) -> bool {
+        false
+    }
 
     /// An outcome of it with its word for `report.json`, if it has one.
     fn told(&self, outcome: Outcome) -> Outcome {
@@ -177,7 +185,8 @@ fn drift<C: Plannable>(
         Verdict::Settled(outcome) => {
             let reason = outcome.reason.as_deref().unwrap_or_default();
             let has_drifted = match outcome.state {
-                State::Already | State::Skipped => true,
+                State::Already => !C::is_made(planned, outcome),
+                State::Skipped => true,
                 // An error says more by itself.
                 State::Failed => on_drift == OnDrift::Abort && C::OTHERWISE.contains(&reason),
                 // What an earlier process of this run did is done.

@@ -3,12 +3,13 @@
 use super::group_map::GroupMap;
 use super::lookup::{IssueState, Present};
 use super::membership::{GroupRef, Membership};
-use super::{Change, Item};
+use super::{Change, FoundGroup, Item};
 use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -105,7 +106,7 @@ impl Rules {
         if let Some(now) = group_now
             && !self.overwrite
         {
-            return settled(State::Already, "set-in-devrev", format!("creator group is {}", self.named(now)));
+            return already(now, &self.named(now));
         }
         if let Some(creator) = &present.creator
             && *creator != item.creator.key()
@@ -117,7 +118,7 @@ impl Rules {
             Err(outcome) if present.creator.is_none() => Decision::UnlessMissing(outcome),
             Err(outcome) => Decision::Verdict(Verdict::Settled(outcome)),
             Ok(group) if group_now.is_some_and(|now| same_group(now, &group.id)) => {
-                settled(State::Already, "set-in-devrev", format!("creator group is {}", group.named()))
+                already(&group.id, &group.named())
             }
             Ok(group) => Decision::Verdict(Verdict::Change(change(present, &group))),
         }
@@ -176,6 +177,13 @@ fn change(present: Present, group: &GroupRef) -> Change {
         creator: present.creator.map(|creator| creator.to_string()),
         read_at: present.read_at,
     }
+}
+
+/// It has a group: which, by its ID, and as people know it.
+fn already(id: &str, named: &str) -> Decision {
+    let found = FoundGroup { group: id.to_owned() };
+    let outcome = Outcome::of(State::Already, "set-in-devrev", format!("creator group is {named}"));
+    Decision::Verdict(Verdict::Settled(outcome.reported(to_raw_value(&found).ok())))
 }
 
 /// Whether two texts name one group, in whichever form.

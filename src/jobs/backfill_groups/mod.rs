@@ -25,9 +25,10 @@ use crate::jobs::drift::Plannable;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::{failing, track};
 use crate::journal::record::{Outcome, State};
-use decide::{Decision, Rules};
+use decide::{Decision, Rules, same_group};
 use lookup::{Lookup, Wanted};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// What a row asks for.
@@ -77,9 +78,23 @@ pub struct Change {
     pub read_at: ReadAt,
 }
 
+/// What the outcome of an issue that has a group already says of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct FoundGroup {
+    /// The group's ID.
+    pub(super) group: String,
+}
+
 impl Plannable for Change {
     const PASSING: &'static [&'static str] = &["after_name", "creator"];
     const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs", "creator-not-found"];
+
+    fn is_made(planned: &RawValue, outcome: &Outcome) -> bool {
+        let planned = serde_json::from_str::<Self>(planned.get()).ok();
+        let found =
+            outcome.report.as_ref().and_then(|report| serde_json::from_str::<FoundGroup>(report.get()).ok());
+        planned.zip(found).is_some_and(|(planned, found)| same_group(&found.group, &planned.after))
+    }
 }
 
 /// The job's reading and deciding half.

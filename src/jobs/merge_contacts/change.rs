@@ -50,6 +50,10 @@ impl Plannable for Change {
     const PASSING: &'static [&'static str] = &["preview"];
     const OTHERWISE: &'static [&'static str] = &[super::COUNT_DIFFERS, "contact-differs"];
 
+    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
+        outcome.reason.as_deref() == Some(super::decide::MERGED_BEFORE)
+    }
+
     fn told(&self, outcome: Outcome) -> Outcome {
         let report = report::pair(self, &outcome);
         outcome.reported(report)

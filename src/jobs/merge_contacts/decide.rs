@@ -10,6 +10,9 @@ use crate::devrev::whole::Whole;
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 
+/// The reason of a pair that was merged already.
+pub const MERGED_BEFORE: &str = "merged-before";
+
 fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
     Outcome::of(State::Skipped, reason, detail)
 }
@@ -111,7 +114,7 @@ fn already(pair: &Pair, primary: &RevUser) -> Outcome {
     let reference = primary.external_ref.as_deref().unwrap_or_default();
     let text =
         format!("{} is part of {}, whose reference is `{reference}`", pair.secondary.id, pair.primary.id);
-    Outcome::of(State::Already, "merged-before", text)
+    Outcome::of(State::Already, MERGED_BEFORE, text)
 }
 
 /// The secondary is not there. If the primary has its reference, that is what a merge leaves behind.

@@ -7,7 +7,7 @@ pub mod rows;
 
 use super::backfill_groups::apply::Write;
 use super::backfill_groups::lookup::{IssueState, Lookup, Present, Wanted, same_value};
-use super::drift::Plannable;
+use super::drift::{AS_BEFORE, Plannable};
 use super::failing;
 use super::read_at::ReadAt;
 use crate::devrev::ids::UserId;
@@ -17,6 +17,7 @@ use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::journal::record::{Outcome, State};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// An issue that the backfill changed.
@@ -50,6 +51,10 @@ pub struct Change {
 
 impl Plannable for Change {
     const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs"];
+
+    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
+        outcome.reason.as_deref() == Some(AS_BEFORE)
+    }
 }
 
 impl From<Change> for Write {
@@ -137,7 +142,7 @@ fn decide(item: &Item, state: Option<IssueState>, in_doubt: bool) -> Verdict<Cha
             });
         }
         let text = format!("the creator group is {} again", shown(now));
-        return settled(State::Already, "as-before", text);
+        return settled(State::Already, AS_BEFORE, text);
     }
     if !is_ours(item, &present) {
         let text =

@@ -4,7 +4,7 @@ use super::report;
 use super::steps::{Stage, Step, What};
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::works::{OwnedWork, Role};
-use crate::jobs::drift::Plannable;
+use crate::jobs::drift::{AS_BEFORE, Plannable};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::Stepwise;
 use crate::journal::record::Outcome;
@@ -46,6 +46,10 @@ pub struct Change {
 impl Plannable for Change {
     // The primary is put back before the secondary is created, and that before the works are pointed at it.
     const IN_PARTS: bool = true;
+
+    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
+        outcome.reason.as_deref() == Some(AS_BEFORE)
+    }
 
     fn told(&self, outcome: Outcome) -> Outcome {
         let report = report::pair(self, &outcome);
@@ -238,10 +242,11 @@ impl Change {
 
     /// The contact in the place of the secondary, once it is there.
     pub fn new_contact(&self) -> Option<&NewContact> {
-        self.steps.iter().rev().find_map(|step| match &step.what {
+        let created = self.steps.iter().rev().find_map(|step| match &step.what {
             What::Created(contact) => Some(contact),
             _ => None,
-        })
+        });
+        created.or(self.secondary.already.as_ref())
     }
 }
 

@@ -31,12 +31,13 @@ use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::works::OwnedWork;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
+use crate::jobs::drift::{AS_BEFORE, Plannable};
 use crate::jobs::merge_contacts::backing_up::on_disk;
 use crate::jobs::merge_contacts::belongings;
 use crate::jobs::read_at::ReadAt;
-use crate::journal::record::Outcome;
+use crate::journal::record::{Outcome, State};
 use before::Before;
-use change::{Backups, Change, Counts, Primary, Secondary, Seen};
+use change::{Backups, Change, Counts, Primary, Secondary, Seen, Work};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -214,7 +215,14 @@ impl UndoMerge {
                 }
             }
         }
-        Ok(Verdict::Change(Change {
+        let is_pointed = |work: &Work| views.get(&work.id).is_some_and(|view| whose.is_pointed(work, view));
+        // What an earlier process of this run has done is done by this run.
+        let is_as_before = steps.is_empty()
+            && already.is_some()
+            && put_back.is_empty()
+            && left.is_empty()
+            && works.iter().all(is_pointed);
+        let change = Change {
             email: item.email.clone(),
             primary: Primary { id: primary.id.clone(), display_id: primary.shown().into_owned(), put_back },
             secondary: Secondary {
@@ -235,8 +243,16 @@ impl UndoMerge {
             },
             steps,
             seen: Some(Arc::new(Seen { works: views, read_at: now.read_at })),
-        }))
+        };
+        Ok(if is_as_before { Verdict::Settled(as_before(&change)) } else { Verdict::Change(change) })
     }
+}
+
+/// The outcome of a pair of which nothing is left to be taken back.
+fn as_before(change: &Change) -> Outcome {
+    let new = change.new_contact().map_or("", |new| &new.display_id);
+    let text = format!("{} is there again as {new}, with its works", change.secondary.display_id);
+    change.told(Outcome::of(State::Already, AS_BEFORE, text))
 }
 
 impl Planner for UndoMerge {
