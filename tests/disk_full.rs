@@ -1,5 +1,6 @@
 //! A disk that fills up under the journal: no write after that, and a run that goes on once there is room.
 
+use crate::support::fixture::Trouble;
 use crate::support::program::{BINARY, Program};
 use crate::support::{Fixture, Org};
 
@@ -40,4 +41,23 @@ fn a_run_that_cannot_even_begin_sends_nothing() {
     std::fs::write(fixture.path("file"), "").unwrap();
     fixture.backfill(&["--runs-dir", "file/runs"]).run().exits(1).says("cannot make the folder");
     assert_eq!(fixture.stats()["total"], 0);
+}
+
+#[test]
+fn what_could_not_be_written_is_not_pointed_at() {
+    let hang = "path=works.update,hang=before,after=1,count=1";
+    let mut fixture = Fixture::broken(&Org::of(3), [hang]);
+    let running = fixture.backfill(&["--concurrency", "1"]).run_until(|| fixture.calls("works.update") >= 2);
+    let run = fixture.the_run();
+    let in_the_way = run.file("failed.csv");
+    std::fs::create_dir(&in_the_way).unwrap();
+    fixture.restart(&Trouble::faults(["path=works.update,status=409,count=1"]));
+    let ended = running.wait().exits(3).says("warning: cannot write the result files in ");
+    let ended = ended
+        .says(&format!("next: to retry the failed rows as they are, run devrev-batch resume {}", run.id()));
+    assert!(!ended.all().contains("failed.csv"), "{}", ended.all());
+    std::fs::remove_dir(in_the_way).unwrap();
+    fixture.resume(&["--retry-failed"]).run().exits(0);
+    fixture.assert_right();
+    run.assert_complete(3);
 }

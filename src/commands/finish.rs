@@ -57,6 +57,7 @@ pub async fn run<J: Job>(
         Some(failure) => Err(format!("no result files are made: {failure}")),
         None => results(&session).await,
     };
+    let unwritten = written.is_err();
     let (tally, shown) = match written {
         Ok((tally, rows)) => (tally, Ok(rows)),
         Err(trouble) => {
@@ -78,8 +79,9 @@ pub async fn run<J: Job>(
     manifest.exit_code = Some(exit.code());
     let reached = matches!(how, How::Portion) && state != RunState::Finished;
     manifest.portion = session.settings.max_changes.map(NonZeroU64::get).filter(|_| reached);
-    let standing =
-        Standing::of(&session.run, &session.manifest, Status::of(state, false), &tally.states, open);
+    let status = Status::of(state, false);
+    let standing = Standing::of(&session.run, &session.manifest, status, &tally.states, open);
+    let standing = Standing { unwritten, ..standing };
     let place = Place::of(&session.settings);
     let next = standing.steps().into_iter().map(|step| standing.sentence(step, &place)).collect();
     let summary = Summary {

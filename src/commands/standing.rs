@@ -86,6 +86,8 @@ pub struct Standing<'a> {
     pub counts: &'a BTreeMap<String, u64>,
     /// Rows without a result.
     pub open: u64,
+    /// Whether the last process could not write the run's files: those that are there are of an earlier one.
+    pub unwritten: bool,
 }
 
 /// Something that an operator can do about a run.
@@ -124,7 +126,13 @@ impl<'a> Standing<'a> {
             again: again(manifest, run),
             counts,
             open,
+            unwritten: false,
         }
+    }
+
+    /// Whether there are rows in `failed.csv`, of now.
+    fn has_failed(&self) -> bool {
+        !self.unwritten && has_rows(&self.run.failed())
     }
 
     /// What can be done, the most useful first; nothing while a process is at work.
@@ -148,11 +156,11 @@ impl<'a> Standing<'a> {
         let ended_for_them = [Exit::SomeFailed, Exit::Backup].map(|exit| Some(exit.code()));
         if of("failed") > 0 && self.status != Status::Crashed && ended_for_them.contains(&self.exit) {
             steps.push(Step::RetryFailed);
-            if self.again.is_some() {
+            if self.again.is_some() && self.has_failed() {
                 steps.push(Step::CorrectFailed);
             }
         }
-        if ended && self.again.is_some() && has_rows(&self.run.review()) {
+        if ended && self.again.is_some() && !self.unwritten && has_rows(&self.run.review()) {
             steps.push(Step::Review);
         }
         steps
@@ -172,6 +180,13 @@ impl<'a> Standing<'a> {
                 format!("when that is corrected, run {command}")
             }
             (Step::Resume, Some(command)) => command,
+            (Step::Apply, Some(command)) if self.unwritten => command,
+            (Step::RetryFailed, Some(command)) if !self.has_failed() => {
+                format!("to retry the failed rows as they are, run {command}")
+            }
+            (Step::CheckUnknown, _) if !self.has_failed() => {
+                "check the `unknown` rows, which `runs show` tells of, in DevRev; then resume".to_owned()
+            }
             (Step::Apply, Some(command)) => {
                 format!("look at {}, then run {command}", self.run.plan().display())
             }
@@ -279,6 +294,7 @@ mod tests {
     fn steps(status: Status, dry_run: bool, exit: u8, counts: &[(&str, u64)], open: u64) -> Vec<Step> {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
+        std::fs::write(run.failed(), "a,b\n1,2\n").unwrap();
         let counts = counts.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect();
         standing(&run, status, dry_run, exit, &counts, open).steps()
     }
@@ -292,7 +308,18 @@ mod tests {
         open: u64,
     ) -> Standing<'a> {
         let again = Some("backfill-groups".to_owned());
-        Standing { run, status, dry_run, asks: true, exit: Some(exit), portion: None, again, counts, open }
+        Standing {
+            run,
+            status,
+            dry_run,
+            asks: true,
+            exit: Some(exit),
+            portion: None,
+            again,
+            counts,
+            open,
+            unwritten: false,
+        }
     }
 
     #[test]
@@ -371,6 +398,31 @@ mod tests {
         assert_eq!(steps(), []);
         std::fs::write(run.review(), "a,b\n1,2\n").unwrap();
         assert_eq!(steps(), [Step::Review]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_not_pointed_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "backfill-groups", Utc::now()).unwrap();
+        // Those of an earlier process.
+        std::fs::write(run.failed(), "a,b\n1,2\n").unwrap();
+        std::fs::write(run.review(), "a,b\n1,2\n").unwrap();
+        let place = Place { flags: String::new(), no_terminal: false };
+        for (unwritten, points) in [(false, true), (true, false)] {
+            for (state, dry_run, exit) in [("failed", false, 3), ("unknown", false, 3), ("planned", true, 0)]
+            {
+                let counts = BTreeMap::from([(state.to_owned(), 1)]);
+                let standing = standing(&run, Status::Finished, dry_run, exit, &counts, 0);
+                let standing = Standing { unwritten, ..standing };
+                let said: Vec<_> =
+                    standing.steps().iter().map(|step| standing.sentence(*step, &place)).collect();
+                let folder = run.path().display().to_string();
+                assert!(
+                    !said.is_empty() && said.iter().any(|said| said.contains(&folder)) == points,
+                    "{said:?}"
+                );
+            }
+        }
     }
 
     #[test]
