@@ -1,7 +1,9 @@
 //! Standard output holds the result and nothing else, whoever reads it, and however the command ends.
 
 use crate::support::org::{AMBIGUOUS, Issue};
-use crate::support::{Fixture, Org};
+use crate::support::site::{Site, Trouble};
+use crate::support::{Fixture, Org, test_data};
+use devrev_batch::sandbox::Data;
 use serde_json::json;
 use std::process::Stdio;
 
@@ -207,4 +209,68 @@ fn a_plan_and_a_summary_look_so() {
     12 API calls in [time]
     run folder: runs/RUN
     ");
+}
+
+/// Every name and title that DevRev shows tries to begin a line of its own, with a colour.
+fn with_line_breaks(data: &mut serde_json::Value) {
+    match data {
+        serde_json::Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    serde_json::Value::String(text)
+                        if ["name", "title", "display_name", "full_name"].contains(&name.as_str()) =>
+                    {
+                        text.push_str("\nEVIL\r\n\u{1b}[31mEVIL");
+                    }
+                    other => with_line_breaks(other),
+                }
+            }
+        }
+        serde_json::Value::Array(members) => members.iter_mut().for_each(with_line_breaks),
+        _ => {}
+    }
+}
+
+#[test]
+fn names_from_devrev_begin_no_line_of_their_own() {
+    let mut data: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(test_data("sandbox.json")).unwrap()).unwrap();
+    with_line_breaks(&mut data);
+    let mut site = Site::new();
+    site.start(|| Data::from_json(data.to_string().as_bytes()).unwrap(), &Trouble::none());
+    let contacts = std::fs::read_to_string(test_data("contacts.csv")).unwrap();
+    let contacts: Vec<_> = contacts.lines().take(9).collect();
+    site.write("contacts.csv", contacts.join("\n"));
+    std::fs::copy(test_data("issues.csv"), site.path("issues.csv")).unwrap();
+    let mut commands: Vec<Vec<String>> = [
+        "doctor",
+        "backfill-groups --csv issues.csv --dry-run --log-level debug",
+        "merge-contacts --csv contacts.csv --dry-run --log-level debug",
+        "merge-contacts --csv contacts.csv --yes --log-level debug",
+        "runs",
+        "backups verify",
+    ]
+    .map(|line| line.split(' ').map(str::to_owned).collect())
+    .into();
+    let mut shown = String::new();
+    let mut run = |command: &[String]| {
+        let program = site.program(command).env("MERGE_POLL_DELAY", "0.005").env("MERGE_SETTLE_TIMEOUT", "1");
+        let text = program.run().all();
+        for line in text.lines() {
+            let begins =
+                line.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).trim_start_matches("31m");
+            assert!(!begins.starts_with("EVIL"), "{command:?}: {line}\n{text}");
+        }
+        shown.push_str(&text);
+    };
+    for command in &commands {
+        run(command);
+    }
+    let ids: Vec<_> = site.runs().iter().map(|run| run.id().to_owned()).collect();
+    commands = ids.iter().map(|id| ["runs", "show", id].map(str::to_owned).into()).collect();
+    commands.push(["undo", ids.last().unwrap(), "--dry-run"].map(str::to_owned).into());
+    for command in &commands {
+        run(command);
+    }
+    assert!(shown.contains("EVIL"), "no name is shown at all");
 }

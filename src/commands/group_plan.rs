@@ -5,6 +5,7 @@ use super::job::Plan;
 use super::plan_cost::Cost;
 use crate::devrev::ids::GroupId;
 use crate::devrev::pacer::Rate;
+use crate::report::terminal::one_line;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -50,6 +51,7 @@ impl Plan for GroupPlan {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.changes < SHOWN {
             let name: String = change.after_name.unwrap_or_default().chars().take(LONGEST).collect();
+            let name = one_line(&name);
             let (before, after) = (shown(change.before.as_deref()), shown(change.after.as_deref()));
             let _ = writeln!(self.lines, "{}", format!("  {key:<12}  {before} -> {after} {name}").trim_end());
         }

@@ -4,6 +4,7 @@ use super::job::Plan;
 use super::plan_cost::Cost;
 use crate::devrev::pacer::Rate;
 use crate::jobs::merge_contacts::change::{Change, Side};
+use crate::report::terminal::one_line;
 use crate::report::units::{counted, size};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -57,11 +58,12 @@ impl MergePlan {
         });
         let _ = writeln!(
             self.lines,
-            "  {:<WIDTH$}  keeps {:<28} ends {}\n  {:<WIDTH$}  reference {reference}; tickets {} + {}; backup {backup}",
+            "  {:<WIDTH$}  keeps {:<28} ends {}\n  {:<WIDTH$}  reference {}; tickets {} + {}; backup {backup}",
             short(&change.email, WIDTH),
             named(&change.primary),
             named(&change.secondary),
             "",
+            one_line(&reference),
             change.primary.tickets,
             change.secondary.tickets,
         );
@@ -131,9 +133,11 @@ impl Plan for MergePlan {
     }
 }
 
+/// On one line, which is no longer than that.
 fn short(text: &str, most: usize) -> String {
+    let text = one_line(text);
     if text.chars().count() <= most {
-        return text.to_owned();
+        return text;
     }
     text.chars().take(most.saturating_sub(3)).chain("...".chars()).collect()
 }

@@ -24,7 +24,7 @@ use crate::monitor::Monitor;
 use crate::report::logging;
 use crate::report::progress::Scope;
 use crate::report::reporter::Reporters;
-use crate::report::terminal::Terminal;
+use crate::report::terminal::{Terminal, one_line};
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -293,7 +293,9 @@ impl<J: Job> Session<J> {
     ) -> Result<(), Failure> {
         let Manifest { org, user, command, .. } = &self.manifest;
         let org_name = org.as_ref().map_or("unknown", Party::called);
-        let named = |party: &Option<Party>| party.as_ref().map_or_else(String::new, Party::to_string);
+        let named = |party: &Option<Party>| {
+            party.as_ref().map_or_else(String::new, |party| one_line(&party.to_string()))
+        };
         let what = format!(
             "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}{}",
             self.settings.environment,
@@ -301,7 +303,7 @@ impl<J: Job> Session<J> {
             named(user),
             scope.total.saturating_sub(scope.before),
             self.input.name(),
-            lines.iter().fold(String::new(), |text, line| text + "  " + line + "\n"),
+            lines.iter().fold(String::new(), |text, line| text + "  " + &one_line(line) + "\n"),
             match &self.manifest.applies {
                 None => self.job.what(looked),
                 Some(applies) => apply::what::<J>(applies),

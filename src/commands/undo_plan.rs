@@ -2,6 +2,7 @@
 
 use super::job::Plan;
 use crate::jobs::undo_merge::change::Change;
+use crate::report::terminal::one_line;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -29,8 +30,7 @@ impl UndoPlan {
             || format!("{} is created again", change.secondary.display_id),
             |new| format!("{} is there again as {}", change.secondary.display_id, new.display_id),
         );
-        let _ = writeln!(
-            self.lines,
+        let line = format!(
             "  {}: {} stays{}; {again}, and gets {} works; {} things are left",
             change.email,
             change.primary.display_id,
@@ -38,6 +38,7 @@ impl UndoPlan {
             change.counts.works,
             change.counts.left,
         );
+        let _ = writeln!(self.lines, "{}", one_line(&line));
     }
 }
 

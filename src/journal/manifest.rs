@@ -76,10 +76,11 @@ impl Party {
     /// The ID where none could be found out.
     pub const UNKNOWN: &str = "unknown";
 
-    /// What people call it: its name, or else the last part of its ID.
+    /// What people call it: its name, if it can be typed, or else its display ID or the last part of its ID.
     pub fn called(&self) -> &str {
         let last = self.id.rsplit(['/', ':']).next().unwrap_or(&self.id);
-        self.name.as_deref().or(self.display_id.as_deref()).unwrap_or(last)
+        let typed = |name: &&str| !name.trim().is_empty() && !name.contains(char::is_control);
+        self.name.as_deref().filter(typed).or(self.display_id.as_deref()).unwrap_or(last)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `backups verify` has found, for people and for machines.
 
-use super::terminal::printable;
+use super::terminal::one_line;
 use super::units::counted;
 use crate::backup::verify::{Problem, Verified};
 use serde::Serialize;
@@ -100,9 +100,9 @@ impl BackupsReport {
         }
         for backup in self.backups.iter().filter(|backup| !backup.ok) {
             let count = backup.problems.len();
-            let _ = write!(text, "\n\n{}: {count} {}", line(&backup.folder), noun(count, "problem"));
+            let _ = write!(text, "\n\n{}: {count} {}", one_line(&backup.folder), noun(count, "problem"));
             for problem in backup.problems.iter().take(SHOWN) {
-                let _ = write!(text, "\n  {}", line(&problem.to_string()));
+                let _ = write!(text, "\n  {}", one_line(&problem.to_string()));
             }
             if count > SHOWN {
                 let _ = write!(text, "\n  and {} more; `--json` lists them", count - SHOWN);
@@ -114,7 +114,7 @@ impl BackupsReport {
         if !self.missing.is_empty() {
             let _ = write!(text, "\n\n{} of recorded merges not there:", noun_of(self.missing.len()));
             for name in self.missing.iter().take(SHOWN) {
-                let _ = write!(text, "\n  {}", line(name));
+                let _ = write!(text, "\n  {}", one_line(name));
             }
             if self.missing.len() > SHOWN {
                 let _ = write!(text, "\n  and {} more; `--json` lists them", self.missing.len() - SHOWN);
@@ -129,7 +129,7 @@ impl BackupsReport {
         }
         for backup in self.backups.iter().filter(|backup| backup.attachments_missing > Some(0)) {
             let count = backup.attachments_missing.unwrap_or_default();
-            let folder = line(&backup.folder);
+            let folder = one_line(&backup.folder);
             let _ = write!(
                 text,
                 "\nnote: {folder} records {} that DevRev had no longer",
@@ -137,11 +137,11 @@ impl BackupsReport {
             );
         }
         for name in &self.partial_names {
-            let name = line(name);
+            let name = one_line(name);
             let _ = write!(text, "\nnote: {name} was never finished: an interrupted run has left it");
         }
         for name in &self.ignored {
-            let _ = write!(text, "\nnote: {} is no backup", line(name));
+            let _ = write!(text, "\nnote: {} is no backup", one_line(name));
         }
         text
     }
@@ -153,11 +153,6 @@ fn noun_of(backups: usize) -> String {
 
 fn noun(count: usize, noun: &str) -> String {
     format!("{noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A text from the disk in one line.
-fn line(text: &str) -> String {
-    printable(text).replace('\n', "\u{fffd}")
 }
 
 #[cfg(test)]

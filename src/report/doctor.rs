@@ -1,6 +1,6 @@
 //! What `doctor` has found, for people and for machines.
 
-use super::terminal::printable;
+use super::terminal::one_line;
 use crate::exit::Exit;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
@@ -135,8 +135,8 @@ impl DoctorReport {
         table.load_style(NOTHING).set_width(WIDTH).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["check", "state", "found, and -> what to do"]);
         for check in &self.checks {
-            let todo = check.todo.as_ref().map_or(String::new(), |todo| format!("\n-> {todo}"));
-            let found = printable(&format!("{}{todo}", check.found));
+            let todo = check.todo.as_ref().map_or(String::new(), |todo| format!("\n-> {}", one_line(todo)));
+            let found = format!("{}{todo}", one_line(&check.found));
             table.add_row([check.check, word(check.state), &found]);
         }
         for column in table.column_iter_mut().take(2) {

@@ -2,7 +2,7 @@
 
 use super::past::Past;
 use super::summary::rows_text;
-use super::terminal::printable;
+use super::terminal::{one_line, printable};
 use super::units::{counted, size};
 use crate::engine::event::Tally;
 use crate::exit::Exit;
@@ -194,7 +194,7 @@ impl PastRun {
             line(text, "input", &format!("{path}, {}, {}", counted(input.rows, "row"), size(input.bytes)));
             line(text, "SHA-256", &input.sha256);
             if let Some(query) = &input.query {
-                line(text, "query", &query.replace('\n', " "));
+                line(text, "query", query);
             }
         }
         line(text, "began", &time(about.created_at));
@@ -235,7 +235,7 @@ impl PastRun {
             let _ = writeln!(text, "\n{} for {}: {}", failed.state, failed.reason, failed.rows);
             for Example { row, key, detail } in &failed.examples {
                 let detail: String = detail.as_deref().unwrap_or_default().chars().take(DETAIL).collect();
-                let _ = writeln!(text, "  row {row}, {key}: {}", detail.replace('\n', " "));
+                let _ = writeln!(text, "  row {row}, {}: {}", one_line(key), one_line(&detail));
             }
             let more = failed.rows.saturating_sub(failed.examples.len() as u64);
             if more > 0 {
@@ -270,7 +270,7 @@ impl PastRun {
 }
 
 fn line(text: &mut String, label: &str, value: &str) {
-    let _ = writeln!(text, "  {label:<LABEL$}{value}");
+    let _ = writeln!(text, "  {label:<LABEL$}{}", one_line(value));
 }
 
 fn time(at: DateTime<Utc>) -> String {

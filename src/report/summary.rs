@@ -2,7 +2,7 @@
 
 use super::profile::Profile;
 use super::progress::span;
-use super::terminal::printable;
+use super::terminal::{one_line, printable};
 use crate::engine::event::Tally;
 use serde::Serialize;
 use serde_json::Value;
@@ -85,10 +85,10 @@ impl Summary {
             let _ = writeln!(text, "  the plan of {run}");
         }
         if let Some(why) = &self.why {
-            let _ = writeln!(text, "  {why}");
+            let _ = writeln!(text, "  {}", one_line(why));
         }
         for note in &self.notes {
-            let _ = writeln!(text, "  {note}");
+            let _ = writeln!(text, "  {}", one_line(note));
         }
         let _ = writeln!(text);
         text.push_str(&rows_text(&self.tally, self.open, self.rows));

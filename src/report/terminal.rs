@@ -165,6 +165,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same on one line: a name from DevRev must not begin a line of its own.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// Control characters, and those that set the direction of a text, break lines or take no room.
 pub(super) fn is_unseen(c: char) -> bool {
     c.is_control()
@@ -192,12 +197,14 @@ pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
 }
 
 /// For the log: each write is one whole record.
+/// Each write is one record of the log, and becomes one line.
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = record_line(bytes);
         self.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
             stderr.write_all(self.line_break().as_bytes())?;
-            stderr.write_all(bytes)
+            stderr.write_all(&line)
         })?;
         Ok(bytes.len())
     }
@@ -207,9 +214,31 @@ impl Write for Terminal {
     }
 }
 
+/// A record without line breaks but for its last: what DevRev says is not taken for a record of its own. Colours stay.
+fn record_line(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut line: Vec<u8> =
+        body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    line.extend_from_slice(&bytes[body.len()..]);
+    Cow::Owned(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_one_line() {
+        for (record, line) in
+            [("a\n", "a\n"), ("\u{1b}[33ma\nb\r\nc\n", "\u{1b}[33ma b  c\n"), ("a\nb", "a b"), ("", "")]
+        {
+            assert_eq!(record_line(record.as_bytes()), line.as_bytes());
+        }
+        assert_eq!(one_line("a\nb\r\u{2028}\u{1b}[1mé"), "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}[1mé");
+    }
 
     #[test]
     fn json_says_the_same_and_steers_no_terminal() {

@@ -3,7 +3,7 @@
 
 use super::progress::{LINE_EVERY, bar};
 use super::speed::{Mark, Speeds, TimeLeft};
-use super::terminal::{self, Terminal};
+use super::terminal::{self, Terminal, one_line};
 use super::under_way::UnderWay;
 use crate::journal::follow::Trouble;
 use crate::journal::replay::Now;
@@ -111,8 +111,7 @@ impl Watched {
     }
 
     fn say(&mut self, line: &str) {
-        // One line each, whatever DevRev has said.
-        let line = line.replace(['\n', '\r'], " ");
+        let line = one_line(line);
         match self.lines {
             Lines::None => {}
             Lines::Err => self.terminal.say(&line),

@@ -43,7 +43,8 @@ impl GroupRef {
     /// The group for people: `GROUP-4 (Billing)`.
     pub fn named(&self) -> String {
         let id = self.display_id.as_deref().unwrap_or(&self.id);
-        self.name.as_ref().map_or_else(|| id.to_owned(), |name| format!("{id} ({name})"))
+        let in_a_line = |name: &String| name.replace(char::is_control, " ");
+        self.name.as_ref().map_or_else(|| id.to_owned(), |name| format!("{id} ({})", in_a_line(name)))
     }
 }
 

@@ -4,7 +4,7 @@ use super::rules::Trouble;
 use crate::engine::event::Tally;
 use crate::report::progress::span;
 use crate::report::summary::Summary;
-use crate::report::terminal::printable;
+use crate::report::terminal::one_line;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl Message {
         message.reasons(&summary.tally);
         let took = Duration::try_from_secs_f64(summary.seconds).unwrap_or_default();
         message.facts.push(("took", format!("{}, {} calls", span(took), summary.calls_total)));
-        message.facts.extend(resume(&summary.next).map(|resume| ("go on with", in_a_line(resume))));
+        message.facts.extend(resume(&summary.next).map(|resume| ("go on with", one_line(resume))));
         message
     }
 
@@ -187,14 +187,9 @@ fn is_code(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// A value of the operator's on one line.
-fn in_a_line(text: &str) -> String {
-    printable(text).replace('\n', " ")
-}
-
-/// The same where it may be cut.
+/// A text that may be cut.
 fn clean(text: &str) -> String {
-    let text = in_a_line(text);
+    let text = one_line(text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} ...", &text[..end]),
         None => text,
@@ -235,10 +230,10 @@ mod tests {
         let trouble = Trouble::ErrorRate { share, errors: 4, settled: 417 };
         let message = Message::trouble(&about(), trouble, &tally());
         insta::assert_snapshot!(message.text(), @r"
-        devrev-batch: backfill-groups: 4.0 % of 417 rows failed (4) (<!channel> & `prod`� Bcc: x@example.com)
+        devrev-batch: backfill-groups: 4.0 % of 417 rows failed (4) (<!channel> & `prod`��Bcc: x@example.com)
 
         run          20261122-061617-backfill-groups-85f4
-        environment  <!channel> & `prod`� Bcc: x@example.com
+        environment  <!channel> & `prod`��Bcc: x@example.com
         target       https://api.devrev.ai/
         so far       done 203, failed 4, skipped 210 of 300 rows
         reasons      failed/not-found 3, skipped/reason-0 20, skipped/reason-1 19, skipped/reason-2 18, skipped/reason-3 17, skipped/reason-4 16, skipped/reason-5 15, skipped/reason-6 14, skipped/reason-7 13, skipped/reason-8 12
@@ -246,9 +241,9 @@ mod tests {
         ");
         assert!(!message.subject.contains(['\n', '\r']), "{}", message.subject);
         insta::assert_snapshot!(message.slack(), @r"
-        *devrev-batch: backfill-groups: 4.0 % of 417 rows failed (4) (&lt;!channel&gt; &amp; 'prod'� Bcc: x@example.com)*
+        *devrev-batch: backfill-groups: 4.0 % of 417 rows failed (4) (&lt;!channel&gt; &amp; 'prod'��Bcc: x@example.com)*
         ```run          20261122-061617-backfill-groups-85f4
-        environment  &lt;!channel&gt; &amp; 'prod'� Bcc: x@example.com
+        environment  &lt;!channel&gt; &amp; 'prod'��Bcc: x@example.com
         target       https://api.devrev.ai/
         so far       done 203, failed 4, skipped 210 of 300 rows
         reasons      failed/not-found 3, skipped/reason-0 20, skipped/reason-1 19, skipped/reason-2 18, skipped/reason-3 17, skipped/reason-4 16, skipped/reason-5 15, skipped/reason-6 14, skipped/reason-7 13, skipped/reason-8 12
