@@ -54,3 +54,4 @@ mod undo_merge;
 mod undo_merge_ways;
 mod validate;
 mod watch;
+mod wire;

@@ -2,6 +2,7 @@
 //! behind ([`run`]), also long ago ([`past`]).
 //!
 //! - for those who are told of a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
+//! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
@@ -11,6 +12,7 @@
 pub(crate) mod browser;
 pub(crate) mod fakesnow;
 pub(crate) mod fixture;
+pub(crate) mod front;
 pub(crate) mod merged;
 pub(crate) mod merging;
 pub(crate) mod org;
