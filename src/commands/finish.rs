@@ -46,8 +46,10 @@ pub async fn run<J: Job>(
     let closed = session.journal.clone().close().await.err().map(Failure::from);
     let journal_bytes = session.journal.durable_bytes();
     let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
-    let how = match closed.or_else(|| changed.clone()) {
-        Some(failure) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => {
+    let how = match (closed, changed.clone()) {
+        // The cause of whatever else went wrong: a folder that is gone takes the copy of the input with it.
+        (Some(failure), _) => How::Stopped(failure),
+        (None, Some(failure)) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => {
             How::Stopped(failure)
         }
         _ => how,

@@ -16,6 +16,10 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tracing::Instrument;
 
+/// An outcome waits no longer for the rest of its batch to be recorded: under a low limit a batch takes minutes, and
+/// whoever watches the journal, or goes on after a crash, is to see what was done.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
+
 /// How a row of a batch ended.
 #[derive(Debug)]
 pub(super) enum End<C> {
@@ -141,6 +145,8 @@ where
     /// begun, and what is in flight may end within the grace.
     pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared<C>>) {
         let mut more = true;
+        let mut ticks = tokio::time::interval(RECORD_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.stop.is_set() && (more || !self.in_flight.is_empty() || !self.waiting.is_empty()) {
             self.fill();
             let room = self.waiting.is_empty() && self.open.len() < self.config.open_batches;
@@ -148,6 +154,7 @@ where
             tokio::select! {
                 biased;
                 () = stop.wait() => break,
+                _ = ticks.tick() => self.record_ended().await,
                 Some(ended) = self.in_flight.join_next_with_id() => self.ended(ended).await,
                 batch = prepared.recv(), if more && room => match batch {
                     Some(batch) => self.begin(batch).await,
@@ -225,6 +232,14 @@ where
             self.send(Finished { ended, batch: None }).await;
         }
         self.finish_if_whole(batch).await;
+    }
+
+    /// Has what has ended of the batches under way recorded.
+    async fn record_ended(&mut self) {
+        let ended: Vec<_> = self.open.values_mut().flat_map(Open::take_ended).collect();
+        if !ended.is_empty() {
+            self.send(Finished { ended, batch: None }).await;
+        }
     }
 
     /// A change ended: tells of it and settles its row.

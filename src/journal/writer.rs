@@ -131,7 +131,7 @@ impl Journal {
     }
 
     /// Ends the thread when all that was taken is durable; returns the error that broke the journal, if one
-    /// did. Clones that are left can append no more.
+    /// did, or that it is no longer where it was. Clones that are left can append no more.
     pub async fn close(self) -> Result<(), JournalError> {
         let closed = self.ask(Message::Close).await;
         self.0.join();
@@ -260,7 +260,7 @@ impl<S: Store> Writer<S> {
                 let _ = reply.send(committed.clone());
             }
             if let Some(reply) = closing {
-                let _ = reply.send(committed);
+                let _ = reply.send(committed.and_then(|()| self.still_there()));
                 return;
             }
         }
