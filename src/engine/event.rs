@@ -63,6 +63,11 @@ pub enum Event {
         /// The result.
         settled: Settled,
     },
+    /// A change is going to be made; its result follows.
+    Meant {
+        /// The rows.
+        rows: Rows,
+    },
     /// A step of a change that is made in several is durable.
     Step {
         /// The rows.

@@ -195,6 +195,7 @@ where
                 Verdict::Settled(outcome) => Some(End::Settled(outcome)),
                 Verdict::Change(change) if plans => Some(End::Planned(change)),
                 Verdict::Change(change) => {
+                    let _ = self.events.send(Event::Meant { rows }).await;
                     self.waiting.push_back((batch.number, place, change));
                     None
                 }

@@ -112,6 +112,8 @@ pub struct Now {
     pub by_reason: BTreeMap<String, BTreeMap<String, u64>>,
     /// Rows that are planned or have ended.
     pub rows: u64,
+    /// Rows of changes that are being made.
+    pub pending: u64,
     /// The rows of changes that are being made, each with the name of its last step; empty where none was recorded.
     pub under_way: Vec<(u64, String)>,
 }
@@ -236,6 +238,12 @@ impl LastWords {
         let last = |steps: &[Box<RawValue>]| steps.last().map_or_else(String::new, |step| step_name(step));
         Now {
             rows: counts.values().sum(),
+            pending: self
+                .tally
+                .iter()
+                .filter(|(word, _)| split(**word).0 == INTENT)
+                .map(|(_, rows)| rows)
+                .sum(),
             under_way: changes.map(|(row, change)| (*row, last(&change.steps))).collect(),
             counts,
             by_reason,

@@ -1,12 +1,13 @@
 //! Progress while a run goes on: a bar on a terminal, a line every 30 seconds off it.
 
 use super::reporter::Reporter;
-use super::speed::{Mark, Speeds, TimeLeft};
+use super::speed::{Mark, Speeds, TimeLeft, Work};
 use super::terminal::Terminal;
 use super::under_way::UnderWay;
 use crate::engine::event::{Event, Tally};
 use crate::figures::{Breaker, Figures};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Between two lines off a terminal.
@@ -34,6 +35,9 @@ pub struct Progress {
     next_line: Duration,
     tally: Tally,
     under_way: UnderWay,
+    /// Rows whose change has no result yet, by the row that it is written down under.
+    pending: HashMap<u64, u64>,
+    changed: u64,
     left: TimeLeft,
     speeds: Speeds,
 }
@@ -47,6 +51,8 @@ impl Progress {
             next_line: LINE_EVERY,
             tally: Tally::default(),
             under_way: UnderWay::default(),
+            pending: HashMap::new(),
+            changed: 0,
             left: TimeLeft::default(),
             speeds: Speeds::default(),
             terminal,
@@ -58,12 +64,25 @@ impl Progress {
         self.scope.before + self.tally.total()
     }
 
+    fn work(&self) -> Work {
+        let pending: u64 = self.pending.values().sum();
+        // Two rows share what is done of a pair.
+        #[allow(clippy::cast_precision_loss)]
+        let rows_a_change = pending as f64 / self.pending.len().max(1) as f64;
+        Work {
+            left: self.scope.total.saturating_sub(self.settled()),
+            pending,
+            credit: self.under_way.credit() * rows_a_change,
+            changed: self.changed,
+            free: self.tally.total().saturating_sub(self.changed),
+        }
+    }
+
     /// Takes in the present figures; returns what is to be said of them.
     fn look(&mut self, figures: &Figures) -> Line {
         let now = Mark { at: figures.elapsed, rows: self.tally.total(), calls: figures.calls.calls };
         let (rows, calls) = self.speeds.look(now);
-        let left = self.scope.total.saturating_sub(self.settled());
-        let time_left = self.left.look(now, left, figures.rate);
+        let time_left = self.left.look(figures.elapsed, self.work(), now.calls, figures.rate);
         Line {
             rows,
             calls,
@@ -111,7 +130,9 @@ impl Reporter for Progress {
             Event::Row { rows, settled, .. } => {
                 self.tally.count(settled, rows.count());
                 self.under_way.ended(rows.row);
+                self.changed += self.pending.remove(&rows.row).unwrap_or(0);
             }
+            Event::Meant { rows } => drop(self.pending.insert(rows.row, rows.count())),
             Event::Step { rows, step } => self.under_way.step(rows.row, step),
             Event::Batch { .. } => {}
         }

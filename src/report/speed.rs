@@ -48,45 +48,86 @@ impl Speeds {
     }
 }
 
+/// Rows by what there is to do about them. What takes time is changes: rows that need none are decided many at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Work {
+    /// Rows without a result.
+    pub(super) left: u64,
+    /// Of these, rows whose change is meant or under way.
+    pub(super) pending: u64,
+    /// How much of those changes is made: a share of these rows.
+    pub(super) credit: f64,
+    /// Rows whose change has ended.
+    pub(super) changed: u64,
+    /// Rows that ended without one.
+    pub(super) free: u64,
+}
+
+impl Work {
+    /// What is done and what is left, in rows that are changed, as far as can be told; in any rows as long as none is.
+    fn amounts(self) -> (f64, f64) {
+        // Counts stay far below 2^52.
+        #[allow(clippy::cast_precision_loss)]
+        let count = |count: u64| count as f64;
+        let (changes, known) = (self.changed + self.pending, self.changed + self.pending + self.free);
+        if changes == 0 {
+            return (count(self.free), count(self.left));
+        }
+        let undecided = count(self.left.saturating_sub(self.pending)) * count(changes) / count(known);
+        (count(self.changed) + self.credit, count(self.pending) - self.credit + undecided)
+    }
+}
+
 /// Estimates the time left from one look to the next.
 #[derive(Debug, Default)]
 pub(super) struct TimeLeft {
-    last: Mark,
-    /// When rows were last seen to end.
+    last_at: Duration,
+    last_done: f64,
+    /// When something was last seen to be done.
     moved: Duration,
-    /// Rows and seconds, those of longer ago counting for less.
-    rows: f64,
+    /// What was done and the seconds that it took, those of longer ago counting for less.
+    done: f64,
     seconds: f64,
     /// What was said last.
     said: Option<Duration>,
 }
 
 impl TimeLeft {
-    /// Looks at the state by now: `left` rows are to be done, and calls are limited to `rate`. `None` until a row has
-    /// ended, and at the end.
-    pub(super) fn look(&mut self, now: Mark, left: u64, rate: Option<(u32, Duration)>) -> Option<Duration> {
-        let passed = now.at.saturating_sub(self.last.at);
-        if now.rows > self.last.rows {
-            self.moved = now.at;
+    /// Begins in the midst of a run: what is done by now says nothing of its speed.
+    pub(super) fn begin(&mut self, work: Work) {
+        self.last_done = work.amounts().0;
+    }
+
+    /// Looks at the state at this time since the beginning, after so many calls, which are limited to `rate`. `None` until
+    /// something is done, and at the end.
+    pub(super) fn look(
+        &mut self,
+        at: Duration,
+        work: Work,
+        calls: u64,
+        rate: Option<(u32, Duration)>,
+    ) -> Option<Duration> {
+        let passed = at.saturating_sub(self.last_at);
+        let (done, left) = work.amounts();
+        if done > self.last_done {
+            self.moved = at;
         }
         let period = rate.map_or(Duration::ZERO, |(_, period)| period);
-        let memory = (now.at / SHARE).clamp(SHORTEST, LONGEST).max(period.saturating_mul(PERIODS));
+        let memory = (at / SHARE).clamp(SHORTEST, LONGEST).max(period.saturating_mul(PERIODS));
         let kept = (-passed.as_secs_f64() / memory.as_secs_f64()).exp();
-        // Counts stay far below 2^52.
-        #[allow(clippy::cast_precision_loss)]
-        let count = |count: u64| count as f64;
-        self.rows = self.rows * kept + count(now.rows.saturating_sub(self.last.rows));
+        self.done = self.done * kept + (done - self.last_done).max(0.0);
         self.seconds = self.seconds * kept + passed.as_secs_f64();
-        self.last = now;
-        self.said = if now.rows == 0 || left == 0 {
+        (self.last_at, self.last_done) = (at, done);
+        self.said = if done <= 0.0 || work.left == 0 {
             None
         } else {
-            let of_speed = count(left) * self.seconds / self.rows.max(f64::MIN_POSITIVE);
-            // Never less than the calls need under the limit.
-            let calls = count(left) * count(now.calls) / count(now.rows);
+            let of_speed = left * self.seconds / self.done.max(f64::MIN_POSITIVE);
+            // Never less than the calls need under the limit. Counts stay far below 2^52.
+            #[allow(clippy::cast_precision_loss)]
+            let calls = left * calls as f64 / done;
             let of_limit = rate.map_or(0.0, |(most, period)| calls * period.as_secs_f64() / f64::from(most));
             // A pause between two bursts is not lost: the next one comes nearer.
-            let pause = (now.at.saturating_sub(self.moved)).min(period);
+            let pause = (at.saturating_sub(self.moved)).min(period);
             let new = Duration::try_from_secs_f64(of_speed.max(of_limit)).ok();
             new.map(|new| self.falling(new.saturating_sub(pause), passed))
         };
@@ -126,16 +167,65 @@ mod tests {
     #[test]
     fn it_is_not_less_than_the_limit_allows() {
         // A hundred rows in one second, two calls each, where the limit allows 5 calls a second.
-        let left = TimeLeft::default().look(mark(1, 100, 200), 100, Some((50, Duration::from_secs(10))));
+        let left =
+            look(&mut TimeLeft::default(), mark(1, 100, 200), 100, Some((50, Duration::from_secs(10))));
         assert_eq!(left, Some(Duration::from_secs(40)));
+    }
+
+    /// A look at a run of which every row is changed.
+    fn look(left: &mut TimeLeft, now: Mark, rows: u64, rate: Option<(u32, Duration)>) -> Option<Duration> {
+        let work = Work { left: rows, changed: now.rows, ..Work::default() };
+        left.look(now.at, work, now.calls, rate)
+    }
+
+    #[test]
+    fn rows_that_need_no_change_are_no_sign_of_speed() {
+        // 26 pairs: half of the rows need nothing, and are decided with the first calls. Each change takes 20 calls.
+        let (mut left, mut said) = (TimeLeft::default(), Vec::new());
+        for second in 1_u64..=600 {
+            // 45 calls go out at the beginning of each minute.
+            let calls = (second / 60 + 1) * 45;
+            #[allow(clippy::cast_precision_loss)]
+            let made = (calls as f64 / 10.0).min(26.0);
+            let changed = calls / 10 / 8 * 8;
+            if changed >= 26 {
+                break;
+            }
+            #[allow(clippy::cast_precision_loss)]
+            let credit = made - changed as f64;
+            let work = Work { left: 26 - changed, pending: 26 - changed, credit, changed, free: 26 };
+            said.extend(left.look(Duration::from_secs(second), work, calls, Some((45, MINUTE))));
+        }
+        let (first, last) = (said[0].as_secs(), said.last().unwrap().as_secs());
+        assert!((200..400).contains(&first) && last < 60, "{first} {last}");
+        let rises = said.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        assert!(rises <= 2, "{rises} rises: {said:?}");
+    }
+
+    #[test]
+    fn what_was_done_before_the_first_look_is_no_sign_of_speed() {
+        let mut left = TimeLeft::default();
+        let work = |credit| Work { left: 10, pending: 10, credit, ..Work::default() };
+        left.begin(work(4.0));
+        assert_eq!(left.look(Duration::from_millis(1), work(4.0), 0, None), None);
+        let later = left.look(Duration::from_secs(10), work(5.0), 0, None).unwrap();
+        assert!((later.as_secs_f64() - 50.0).abs() < 0.1, "{later:?}");
+    }
+
+    #[test]
+    fn a_run_that_changes_nothing_is_measured_by_its_rows() {
+        let mut left = TimeLeft::default();
+        let work = |free| Work { left: 1000 - free, free, ..Work::default() };
+        left.look(Duration::ZERO, work(0), 0, None);
+        assert_eq!(left.look(Duration::from_secs(10), work(100), 5, None), Some(Duration::from_secs(90)));
     }
 
     #[test]
     fn nothing_is_known_before_the_first_row_and_nothing_is_left_after_the_last() {
         let mut left = TimeLeft::default();
-        assert_eq!(left.look(mark(5, 0, 30), 10, None), None);
-        assert!(left.look(mark(10, 1, 30), 9, None).is_some());
-        assert_eq!(left.look(mark(11, 10, 30), 0, None), None);
+        assert_eq!(look(&mut left, mark(5, 0, 30), 10, None), None);
+        assert!(look(&mut left, mark(10, 1, 30), 9, None).is_some());
+        assert_eq!(look(&mut left, mark(11, 10, 30), 0, None), None);
     }
 
     /// 100 pairs, of which 8 end with each minute's burst of 45 calls, seen five times a second.
@@ -150,7 +240,7 @@ mod tests {
                 break;
             }
             let now = Mark { at, rows, calls: minutes * 45 };
-            said.push(left.look(now, 200 - rows, Some((45, MINUTE))).unwrap().as_secs_f64());
+            said.push(look(&mut left, now, 200 - rows, Some((45, MINUTE))).unwrap().as_secs_f64());
         }
         let rises = said.windows(2).filter(|pair| pair[1] > pair[0]).count();
         assert!(rises <= 5, "{rises} rises");
@@ -173,7 +263,7 @@ mod tests {
             for _ in 0..phase {
                 seconds += 1;
                 rows += u64::from(!(300..900).contains(&seconds));
-                last = left.look(mark(seconds, rows, rows), 2000 - rows, None);
+                last = look(&mut left, mark(seconds, rows, rows), 2000 - rows, None);
             }
         }
         let left = 2000 - rows;

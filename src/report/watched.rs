@@ -2,7 +2,7 @@
 //! that do not go well.
 
 use super::progress::{LINE_EVERY, bar};
-use super::speed::{Mark, Speeds, TimeLeft};
+use super::speed::{Mark, Speeds, TimeLeft, Work};
 use super::terminal::{self, Terminal, one_line};
 use super::under_way::UnderWay;
 use crate::journal::follow::Trouble;
@@ -38,8 +38,8 @@ pub struct Watched {
     lines: Lines,
     bar: Option<ProgressBar>,
     next_line: Duration,
-    /// Rows that were settled at the first look.
-    before: Option<u64>,
+    /// Rows that were settled at the first look, and those of them that were changed.
+    before: Option<(u64, u64)>,
     speeds: Speeds,
     left: TimeLeft,
     /// By reason, how many rows were told.
@@ -88,11 +88,27 @@ impl Watched {
 
     /// Shows how it stands, so long after the beginning.
     pub fn look(&mut self, now: &Now, total: Option<u64>, elapsed: Duration) {
-        let before = *self.before.get_or_insert(now.rows);
+        let changed =
+            ["done", "failed", "unknown"].iter().filter_map(|state| now.counts.get(*state)).sum::<u64>();
+        let is_first = self.before.is_none();
+        let (before, changed_before) = *self.before.get_or_insert((now.rows, changed));
         let mark = Mark { at: elapsed, rows: now.rows.saturating_sub(before), calls: 0 };
         let (rows, _) = self.speeds.look(mark);
-        let left = total.map_or(0, |total| total.saturating_sub(now.rows));
-        let left = self.left.look(mark, left, Some((1, PERIOD)));
+        let changed = changed.saturating_sub(changed_before);
+        // Two rows share what is done of a pair.
+        #[allow(clippy::cast_precision_loss)]
+        let rows_a_change = now.pending as f64 / now.under_way.len().max(1) as f64;
+        let work = Work {
+            left: total.map_or(0, |total| total.saturating_sub(now.rows)),
+            pending: now.pending,
+            credit: UnderWay::of(&now.under_way).credit() * rows_a_change,
+            changed,
+            free: mark.rows.saturating_sub(changed),
+        };
+        if is_first {
+            self.left.begin(work);
+        }
+        let left = self.left.look(elapsed, work, 0, Some((1, PERIOD)));
         let to_go = left.map(|left| format!("{} to go", span(left))).unwrap_or_default();
         let text = format!("{} | {rows:.1} rows/s", text(now));
         if self.lines == Lines::Err && self.terminal.draws() {

@@ -74,7 +74,7 @@ impl Reporter for Alerts {
         let trouble = match event {
             Event::Row { rows, settled, .. } => self.rules.row(settled, rows.count()),
             Event::Batch { number, took, .. } => self.rules.batch(*number, *took),
-            Event::Step { .. } => None,
+            Event::Meant { .. } | Event::Step { .. } => None,
         };
         if let Some(trouble) = trouble {
             self.tell(trouble);

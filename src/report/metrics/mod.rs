@@ -120,7 +120,7 @@ impl Reporter for Metrics {
         match event {
             Event::Row { rows, settled, .. } => self.now.count(settled.state(), rows.count()),
             Event::Batch { took, .. } => self.now.batch(*took),
-            Event::Step { .. } => {}
+            Event::Meant { .. } | Event::Step { .. } => {}
         }
     }
 
