@@ -108,6 +108,12 @@ fn resume(folder: &Path, listen: &str) -> Measure {
     let last = tail[..tail.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
     let cut = length - (tail.len() - last - 1) as u64;
     std::fs::OpenOptions::new().write(true).open(&journal).unwrap().set_len(cut).unwrap();
+    // As a kill leaves it: a `run.json` that knows of more records would say that the journal has lost some.
+    let manifest = run.join("run.json");
+    let text = std::fs::read(&manifest).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    value["journal_bytes"] = cut.into();
+    std::fs::write(&manifest, value.to_string()).unwrap();
 
     let server = Server::start(&folder.join("data.json"), &["--listen", listen]);
     let id = run.file_name().unwrap().to_str().unwrap();
