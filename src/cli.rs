@@ -9,11 +9,15 @@ pub mod around;
 pub mod batch;
 pub mod input;
 
+use crate::exit::{Exit, Failure};
+use crate::source::dialect::Dialect;
 use around::{Backups, Completions, Doctor, Runs, Sandbox};
 use batch::{Apply, BackfillGroups, MergeContacts, Resume, Undo};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Bulk changes in DevRev that an operator can trust: planned, journalled, resumable.
 ///
@@ -107,4 +111,19 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+/// One of the words that a flag takes.
+pub fn choice<T>(flag: &str, typed: Option<&str>, default: T) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let Some(typed) = typed else { return Ok(default) };
+    typed.parse().map_err(|why| Failure::new(Exit::Usage, format!("--{flag}: `{typed}` {why}")))
+}
+
+/// How a CSV file is read, as it was typed.
+pub fn dialect(delimiter: Option<&str>) -> Result<Dialect, Failure> {
+    Dialect::typed(delimiter).map_err(|why| Failure::new(Exit::Usage, why))
 }

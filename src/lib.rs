@@ -21,12 +21,16 @@ pub mod devrev;
 pub mod engine;
 pub mod exit;
 pub mod figures;
+pub mod finding;
+pub mod invisible;
 pub mod jobs;
 pub mod journal;
+pub mod kind;
 pub mod monitor;
 pub mod net;
 pub mod report;
 pub mod row;
+pub mod run;
 pub mod sandbox;
 pub mod settings;
 pub mod source;
@@ -83,10 +87,10 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     let outcome = match cli.command {
         Command::Validate(args) => runtime.block_on(commands::online::validate(args, global, terminal)),
         Command::BackfillGroups(args) => {
-            runtime.block_on(commands::backfill_groups::run(args, global, terminal))
+            runtime.block_on(jobs::backfill_groups::command::run(args, global, terminal))
         }
         Command::MergeContacts(args) => {
-            runtime.block_on(commands::merge_contacts::run(args, global, terminal))
+            runtime.block_on(jobs::merge_contacts::command::run(args, global, terminal))
         }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),

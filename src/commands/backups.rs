@@ -1,7 +1,6 @@
 //! `backups`: whether the backups of merged contacts are whole and all there, and the removal of those that no merge
 //! rests on.
 
-use super::standing::Status;
 use crate::backup::layout::{Metadata, is_backup, is_partial};
 use crate::backup::verify::verify;
 use crate::cli;
@@ -15,6 +14,7 @@ use crate::journal::run_dir::RunDir;
 use crate::report::backups::{BackupsReport, Judged};
 use crate::report::terminal::{Terminal, result};
 use crate::report::units::counted;
+use crate::run::standing::Status;
 use crate::settings::Settings;
 use serde::Serialize;
 use serde::de::IgnoredAny;

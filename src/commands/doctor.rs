@@ -15,7 +15,6 @@ mod snowflake;
 mod token;
 mod unreached;
 
-use super::signals;
 use crate::cli;
 use crate::cli::around::Doctor;
 use crate::cli::batch::BatchFlags;
@@ -23,6 +22,7 @@ use crate::exit::{Exit, Failure};
 use crate::net;
 use crate::report::doctor::{Check, DoctorReport};
 use crate::report::terminal::{is_coloured, result};
+use crate::run::signals;
 use crate::settings::{Rates, Settings, proxy};
 use crate::stop::Stop;
 

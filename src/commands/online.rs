@@ -1,23 +1,24 @@
 //! `validate`, with what only DevRev can tell: whether the groups and creators that an input names exist.
 
-use super::connect::Connection;
-use super::dialect;
-use super::preflight::source_failure;
-use super::signals;
-use super::snowflake::{self, Typed};
-use super::validate;
 use crate::cli;
+use crate::cli::dialect;
+use crate::commands::validate;
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::error::ErrorKind;
 use crate::devrev::groups::GroupsGet;
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::read_only::ReadOnly;
 use crate::exit::{Exit, Failure};
+use crate::finding::{Finding, Rule};
 use crate::jobs::backfill_groups::membership::{Membership, Scope};
-use crate::jobs::failing;
-use crate::jobs::rules::Kind;
-use crate::jobs::rules::finding::{Finding, Rule};
+use crate::jobs::rules::queries;
+use crate::kind::Kind;
 use crate::report::terminal::Terminal;
+use crate::run::connect::Connection;
+use crate::run::failing;
+use crate::run::look::source_failure;
+use crate::run::signals;
+use crate::run::snowflake::{self, Typed};
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -45,7 +46,7 @@ pub async fn validate(
     });
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
-    let rows = match snowflake::typed(&args.rows, kind, limit, &global, &args.client)? {
+    let rows = match snowflake::typed(&args.rows, queries::table(kind), limit, &global, &args.client)? {
         Typed::Csv(path) => Typed::Csv(path.to_owned()),
         Typed::Snowflake(asking) => Typed::Snowflake(asking),
     };
@@ -81,7 +82,7 @@ pub async fn validate(
         // Not locked: whoever logs meanwhile writes to standard error.
         validate::run(&input, kind, args.limit, global.json, ask, &mut io::stdout())
     };
-    super::on_thread(&stop, work).await
+    crate::run::signals::on_thread(&stop, work).await
 }
 
 /// Where a user or a group is first named.

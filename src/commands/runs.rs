@@ -13,13 +13,13 @@ pub mod remove;
 pub mod show;
 pub mod watch;
 
-use super::standing::Place;
 use crate::cli;
 use crate::cli::around::{Only, RunsCommand, SHOWN};
 use crate::cli::batch::BatchFlags;
 use crate::exit::{Exit, Failure};
 use crate::report::terminal::{self, Terminal};
 use crate::report::watched::{Lines, Watched};
+use crate::run::standing::Place;
 use crate::settings::{Rates, Settings};
 use serde::Serialize;
 use std::io::IsTerminal;

@@ -1,20 +1,22 @@
 //! `sample`: makes a small input out of a large one, in two passes: which rows to take, and taking them byte for
 //! byte.
 
-use super::dialect;
-use super::preflight::{each_record, header_failure, pairing, source_failure, unreadable};
 use crate::cli;
+use crate::cli::dialect;
 use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::pairing::Role;
+use crate::jobs::merge_contacts::preflight::pairing;
 use crate::jobs::rules::issues::IssueColumns;
-use crate::jobs::rules::{Kind, Prefixes};
+use crate::jobs::rules::{Prefixes, kind_of};
 use crate::jobs::sampling::{self, Spread};
 use crate::journal::atomic;
+use crate::kind::Kind;
 use crate::report::sampled::Sampled;
 use crate::report::terminal::{Data, Terminal, result};
 use crate::row::Row;
+use crate::run::look::{each_record, header_failure, source_failure, unreadable};
 use crate::source::csv::CsvFile;
 use crate::source::{Input, Stamp};
 use ::csv::ByteRecord;
@@ -124,7 +126,7 @@ fn choose(args: &cli::input::Sample, input: &Input, size: usize) -> Result<(Kind
     let kind = match args.kind {
         Some(cli::input::Kind::Groups) => Kind::Groups,
         Some(cli::input::Kind::Contacts) => Kind::Contacts,
-        None => Kind::of(file.header()).map_err(|error| {
+        None => kind_of(file.header()).map_err(|error| {
             Failure::new(Exit::InvalidInput, format!("{error}; correct the header, or say --kind"))
         })?,
     };

@@ -3,17 +3,18 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::online::Mentioned;
-use super::preflight::source_failure;
+use crate::commands::online::Mentioned;
 use crate::devrev::ids::id_text;
 use crate::exit::{Exit, Failure};
+use crate::finding::{Finding, Rule};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
-use crate::jobs::rules::finding::{Finding, Rule};
 use crate::jobs::rules::issues::{IssueColumns, IssueRow};
-use crate::jobs::rules::{Identity, Kind, Prefixes};
+use crate::jobs::rules::{Identity, Prefixes, kind_of};
+use crate::kind::Kind;
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
+use crate::run::look::source_failure;
 use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
 use crate::source::header::{ColumnError, Header};
@@ -42,7 +43,7 @@ pub fn run(
     let kind = match kind {
         Some(kind) => kind,
         None => {
-            Kind::of(file.header()).map_err(|error| invalid(&error, "; correct the header, or say --kind"))?
+            kind_of(file.header()).map_err(|error| invalid(&error, "; correct the header, or say --kind"))?
         }
     };
     let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;

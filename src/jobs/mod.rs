@@ -5,19 +5,19 @@
 //! - [`duplicates`]: the same object in several rows
 //! - [`sampling`]: which rows make a small input
 //! - [`merge_contacts`]: two contacts of one person become one
-//! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be
-//! - [`failing`]: what a failed call means for a row and for the run; [`read_at`]: how old a value is; [`track`]: a
-//!   change of several steps; [`drift`]: only what is still as it was planned
+//! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be; [`taking_back`]: what both share
+//! - [`read_at`]: how old a value is; [`track`]: a change of several steps
+//! - [`registry`]: the list of the jobs
 
 pub mod backfill_groups;
-pub mod drift;
 pub mod duplicates;
-pub mod failing;
 pub mod merge_contacts;
 pub mod read_at;
+pub mod registry;
 pub mod rules;
 pub mod sampling;
 mod sieve;
+pub mod taking_back;
 pub mod track;
 pub mod undo_backfill;
 pub mod undo_merge;

@@ -2,7 +2,7 @@
 
 use super::terminal::printable;
 use super::units::counted;
-use crate::jobs::rules::Kind;
+use crate::kind::Kind;
 use serde::Serialize;
 use std::fmt::Write as _;
 

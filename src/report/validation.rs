@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::jobs::rules::Kind;
-use crate::jobs::rules::finding::{Finding, Rule, Severity, shown};
+use crate::finding::{Finding, Rule, Severity, shown};
+use crate::kind::Kind;
 use crate::report::units::counted;
 
 /// How many findings of a rule people are shown.

@@ -3,7 +3,6 @@
 use super::rights;
 use super::token;
 use super::unreached::{self, Unreached};
-use crate::commands::connect::Connection;
 use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
@@ -16,6 +15,7 @@ use crate::devrev::{RetryPolicy, pages::List};
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
 use crate::report::doctor::{Check, State};
+use crate::run::connect::Connection;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use std::time::{Duration, SystemTime};

@@ -3,10 +3,10 @@
 use super::look::{Found, Others, Seen};
 use super::prune;
 use crate::cli::around::Only;
-use crate::commands::standing::{Place, Status};
 use crate::exit::{Exit, Failure};
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
+use crate::run::standing::{Place, Status};
 use chrono::{DateTime, Utc};
 use std::path::Path;
 

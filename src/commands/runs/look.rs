@@ -1,10 +1,7 @@
 //! A look at a run that changes nothing of it, whoever works on it meanwhile.
 
-use crate::commands::job::Job;
-use crate::commands::merge_contacts::MergeOptions;
-use crate::commands::resume;
-use crate::commands::standing::{Place, Standing, Status};
 use crate::engine::event::Tally;
+use crate::jobs::registry;
 use crate::journal::error::JournalError;
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
@@ -12,8 +9,9 @@ use crate::journal::manifest::{Manifest, RunState};
 use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{About, By, How, NEVER_BEGAN, Parent, Past, UNREADABLE};
+use crate::run::checks::has_something_left;
+use crate::run::standing::{Place, Standing, Status};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 /// A run, and what its folder says of it.
@@ -117,7 +115,8 @@ impl Seen {
     pub fn standing<'a>(&'a self, tally: &'a Tally) -> Option<Standing<'a>> {
         let (manifest, status) = (self.manifest()?, self.status()?);
         let status = if self.held { Status::Running } else { status };
-        Some(Standing::of(&self.run, manifest, status, &tally.states, tally.of("open")))
+        let again = registry::named(&manifest.command).and_then(|job| job.again(&self.run, manifest));
+        Some(Standing::of(&self.run, manifest, again, status, &tally.states, tally.of("open")))
     }
 
     fn next(&self, tally: &Tally, place: &Place) -> Option<String> {
@@ -154,19 +153,7 @@ pub fn rows(manifest: &Manifest) -> Option<u64> {
         return Some(applies.rows);
     }
     let rows = manifest.input.as_ref()?.rows;
-    let job = manifest.settings.get("job");
-    let limit = job.and_then(|job| job.get("limit")).and_then(Value::as_u64);
-    let given = |name: &str| {
-        job.and_then(|job| job.get(name)).and_then(Value::as_array).is_some_and(|all| !all.is_empty())
-    };
-    let filtered = given("filter_email") || given("exclude_email");
-    match limit {
-        // They count pairs, or rows with certain addresses.
-        Some(_) if manifest.command == MergeOptions::COMMAND => None,
-        _ if filtered => None,
-        Some(limit) => Some(rows.min(limit)),
-        None => Some(rows),
-    }
+    registry::named(&manifest.command).map_or(Some(rows), |job| job.rows(manifest, rows))
 }
 
 /// What the runs of a folder have to do with each other.
@@ -202,7 +189,7 @@ impl Others {
                 run: manifest.id.clone(),
                 how,
                 dry_run: manifest.dry_run,
-                has_something_left: seen.held || resume::has_something_left(manifest, &Retry::default()),
+                has_something_left: seen.held || has_something_left(manifest, &Retry::default()),
                 is_whole: is_whole(manifest) && !seen.held,
             });
         }

@@ -8,18 +8,15 @@
 
 use super::look::{Found, Others, Seen};
 use super::remove;
-use crate::commands::backfill_groups::BackfillOptions;
-use crate::commands::job::Job;
-use crate::commands::merge_contacts::MergeOptions;
-use crate::commands::standing::Status;
-use crate::commands::undo_merge::UndoMergeOptions;
 use crate::exit::{Exit, Failure};
+use crate::jobs::registry;
 use crate::journal::evidence;
 use crate::journal::manifest::{Manifest, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::pruned::{Going, Kept, Pruned};
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
+use crate::run::standing::Status;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -206,17 +203,14 @@ fn loses(manifest: &Manifest, others: &Others) -> Vec<String> {
         }
         return loses;
     }
-    let can_be_undone =
-        [BackfillOptions::COMMAND, MergeOptions::COMMAND].contains(&manifest.command.as_str());
+    let can_be_undone = registry::undo_of(&manifest.command).is_some();
     if of("done") > 0 && can_be_undone && manifest.base_url != SANDBOX {
         loses.push(format!("the way to take back what it did to {} (undo)", counted(of("done"), "row")));
     }
-    if of("done") > 0 && manifest.command == UndoMergeOptions::COMMAND {
-        loses.push("which new contact stands for which old one (undo-id-map.csv)".to_owned());
-        loses.push(
-            "that the contacts it created were verified before: merges to come go by what DevRev shows"
-                .to_owned(),
-        );
+    if of("done") > 0
+        && let Some(job) = registry::named(&manifest.command)
+    {
+        loses.extend(job.loses().iter().map(|what| (*what).to_owned()));
     }
     if of("failed") > 0 {
         loses.push(format!(

@@ -1,8 +1,10 @@
 //! Which runs are old enough, and what is said to go with them.
 
 use super::*;
+use crate::jobs::backfill_groups::command::BackfillOptions;
 use crate::jobs::{merge_contacts, undo_merge};
 use crate::journal::manifest::{FORMAT, RunState};
+use crate::run::job::Job as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,6 @@
 //! `runs show`: all there is to tell of a run.
 
 use super::look::{Others, Seen};
-use crate::commands::standing::{Place, Status};
 use crate::exit::{Exit, Failure};
 use crate::journal::error::JournalError;
 use crate::journal::manifest::Manifest;
@@ -9,6 +8,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::State;
 use crate::journal::run_dir::RunDir;
 use crate::report::past_run::{Example, FailedFor, FileSize, LastProcess, Origin, PastRun, Setting};
+use crate::run::standing::{Place, Status};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -2,12 +2,12 @@
 
 use super::look::{Found, Seen, rows};
 use super::show;
-use crate::commands::standing::{Place, Status};
 use crate::exit::{Exit, Failure};
 use crate::journal::follow::Follow;
 use crate::journal::run_dir::RunDir;
 use crate::report::past_run::PastRun;
 use crate::report::watched::Watched;
+use crate::run::standing::{Place, Status};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -8,11 +8,16 @@
 //! - [`apply`]: the change, and its proof
 
 pub mod apply;
+pub mod command;
 pub mod decide;
+pub mod feed;
 pub mod field;
+pub mod field_check;
 pub mod group_map;
+pub mod look;
 pub mod lookup;
 pub mod membership;
+pub mod plan;
 
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::error::ErrorKind;
@@ -21,10 +26,11 @@ use crate::devrev::read_only::ReadOnly;
 use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
-use crate::jobs::drift::Plannable;
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::{failing, track};
+use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
+use crate::run::drift::Plannable;
+use crate::run::failing;
 use decide::{Decision, Rules, same_group};
 use lookup::{Lookup, Wanted};
 use serde::{Deserialize, Serialize};

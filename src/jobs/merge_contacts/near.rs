@@ -1,6 +1,6 @@
 //! Addresses that are nearly the same: hints for people. No contact is merged for a hint.
 
-use crate::jobs::rules::invisible::is_invisible;
+use crate::invisible::is_invisible;
 use crate::spill::Sorter;
 use rustc_hash::FxHashMap;
 use std::io;

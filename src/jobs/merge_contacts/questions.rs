@@ -5,7 +5,7 @@
 //! soon), or for a bounded time.
 
 use crate::devrev::error::ApiError;
-use crate::jobs::failing;
+use crate::run::failing;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::whole::Whole;
-use crate::jobs::failing;
+use crate::run::failing;
 use crate::stop::Stop;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};

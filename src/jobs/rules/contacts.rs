@@ -4,9 +4,9 @@ use std::hash::{Hash, Hasher};
 
 use super::dates::{self, Instant};
 use super::email;
-use super::finding::{Finding, Rule};
 use super::{Column, Identity, Judged, LEAVE_EMPTY, Prefixes, Values, is_missing, is_placeholder};
 use crate::devrev::ids::{ObjectType, Ref};
+use crate::finding::{Finding, Rule};
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
 

@@ -1,6 +1,6 @@
 //! The shape of an e-mail address: what mail servers take in practice, not all that RFC 5322 allows.
 
-use super::invisible::is_invisible;
+use crate::invisible::is_invisible;
 use std::borrow::Cow;
 
 /// The longest address, in bytes (RFC 5321, 4.5.3.1.3).

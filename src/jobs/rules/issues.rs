@@ -1,8 +1,8 @@
 //! The rules of issues whose creator group is to be filled in.
 
-use super::finding::Finding;
 use super::{Column, Identity, Judged, Prefixes, Values, is_missing};
 use crate::devrev::ids::{ObjectType, Ref, USER_TYPES};
+use crate::finding::Finding;
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
 
@@ -108,9 +108,9 @@ impl IssueColumns {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Rule;
     use super::super::tests::{header, row};
     use super::*;
+    use crate::finding::Rule;
 
     const COLUMNS: &[&str] = &["extra", "Issue_ID", "creator_user_id", "assigned_group", "creator_group"];
 

@@ -3,77 +3,47 @@
 pub mod contacts;
 mod dates;
 mod email;
-pub mod finding;
-pub mod invisible;
 pub mod issues;
 mod prefix;
+pub mod queries;
 
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-use self::finding::{Finding, Rule, shown};
 use self::prefix::Prefix;
 pub use self::prefix::Prefixes;
 use crate::devrev::ids::{IdError, ObjectType, Ref};
+use crate::finding::{Finding, Rule, shown};
+use crate::kind::Kind;
 use crate::row::{Row, Texts};
 use crate::source::header::{ColumnError, Header};
 
-/// The kinds of input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Issues whose creator group is to be filled in.
-    Groups,
-    /// Contacts of which duplicates are to be merged.
-    Contacts,
+/// The columns that an input of a kind must have.
+pub fn required(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Groups => issues::REQUIRED,
+        Kind::Contacts => contacts::REQUIRED,
+    }
 }
 
-impl Kind {
-    /// The kind's name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Groups => "groups",
-            Self::Contacts => "contacts",
-        }
+/// The kind whose columns the header has. Where it has those of neither, the error is about the kind that
+/// it comes nearer to.
+pub fn kind_of(header: &Header) -> Result<Kind, UnknownKind> {
+    let present = |kind: Kind| required(kind).iter().filter(|name| header.column(name).is_some()).count();
+    let complete = |kind: Kind| present(kind) == required(kind).len();
+    match (complete(Kind::Groups), complete(Kind::Contacts)) {
+        (true, false) => return Ok(Kind::Groups),
+        (false, true) => return Ok(Kind::Contacts),
+        (true, true) => return Err(UnknownKind::Either),
+        (false, false) => {}
     }
-
-    /// The columns that an input of this kind must have.
-    pub fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Groups => issues::REQUIRED,
-            Self::Contacts => contacts::REQUIRED,
-        }
-    }
-
-    /// What one row is about, in a sentence.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Self::Groups => "issue",
-            Self::Contacts => "contact",
-        }
-    }
-
-    /// The kind whose columns the header has. Where it has those of neither, the error is about the kind that
-    /// it comes nearer to.
-    pub fn of(header: &Header) -> Result<Self, UnknownKind> {
-        let present = |kind: Self| kind.columns().iter().filter(|name| header.column(name).is_some()).count();
-        let complete = |kind: Self| present(kind) == kind.columns().len();
-        match (complete(Self::Groups), complete(Self::Contacts)) {
-            (true, false) => return Ok(Self::Groups),
-            (false, true) => return Ok(Self::Contacts),
-            (true, true) => return Err(UnknownKind::Either),
-            (false, false) => {}
-        }
-        // The larger part of its columns, in whole numbers.
-        let [issues, contacts] =
-            [Self::Groups, Self::Contacts].map(|kind| (present(kind), kind.columns().len()));
-        let nearer =
-            if contacts.0 * issues.1 > issues.0 * contacts.1 { Self::Contacts } else { Self::Groups };
-        match header.require(nearer.columns()) {
-            Err(error) => Err(UnknownKind::Neither { nearer: nearer.name(), error }),
-            Ok(_) => Ok(nearer),
-        }
+    // The larger part of its columns, in whole numbers.
+    let [issues, contacts] = [Kind::Groups, Kind::Contacts].map(|kind| (present(kind), required(kind).len()));
+    let nearer = if contacts.0 * issues.1 > issues.0 * contacts.1 { Kind::Contacts } else { Kind::Groups };
+    match header.require(required(nearer)) {
+        Err(error) => Err(UnknownKind::Neither { nearer: nearer.name(), error }),
+        Ok(_) => Ok(nearer),
     }
 }
 
@@ -261,20 +231,20 @@ mod tests {
 
     #[test]
     fn the_kind_is_found_from_the_header() {
-        assert_eq!(Kind::of(&header(issues::REQUIRED)), Ok(Kind::Groups));
-        assert_eq!(Kind::of(&header(contacts::REQUIRED)), Ok(Kind::Contacts));
+        assert_eq!(kind_of(&header(issues::REQUIRED)), Ok(Kind::Groups));
+        assert_eq!(kind_of(&header(contacts::REQUIRED)), Ok(Kind::Contacts));
         let both = [issues::REQUIRED, contacts::REQUIRED].concat();
-        assert_eq!(Kind::of(&header(&both)), Err(UnknownKind::Either));
+        assert_eq!(kind_of(&header(&both)), Err(UnknownKind::Either));
     }
 
     #[test]
     fn the_nearer_kind_is_named() {
-        let error = Kind::of(&header(&["REV_USER_ID", "EMAIL", "issue_id"])).unwrap_err().to_string();
+        let error = kind_of(&header(&["REV_USER_ID", "EMAIL", "issue_id"])).unwrap_err().to_string();
         assert!(
             error.starts_with("for `--kind groups`, columns missing from in.csv: `creator_user_id`"),
             "{error}"
         );
-        let error = Kind::of(&header(&contacts::REQUIRED[1..])).unwrap_err().to_string();
+        let error = kind_of(&header(&contacts::REQUIRED[1..])).unwrap_err().to_string();
         assert!(
             error.starts_with("for `--kind contacts`, columns missing from in.csv: `REV_USER_ID`;"),
             "{error}"

@@ -3,12 +3,11 @@
 //!
 //! The writing half is that of the backfill itself; [`rows`] makes the input.
 
+pub mod command;
 pub mod rows;
 
 use super::backfill_groups::apply::Write;
 use super::backfill_groups::lookup::{IssueState, Lookup, Present, Wanted, same_value};
-use super::drift::{AS_BEFORE, Plannable};
-use super::failing;
 use super::read_at::ReadAt;
 use crate::devrev::ids::UserId;
 use crate::devrev::read_only::ReadOnly;
@@ -16,6 +15,8 @@ use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::journal::record::{Outcome, State};
+use crate::run::drift::{AS_BEFORE, Plannable};
+use crate::run::failing;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;

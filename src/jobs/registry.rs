@@ -1,0 +1,25 @@
+//! The jobs that there are.
+
+use super::backfill_groups::command::BackfillOptions;
+use super::merge_contacts::command::MergeOptions;
+use super::undo_backfill::command::UndoBackfillOptions;
+use super::undo_merge::command::UndoMergeOptions;
+use crate::run::any_job::{AnyJob, Registered};
+
+/// All of them.
+pub static JOBS: [&dyn AnyJob; 4] = [
+    &Registered::<BackfillOptions>::NEW,
+    &Registered::<MergeOptions>::NEW,
+    &Registered::<UndoBackfillOptions>::NEW,
+    &Registered::<UndoMergeOptions>::NEW,
+];
+
+/// The job of a run, by the name that its `run.json` has for it.
+pub fn named(command: &str) -> Option<&'static dyn AnyJob> {
+    JOBS.into_iter().find(|job| job.command() == command)
+}
+
+/// The job that takes back runs of a job.
+pub fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
+    JOBS.into_iter().find(|job| job.undoes() == Some(command))
+}

@@ -1,0 +1,166 @@
+//! What every undo has in common: its rows are made, and nothing of it runs in a sandbox.
+
+use crate::engine::job::{Applier, Planner};
+use crate::engine::run::Config;
+use crate::exit::{Exit, Failure};
+use crate::jobs::taking_back::feed::{Made, MadeFeed, MadeRows};
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
+use crate::report::results::Own;
+use crate::run::drift::Plannable;
+use crate::run::job::{Job, Looked, Make, Plan, Reported, Start, TakenBack};
+use crate::settings::{Rates, Settings};
+use crate::source::Input;
+use crate::stop::Stop;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::future::Future;
+
+/// What one undo has of its own; see [`Job`] for what is not said here.
+pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// See [`Job::COMMAND`].
+    const NAME: &'static str;
+    /// See [`Job::UNDOES`].
+    const OF: &'static str;
+    /// See [`Job::RATES`].
+    const PACE: Rates = Rates::Backfill;
+    /// See [`Job::LOSES`].
+    const LOST: &'static [&'static str] = &[];
+    /// See [`Job::REPORTED`].
+    const SAYS: Option<Reported> = None;
+    /// See [`Job::NAME_IS_TYPED`].
+    const TYPES_NAME: bool = false;
+    /// See [`Job::TOLD`].
+    const HEADING: &'static str = "Changes";
+    /// What a row says.
+    type Item: Made;
+    /// Reads and decides.
+    type Reader: Planner<Item = Self::Item, Change: Plannable>;
+    /// Takes back.
+    type Writer: Applier<<Self::Reader as Planner>::Change>;
+
+    /// The run that is taken back.
+    fn of(&self) -> &str;
+
+    /// `--limit`: only the first rows.
+    fn limit(&self) -> Option<u64>;
+
+    /// See [`Job::undoing`].
+    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure>;
+
+    /// What will happen to so many rows, for the question whether it may.
+    fn question(&self, rows: u64) -> String;
+
+    /// See [`Job::before_asking`].
+    fn first_look(
+        &self,
+        _start: &Start<'_, MadeRows>,
+    ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Makes both halves of the job.
+    fn halves(
+        &self,
+        start: &Start<'_, MadeRows>,
+    ) -> impl Future<Output = Result<(Self::Reader, Self::Writer), Failure>> + Send;
+
+    /// See [`Job::tune`].
+    fn engine(&self, _config: &mut Config) {}
+
+    /// See [`Job::plan`].
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
+
+    /// See [`Job::tell`].
+    fn words(said: Said<'_>) -> Option<Entry>;
+
+    /// See [`Job::result_files`].
+    fn files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<T: TakeBack> Job for T {
+    const COMMAND: &'static str = T::NAME;
+    const RATES: Rates = T::PACE;
+    const UNDOES: Option<&'static str> = Some(T::OF);
+    const LOSES: &'static [&'static str] = T::LOST;
+    const REPORTED: Option<Reported> = T::SAYS;
+    const NAME_IS_TYPED: bool = T::TYPES_NAME;
+    const ROWS: Own = Own::Made;
+    const TOLD: &'static str = T::HEADING;
+    type Looked = MadeRows;
+    type Planner = T::Reader;
+    type Applier = T::Writer;
+    type Feed = MadeFeed<T::Item>;
+
+    fn in_sandbox(&self) -> bool {
+        false
+    }
+
+    fn look(&self, input: &Input) -> Result<MadeRows, Failure> {
+        MadeRows::look::<T::Item>(input)
+    }
+
+    fn total(&self, looked: &MadeRows) -> u64 {
+        self.limit().map_or(looked.rows(), |limit| limit.min(looked.rows()))
+    }
+
+    fn rows(&self, rows: u64) -> Option<u64> {
+        Some(self.limit().map_or(rows, |limit| limit.min(rows)))
+    }
+
+    fn undoing(of: TakenBack<'_>) -> Option<Result<(Self, Make), Failure>> {
+        Some(T::taking_back(of))
+    }
+
+    fn what(&self, looked: &MadeRows) -> String {
+        self.question(self.total(looked))
+    }
+
+    fn check(&self, _settings: &Settings, looked: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
+        if looked.rows() > 0 {
+            return Ok(());
+        }
+        let of = self.of();
+        let text =
+            format!("run {of} has changed nothing that could be taken back: none of its rows is `done`");
+        Err(Failure::new(Exit::Usage, text))
+    }
+
+    async fn before_asking(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
+        self.first_look(start).await
+    }
+
+    async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(T::Reader, T::Writer), Failure> {
+        self.halves(start).await
+    }
+
+    fn feed(
+        &self,
+        input: &Input,
+        looked: MadeRows,
+        replay: Replay,
+        stop: Stop,
+    ) -> Result<Self::Feed, Failure> {
+        MadeFeed::new(input, &looked, self.limit(), replay, stop)
+    }
+
+    fn tune(&self, config: &mut Config) {
+        self.engine(config);
+    }
+
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+        self.sums(settings, calls)
+    }
+
+    fn result_files(run: &RunDir) -> Result<(), String> {
+        T::files(run)
+    }
+
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        T::words(said)
+    }
+}

@@ -1,0 +1,102 @@
+//! `undo` of a backfill: what a run of it has of its own.
+
+use crate::devrev::ids::{Issue, Names, Ref, UserId};
+use crate::devrev::works::GroupField;
+use crate::exit::Failure;
+use crate::jobs::backfill_groups::apply::GroupWriter;
+use crate::jobs::backfill_groups::command::BackfillOptions;
+use crate::jobs::backfill_groups::field_check::{self, Named};
+use crate::jobs::backfill_groups::plan::GroupPlan;
+use crate::jobs::taking_back::feed::{Made, MadeRows};
+use crate::jobs::taking_back::job::TakeBack;
+use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
+use crate::report::html::entry::{Entry, Said};
+use crate::run::checks::options;
+use crate::run::job::{Job, Make, Plan, Start, TakenBack};
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+/// The options of an undo of a backfill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoBackfillOptions {
+    /// The run that is taken back.
+    pub of: String,
+    /// `--limit`: only the first issues.
+    pub limit: Option<u64>,
+    /// The field that the run wrote.
+    pub field: String,
+}
+
+impl Made for Item {
+    const COLUMNS: &'static [&'static str] = &rows::COLUMNS;
+
+    fn read(fields: &[&str]) -> Result<(String, Self), String> {
+        let &[issue, before, after, creator] = fields else { return Err("it lacks fields".to_owned()) };
+        let parsed = Ref::parse(issue, Issue::TYPES).map_err(|error| error.to_string())?;
+        let number = parsed.number().ok_or_else(|| format!("`{issue}` is no issue's ID"))?;
+        let item = Self {
+            number,
+            issue: issue.to_owned(),
+            before: Some(before.to_owned()).filter(|before| !before.is_empty()),
+            after: after.to_owned(),
+            // Only saves calls: without it the issue is read by itself.
+            creator: UserId::parse(creator).ok(),
+        };
+        Ok((parsed.key().to_string(), item))
+    }
+}
+
+impl TakeBack for UndoBackfillOptions {
+    const NAME: &'static str = "undo-backfill";
+    const OF: &'static str = BackfillOptions::COMMAND;
+    type Item = Item;
+    type Reader = UndoBackfill;
+    type Writer = GroupWriter;
+
+    fn of(&self) -> &str {
+        &self.of
+    }
+
+    fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure> {
+        let BackfillOptions { field, .. } = options(of.manifest, of.run)?;
+        let run = of.run.clone();
+        let options = Self { of: of.manifest.id.clone(), limit: of.limit, field };
+        Ok((options, Box::new(move |file| rows::write(&run, file))))
+    }
+
+    fn question(&self, rows: u64) -> String {
+        format!(
+            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the one that \
+             the run set.",
+            self.of
+        )
+    }
+
+    fn words(said: Said<'_>) -> Option<Entry> {
+        Entry::before_and_after("creator group", said)
+    }
+
+    async fn first_look(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
+        let client = start.client.read_only();
+        let notes = field_check::check(&client, &self.field, Named::ByRun(&self.of)).await?;
+        let lines = notes.iter().map(|note| format!("note          {note}")).collect();
+        for note in notes {
+            start.note(note);
+        }
+        Ok(lines)
+    }
+
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {
+        let field = GroupField::named(&self.field);
+        let planner = UndoBackfill::new(start.client.read_only(), field.clone());
+        Ok((planner, GroupWriter::new(start.client.clone(), field)))
+    }
+
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+        Box::new(GroupPlan::new(settings.rate, calls))
+    }
+}

@@ -1,0 +1,123 @@
+//! `undo` of merges: what a run of it has of its own.
+
+use crate::engine::run::Config;
+use crate::exit::Failure;
+use crate::jobs::merge_contacts::elsewhere;
+use crate::jobs::taking_back::feed::{Made, MadeRows};
+use crate::jobs::taking_back::job::TakeBack;
+use crate::jobs::undo_merge::apply::Undoer;
+use crate::jobs::undo_merge::page;
+use crate::jobs::undo_merge::plan::UndoPlan;
+use crate::jobs::undo_merge::{Item, UndoMerge, rows};
+use crate::journal::run_dir::RunDir;
+use crate::report::html::entry::{Entry, Said};
+use crate::report::id_map;
+use crate::run::job::{Make, Plan, Reported, Start, TakenBack};
+use crate::settings::{Rates, Settings};
+use serde::{Deserialize, Serialize};
+
+/// The options of an undo of merges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoMergeOptions {
+    /// The run that is taken back.
+    pub of: String,
+    /// `--limit`: only the first pairs.
+    pub limit: Option<u64>,
+}
+
+impl Made for Item {
+    const COLUMNS: &'static [&'static str] = &rows::COLUMNS;
+
+    fn read(fields: &[&str]) -> Result<(String, Self), String> {
+        let &[email, primary, secondary, primary_backup, secondary_backup, merged_ref, merged_name] = fields
+        else {
+            return Err("it lacks fields".to_owned());
+        };
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let item = Self {
+            email: email.to_owned(),
+            primary: primary.to_owned(),
+            secondary: secondary.to_owned(),
+            primary_backup: primary_backup.into(),
+            secondary_backup: secondary_backup.into(),
+            merged_ref: given(merged_ref),
+            merged_name: given(merged_name),
+        };
+        Ok((email.to_owned(), item))
+    }
+}
+
+impl TakeBack for UndoMergeOptions {
+    const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
+    const OF: &'static str = crate::jobs::merge_contacts::COMMAND;
+    const PACE: Rates = Rates::Merge;
+    const LOST: &'static [&'static str] = &[
+        "which new contact stands for which old one (undo-id-map.csv)",
+        "that the contacts it created were verified before: merges to come go by what DevRev shows",
+    ];
+    const SAYS: Option<Reported> = Some(Reported("undone"));
+    const TYPES_NAME: bool = true;
+    const HEADING: &'static str = "Merges taken back";
+    type Item = Item;
+    type Reader = UndoMerge;
+    type Writer = Undoer;
+
+    fn of(&self) -> &str {
+        &self.of
+    }
+
+    fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure> {
+        // Where the merges had them, unless they were moved.
+        let is_given = of.settings.origin("BACKUP_DIR") != "default";
+        let backup_dir = is_given.then(|| of.settings.backup_dir.clone());
+        let backup_dir = backup_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
+        let run = of.run.clone();
+        let options = Self { of: of.manifest.id.clone(), limit: of.limit };
+        Ok((options, Box::new(move |file| rows::write(&run, backup_dir.as_deref(), file))))
+    }
+
+    fn question(&self, rows: u64) -> String {
+        format!(
+            "{} merges of run {} will be taken back from their backups, as far as that can be done: each contact that was \
+             merged away is created again, with a NEW ID, and the works that it owned or reported are pointed at it.\n\
+             What does not come back: the old IDs, the dates of creation, who created a work, who wrote a message, and \
+             who takes part in a conversation. What was changed since the merge is left as it is.",
+            rows, self.of
+        )
+    }
+
+    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
+        let Start { settings, client, .. } = start;
+        // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
+        let elsewhere = if start.manifest.dry_run {
+            elsewhere::Elsewhere::default()
+        } else {
+            let (runs_dir, own) = (settings.runs_dir.clone(), self.of.clone());
+            let (org, stop) = (start.manifest.org.clone(), start.stop.clone());
+            let read = move || elsewhere::in_doubt(&runs_dir, &own, org.as_ref(), &stop);
+            crate::run::signals::on_thread(start.stop, read).await?
+        };
+        let planner = UndoMerge::new(client.read_only(), elsewhere);
+        Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))
+    }
+
+    fn engine(&self, config: &mut Config) {
+        config.record_each = true;
+    }
+
+    fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn Plan> {
+        Box::<UndoPlan>::default()
+    }
+
+    fn words(said: Said<'_>) -> Option<Entry> {
+        page::tell(said)
+    }
+
+    fn files(run: &RunDir) -> Result<(), String> {
+        id_map::write(run).map_err(|error| format!("cannot write {}: {error}", run.id_map().display()))
+    }
+}

@@ -1,0 +1,98 @@
+//! What a dry run of an undo of merges tells the operator: each pair, and what all of them come to.
+
+use crate::jobs::undo_merge::change::Change;
+use crate::report::terminal::one_line;
+use crate::run::job::Plan;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Pairs that are shown; all are in `plan.jsonl`.
+const SHOWN: u64 = 20;
+
+/// Sums up what would be put back, and what would not.
+#[derive(Debug, Default)]
+pub struct UndoPlan {
+    lines: String,
+    pairs: u64,
+    works: u64,
+    left: u64,
+    created_works: u64,
+    timelines: u64,
+    conversations: u64,
+    files: u64,
+}
+
+impl UndoPlan {
+    fn line(&mut self, change: &Change) {
+        let reference = change.primary.put_back.iter().map(|put| format!(", gets back `{}`", put.to));
+        let again = change.secondary.already.as_ref().map_or_else(
+            || format!("{} is created again", change.secondary.display_id),
+            |new| format!("{} is there again as {}", change.secondary.display_id, new.display_id),
+        );
+        let line = format!(
+            "  {}: {} stays{}; {again}, and gets {} works; {} things are left",
+            change.email,
+            change.primary.display_id,
+            reference.collect::<String>(),
+            change.counts.works,
+            change.counts.left,
+        );
+        let _ = writeln!(self.lines, "{}", one_line(&line));
+    }
+}
+
+impl Plan for UndoPlan {
+    fn take(&mut self, _key: &str, change: &RawValue) {
+        let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
+        if self.pairs < SHOWN {
+            self.line(&change);
+        }
+        let lost = &change.cannot_come_back;
+        self.pairs += 1;
+        self.works += change.counts.works as u64;
+        self.left += change.counts.left as u64;
+        self.created_works += lost.created_works.len() as u64;
+        self.timelines += lost.timelines;
+        self.conversations += lost.conversations;
+        self.files += lost.files;
+    }
+
+    fn text(&self) -> String {
+        if self.pairs == 0 {
+            return "No merge would be taken back.\n".to_owned();
+        }
+        let mut text = self.lines.clone();
+        if self.pairs > SHOWN {
+            let _ = writeln!(text, "  ... and {} more, in plan.jsonl", self.pairs - SHOWN);
+        }
+        let _ = writeln!(
+            text,
+            "\nMerges taken back: {}; each secondary with a new ID. Works pointed at them: {}. Left, since they were changed: {}.\n\
+             Does not come back: who created {} works, who wrote in {} timelines, who takes part in {} conversations, {} files \
+             of contacts (they are in the backups), and all dates of creation.",
+            self.pairs,
+            self.works,
+            self.left,
+            self.created_works,
+            self.timelines,
+            self.conversations,
+            self.files
+        );
+        text
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "pairs": self.pairs,
+            "works": self.works,
+            "left": self.left,
+            "cannot_come_back": {
+                "created_works": self.created_works,
+                "timelines": self.timelines,
+                "conversations": self.conversations,
+                "files": self.files,
+            },
+        })
+    }
+}

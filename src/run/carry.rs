@@ -1,0 +1,150 @@
+//! Carrying out exactly what a dry run planned: a run of the same job with the same options and the same rows, held to
+//! the plan, see [`drift`](crate::run::drift).
+
+use crate::exit::{Exit, Failure};
+use crate::journal::manifest::{Applies, Manifest};
+use crate::journal::plan::{self, Plan};
+use crate::journal::run_dir::RunDir;
+use crate::report::progress::span;
+use crate::run::drift::OnDrift;
+use crate::run::job::Job;
+use chrono::{DateTime, Utc};
+use std::io;
+use std::time::Duration;
+
+/// The plan that a new run carries out.
+#[derive(Debug)]
+pub struct Carries<'a> {
+    /// The dry run's folder.
+    pub from: &'a RunDir,
+    /// Its `run.json`.
+    pub of: &'a Manifest,
+    /// What is done about what has drifted.
+    pub on_drift: OnDrift,
+}
+
+impl Carries<'_> {
+    /// Copies the plan into the new run's folder: what it goes by from now on, whatever becomes of the dry run.
+    pub async fn take_over(&self, run: &RunDir) -> Result<(Applies, (Plan, OnDrift)), Failure> {
+        let (from, to) = (self.from.clone(), run.clone());
+        let copy = move || {
+            let copied = plan::copy(&from, &to)?;
+            let shown = plan::sha256(&from.plan());
+            let opened = Plan::open(&to.plan());
+            Ok::<_, Failure>((copied, shown, opened))
+        };
+        let (copied, shown, opened) =
+            tokio::task::spawn_blocking(copy).await.map_err(|error| defect(&error))??;
+        let shown_at = self.from.plan();
+        match shown {
+            Ok(shown) if shown != copied.sha256 => {
+                let text = format!(
+                    "{} is not what the dry run wrote: somebody has changed it; `devrev-batch resume {}` writes it \
+                     anew, and to leave rows out, make a new plan of fewer rows",
+                    shown_at.display(),
+                    self.of.id
+                );
+                return Err(Failure::new(Exit::Changed, text));
+            }
+            Err(error) => {
+                let text = format!("cannot read {}: {error}", shown_at.display());
+                return Err(Failure::new(Exit::Changed, text));
+            }
+            Ok(_) => {}
+        }
+        let applies = Applies {
+            run: self.of.id.clone(),
+            planned_at: planned_at(self.of),
+            rows: copied.rows,
+            sha256: copied.sha256,
+            abort_on_drift: self.on_drift == OnDrift::Abort,
+        };
+        Ok((applies, (opened.map_err(|error| unreadable(&error))?, self.on_drift)))
+    }
+}
+
+/// The plan that a run carries out which goes on, and what is done about drift; none for a run without one.
+pub async fn taken_over(
+    run: &RunDir,
+    manifest: &mut Manifest,
+    on_drift: Option<&str>,
+) -> Result<Option<(Plan, OnDrift)>, Failure> {
+    let Some(applies) = &mut manifest.applies else {
+        if on_drift.is_none() {
+            return Ok(None);
+        }
+        let text = format!("--on-drift: run {} does not carry out a plan", manifest.id);
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let before = OnDrift::of(applies);
+    let on_drift = crate::cli::choice("on-drift", on_drift, before)?;
+    applies.abort_on_drift = on_drift == OnDrift::Abort;
+    let (path, expected) = (run.plan(), applies.sha256.clone());
+    let (run, dry_run) = (run.clone(), applies.run.clone());
+    let open = move || {
+        // Rows in doubt have to be settled, whatever became of the copy: the dry run has the plan, too.
+        if !path.exists()
+            && let Some(from) = run.path().parent().and_then(|runs| RunDir::open(runs, &dry_run).ok())
+        {
+            plan::copy(&from, &run)?;
+        }
+        let found = plan::sha256(&path).map_err(|error| {
+            Failure::new(Exit::Changed, format!("cannot read {}: {error}", path.display()))
+        })?;
+        if found != expected {
+            let text = format!(
+                "{} is not the plan that this run began with: put it back as it was, or begin a new run",
+                path.display()
+            );
+            return Err(Failure::new(Exit::Changed, text));
+        }
+        Plan::open(&path).map_err(|error| unreadable(&error))
+    };
+    let plan = tokio::task::spawn_blocking(open).await.map_err(|error| defect(&error))??;
+    Ok(Some((plan, on_drift)))
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(Exit::Changed, format!("the plan cannot be read: {error}"))
+}
+
+fn defect(error: &tokio::task::JoinError) -> Failure {
+    Failure::new(Exit::Unexpected, format!("a defect while reading the plan: {error}"))
+}
+
+/// What will happen, for the question whether it may.
+pub fn what<J: Job>(applies: &Applies) -> String {
+    let drift = if applies.abort_on_drift {
+        "the run stops at the first that is no longer as it was planned"
+    } else {
+        "those that are no longer as they were planned are left alone"
+    };
+    let warning = J::WARNING.map(|warning| format!("\n{warning}")).unwrap_or_default();
+    format!(
+        "The plan of {}, {} old, is carried out: {} rows are read again, and {drift}.{warning}",
+        applies.run,
+        long_span(age(applies.planned_at)),
+        applies.rows
+    )
+}
+
+/// When it began: its end is a later one each time that it is resumed, which makes no row of it any younger.
+pub fn planned_at(of: &Manifest) -> DateTime<Utc> {
+    of.created_at
+}
+
+/// None for what a clock that was set back says of the future.
+pub fn age(of: DateTime<Utc>) -> Duration {
+    Utc::now().signed_duration_since(of).to_std().unwrap_or_default()
+}
+
+/// A time for people that may be of days.
+pub fn long_span(time: Duration) -> String {
+    const DAY: u64 = 24 * 3600;
+    match time.as_secs() / DAY {
+        0 if time.as_secs() < 60 => "less than a minute".to_owned(),
+        0 => span(time),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}

@@ -1,0 +1,294 @@
+//! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
+
+use crate::engine::event::Tally;
+use crate::engine::run::How;
+use crate::exit::{Exit, Failure};
+use crate::figures::Figures;
+use crate::journal::atomic;
+use crate::journal::error::JournalError;
+use crate::journal::manifest::RunState;
+use crate::journal::ordered::{Word, Words};
+use crate::journal::record::{Outcome, State};
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::monitor::Monitor;
+use crate::report::html::rows::Rows;
+use crate::report::profile::Profile;
+use crate::report::results;
+use crate::report::summary::Summary;
+use crate::report::terminal::result;
+use crate::run::job::{Job, Reported};
+use crate::run::look::unchanged;
+use crate::run::page::{self, Page};
+use crate::run::session::Session;
+use crate::run::standing::{Place, Standing, Status};
+use crate::run::watching::Charted;
+use crate::source::Stamp;
+use crate::stop::Cause;
+use chrono::Utc;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+
+/// Ends a run. What cannot be written is said, and never hides how the run ended.
+///
+/// `stamp` is the input's at the beginning: from another input no result files are made.
+pub async fn run<J: Job>(
+    mut session: Session<J>,
+    how: How,
+    stamp: Option<Stamp>,
+    total: u64,
+    mut figures: Figures,
+    charted: Charted,
+) -> Result<Exit, Failure> {
+    figures.elapsed = session.since.elapsed();
+    figures.process = session.monitor.as_ref().and_then(Monitor::look);
+    let closed = session.journal.clone().close().await.err().map(Failure::from);
+    let journal_bytes = session.journal.durable_bytes();
+    let changed = stamp.and_then(|stamp| unchanged(session.input.path(), &stamp).err());
+    let how = match (closed, changed.clone()) {
+        // The cause of whatever else went wrong: a folder that is gone takes the copy of the input with it.
+        (Some(failure), _) => How::Stopped(failure),
+        (None, Some(failure)) if matches!(how, How::Finished | How::Portion | How::Interrupted(_)) => {
+            How::Stopped(failure)
+        }
+        _ => how,
+    };
+    let mut troubles = Vec::new();
+    let written = match changed {
+        Some(failure) => Err(format!("no result files are made: {failure}")),
+        None => results(&session).await,
+    };
+    let unwritten = written.is_err();
+    let (tally, shown) = match written {
+        Ok((tally, rows)) => (tally, Ok(rows)),
+        Err(trouble) => {
+            troubles.push(trouble);
+            (counted(&session), page::gather::<J>(&session.run).await)
+        }
+    };
+    let open = total.saturating_sub(tally.total());
+    let (state, exit, why) = ending(&how, &tally, open, &session.job);
+    let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
+        Ok(plan) => plan,
+        Err(trouble) => {
+            troubles.push(trouble);
+            (None, String::new())
+        }
+    };
+    let manifest = &mut session.manifest;
+    manifest.state = state;
+    manifest.exit_code = Some(exit.code());
+    let reached = matches!(how, How::Portion) && state != RunState::Finished;
+    manifest.portion = session.settings.max_changes.map(NonZeroU64::get).filter(|_| reached);
+    let status = Status::of(state, false);
+    let again = session.job.again(&session.run, &session.manifest);
+    let standing = Standing::of(&session.run, &session.manifest, again, status, &tally.states, open);
+    let standing = Standing { unwritten, ..standing };
+    let place = Place::of(&session.settings);
+    let next = standing.steps().into_iter().map(|step| standing.sentence(step, &place)).collect();
+    let summary = Summary {
+        run: session.run.id().to_owned(),
+        folder: session.run.path().display().to_string(),
+        command: session.manifest.command.clone(),
+        dry_run: session.manifest.dry_run,
+        carries_out: session.manifest.applies.as_ref().map(|applies| applies.run.clone()),
+        target: session.manifest.base_url.clone(),
+        environment: session.settings.environment.clone(),
+        state: standing.status.name().to_owned(),
+        why: why.clone(),
+        notes: session.manifest.notes.clone(),
+        exit: exit.code(),
+        rows: total,
+        open,
+        next,
+        tally,
+        plan,
+        plan_text,
+        calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
+        calls_total: figures.calls.calls,
+        seconds: figures.elapsed.as_secs_f64(),
+        profile: session.settings.watch.profile.then(|| Profile::new(&figures)),
+        seconds_waiting: figures.time.waiting.as_secs_f64(),
+        memory_peak_bytes: figures.process.map(|process| process.peak),
+        cpu_seconds: figures.process.map(|process| process.cpu.as_secs_f64()),
+    };
+    let manifest = &mut session.manifest;
+    manifest.why = why;
+    manifest.counts.clone_from(&summary.tally.states);
+    manifest.counts.insert("open".to_owned(), open);
+    manifest.journal_bytes = Some(journal_bytes);
+    manifest.updated_at = Utc::now();
+    manifest.ended_at = Some(manifest.updated_at);
+    if let Err(error) = manifest.write(&session.run) {
+        troubles.push(error.to_string());
+    }
+    if let Err(trouble) = write_report::<J>(&session.run, &summary).await {
+        troubles.push(trouble);
+    }
+    let page = Page { summary: &summary, exit, figures: &figures, charted: &charted, rows: shown };
+    if let Err(trouble) = page::write(&session, page).await {
+        troubles.push(trouble);
+    }
+    for trouble in &troubles {
+        session.terminal.say(&format!("warning: {trouble}"));
+    }
+    let text =
+        if session.json { serde_json::to_string(&summary).unwrap_or_default() } else { summary.text() };
+    if let Err(error) = result(&text) {
+        // The run ended as it did, whoever heard of it.
+        session.terminal.say(&format!("warning: cannot print the summary: {error}"));
+    }
+    session.stop.work_is_over();
+    std::mem::take(&mut session.reporters).end(&summary, &figures).await;
+    Ok(exit)
+}
+
+/// Sums up what a dry run has planned, for machines and for people.
+async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Value>, String), String> {
+    if !session.manifest.dry_run {
+        return Ok((None, String::new()));
+    }
+    let mut plan = session.job.plan(&session.settings, calls);
+    let run = session.run.clone();
+    let read = move || {
+        for word in Words::read(&run)? {
+            if let (_, Word::Planned { key, change: Some(change) }) = word? {
+                plan.take(&key, &change);
+            }
+        }
+        Ok((Some(plan.json()), plan.text()))
+    };
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?;
+    read.map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
+}
+
+/// Writes `report.json`, streaming what the journal says of each row.
+async fn write_report<J: Job>(run: &RunDir, summary: &Summary) -> Result<(), String> {
+    let (run, mut text) = (run.clone(), serde_json::to_string_pretty(summary).unwrap_or_default());
+    let write = move || {
+        let path = run.report();
+        let failed = |error: String| format!("cannot write {}: {error}", path.display());
+        let words = match J::REPORTED {
+            None => None,
+            Some(_) => Some(Words::read(&run).map_err(|error| failed(error.to_string()))?),
+        };
+        let written = atomic::replace(&path, |file| {
+            if let (Some(Reported(name)), Some(words)) = (J::REPORTED, words) {
+                // In the place of the closing brace.
+                text.truncate(text.trim_end().len().saturating_sub(2));
+                write!(file, "{text},\n  \"{name}\": [")?;
+                report_each(file, words)?;
+                file.write_all(b"\n  ]\n}\n")
+            } else {
+                writeln!(file, "{text}")
+            }
+        });
+        written.map_err(|error| failed(error.to_string()))
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Err(format!("a defect: {error}")))
+}
+
+fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
+    let mut first = true;
+    for word in words {
+        let (row, word) = word.map_err(io::Error::other)?;
+        // Only the first of two rows that share a fate has something to say.
+        let said = match word {
+            Word::Outcome { outcome: Outcome { report: Some(report), .. }, .. } => report.get().to_owned(),
+            Word::Planned { change: Some(change), .. } => change.get().to_owned(),
+            Word::Open { change: Some(change), key } => {
+                json!({ "key": key, "row": row, "state": "unknown", "reason": "no-outcome", "change": change })
+                    .to_string()
+            }
+            // Ended from outside, as by a stop: the journal has its steps.
+            Word::Outcome { key, outcome, first: true } if outcome.state == State::Unknown => json!({
+                "key": key, "row": row, "state": "unknown", "reason": outcome.reason, "detail": outcome.detail,
+            })
+            .to_string(),
+            _ => continue,
+        };
+        write!(file, "{}\n    {said}", if first { "" } else { "," })?;
+        first = false;
+    }
+    Ok(())
+}
+
+/// Writes the result files; counts every row by its last word, and gathers those that the page shows.
+async fn results<J: Job>(session: &Session<J>) -> Result<(Tally, Rows), String> {
+    let (run, input, dry_run) = (session.run.clone(), session.input.clone(), session.manifest.dry_run);
+    let write = move || {
+        let words = Words::read(&run).map_err(|error| error.to_string())?;
+        let rows = input.open().map_err(|error| error.to_string())?.rows();
+        let mut shown = Rows::new(J::tell);
+        let words = words.inspect(|word| {
+            if let Ok((row, word)) = word {
+                shown.take(*row, word);
+            }
+        });
+        let tally = results::write(&run, rows, J::ROWS, words, dry_run)
+            .map_err(|error| format!("cannot write the result files in {}: {error}", run.path().display()))?;
+        if !dry_run {
+            J::result_files(&run)?;
+        }
+        Ok((tally, shown))
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Err(format!("a defect: {error}")))
+}
+
+/// The rows by state as the journal alone has them.
+fn counted<J: Job>(session: &Session<J>) -> Tally {
+    let mut tally = Tally::default();
+    if let Ok(replay) = Replay::read(&session.run) {
+        tally.states = replay.counts;
+        tally.reasons = replay.by_reason;
+    }
+    tally
+}
+
+fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Exit, Option<String>) {
+    match how {
+        How::Portion if open > 0 => {
+            let exit =
+                if tally.errors() > 0 { job.exit(tally).unwrap_or(Exit::SomeFailed) } else { Exit::Ok };
+            let why = format!("--max-changes was reached; {open} rows are left for `resume`");
+            (RunState::Stopped, exit, Some(why))
+        }
+        How::Finished if open > 0 => {
+            let why = format!("a defect: the run came to its end, and {open} rows have no result");
+            (RunState::Stopped, Exit::Unexpected, Some(why))
+        }
+        How::Finished | How::Portion if tally.errors() > 0 => {
+            (RunState::Finished, job.exit(tally).unwrap_or(Exit::SomeFailed), None)
+        }
+        How::Finished | How::Portion => (RunState::Finished, Exit::Ok, None),
+        How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
+        How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
+        How::Stopped(failure) => {
+            (RunState::Stopped, exit_of_stop(failure.exit, tally), Some(failure.message.clone()))
+        }
+    }
+}
+
+/// [`Exit::Backup`] says that nothing was sent: a run that had sent merges before it stopped for its backups does not.
+fn exit_of_stop(exit: Exit, tally: &Tally) -> Exit {
+    let has_sent = ["done", "unknown"].into_iter().any(|state| tally.of(state) > 0);
+    if exit == Exit::Backup && has_sent { Exit::Stopped } else { exit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_has_sent_merges_does_not_say_that_none_was_sent() {
+        let mut tally = Tally::default();
+        tally.add("failed", Some("backup-failed"), 2);
+        assert_eq!(exit_of_stop(Exit::Backup, &tally), Exit::Backup);
+        assert_eq!(exit_of_stop(Exit::Credentials, &tally), Exit::Credentials);
+        tally.add("unknown", None, 2);
+        assert_eq!(exit_of_stop(Exit::Backup, &tally), Exit::Stopped);
+    }
+}

@@ -1,0 +1,40 @@
+//! Begins a run that takes another one back.
+
+use super::begin::{self, New, Rows};
+use super::job::{Job, TakenBack};
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::journal::manifest::Manifest;
+use crate::journal::run_dir::RunDir;
+use crate::report::terminal::Terminal;
+use crate::settings::Settings;
+
+/// A run that is to be taken back, and that this process holds.
+#[derive(Debug)]
+pub struct Undoing<'a> {
+    /// What was typed.
+    pub args: &'a cli::batch::Undo,
+    /// `--quiet`, `--json`
+    pub global: &'a cli::Global,
+    /// Where progress is shown.
+    pub terminal: Terminal,
+    /// The run's folder.
+    pub run: &'a RunDir,
+    /// Its `run.json`.
+    pub parent: &'a Manifest,
+}
+
+impl Undoing<'_> {
+    /// Begins the undo, and works on it until it ends.
+    pub async fn take_back<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+        let Self { args, global, terminal, run, parent } = self;
+        let of = TakenBack { run, manifest: parent, settings: &settings, limit: args.limit };
+        let (job, make) = J::undoing(of).unwrap_or_else(|| {
+            let text = format!("a defect: {} takes nothing back", J::COMMAND);
+            Err(Failure::new(Exit::Unexpected, text))
+        })?;
+        let new =
+            New { parent: Some(parent), ..New::run(settings, args.dry_run, &args.batch, global, terminal) };
+        begin::run(job, new, Rows::Made(make), |_| Ok(())).await
+    }
+}
