@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
 use crate::journal::atomic;
 use crate::journal::error::JournalError;
-use crate::journal::manifest::RunState;
+use crate::journal::manifest::{Manifest, RunState};
 use crate::journal::ordered::{Word, Words};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
@@ -81,10 +81,11 @@ pub async fn run<J: Job>(
     manifest.exit_code = Some(exit.code());
     let reached = matches!(how, How::Portion) && state != RunState::Finished;
     manifest.portion = session.settings.max_changes.map(NonZeroU64::get).filter(|_| reached);
-    let status = Status::of(state, false);
     let again = session.job.again(&session.run, &session.manifest);
-    let standing = Standing::of(&session.run, &session.manifest, again, status, &tally.states, open);
-    let standing = Standing { unwritten, ..standing };
+    let standing = Standing {
+        unwritten,
+        ..Standing::of(&session.run, &session.manifest, again, Status::of(state, false), &tally.states, open)
+    };
     let place = Place::of(&session.settings);
     let next = standing.steps().into_iter().map(|step| standing.sentence(step, &place)).collect();
     let summary = Summary {
@@ -115,12 +116,8 @@ pub async fn run<J: Job>(
     };
     let manifest = &mut session.manifest;
     manifest.why = why;
-    manifest.counts.clone_from(&summary.tally.states);
-    manifest.counts.insert("open".to_owned(), open);
     manifest.journal_bytes = Some(journal_bytes);
-    manifest.updated_at = Utc::now();
-    manifest.ended_at = Some(manifest.updated_at);
-    if let Err(error) = manifest.write(&session.run) {
+    if let Err(error) = note_end(manifest, &session.run, &summary) {
         troubles.push(error.to_string());
     }
     if let Err(trouble) = write_report::<J>(&session.run, &summary).await {
@@ -142,6 +139,15 @@ pub async fn run<J: Job>(
     session.stop.work_is_over();
     std::mem::take(&mut session.reporters).end(&summary, &figures).await;
     Ok(exit)
+}
+
+/// Writes into `run.json` when the run ended, and with which rows.
+fn note_end(manifest: &mut Manifest, run: &RunDir, summary: &Summary) -> Result<(), JournalError> {
+    manifest.counts.clone_from(&summary.tally.states);
+    manifest.counts.insert("open".to_owned(), summary.open);
+    manifest.updated_at = Utc::now();
+    manifest.ended_at = Some(manifest.updated_at);
+    manifest.write(run)
 }
 
 /// Sums up what a dry run has planned, for machines and for people.
