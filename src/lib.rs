@@ -85,7 +85,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start: {error}")))?;
     let (global, terminal) = (cli.global, terminal.clone());
     let outcome = match cli.command {
-        Command::Validate(args) => runtime.block_on(commands::online::validate(args, global, terminal)),
+        Command::Validate(args) => runtime.block_on(commands::validate::run(args, global, terminal)),
         Command::BackfillGroups(args) => {
             runtime.block_on(jobs::backfill_groups::command::run(args, global, terminal))
         }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::{self, dialect};
 use crate::commands::online::Mentioned;
 use crate::devrev::ids::id_text;
 use crate::exit::{Exit, Failure};
@@ -10,18 +11,75 @@ use crate::finding::{Finding, Rule};
 use crate::jobs::duplicates::{Duplicate, Duplicates, Verdict};
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::jobs::rules::issues::{IssueColumns, IssueRow};
+use crate::jobs::rules::queries;
 use crate::jobs::rules::{Identity, Prefixes, kind_of};
 use crate::kind::Kind;
+use crate::report::terminal::Terminal;
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
 use crate::run::look::source_failure;
+use crate::run::signals;
+use crate::run::snowflake::{self, Typed};
+use crate::settings::Settings;
 use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
 use crate::source::header::{ColumnError, Header};
 use crate::source::{Input, SourceError};
+use crate::stop::Stop;
 
 /// Asks DevRev about what an input names; returns what it does not have.
 pub type Ask<'a> = dyn Fn(&Mentioned) -> Result<Vec<Finding>, Failure> + 'a;
+
+/// Runs `validate`.
+pub async fn run(
+    args: cli::input::Validate,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    let kind = args.kind.map(|kind| match kind {
+        cli::input::Kind::Groups => Kind::Groups,
+        cli::input::Kind::Contacts => Kind::Contacts,
+    });
+    // One more than is looked at: the report says whether there are more.
+    let limit = args.limit.map(|limit| limit.saturating_add(1));
+    let rows = match snowflake::typed(&args.rows, queries::table(kind), limit, &global, &args.client)? {
+        Typed::Csv(path) => Typed::Csv(path.to_owned()),
+        Typed::Snowflake(asking) => Typed::Snowflake(asking),
+    };
+    let dialect = dialect(args.rows.delimiter.as_deref())?;
+    let stop = Stop::default();
+    let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
+    let handle = tokio::runtime::Handle::current();
+    // What is spooled goes when this ends: nothing is resumed.
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
+    })?;
+    let spool = folder.path().join("input.csv");
+    if matches!(rows, Typed::Snowflake(_)) {
+        // Else a signal ends the process at once; here it would leave the rows behind.
+        signals::listen(&stop, &terminal)
+            .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+    }
+    let of_query = stop.clone();
+    let work = move || {
+        let input = match rows {
+            Typed::Csv(path) if path == Path::new("-") => {
+                Input::stdin(&spool).map_err(|error| source_failure(&error))?
+            }
+            Typed::Csv(path) => Input::file(&path),
+            Typed::Snowflake(asking) => asking.spool(&spool, &of_query)?,
+        };
+        let input = input.read_as(dialect);
+        let ask = |mentioned: &Mentioned| match &settings {
+            Some(settings) => handle.block_on(mentioned.absent(settings, args.sandbox)),
+            None => Ok(Vec::new()),
+        };
+        let ask: Option<&Ask<'_>> = if settings.is_some() { Some(&ask) } else { None };
+        // Not locked: whoever logs meanwhile writes to standard error.
+        check_input(&input, kind, args.limit, global.json, ask, &mut io::stdout())
+    };
+    crate::run::signals::on_thread(&stop, work).await
+}
 
 /// Checks the first `limit` rows of an input, or all, and writes what is found to `out`: a summary, or every
 /// finding as JSON. Where no kind is given the header tells it.
@@ -31,7 +89,7 @@ pub type Ask<'a> = dyn Fn(&Mentioned) -> Result<Vec<Finding>, Failure> + 'a;
 /// The outcome is [`Exit::InvalidInput`] when anything is wrong with it. Fails when the input cannot be got at
 /// ([`Exit::Usage`]), when its header is not one to go by ([`Exit::InvalidInput`]), or when a temporary file
 /// or the report cannot be written ([`Exit::Unexpected`]).
-pub fn run(
+pub fn check_input(
     input: &Input,
     kind: Option<Kind>,
     limit: Option<u64>,

@@ -21,7 +21,7 @@ fn validate_with(
     let path = folder.path().join("in.csv");
     std::fs::write(&path, bytes).unwrap();
     let mut out = Vec::new();
-    let exit = run(&Input::file(&path), kind, limit, json, None, &mut out)?;
+    let exit = check_input(&Input::file(&path), kind, limit, json, None, &mut out)?;
     let text = String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "DIR");
     Ok(Outcome { exit, text })
 }
@@ -129,7 +129,7 @@ fn headers_to_go_by() {
 fn a_file_that_is_not_there_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = Input::file(&folder.path().join("none.csv"));
-    let failure = run(&missing, None, None, false, None, &mut Vec::new()).unwrap_err();
+    let failure = check_input(&missing, None, None, false, None, &mut Vec::new()).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.message.contains("none.csv"), "{failure}");
 }
@@ -149,6 +149,9 @@ fn a_reader_that_goes_away_is_no_error() {
     let path = folder.path().join("in.csv");
     std::fs::write(&path, format!("{ISSUES}{}", "bad\n".repeat(1_000))).unwrap();
     for json in [false, true] {
-        assert_eq!(run(&Input::file(&path), None, None, json, None, &mut Gone).unwrap(), Exit::InvalidInput);
+        assert_eq!(
+            check_input(&Input::file(&path), None, None, json, None, &mut Gone).unwrap(),
+            Exit::InvalidInput
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! The second stage: changes are made, so many at once, batch after batch without a pause between them.
 
+use super::batch::{End, Entry, Finished, Prepared, Whole};
+use super::config::{Config, Mode};
 use super::event::{Event, Settled, Tally};
+use super::halt::Halt;
 use super::job::{Applied, Applier, Steps, Verdict};
 use super::limits::Watch;
-use super::prepare::{Entry, Prepared};
-use super::run::{Config, Halt, Mode};
 use crate::exit::{Exit, Failure};
 use crate::journal::record::{Outcome, Rows, State};
 use crate::journal::writer::Journal;
@@ -19,32 +20,6 @@ use tracing::Instrument;
 /// An outcome waits no longer for the rest of its batch to be recorded: under a low limit a batch takes minutes, and
 /// whoever watches the journal, or goes on after a crash, is to see what was done.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
-
-/// How a row of a batch ended.
-#[derive(Debug)]
-pub(super) enum End<C> {
-    Settled(Outcome),
-    /// A dry run's.
-    Planned(C),
-    /// Its intent is in the journal, but nothing was sent: the row is open again.
-    Withdrawn,
-}
-
-/// Rows of a batch that have ended: all of them, or those that are not recorded yet.
-#[derive(Debug)]
-pub(super) struct Finished<C> {
-    pub(super) ended: Vec<(Rows, String, End<C>)>,
-    /// Set with the last ones.
-    pub(super) batch: Option<Whole>,
-}
-
-/// A batch whose rows have all ended.
-#[derive(Debug)]
-pub(super) struct Whole {
-    pub(super) number: u64,
-    pub(super) tally: Tally,
-    pub(super) took: Duration,
-}
 
 /// A batch under way.
 #[derive(Debug)]

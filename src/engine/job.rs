@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::exit::Failure;
-use crate::journal::record::{Outcome, Record, Rows, step_name};
+use crate::journal::record::{Outcome, Record, Rows, raw, step_name};
 use crate::journal::replay::InDoubt;
 use crate::journal::writer::Journal;
 use serde::Serialize;
@@ -95,7 +95,7 @@ impl Steps {
 
     /// Writes a step down; it is durable when this returns `Ok`. After an error nothing more may be sent.
     pub async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
-        let step = super::prepare::raw(step)?;
+        let step = raw(step)?;
         let (rows, name) = (self.rows, step_name(&step));
         self.journal.append(vec![Record::Step { rows, step }]).await?;
         // Listeners that have left, or lag: the change goes on without them.

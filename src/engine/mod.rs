@@ -5,12 +5,15 @@
 //! listeners. Nothing here knows what a row or a change is, and nothing here prints.
 //!
 //! - [`job`]: what a job gives the engine
-//! - [`run`]: the stages
+//! - [`config`]: how it works; [`run`]: the stages
 //! - [`limits`]: when a run stops itself
 //! - [`event`]: what is told to listeners
 
+mod batch;
+pub mod config;
 pub mod event;
 mod execute;
+mod halt;
 pub mod job;
 pub mod limits;
 mod prepare;

@@ -1,35 +1,17 @@
 //! The first stage: tasks are read and gathered into batches, the job decides about each batch, and the
 //! intents become durable before anything is sent.
 
+use super::batch::{Entry, Prepared};
+use super::halt::Halt;
 use super::job::{Asked, Planner, Task, Verdict};
-use super::run::Halt;
 use crate::exit::{Exit, Failure};
-use crate::journal::record::{Outcome, Record, Rows, State};
+use crate::journal::record::{Outcome, Record, State, raw};
 use crate::journal::writer::Journal;
 use crate::stop::Stop;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tracing::Instrument;
-
-/// A task with its verdict.
-#[derive(Debug)]
-pub(super) struct Entry<C> {
-    pub(super) rows: Rows,
-    pub(super) key: String,
-    /// Whether an earlier process may have made the change, or begun to.
-    pub(super) in_doubt: bool,
-    pub(super) verdict: Verdict<C>,
-}
-
-/// A batch that is ready to be carried out.
-#[derive(Debug)]
-pub(super) struct Prepared<C> {
-    pub(super) number: u64,
-    pub(super) entries: Vec<Entry<C>>,
-    pub(super) since: Instant,
-}
 
 /// Reads tasks and sends them on in batches, of which the first may be of another size. Runs on a thread of its own: files block.
 pub(super) fn read<I>(
@@ -181,10 +163,4 @@ fn intents<C: Serialize>(entries: &[Entry<C>]) -> Result<Vec<Record>, Failure> {
             Ok(Record::Intent { rows: entry.rows, key: entry.key.clone(), change: raw(change)? })
         })
         .collect()
-}
-
-/// A change as it stands in the journal.
-pub(super) fn raw<C: Serialize>(change: &C) -> Result<Box<RawValue>, Failure> {
-    serde_json::value::to_raw_value(change)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: a change is not JSON: {error}")))
 }

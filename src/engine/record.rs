@@ -1,11 +1,10 @@
 //! The third stage: outcomes become durable, then listeners hear of them.
 
+use super::batch::{End, Finished, Whole};
 use super::event::{Event, Settled, Tally};
-use super::execute::{End, Finished, Whole};
-use super::prepare::raw;
-use super::run::Halt;
+use super::halt::Halt;
 use crate::exit::Failure;
-use crate::journal::record::Record;
+use crate::journal::record::{Record, raw};
 use crate::journal::writer::Journal;
 use serde::Serialize;
 use tokio::sync::mpsc;

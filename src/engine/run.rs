@@ -1,78 +1,18 @@
 //! One run: starts the stages, joins them, and says how it ended.
 
+use super::batch::{Finished, Prepared};
+use super::config::{Config, How, Mode};
 use super::event::{Event, Tally};
-use super::execute::{Executor, Finished};
+use super::execute::Executor;
+use super::halt::Halt;
 use super::job::{Applier, Planner, Task};
-use super::limits::Limits;
-use super::prepare::{self, Prepared};
+use super::prepare;
 use super::record::Recorder;
 use crate::exit::{Exit, Failure};
 use crate::journal::writer::Journal;
-use crate::stop::{Cause, Stop};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use crate::stop::Stop;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
-
-/// How the engine works.
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// Tasks in a batch.
-    pub batch_size: usize,
-    /// Tasks in the first batch.
-    pub first_batch: usize,
-    /// Changes in flight.
-    pub concurrency: usize,
-    /// Stop conditions.
-    pub limits: Limits,
-    /// Changes that are made, or planned, at the most; then the run ends with rows left.
-    pub max_changes: Option<u64>,
-    /// Batches that may be under way at once: a slow change of one does not hold up the next ones.
-    pub open_batches: usize,
-    /// Whether an outcome is recorded as soon as it is there, and not with its batch.
-    pub record_each: bool,
-    /// How long changes in flight may go on after the stop signal.
-    pub grace: Duration,
-}
-
-/// What a run does with what it has planned.
-#[derive(Debug)]
-pub enum Mode<A> {
-    /// A dry run: the plan is recorded, nothing is changed.
-    Plan,
-    /// The plan is carried out.
-    Apply(Arc<A>),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub enum How {
-    /// Every task has its result.
-    Finished,
-    /// As many changes were made as were allowed; tasks may be left.
-    Portion,
-    /// A signal ended it.
-    Interrupted(Cause),
-    /// It stopped itself.
-    Stopped(Failure),
-}
-
-/// The first failure that ends the run, shared by its stages.
-#[derive(Debug, Clone)]
-pub(super) struct Halt {
-    failure: Arc<Mutex<Option<Failure>>>,
-    stop: Stop,
-}
-
-impl Halt {
-    /// Ends the run with this failure, unless an earlier one has. One that only says that the run is being
-    /// stopped ([`Exit::Interrupted`]) is no cause of its own.
-    pub(super) fn with(&self, failure: Failure) {
-        if failure.exit != Exit::Interrupted {
-            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-        }
-        self.stop.set(Cause::Run);
-    }
-}
 
 /// Runs all tasks of a feed. Events go to `events`; a listener that lags slows the run.
 ///

@@ -1,9 +1,10 @@
 //! The engine with jobs made for the purpose: what it promises whatever a job does.
 
+use super::config::{Config, How, Mode};
 use super::event::{Event, Tally};
 use super::job::{Applied, Applier, Asked, NoApplier, Planner, Steps, Task, Verdict};
 use super::limits::{Limits, MaxErrors};
-use super::run::{Config, How, Mode, run};
+use super::run::run;
 use crate::exit::{Exit, Failure};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;

@@ -1,5 +1,6 @@
 //! What the journal says about rows.
 
+use crate::exit::{Exit, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -185,4 +186,10 @@ impl Record {
             | Self::Withdrawn { rows } => *rows,
         }
     }
+}
+
+/// A change as it stands in the journal.
+pub fn raw<C: Serialize>(change: &C) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(change)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: a change is not JSON: {error}")))
 }

@@ -1,10 +1,18 @@
 //! The rows of an input as lines of another file, with more columns beside their own.
 
 use super::formula::guarded;
-use super::results::Own;
 use crate::source::header::Header;
 use ::csv::{ByteRecord, Writer, WriterBuilder};
 use std::io::Write;
+
+/// Whose the input's own fields are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// The operator's: they stay as they are, byte for byte.
+    Operator,
+    /// This tool's, of what DevRev said: they must not be taken for formulas.
+    Made,
+}
 
 /// Makes the lines.
 pub(super) struct Beside {

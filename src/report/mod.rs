@@ -18,7 +18,7 @@
 
 pub mod alerts;
 pub mod backups;
-mod beside;
+pub mod beside;
 pub mod doctor;
 mod formula;
 pub mod html;

@@ -1,9 +1,9 @@
 //! Past runs, for people and for machines.
 
-use super::progress::span;
 use super::summary::STATES;
 use super::terminal::printable;
 use super::units::counted;
+use super::units::span;
 use chrono::{DateTime, Utc};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};

@@ -1,7 +1,7 @@
 //! Where the time of a process went, for `--profile`.
 
-use super::progress::span;
 use super::units::short_time;
+use super::units::span;
 use crate::figures::{EndpointCalls, Figures, QUANTILES};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};

@@ -4,6 +4,7 @@ use super::reporter::Reporter;
 use super::speed::{Mark, Speeds, TimeLeft, Work};
 use super::terminal::Terminal;
 use super::under_way::UnderWay;
+use super::units::span;
 use crate::engine::event::{Event, Tally};
 use crate::figures::{Breaker, Figures};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -188,17 +189,6 @@ fn waits_for(figures: &Figures) -> Option<String> {
             let left = figures.closed_for.max(figures.next_call_in).filter(|left| *left >= SHORTEST_WAIT)?;
             Some(format!("{} s for the rate limit", seconds(left)))
         }
-    }
-}
-
-/// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
-pub fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..10 => format!("{:.1} s", time.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 

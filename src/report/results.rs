@@ -4,7 +4,7 @@
 //! input. So every row is in exactly one of them, whatever crashed before, and memory stays flat: both
 //! sources are streamed side by side.
 
-use super::beside::{Beside, writer};
+use super::beside::{Beside, Own, writer};
 use crate::engine::event::{Settled, Tally};
 use crate::journal::atomic;
 use crate::journal::error::JournalError;
@@ -21,15 +21,6 @@ use std::iter::Peekable;
 
 /// The columns that are added; if the input has them (it was a `failed.csv`), they are replaced.
 const ADDED: [&str; 4] = ["_row", "_status", "_reason", "_attempts"];
-
-/// Whose the input's own fields are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Own {
-    /// The operator's: they stay as they are, byte for byte.
-    Operator,
-    /// This tool's, of what DevRev said: they must not be taken for formulas.
-    Made,
-}
 
 /// The files that a row may go into.
 struct Files<'a> {

@@ -1,7 +1,7 @@
 //! `review.csv`: the contacts of which people must say whether they are one.
 
+use super::beside::Own;
 use super::beside::{Beside, writer};
-use super::results::Own;
 use crate::journal::atomic;
 use crate::source::csv::Rows;
 use crate::stop::Stop;

@@ -1,8 +1,8 @@
 //! The end of a run: a short text for people, one JSON object for machines (`report.json`, `--json`).
 
 use super::profile::Profile;
-use super::progress::span;
 use super::terminal::{one_line, printable};
+use super::units::span;
 use crate::engine::event::Tally;
 use serde::Serialize;
 use serde_json::Value;

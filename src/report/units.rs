@@ -22,6 +22,17 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// A number with its thousands apart: `1,234,567`.
 pub fn number(number: u64) -> String {
     let digits = number.to_string();

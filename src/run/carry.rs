@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::manifest::{Applies, Manifest};
 use crate::journal::plan::{self, Plan};
 use crate::journal::run_dir::RunDir;
-use crate::report::progress::span;
+use crate::report::units::span;
 use crate::run::drift::OnDrift;
 use crate::run::job::Job;
 use chrono::{DateTime, Utc};

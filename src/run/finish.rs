@@ -1,7 +1,7 @@
 //! How every run ends: result files, `run.json`, `report.json`, the summary, the exit code.
 
+use crate::engine::config::How;
 use crate::engine::event::Tally;
-use crate::engine::run::How;
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
 use crate::journal::atomic;

@@ -1,15 +1,15 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
 use crate::devrev::client::Client;
+use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
-use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
-use crate::report::results::Own;
 use crate::report::terminal::Terminal;
 use crate::run::corrections::{Corrected, Corrections};
 use crate::run::drift::Plannable;

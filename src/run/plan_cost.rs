@@ -1,7 +1,7 @@
 //! What carrying out a plan takes: calls, and the time that they need under the rate limit.
 
 use crate::devrev::pacer::Rate;
-use crate::report::progress::span;
+use crate::report::units::span;
 use std::time::Duration;
 
 /// About so many calls.

@@ -2,8 +2,9 @@
 
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::DevUserAnswer;
+use crate::engine::config::{Config, How, Mode};
 use crate::engine::job::{Applier, NoApplier, Planner};
-use crate::engine::run::{self, Config, How, Mode};
+use crate::engine::run;
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
 use crate::journal::lock::RowsLock;

@@ -2,11 +2,10 @@
 
 use super::rights;
 use super::token;
-use super::unreached::{self, Unreached};
+use super::unreached::{Unreached, in_time};
 use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
-use crate::devrev::error::ApiError;
 use crate::devrev::heard::Heard;
 use crate::devrev::pacer::Rate;
 use crate::devrev::schemas::IssueSchemaGet;
@@ -21,10 +20,6 @@ use crate::stop::Stop;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 
-/// How long one call may take, the wait for the limit with it.
-const LONGEST_CALL: Duration = Duration::from_secs(20);
-/// Between two looks whether a call is worth the wait.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Calls whose time is taken, and how long all of them may take.
 const TIMED: usize = 5;
 const LONGEST_TIMING: Duration = Duration::from_secs(10);
@@ -124,28 +119,6 @@ fn without_answer(failed: &Check, answered: bool, before: [Check; 3]) -> Vec<Che
     let after = NEED_ANSWER.map(|name| Check::not_checked(name, why.as_str()));
     let is_failed = |check: &Check| check.check == failed.check && check.state != State::Problem;
     before.chain(after).map(|check| if is_failed(&check) { failed.clone() } else { check }).collect()
-}
-
-/// Waits for a call, and no longer than it may take: also not for a limit that ends later.
-pub(super) async fn in_time<T>(
-    client: &Client,
-    call: impl Future<Output = Result<T, ApiError>>,
-) -> Result<T, Unreached> {
-    let until = Instant::now() + LONGEST_CALL;
-    let hopeless = async {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let left = client.figures().closed_for;
-            if left.is_some_and(|left| Instant::now() + left > until) || Instant::now() > until {
-                return unreached::silent(left, LONGEST_CALL);
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        answer = call => answer.map_err(|error| unreached::judge(&error)),
-        silent = hopeless => Err(silent),
-    }
 }
 
 fn connected(is_https: bool, took: Option<Duration>) -> Check {

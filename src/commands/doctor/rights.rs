@@ -1,7 +1,6 @@
 //! What the token may do for each job, as far as reading tells: whether it may write, only writing would.
 
-use super::api::in_time;
-use super::unreached::Unreached;
+use super::unreached::{Unreached, in_time};
 use crate::devrev::artifacts::ArtifactsLocate;
 use crate::devrev::client::Client;
 use crate::devrev::conversations::ConversationsList;

@@ -1,9 +1,17 @@
 //! What a failed call says: which check it belongs to, and what to do.
 
+use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::exit::Exit;
 use crate::report::doctor::Check;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long one call may take, the wait for the limit with it.
+const LONGEST_CALL: Duration = Duration::from_secs(20);
+
+/// Between two looks whether a call is worth the wait.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A call that failed.
 #[derive(Debug)]
@@ -105,6 +113,28 @@ fn cause(text: &str) -> &'static str {
         TOO_LATE
     } else {
         "try again; if it stays so, look at the network and at DEVREV_BASE_URL"
+    }
+}
+
+/// Waits for a call, and no longer than it may take: also not for a limit that ends later.
+pub(super) async fn in_time<T>(
+    client: &Client,
+    call: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, Unreached> {
+    let until = Instant::now() + LONGEST_CALL;
+    let hopeless = async {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let left = client.figures().closed_for;
+            if left.is_some_and(|left| Instant::now() + left > until) || Instant::now() > until {
+                return silent(left, LONGEST_CALL);
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = call => answer.map_err(|error| judge(&error)),
+        silent = hopeless => Err(silent),
     }
 }
 

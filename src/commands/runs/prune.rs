@@ -82,7 +82,7 @@ pub fn run(
         // While somebody was asked, a run may have begun that needs one of them.
         let (_, others) = look(runs_dir)?;
         for run in going {
-            let removal = remove::run(runs_dir, &run, |seen| judge(seen, &others, before));
+            let removal = remove::run(runs_dir, &run, |seen| judge(seen, &others, before).goes());
             report.note(run.id(), removal);
         }
     }
@@ -124,6 +124,17 @@ pub enum Verdict {
     Kept(String),
     /// It goes.
     Goes(Going),
+}
+
+impl Verdict {
+    /// Fails with the reason why the run stays.
+    fn goes(self) -> Result<(), String> {
+        match self {
+            Self::Goes(_) => Ok(()),
+            Self::Kept(why) => Err(why),
+            Self::Young => Err("it was worked on just now".to_owned()),
+        }
+    }
 }
 
 /// Judges a run. The journal is read of those that are old enough.

@@ -3,7 +3,6 @@
 //! It first gets a name that is no run's, in one step: wherever a crash comes, nobody finds half a run.
 
 use super::look::Seen;
-use super::prune::Verdict;
 use crate::exit::{Exit, Failure};
 use crate::journal::error::JournalError;
 use crate::journal::files::sync_folder;
@@ -16,8 +15,8 @@ use std::path::Path;
 /// How folders begin that are being removed.
 const PREFIX: &str = ".removed-";
 
-/// Removes a run, if it is still to go once nobody else can work on it.
-pub fn run(runs_dir: &Path, run: &RunDir, judge: impl FnOnce(&Seen) -> Verdict) -> Removal {
+/// Removes a run, if it may still go once nobody else can work on it: `needed` fails with the reason why it stays.
+pub fn run(runs_dir: &Path, run: &RunDir, needed: impl FnOnce(&Seen) -> Result<(), String>) -> Removal {
     let lock = match RunLock::take(run) {
         Ok(lock) => lock,
         Err(JournalError::Locked { .. }) => return Removal::Kept("another process works on it".to_owned()),
@@ -25,10 +24,8 @@ pub fn run(runs_dir: &Path, run: &RunDir, judge: impl FnOnce(&Seen) -> Verdict) 
     };
     // The one who holds it is this process.
     let seen = Seen { held: false, ..Seen::of(run.clone()) };
-    match judge(&seen) {
-        Verdict::Goes(_) => {}
-        Verdict::Kept(why) => return Removal::Kept(why),
-        Verdict::Young => return Removal::Kept("it was worked on just now".to_owned()),
+    if let Err(why) = needed(&seen) {
+        return Removal::Kept(why);
     }
     let name = format!("{PREFIX}{}", run.id());
     let doomed = runs_dir.join(&name);

@@ -2,8 +2,8 @@
 
 use crate::backup::{draft, space};
 use crate::cli;
+use crate::engine::config::Config;
 use crate::engine::event::Tally;
-use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::jobs;
 use crate::jobs::merge_contacts::apply::{How, MERGE_REFUSED, Merger};

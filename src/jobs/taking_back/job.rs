@@ -1,13 +1,13 @@
 //! What every undo has in common: its rows are made, and nothing of it runs in a sandbox.
 
+use crate::engine::config::Config;
 use crate::engine::job::{Applier, Planner};
-use crate::engine::run::Config;
 use crate::exit::{Exit, Failure};
 use crate::jobs::taking_back::feed::{Made, MadeFeed, MadeRows};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
-use crate::report::results::Own;
 use crate::run::drift::Plannable;
 use crate::run::job::{Job, Looked, Make, Plan, Reported, Start, TakenBack};
 use crate::settings::{Rates, Settings};

@@ -1,6 +1,6 @@
 //! `undo` of merges: what a run of it has of its own.
 
-use crate::engine::run::Config;
+use crate::engine::config::Config;
 use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
 use crate::jobs::taking_back::feed::{Made, MadeRows};

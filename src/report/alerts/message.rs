@@ -2,9 +2,9 @@
 
 use super::rules::Trouble;
 use crate::engine::event::Tally;
-use crate::report::progress::span;
 use crate::report::summary::Summary;
 use crate::report::terminal::one_line;
+use crate::report::units::span;
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 use super::chart::{Chart, Key, Plot, Px, Shape, WIDTH, round_up};
 use crate::engine::event::Tally;
 use crate::figures::{EndpointCalls, Figures, QUANTILES};
-use crate::report::progress::span;
 use crate::report::series::Point;
 use crate::report::summary::STATES;
+use crate::report::units::span;
 use crate::report::units::{counted, measure, number, share, short_time};
 use std::fmt::Write as _;
 use std::time::Duration;
