@@ -7,6 +7,7 @@
 
 pub mod around;
 pub mod batch;
+pub mod client;
 pub mod input;
 
 use crate::exit::{Exit, Failure};

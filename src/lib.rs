@@ -3,7 +3,8 @@
 //! The way of a row, top to bottom; nothing runs backwards:
 //!
 //! - [`source`]: rows come from a CSV file or a query of Snowflake, one by one ([`row`] is what everybody knows of them)
-//! - [`jobs`]: what a row means: a typed item, a planned change, an applied change
+//! - [`jobs`]: what a row means: a typed item, a planned change, an applied change; a folder each, and a line in the
+//!   [registry](jobs::registry)
 //! - [`engine`]: batches, concurrency, stop conditions, interruption; events come out, nothing is printed
 //! - [`journal`]: a run's folder on disk: what resume believes
 //! - [`backup`]: what a contact was before a merge: folders on disk, and the proof that they are whole
@@ -11,8 +12,11 @@
 //! - [`report`]: what operators see: progress, summary, result files
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
-//! [`commands`] wires them together, one file a subcommand; [`cli`] is what was typed, [`settings`] what it
-//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`monitor`] what the process needs, [`stop`] what ends every wait, [`spill`] a sort that needs little memory.
+//! [`run`] is the life of a run, whatever its job; [`commands`] begins with a run that there is, or looks at something,
+//! one file a subcommand; [`cli`] is what was typed, [`settings`] what it
+//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`monitor`] what the process needs, [`stop`] what ends every wait, [`kind`], [`finding`] and [`invisible`] what is said of inputs, [`spill`] a sort that needs little memory.
+
+#![allow(rustdoc::private_intra_doc_links, reason = "who reads them reads the source: this is a program")]
 
 pub mod backup;
 pub mod cli;

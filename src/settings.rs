@@ -12,10 +12,11 @@ mod token;
 pub mod watch;
 
 use crate::cli::Global;
-use crate::cli::batch::{BatchFlags, ClientFlags};
+use crate::cli::batch::BatchFlags;
+use crate::cli::client::ClientFlags;
 use crate::devrev::RetryPolicy;
 use crate::devrev::breaker::BreakerSettings;
-use crate::devrev::pacer::Rate;
+use crate::devrev::rate::Rate;
 use crate::engine::limits::{Limits, MaxErrors};
 use crate::exit::{Exit, Failure};
 use crate::net;

@@ -25,6 +25,7 @@ mod html;
 mod inputs;
 mod interrupt;
 mod journal_tail;
+mod layout;
 mod limits;
 mod log;
 mod merge_at_once;

@@ -1,6 +1,6 @@
 //! The commands round a run: what was, what works, what helps.
 
-use super::batch::ClientFlags;
+use super::client::ClientFlags;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

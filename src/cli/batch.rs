@@ -1,5 +1,6 @@
 //! The commands that run a batch, and what they have in common.
 
+use super::client::ClientFlags;
 use super::input::Rows;
 use clap::Args;
 use std::path::PathBuf;
@@ -230,19 +231,4 @@ pub struct WatchFlags {
     /// When Slack and e-mail are told how a run ended, where they are set up [default: failure]
     #[arg(long, value_name = "always|failure|never")]
     pub notify: Option<String>,
-}
-
-/// How the client works.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "The client")]
-pub struct ClientFlags {
-    /// Calls in any period; 0 for no limit but DevRev's own, auto for a share of what DevRev allows [default: 50, for merges 45]
-    #[arg(long, value_name = "N|auto")]
-    pub rate_limit_calls: Option<String>,
-    /// The period in seconds [default: 10, for merges 60]
-    #[arg(long, value_name = "SECONDS")]
-    pub rate_limit_period: Option<String>,
-    /// Tries after the first, for calls that may be repeated [default: 3]
-    #[arg(long, value_name = "N")]
-    pub max_retries: Option<String>,
 }

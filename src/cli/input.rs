@@ -1,6 +1,6 @@
 //! Where rows come from, and the commands that only read them.
 
-use super::batch::ClientFlags;
+use super::client::ClientFlags;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 

@@ -36,7 +36,7 @@ pub async fn run(
     global: &cli::Global,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
-    let settings = Settings::for_client(global, &cli::batch::ClientFlags::default())?;
+    let settings = Settings::for_client(global, &cli::client::ClientFlags::default())?;
     let json = global.json;
     let work = move || match args.command {
         cli::around::BackupsCommand::Verify { dir } => {

@@ -4,7 +4,7 @@
 use crate::cli;
 use crate::cli::dialect;
 use crate::exit::{Exit, Failure};
-use crate::jobs::merge_contacts::gather::Scope;
+use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::pairing::Role;
 use crate::jobs::merge_contacts::preflight::pairing;

@@ -5,7 +5,7 @@
 //! the server says are left are the bound ([`AutoRate::reserve`]).
 
 use super::answer::RateHeaders;
-use super::pacer::Rate;
+use super::rate::Rate;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

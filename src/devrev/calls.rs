@@ -2,7 +2,7 @@
 
 use super::answer::RateHeaders;
 use super::auto_rate::AutoRate;
-use super::pacer::{PaceSettings, Rate};
+use super::rate::{PaceSettings, Rate};
 use super::shared_calls::{Entry, Left, SharedCalls, Turn};
 use super::spread::Spread;
 use super::throttle::{Refusal, Throttle};

@@ -8,8 +8,9 @@ use super::error::{ApiError, Effect, ErrorKind};
 use super::heard::Heard;
 use super::meter::Meter;
 use super::operation::{Found, Operation, Safety, Written, judge};
-use super::pacer::{Held, PaceSettings, Pacer};
+use super::pacer::{Held, Pacer};
 use super::queue::Urgency;
+use super::rate::PaceSettings;
 use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
 use super::transport::{ClientError, Transport};
@@ -406,11 +407,6 @@ impl Client {
     /// Downloads of files, counted with the calls of this client.
     pub fn storage(&self) -> Result<Storage, ClientError> {
         Storage::new(&self.0.transport, self.0.retry, self.0.stop.clone(), Arc::clone(&self.0.meter))
-    }
-
-    /// The same client, without a way to write.
-    pub fn read_only(&self) -> super::read_only::ReadOnly {
-        super::read_only::ReadOnly::new(self.clone())
     }
 }
 

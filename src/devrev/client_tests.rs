@@ -1,7 +1,7 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
-use crate::devrev::pacer::Rate;
+use crate::devrev::rate::Rate;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
 use crate::sandbox::{Data, Options, Sandbox};
 use std::num::NonZeroU32;

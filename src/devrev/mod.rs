@@ -26,6 +26,7 @@ pub mod operation;
 pub mod pacer;
 pub mod pages;
 pub mod queue;
+pub mod rate;
 pub mod read_only;
 mod retry;
 pub mod rev_users;

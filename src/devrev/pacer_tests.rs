@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::num::NonZeroU32;
 
 fn rate(calls: u32, period: Duration) -> Rate {
     Rate { calls: NonZeroU32::new(calls).unwrap(), period }

@@ -9,11 +9,14 @@ use super::queue::Urgency;
 #[derive(Debug, Clone)]
 pub struct ReadOnly(Client);
 
-impl ReadOnly {
-    pub(super) fn new(client: Client) -> Self {
-        Self(client)
+impl Client {
+    /// The same client, without a way to write.
+    pub fn read_only(&self) -> ReadOnly {
+        ReadOnly(self.clone())
     }
+}
 
+impl ReadOnly {
     /// The same client, whose calls are so urgent.
     #[must_use]
     pub fn urgent(&self, urgency: Urgency) -> Self {

@@ -12,7 +12,7 @@
 //!
 //! A clock that is set forward makes calls look older than they are, which cannot be noticed.
 
-use super::pacer::Rate;
+use super::rate::Rate;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;

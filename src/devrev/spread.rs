@@ -3,7 +3,7 @@
 //! On its own a bucket lets more through than allowed: the tokens of a full bucket and those that come in during the
 //! next period. So it only spreads; the bound is the pacer's window.
 
-use super::pacer::Rate;
+use super::rate::Rate;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};

@@ -45,8 +45,8 @@ pub fn write_review(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::merge_contacts::gather::Scope;
     use crate::jobs::merge_contacts::inputs::{ALL, csv, paired};
+    use crate::jobs::merge_contacts::note::Scope;
     use crate::source::Input;
 
     fn review(text: &str, scope: &Scope) -> (u64, String) {

@@ -104,7 +104,7 @@ impl<'a> Rows<'a> {
         table: Table,
         limit: Option<u64>,
         global: &cli::Global,
-        client: &cli::batch::ClientFlags,
+        client: &cli::client::ClientFlags,
     ) -> Result<Self, Failure> {
         Ok(match snowflake::typed(typed, table, limit, global, client)? {
             Typed::Csv(path) => Self::Csv(path, crate::cli::dialect(typed.delimiter.as_deref())?),

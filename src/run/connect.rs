@@ -2,7 +2,7 @@
 
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
-use crate::devrev::pacer::PaceSettings;
+use crate::devrev::rate::PaceSettings;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::SANDBOX;
 use crate::run::failing;

@@ -47,7 +47,7 @@ pub fn typed<'a>(
     table: Table,
     limit: Option<u64>,
     global: &cli::Global,
-    client: &cli::batch::ClientFlags,
+    client: &cli::client::ClientFlags,
 ) -> Result<Typed<&'a Path>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     match (rows.source, &rows.csv) {
@@ -76,7 +76,7 @@ impl Asking {
         table: Table,
         limit: Option<u64>,
         global: &cli::Global,
-        client: &cli::batch::ClientFlags,
+        client: &cli::client::ClientFlags,
     ) -> Result<Self, Failure> {
         let mut arguments = vec!["--source".to_owned(), "snowflake".to_owned()];
         let Table { columns, query } = table;

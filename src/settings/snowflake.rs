@@ -3,7 +3,7 @@
 use super::dotenv::{DotEnv, dotenv};
 use super::sources::{Flag, Sources, flag};
 use crate::cli::Global;
-use crate::cli::batch::ClientFlags;
+use crate::cli::client::ClientFlags;
 use crate::exit::{Exit, Failure};
 use crate::net;
 use crate::source::snowflake::{Access, Login};

@@ -13,12 +13,8 @@ use ::csv::{ByteRecord, Reader, ReaderBuilder};
 use super::dialect::{self, Decoded, Dialect, Opened};
 use super::error::SourceError;
 use super::header::Header;
-use super::tap::{QuoteLines, Record, Tap};
+use super::tap::{MAX_RECORD_BYTES, QuoteLines, Record, Tap};
 use crate::row::{BadRow, Row, RowProblem};
-
-/// The longest record that is read, in bytes as they stand in the file: a limit for garbage, far above any
-/// real row.
-pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// How much is read from the file at once, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;

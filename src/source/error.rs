@@ -72,7 +72,7 @@ pub enum SourceError {
         /// The line on which the quote stands.
         quote_line: u64,
     },
-    /// A record longer than [`super::csv::MAX_RECORD_BYTES`].
+    /// A record longer than [`super::tap::MAX_RECORD_BYTES`].
     #[error("{name}: {} is longer than 1 MiB{}", record(*row, *line), unclosed(*quote_line))]
     RecordTooLong {
         /// What the operator calls the input.

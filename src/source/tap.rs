@@ -7,8 +7,11 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter};
 
-use super::csv::MAX_RECORD_BYTES;
 use super::quotes::{self, Quotes};
+
+/// The longest record that is read, in bytes as they stand in the file: a limit for garbage, far above any
+/// real row.
+pub(super) const MAX_RECORD_BYTES: usize = 1 << 20;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

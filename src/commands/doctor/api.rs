@@ -7,7 +7,7 @@ use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
 use crate::devrev::heard::Heard;
-use crate::devrev::pacer::Rate;
+use crate::devrev::rate::Rate;
 use crate::devrev::schemas::IssueSchemaGet;
 use crate::devrev::works::{GroupField, Work, WorksList};
 use crate::devrev::{RetryPolicy, pages::List};

@@ -15,7 +15,7 @@ const CHECK: &str = "snowflake";
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Checks Snowflake.
-pub(super) async fn check(global: &cli::Global, client: &cli::batch::ClientFlags, stop: &Stop) -> Check {
+pub(super) async fn check(global: &cli::Global, client: &cli::client::ClientFlags, stop: &Stop) -> Check {
     match settings::is_set_up(global) {
         Ok(true) => {}
         Ok(false) => return Check::ok(CHECK, "not set up; only --source snowflake needs it"),

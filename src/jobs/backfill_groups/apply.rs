@@ -141,7 +141,7 @@ mod tests {
     use crate::devrev::RetryPolicy;
     use crate::devrev::breaker::BreakerSettings;
     use crate::devrev::client::ClientSettings;
-    use crate::jobs::backfill_groups::decide::same_group;
+    use crate::jobs::backfill_groups::membership::same_group;
     use crate::sandbox::{Data, Options, Sandbox};
     use crate::stop::Stop;
     use secrecy::SecretString;
@@ -152,7 +152,7 @@ mod tests {
         let settings = ClientSettings {
             base_url: sandbox.base_url().parse().unwrap(),
             token: SecretString::from("t"),
-            pace: crate::devrev::pacer::PaceSettings::default(),
+            pace: crate::devrev::rate::PaceSettings::default(),
             retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
             breaker: BreakerSettings { threshold: 9, cooldown: Duration::from_millis(1), probes: 1 },
         };

@@ -2,7 +2,7 @@
 
 use super::group_map::GroupMap;
 use super::lookup::{IssueState, Present};
-use super::membership::{GroupRef, Membership};
+use super::membership::{GroupRef, Membership, same_group};
 use super::{Change, FoundGroup, Item};
 use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
@@ -184,12 +184,6 @@ fn already(id: &str, named: &str) -> Decision {
     let found = FoundGroup { group: id.to_owned() };
     let outcome = Outcome::of(State::Already, "set-in-devrev", format!("creator group is {named}"));
     Decision::Verdict(Verdict::Settled(outcome.reported(to_raw_value(&found).ok())))
-}
-
-/// Whether two texts name one group, in whichever form.
-pub fn same_group(one: &str, other: &str) -> bool {
-    one == other
-        || matches!((GroupId::parse(one), GroupId::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Looked for Preflight {
 
 /// Looks at an input of issues. Blocks: two passes over the file, on two threads.
 ///
-/// Fails with [`Exit::InvalidInput`] when the header or the format is such that rows cannot be told.
+/// Fails with [`Exit::InvalidInput`](crate::exit::Exit::InvalidInput) when the header or the format is such that rows cannot be told.
 pub fn look(input: &Input) -> Result<Preflight, Failure> {
     let (fingerprint, stamp, scanned) = fingerprinted(input, duplicates)?;
     let (rows, duplicates, of_contacts, notes) = scanned;

@@ -7,7 +7,7 @@
 //!
 //! What a page brings beyond this batch is kept for the next ones, within bounds of number and age.
 
-use super::decide::same_group;
+use super::membership::same_group;
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::ids::{Key, UserId};
 use crate::devrev::pages::Pages;

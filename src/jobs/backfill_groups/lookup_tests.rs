@@ -34,7 +34,7 @@ fn lookup(sandbox: &Sandbox) -> (Lookup, Client) {
     let settings = ClientSettings {
         base_url: sandbox.base_url().parse().unwrap(),
         token: SecretString::from("t"),
-        pace: crate::devrev::pacer::PaceSettings::default(),
+        pace: crate::devrev::rate::PaceSettings::default(),
         retry: RetryPolicy { max_retries: 1, base: Duration::ZERO },
         breaker: BreakerSettings { threshold: 100, cooldown: Duration::from_millis(1), probes: 1 },
     };

@@ -7,7 +7,7 @@
 use crate::devrev;
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::groups::{GroupMembersList, GroupsList};
-use crate::devrev::ids::{Group, Key, Names, Ref, USER_TYPES};
+use crate::devrev::ids::{Group, GroupId, Key, Names, Ref, USER_TYPES};
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::users::UserSummary;
@@ -322,6 +322,12 @@ impl Cache {
         }
         atomic::replace(&self.path, |file| serde_json::to_writer(file, &cached).map_err(Into::into))
     }
+}
+
+/// Whether two texts name one group, in whichever form.
+pub fn same_group(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((GroupId::parse(one), GroupId::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::devrev::RetryPolicy;
 use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::ids::UserId;
-use crate::devrev::pacer::PaceSettings;
+use crate::devrev::rate::PaceSettings;
 use crate::exit::Exit;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::stop::Stop;

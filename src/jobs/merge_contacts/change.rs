@@ -2,18 +2,13 @@
 
 use super::belongings::Belongings;
 use super::pair::Contact;
-use super::preview::Preview;
-use super::report;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
 use crate::devrev::works::{OwnedWork, Role};
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::track::{self, Stepwise};
-use crate::journal::record::Outcome;
-use crate::run::drift::Plannable;
+use crate::jobs::track;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,46 +41,21 @@ pub struct Change {
     pub secondary_after: Option<RevUser>,
 }
 
-impl Plannable for Change {
-    const PASSING: &'static [&'static str] = &["preview"];
-    const OTHERWISE: &'static [&'static str] = &[super::COUNT_DIFFERS, "contact-differs"];
-
-    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
-        outcome.reason.as_deref() == Some(super::decide::MERGED_BEFORE)
-    }
-
-    fn told(&self, outcome: Outcome) -> Outcome {
-        let report = report::pair(self, &outcome);
-        outcome.reported(report)
-    }
-}
-
-impl Stepwise for Change {
-    type What = What;
-
-    fn steps(&mut self) -> &mut Vec<Step> {
-        &mut self.steps
-    }
-
-    fn is_sent(&self) -> bool {
-        self.stage() != Stage::Begin
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        self.stage() == Stage::Sent
-    }
-
-    fn attempts(&self) -> u32 {
-        let attempts = self.steps.iter().filter_map(|step| match step.what {
-            What::Merging { attempt } => Some(attempt),
-            _ => None,
-        });
-        attempts.max().unwrap_or(0)
-    }
-
-    fn report(&self, outcome: &Outcome) -> Option<Box<RawValue>> {
-        report::pair(self, outcome)
-    }
+/// What one merge would take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Preview {
+    /// Whether timelines were read for this, or their averages taken.
+    pub estimated: bool,
+    /// Timelines that the backup would hold: one for each work and conversation.
+    pub timelines: u64,
+    /// Their entries.
+    pub entries: u64,
+    /// Files that the backup would hold.
+    pub attachments: u64,
+    /// Bytes that it would hold, files included.
+    pub bytes: u64,
+    /// Calls under the rate limit.
+    pub calls: u64,
 }
 
 /// One contact of the two, as DevRev showed it.
@@ -315,6 +285,7 @@ impl Change {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::jobs::track::Stepwise as _;
 
     pub(in super::super) fn change(steps: &[&str]) -> Change {
         let side = r#"{"row": {"row": 1, "id": "REVU-1", "email": "a@example.com", "external_ref": "REVU-x",

@@ -9,7 +9,7 @@ use crate::jobs;
 use crate::jobs::merge_contacts::apply::{How, MERGE_REFUSED, Merger};
 use crate::jobs::merge_contacts::backing_up::on_disk;
 use crate::jobs::merge_contacts::feed::ContactFeed;
-use crate::jobs::merge_contacts::gather::Scope;
+use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::page;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::plan::MergePlan;

@@ -1,8 +1,8 @@
 //! Contacts from the file to the engine's tasks.
 
 use super::*;
-use crate::jobs::merge_contacts::gather::Scope;
 use crate::jobs::merge_contacts::inputs::{ALL, csv};
+use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::preflight::look_at_contacts;
 use crate::journal::replay::InDoubt;

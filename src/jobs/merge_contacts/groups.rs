@@ -1,6 +1,6 @@
 //! Which notes belong together: those with one address, those of one contact, and whoever belongs with them.
 
-use super::gather::{NO_EMAIL, Note};
+use super::note::{NO_EMAIL, Note};
 
 /// The groups of notes.
 pub(super) struct Groups {

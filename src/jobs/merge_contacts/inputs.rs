@@ -1,6 +1,7 @@
 //! Inputs of contacts for tests.
 
-use super::gather::{Gather, Scope};
+use super::gather::Gather;
+use super::note::Scope;
 use super::pair::Keep;
 use super::pairing::{Pairing, Role};
 use crate::jobs::rules::contacts;

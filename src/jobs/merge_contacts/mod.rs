@@ -3,7 +3,7 @@
 //!
 //! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
 //!
-//! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] notes them (of the `addresses` asked
+//! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] [notes](note) them (of the `addresses` asked
 //!   for) and `groups` sorts them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its
 //!   fellow is awaited; `near`: addresses that are nearly the same, as hints
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
@@ -15,7 +15,9 @@
 //!   proof that nothing was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
 //!   [`questions`]: questions of many pairs, put together
-//! - [`change`]: what the journal holds; [`preview`]: what a dry run says; [`report`]: what the report says;
+//! - [`command`]: what was typed, and what a run of it has of its own; [`preflight`] and [`feed`]: from the input to pairs;
+//!   [`plan`]: what a dry run sums up; [`page`]: what `report.html` says of a pair
+//! - [`change`]: what the journal holds, `stepwise`, step by step; [`preview`]: what a dry run says; [`report`]: what the report says;
 //!   [`relied_on`]: the backups that merges rest on
 
 mod addresses;
@@ -38,6 +40,7 @@ pub mod kept;
 pub mod look;
 mod look_again;
 mod near;
+pub mod note;
 pub mod page;
 pub mod pair;
 pub mod pairing;
@@ -51,6 +54,7 @@ pub mod relied_on;
 pub mod report;
 pub mod restored;
 pub mod settle;
+mod stepwise;
 mod timelines;
 pub mod track;
 
@@ -282,6 +286,8 @@ impl MergeContacts {
 
 /// The command whose runs send merges. Other runs are told by it: see [`elsewhere`].
 pub const COMMAND: &str = "merge-contacts";
+/// The command that takes merges back.
+pub const UNDO: &str = "undo-merge";
 
 /// The reason of a pair whose ticket counts differ.
 pub const COUNT_DIFFERS: &str = "ticket-count-differs";

@@ -1,8 +1,8 @@
 //! From the contacts of an input to pairs. Each row has one role; what is not plainly a pair is none.
 
-use super::gather::{Kind, Note, Scope};
 use super::groups::Groups;
 use super::near::{Hints, Near};
+use super::note::{Kind, Note, Scope};
 use super::pair::Keep;
 use super::reason::Reason;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What a dry run of merges tells the operator: each pair, and what all of them would take.
 
-use crate::devrev::pacer::Rate;
+use crate::devrev::rate::Rate;
 use crate::jobs::merge_contacts::change::{Change, Side};
 use crate::report::terminal::one_line;
 use crate::report::units::{counted, size};

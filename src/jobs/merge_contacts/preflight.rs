@@ -1,6 +1,7 @@
 //! The look at an input of contacts: which are pairs.
 
-use super::gather::{Gather, Scope};
+use super::gather::Gather;
+use super::note::Scope;
 use super::pairing::Pairing;
 use crate::exit::Failure;
 use crate::run::job::Looked;

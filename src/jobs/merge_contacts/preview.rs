@@ -1,13 +1,12 @@
 //! What a merge would take, for a dry run: exactly for the first pairs, whose timelines are read, and by their
 //! averages for the others.
 
-use super::change::Found;
+use super::change::{Found, Preview};
 use crate::devrev::artifacts::ArtifactSummary;
 use crate::devrev::error::ApiError;
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::timeline::TimelineEntriesList;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Timelines that a dry run reads in all: more would take it as long as the run itself.
@@ -15,23 +14,6 @@ const MOST_TIMELINES: u64 = 200;
 /// Calls of a merge beside those for its timelines and files: the looks before and after it are shared with
 /// other pairs.
 const CALLS: u64 = 4;
-
-/// What one merge would take.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Preview {
-    /// Whether timelines were read for this, or their averages taken.
-    pub estimated: bool,
-    /// Timelines that the backup would hold: one for each work and conversation.
-    pub timelines: u64,
-    /// Their entries.
-    pub entries: u64,
-    /// Files that the backup would hold.
-    pub attachments: u64,
-    /// Bytes that it would hold, files included.
-    pub bytes: u64,
-    /// Calls under the rate limit.
-    pub calls: u64,
-}
 
 /// What timelines come to.
 #[derive(Debug, Clone, Copy, Default)]

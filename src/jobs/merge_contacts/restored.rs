@@ -1,9 +1,9 @@
 //! Contacts that an undo has created in the place of verified ones. DevRev may show them as not verified; but they
 //! are no stranger's: this tool made them, from the backup of a contact that was verified.
 
+use super::UNDO;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
-use crate::jobs::undo_merge::COMMAND;
 use crate::journal::error::JournalError;
 use crate::journal::manifest::{Manifest, Party};
 use crate::journal::ordered::{Word, Words};
@@ -40,13 +40,13 @@ pub fn verified(runs_dir: &Path, org: Option<&Party>, stop: &Stop) -> Made {
             break;
         }
         // Else there is nothing in it that counts.
-        if !run.id().contains(COMMAND) {
+        if !run.id().contains(UNDO) {
             continue;
         }
         let Ok(manifest) = Manifest::read(&run) else { continue };
         // Whose organisation is not known may be a stranger's.
         if manifest.is_in(org) == Some(true)
-            && manifest.command == COMMAND
+            && manifest.command == UNDO
             && !manifest.dry_run
             && let Err(error) = of_run(&run, &mut found)
         {

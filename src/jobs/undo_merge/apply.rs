@@ -1,8 +1,9 @@
 //! An undo of a merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows
 //! what may have been sent.
 
-use super::change::{Change, Left, Member, Put};
+use super::change::Change;
 use super::check::{self, Answer, Question};
+use super::steps::{Left, Member, Put};
 use super::steps::{Stage, What};
 use super::{create, point};
 use crate::devrev::client::Client;

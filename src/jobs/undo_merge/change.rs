@@ -1,15 +1,9 @@
 //! A merge that is to be taken back, and the steps of it that were taken: what the journal and the plan hold.
 
-use super::report;
-use super::steps::{Stage, Step, What};
-use crate::devrev::rev_users::RevUser;
+use super::steps::{Left, NewContact, Put, Stage, Step, What};
 use crate::devrev::works::{OwnedWork, Role};
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::track::Stepwise;
-use crate::journal::record::Outcome;
-use crate::run::drift::{AS_BEFORE, Plannable};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -43,20 +37,6 @@ pub struct Change {
     pub seen: Option<Arc<Seen>>,
 }
 
-impl Plannable for Change {
-    // The primary is put back before the secondary is created, and that before the works are pointed at it.
-    const IN_PARTS: bool = true;
-
-    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
-        outcome.reason.as_deref() == Some(AS_BEFORE)
-    }
-
-    fn told(&self, outcome: Outcome) -> Outcome {
-        let report = report::pair(self, &outcome);
-        outcome.reported(report)
-    }
-}
-
 /// How much there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -77,45 +57,6 @@ pub struct Primary {
     pub put_back: Vec<Put>,
 }
 
-/// A member of a contact that gets its earlier value back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put {
-    /// Which.
-    pub member: Member,
-    /// The value that the merge left.
-    pub from: Option<String>,
-    /// The value from before the merge.
-    pub to: String,
-}
-
-/// A member that a merge may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Member {
-    /// The external reference.
-    ExternalRef,
-    /// The display name.
-    DisplayName,
-}
-
-impl Member {
-    /// Its name in DevRev.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ExternalRef => "external_ref",
-            Self::DisplayName => "display_name",
-        }
-    }
-
-    /// Its value in a contact.
-    pub fn of(self, contact: &RevUser) -> Option<&str> {
-        match self {
-            Self::ExternalRef => contact.external_ref.as_deref(),
-            Self::DisplayName => contact.display_name.as_deref(),
-        }
-    }
-}
-
 /// The contact that was merged away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Secondary {
@@ -133,21 +74,6 @@ pub struct Secondary {
     /// The contact that has taken its place already, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub already: Option<NewContact>,
-}
-
-/// The contact that takes the place of the secondary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewContact {
-    /// Its ID.
-    pub id: String,
-    /// Its display ID.
-    pub display_id: String,
-}
-
-impl From<&RevUser> for NewContact {
-    fn from(contact: &RevUser) -> Self {
-        Self { id: contact.id.clone(), display_id: contact.shown().into_owned() }
-    }
 }
 
 /// A work that named the secondary.
@@ -171,15 +97,6 @@ pub struct Named {
     pub role: Role,
     /// Whether it named the primary beside it: then it goes on to.
     pub beside_primary: bool,
-}
-
-/// Something that stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
-    /// What: a work's display ID, or a member of the primary.
-    pub what: String,
-    /// Why.
-    pub why: String,
 }
 
 /// What nobody can bring back, whatever else is.
@@ -286,37 +203,5 @@ impl Change {
             _ => None,
         });
         self.left.iter().chain(steps.flatten()).collect()
-    }
-}
-
-impl Stepwise for Change {
-    type What = What;
-
-    fn steps(&mut self) -> &mut Vec<Step> {
-        &mut self.steps
-    }
-
-    fn is_sent(&self) -> bool {
-        self.stage() != Stage::Begin
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        self.stage() == Stage::Creating
-    }
-
-    fn is_begun(&self) -> bool {
-        self.is_sent() || !self.written().is_empty()
-    }
-
-    fn attempts(&self) -> u32 {
-        let attempts = self.steps.iter().filter_map(|step| match step.what {
-            What::Creating { attempt } => Some(attempt),
-            _ => None,
-        });
-        attempts.max().unwrap_or(0)
-    }
-
-    fn report(&self, outcome: &Outcome) -> Option<Box<RawValue>> {
-        report::pair(self, outcome)
     }
 }

@@ -2,10 +2,11 @@
 //! together.
 
 use super::apply::{Track, Undoer};
-use super::change::{Member, NewContact, Work};
+use super::change::Work;
 use super::contact;
 use super::point::Whose;
 use super::steps::What;
+use super::steps::{Member, NewContact};
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;

@@ -3,8 +3,8 @@
 //! have, keeps a second one from being made even then.
 
 use super::apply::{Track, Undoer};
-use super::change::NewContact;
 use super::decide;
+use super::steps::NewContact;
 use super::steps::{Stage, What};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};

@@ -2,7 +2,7 @@
 
 use super::Item;
 use super::before::Before;
-use super::change::{Left, Member, NewContact, Put};
+use super::steps::{Left, Member, NewContact, Put};
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::jobs::merge_contacts::look::Seen;

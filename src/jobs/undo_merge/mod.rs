@@ -22,6 +22,7 @@ pub mod point;
 pub mod report;
 pub mod rows;
 pub mod steps;
+mod stepwise;
 
 use super::merge_contacts::elsewhere::Elsewhere;
 use super::merge_contacts::look;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 use steps::{Stage, Step};
 
 /// The command whose runs take merges back. Contacts that they made are told by it.
-pub const COMMAND: &str = "undo-merge";
+pub const COMMAND: &str = crate::jobs::merge_contacts::UNDO;
 
 /// A pair that was merged.
 #[derive(Debug, Clone)]

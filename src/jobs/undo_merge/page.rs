@@ -1,7 +1,8 @@
 //! What the page of a run says of a merge that is to be taken back, or was.
 
 use crate::jobs::merge_contacts::page::{Step, with_steps};
-use crate::jobs::undo_merge::change::{Backups, Change, Left, Lost, Put};
+use crate::jobs::undo_merge::change::{Backups, Change, Lost};
+use crate::jobs::undo_merge::steps::{Left, Put};
 use crate::report::html::entry::{Entry, Said};
 use serde::Deserialize;
 use std::fmt::Write as _;

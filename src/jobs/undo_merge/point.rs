@@ -2,8 +2,9 @@
 
 use super::apply::{Track, Undoer};
 use super::before::names;
-use super::change::{Left, Named, NewContact, Work};
+use super::change::{Named, Work};
 use super::steps::What;
+use super::steps::{Left, NewContact};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::operation::Found;

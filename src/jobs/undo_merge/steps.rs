@@ -1,6 +1,6 @@
-//! The steps of an undo, in their order.
+//! The steps of an undo, in their order, and what they say.
 
-use super::change::{Left, NewContact, Put};
+use crate::devrev::rev_users::RevUser;
 use crate::jobs::track;
 use serde::{Deserialize, Serialize};
 
@@ -56,4 +56,67 @@ pub enum Stage {
     Pointed,
     /// All is done.
     Checked,
+}
+
+/// A member of a contact that gets its earlier value back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    /// Which.
+    pub member: Member,
+    /// The value that the merge left.
+    pub from: Option<String>,
+    /// The value from before the merge.
+    pub to: String,
+}
+
+/// A member that a merge may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Member {
+    /// The external reference.
+    ExternalRef,
+    /// The display name.
+    DisplayName,
+}
+
+impl Member {
+    /// Its name in DevRev.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExternalRef => "external_ref",
+            Self::DisplayName => "display_name",
+        }
+    }
+
+    /// Its value in a contact.
+    pub fn of(self, contact: &RevUser) -> Option<&str> {
+        match self {
+            Self::ExternalRef => contact.external_ref.as_deref(),
+            Self::DisplayName => contact.display_name.as_deref(),
+        }
+    }
+}
+
+/// The contact that takes the place of the secondary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewContact {
+    /// Its ID.
+    pub id: String,
+    /// Its display ID.
+    pub display_id: String,
+}
+
+impl From<&RevUser> for NewContact {
+    fn from(contact: &RevUser) -> Self {
+        Self { id: contact.id.clone(), display_id: contact.shown().into_owned() }
+    }
+}
+
+/// Something that stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// What: a work's display ID, or a member of the primary.
+    pub what: String,
+    /// Why.
+    pub why: String,
 }

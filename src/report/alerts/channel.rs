@@ -4,11 +4,10 @@
 use super::mail;
 use super::message::Message;
 use super::slack;
+use super::unsent::{TRY, Unsent};
 use crate::settings::watch::{AlertSettings, Mail, SlackWebhook};
 use std::time::Duration;
 
-/// How long one try may take.
-pub(super) const TRY: Duration = Duration::from_secs(10);
 /// Before each further try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 /// The longest pause that a server may ask for: a run that has ended waits for little longer.
@@ -21,27 +20,6 @@ pub(super) enum Channel {
     Slack(SlackWebhook),
     /// E-mail.
     Mail(Mail),
-}
-
-/// Why a message was not taken.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unsent {
-    /// For the operator.
-    pub(super) why: String,
-    /// Whether another try may fare better.
-    pub(super) again: bool,
-    /// How long the server wants to be left alone.
-    pub(super) after: Option<Duration>,
-}
-
-impl Unsent {
-    pub(super) fn for_now(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: true, after: None }
-    }
-
-    pub(super) fn for_good(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: false, after: None }
-    }
 }
 
 impl Channel {

@@ -1,7 +1,7 @@
 //! E-mail.
 
-use super::channel::{TRY, Unsent};
 use super::message::Message;
+use super::unsent::{TRY, Unsent};
 use crate::settings::watch::Mail;
 use lettre::address::Envelope;
 use lettre::message::header::ContentType;

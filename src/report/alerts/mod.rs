@@ -13,6 +13,7 @@ mod mail;
 mod message;
 mod rules;
 mod slack;
+mod unsent;
 
 pub use message::About;
 

@@ -1,7 +1,7 @@
 //! An incoming webhook of Slack.
 
-use super::channel::{TRY, Unsent};
 use super::message::Message;
+use super::unsent::{TRY, Unsent};
 use crate::net;
 use crate::settings::watch::SlackWebhook;
 use reqwest::{StatusCode, header, redirect};

@@ -56,6 +56,7 @@ pub(super) type Answer = Result<Vec<u8>, ApiError>;
 /// Every endpoint of the sandbox.
 pub(super) const ALL: &[&[Endpoint]] = &[
     works::ENDPOINTS,
+    works_update::ENDPOINTS,
     groups::ENDPOINTS,
     users::ENDPOINTS,
     rev_users::ENDPOINTS,

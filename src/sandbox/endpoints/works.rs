@@ -1,11 +1,11 @@
 //! `works.get` and `works.list`, and how an issue or a ticket looks in an answer.
 
-use super::{Answer, Endpoint, json, works_update};
+use super::{Answer, Endpoint, json};
 use crate::devrev::ids::ObjectType;
 use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::error::ApiError;
-use crate::sandbox::schema::{WORKS_GET, WORKS_LIST, WORKS_UPDATE};
+use crate::sandbox::schema::{WORKS_GET, WORKS_LIST};
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{ArtifactSummary, Summary, date};
 use crate::sandbox::works::{Filter, Work, Works};
@@ -15,11 +15,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::read("works.get", WORKS_GET, get),
-    Endpoint::read("works.list", WORKS_LIST, list),
-    Endpoint::write("works.update", WORKS_UPDATE, 200, works_update::run),
-];
+pub(super) const ENDPOINTS: &[Endpoint] =
+    &[Endpoint::read("works.get", WORKS_GET, get), Endpoint::read("works.list", WORKS_LIST, list)];
 
 /// Where tickets begin in a list of all works: issues come first, each type by number.
 const TICKETS: u64 = 1 << 32;

@@ -1,7 +1,7 @@
 //! `works.update`: every value is checked before the first one is changed.
 
 use super::works::{Shown, WorkAnswer, not_found};
-use super::{Answer, json};
+use super::{Answer, Endpoint, json};
 use crate::devrev::ids::{IdError, ObjectType, Ref};
 use crate::sandbox::check::{Body, text};
 use crate::sandbox::clock::epoch_millis;
@@ -11,6 +11,9 @@ use crate::sandbox::state::State;
 use crate::sandbox::works::Works;
 use crate::sandbox::world::World;
 use serde_json::Value;
+
+pub(super) const ENDPOINTS: &[Endpoint] =
+    &[Endpoint::write("works.update", crate::sandbox::schema::WORKS_UPDATE, 200, run)];
 
 /// What a request changes. `None` leaves a value as it is.
 #[derive(Default)]

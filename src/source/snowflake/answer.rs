@@ -3,12 +3,28 @@
 //! The members are those that Snowflake's own drivers read; the protocol itself is not documented.
 
 use super::error::SnowflakeError;
-use super::wire::Taken;
 use bytes::Bytes;
 use reqwest::{Body, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+
+/// What was taken out of the answers.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// The columns of the last query's result.
+    pub(super) columns: Vec<String>,
+    /// Its rows, as Snowflake counted them.
+    pub(super) total: u64,
+    /// Its parts, after the rows that came with the answer itself.
+    pub(super) chunks: Vec<Chunk>,
+    /// What the requests for the parts need.
+    pub(super) chunk_headers: HashMap<String, String>,
+    /// Why the last request failed; the crate hands on less.
+    pub(super) failed: Option<SnowflakeError>,
+    /// Requests that were sent.
+    pub(super) sent: u64,
+}
 
 /// What is set for the session: the same text for the same value, whatever the account's defaults, and parts of a
 /// result as small as they can be had.

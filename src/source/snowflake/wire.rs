@@ -11,7 +11,7 @@
 //!
 //! Only SELECTs are sent, so a request whose answer was lost may be sent again.
 
-use super::answer::{self, Chunk};
+use super::answer::{self, Taken};
 use super::error::SnowflakeError;
 use crate::net;
 use crate::stop::Stop;
@@ -19,7 +19,6 @@ use bytes::Bytes;
 use http::Extensions;
 use reqwest::{Body, Method, Request, Response, StatusCode};
 use reqwest_middleware::{Middleware, Next};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
@@ -51,23 +50,6 @@ pub(super) struct Route {
     pub(super) backoff: Duration,
     /// What ends every wait.
     pub(super) stop: Stop,
-}
-
-/// What was taken out of the answers.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// The columns of the last query's result.
-    pub(super) columns: Vec<String>,
-    /// Its rows, as Snowflake counted them.
-    pub(super) total: u64,
-    /// Its parts, after the rows that came with the answer itself.
-    pub(super) chunks: Vec<Chunk>,
-    /// What the requests for the parts need.
-    pub(super) chunk_headers: HashMap<String, String>,
-    /// Why the last request failed; the crate hands on less.
-    pub(super) failed: Option<SnowflakeError>,
-    /// Requests that were sent.
-    pub(super) sent: u64,
 }
 
 /// The middleware.

@@ -1,0 +1,50 @@
+//! A merge as a change that is planned, and made in several steps.
+
+use super::change::{Change, Stage, Step, What};
+use super::report;
+use crate::jobs::track::Stepwise;
+use crate::journal::record::Outcome;
+use crate::run::drift::Plannable;
+use serde_json::value::RawValue;
+
+impl Plannable for Change {
+    const PASSING: &'static [&'static str] = &["preview"];
+    const OTHERWISE: &'static [&'static str] = &[super::COUNT_DIFFERS, "contact-differs"];
+
+    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
+        outcome.reason.as_deref() == Some(super::decide::MERGED_BEFORE)
+    }
+
+    fn told(&self, outcome: Outcome) -> Outcome {
+        let report = report::pair(self, &outcome);
+        outcome.reported(report)
+    }
+}
+
+impl Stepwise for Change {
+    type What = What;
+
+    fn steps(&mut self) -> &mut Vec<Step> {
+        &mut self.steps
+    }
+
+    fn is_sent(&self) -> bool {
+        self.stage() != Stage::Begin
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.stage() == Stage::Sent
+    }
+
+    fn attempts(&self) -> u32 {
+        let attempts = self.steps.iter().filter_map(|step| match step.what {
+            What::Merging { attempt } => Some(attempt),
+            _ => None,
+        });
+        attempts.max().unwrap_or(0)
+    }
+
+    fn report(&self, outcome: &Outcome) -> Option<Box<RawValue>> {
+        report::pair(self, outcome)
+    }
+}
