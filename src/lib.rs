@@ -12,7 +12,7 @@
 //! - [`report`]: what operators see: progress, summary, result files
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
-//! [`run`] is the life of a run, whatever its job; [`commands`] begins with a run that there is, or looks at something,
+//! [`mod@run`] is the life of a run, whatever its job; [`commands`] begins with a run that there is, or looks at something,
 //! one file a subcommand; [`cli`] is what was typed, [`settings`] what it
 //! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`monitor`] what the process needs, [`stop`] what ends every wait, [`kind`], [`finding`] and [`invisible`] what is said of inputs, [`spill`] a sort that needs little memory.
 
@@ -65,7 +65,7 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
-/// Shows what the command line's parser has to say: help and version on standard output, an error as [`run`]
+/// Shows what the command line's parser has to say: help and version on standard output, an error as [`run()`]
 /// shows errors.
 pub fn not_parsed(error: &clap::Error, json: bool) -> Exit {
     // There is no better place left to tell of a standard stream that is gone.

@@ -37,6 +37,7 @@ mod merge_proof;
 mod merge_report;
 mod merge_rules;
 mod metrics;
+mod old_runs;
 mod output;
 mod resume;
 mod resume_refused;

@@ -71,7 +71,7 @@ pub fn is_settled(run: &RunDir, manifest: &Manifest) -> bool {
 }
 
 /// Reads a run's journal as [`Replay::read`] does, and fails as well when it has lost records that `run.json` or its
-/// [mark](mark) shows that it had. The caller knows that no other process is writing to it.
+/// [`mark`] shows that it had. The caller knows that no other process is writing to it.
 pub fn replay(run: &RunDir, manifest: &Manifest) -> Result<Replay, JournalError> {
     retrying(run, manifest, &Retry::default())
 }
