@@ -1,10 +1,10 @@
 //! After a merge took: the primary gets the secondary's external reference, and it is seen that nothing was lost.
 
-use super::apply::Merger;
-use super::backing_up::on_disk;
+use super::backups::on_disk;
 use super::change::{Stage, What};
 use super::held::{Held, Question};
 use super::look::{self, Seen};
+use super::merger::Merger;
 use super::questions::Busy;
 use super::settle::{self, Waits};
 use super::track::Track;

@@ -1,35 +1,31 @@
 //! A merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows what may
 //! have been sent.
 
-use super::OnMissingAttachment;
 use super::after;
-use super::backing_up::{BackedUp, Backups, on_disk};
+use super::backing_up::BackedUp;
+use super::backups::{Backups, on_disk};
 use super::belongings;
 use super::change::{Change, Found, Shown, Stage, What};
 use super::gate::{Gate, Place};
-use super::held::{self, Held};
+use super::held::{self};
 use super::look_again::{drift, look_again, same_contacts, same_works};
+use super::merger::{How, Merger};
 use super::proof::Before;
 use super::questions::{Activity, Busy, Questions};
-use super::restored::Made;
 use super::settle::{self, Pace, Settled, Waits};
 use super::track::{Track, not_backed_up, unproven};
 use crate::devrev::client::Client;
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::queue::Urgency;
-use crate::devrev::rate::Rate;
-use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUsersMerge, contact_key};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::exit::{Exit, Failure};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track::{Sent, Stepwise};
-use crate::journal::record::{Outcome, State};
+use crate::journal::record::State;
 use crate::run::drift::{DRIFTED, OnDrift};
 use crate::stop::Stop;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Pairs in one question.
@@ -41,54 +37,6 @@ const MOST_LOOKS: u32 = 10;
 
 /// The reason of a pair whose merge DevRev has refused.
 pub const MERGE_REFUSED: &str = "merge-refused";
-/// How merges are carried out.
-#[derive(Debug, Clone)]
-pub struct How {
-    /// The run's ID.
-    pub run: String,
-    /// `--backup-dir`.
-    pub backup_dir: PathBuf,
-    /// Pairs that are backed up at once.
-    pub concurrency: usize,
-    /// The limit that calls keep to.
-    pub rate: Option<Rate>,
-    /// `MERGE_SETTLE_TIMEOUT`.
-    pub settle_timeout: Duration,
-    /// `MERGE_POLL_DELAY`: before the first read after a merge.
-    pub poll_delay: Duration,
-    /// How old a look at both contacts may be when their merge is sent.
-    pub max_age: Duration,
-    /// `--resend-unproven`.
-    pub resend_unproven: bool,
-    /// `--on-count-mismatch warn`.
-    pub any_count: bool,
-    /// `--on-missing-attachment`.
-    pub on_missing: OnMissingAttachment,
-    /// Contacts that are verified, whatever DevRev shows.
-    pub made: Arc<Made>,
-    /// Where a plan is carried out: what is done about a pair that is no longer as it was planned.
-    pub on_drift: Option<OnDrift>,
-}
-
-/// The job's writing half: only a real run has one.
-#[derive(Debug)]
-pub struct Merger {
-    /// For what completes merges that were sent.
-    pub(super) client: Client,
-    /// The same, for its reads.
-    pub(super) reads: ReadOnly,
-    /// For merges.
-    sends: Client,
-    pub(super) stop: Stop,
-    pub(super) activity: Activity,
-    pub(super) pace: Pace,
-    how: How,
-    backups: Backups,
-    gate: Arc<Gate>,
-    places: Arc<Semaphore>,
-    looks: Questions<Change, Result<Arc<Found>, Outcome>>,
-    pub(super) held: Questions<held::Question, Held>,
-}
 
 impl Merger {
     /// Merges through this client.

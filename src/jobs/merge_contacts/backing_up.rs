@@ -2,9 +2,9 @@
 //!
 //! Timelines come page by page and files piece by piece: nothing is held that grows with them.
 
-use super::OnMissingAttachment;
-use super::apply::How;
+use super::backups::{Backups, Trouble, on_disk};
 use super::change::{Change, Found, Shown, Side};
+use super::merger::How;
 use super::timelines::{Object, Timeline, copied};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
@@ -12,7 +12,6 @@ use crate::backup::layout::{Attachments, Counts, Label, Metadata, RelPath};
 use crate::backup::name::Names;
 use crate::backup::space;
 use crate::backup::verify;
-use crate::devrev::error::ApiError;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::storage::Storage;
 use chrono::{DateTime, Utc};
@@ -23,33 +22,6 @@ use std::path::{Path, PathBuf};
 
 /// Room that is left on the disk, in bytes: the journal has to go on.
 const RESERVE: u64 = 64 << 20;
-
-/// Why a contact is not backed up.
-#[derive(Debug)]
-pub enum Trouble {
-    /// Something could not be read from DevRev.
-    Unread(ApiError),
-    /// Something could not be written.
-    Disk(BackupError),
-    /// There is no room for it.
-    Full(String),
-    /// An attachment is missing in DevRev.
-    Gone(String),
-    /// The backup does not hold what it should.
-    Short(String),
-}
-
-impl From<BackupError> for Trouble {
-    fn from(error: BackupError) -> Self {
-        Self::Disk(error)
-    }
-}
-
-impl From<ApiError> for Trouble {
-    fn from(error: ApiError) -> Self {
-        Self::Unread(error)
-    }
-}
 
 /// The backups of both contacts.
 #[derive(Debug, Clone)]
@@ -62,18 +34,6 @@ pub struct BackedUp {
     pub bytes: u64,
     /// Attachments of both that DevRev has no longer.
     pub missing: u64,
-}
-
-/// Makes backups below one folder.
-#[derive(Debug)]
-pub struct Backups {
-    pub(super) reads: ReadOnly,
-    pub(super) storage: Storage,
-    root: PathBuf,
-    run: String,
-    /// Whether another number of tickets than the row's is put up with.
-    any_count: bool,
-    pub(super) on_missing: OnMissingAttachment,
 }
 
 /// `tickets.json`
@@ -236,13 +196,4 @@ struct Made {
     missing: u64,
     /// By the ID of the work or the conversation.
     timelines: HashMap<String, Timeline>,
-}
-
-/// Does what may block for long, an fsync above all, without holding up other pairs.
-pub fn on_disk<T>(work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
 }

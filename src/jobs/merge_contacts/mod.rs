@@ -8,9 +8,9 @@
 //!   fellow is awaited; `near`: addresses that are nearly the same, as hints
 //! - [`look`], [`belongings`]: what DevRev shows of the contacts now, and what hangs on them, read in bulk
 //! - [`decide`]: whether they may be merged
-//! - [`backing_up`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
+//! - [`backing_up`], by [`backups`]: both contacts, with all that hangs on them, onto the disk, and read back; `timelines`: the
 //!   greater part of that
-//! - [`apply`]: the steps in their order, each of them journalled; `gate`: how many pairs begin; [`settle`]: what becomes
+//! - [`apply`], by the [`merger`]: the steps in their order, each of them journalled; `gate`: how many pairs begin; [`settle`]: what becomes
 //!   of a merge that was sent; [`proof`]: what proves it where the secondary stays; [`after`]: the reference, and the
 //!   proof that nothing was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
@@ -24,6 +24,7 @@ mod addresses;
 pub mod after;
 pub mod apply;
 pub mod backing_up;
+pub mod backups;
 pub mod belongings;
 pub mod change;
 pub mod command;
@@ -39,6 +40,7 @@ pub(crate) mod inputs;
 pub mod kept;
 pub mod look;
 mod look_again;
+pub mod merger;
 mod near;
 pub mod note;
 pub mod page;

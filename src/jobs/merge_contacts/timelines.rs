@@ -1,7 +1,7 @@
 //! Timelines and files of a backup: pages and pieces go to the disk as they come.
 
 use super::OnMissingAttachment;
-use super::backing_up::{Backups, Trouble, on_disk};
+use super::backups::{Backups, Trouble, on_disk};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
 use crate::backup::layout::{Attachment, Counts, RelPath};

@@ -1,6 +1,6 @@
 //! A merge under way: its steps go onto the disk, and its end says what is known of it.
 
-use super::backing_up::Trouble;
+use super::backups::Trouble;
 use super::change::Change;
 use super::settle::Settled;
 use crate::engine::job::Applied;

@@ -2,51 +2,31 @@
 //! what may have been sent.
 
 use super::change::Change;
-use super::check::{self, Answer, Question};
+use super::check;
+use super::shown;
 use super::steps::{Left, Member, Put};
 use super::steps::{Stage, What};
+use super::undoer::{Track, Undoer, WORKS};
 use super::{create, point};
 use crate::devrev::client::Client;
 use crate::devrev::error::{Effect, ErrorKind};
 use crate::devrev::operation::Found;
-use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersUpdate};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::merge_contacts::questions::{Activity, Questions};
-use crate::jobs::merge_contacts::settle::{Pace, Waits};
+use crate::jobs::merge_contacts::settle::Pace;
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
 use crate::stop::Stop;
-use rustc_hash::FxBuildHasher;
-use std::hash::BuildHasher;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 /// Pairs in one question.
 const PAIRS: usize = 25;
-/// Works are told apart by so many hashes while they are changed.
-const WORKS: usize = 256;
 /// How old a look at the primary may be when it is changed.
 const MAX_AGE: Duration = Duration::from_secs(120);
 /// How often the primary is read again because its write had to wait for longer than that.
 const MOST_READS: u32 = 5;
-
-/// An undo under way.
-pub type Track<'s> = track::Track<'s, Change>;
-
-/// The job's writing half: only a real run has one.
-#[derive(Debug)]
-pub struct Undoer {
-    pub(super) client: Client,
-    pub(super) reads: ReadOnly,
-    pub(super) stop: Stop,
-    pub(super) pace: Pace,
-    pub(super) checks: Questions<Question, Answer>,
-    activity: Activity,
-    /// Works that are being changed, by a hash of their IDs.
-    works: Vec<Mutex<()>>,
-}
 
 impl Undoer {
     /// Takes merges back through this client. What DevRev is to show soon is looked for `poll_delay` after it was
@@ -55,22 +35,11 @@ impl Undoer {
         let (reads, activity) = (client.read_only(), Activity::default());
         let asking = reads.clone();
         let checks = Questions::new(activity.clone(), PAIRS, move |questions| {
-            Box::pin(check::ask(asking.clone(), questions))
+            Box::pin(shown::ask(asking.clone(), questions))
         });
         let pace = Pace::new(poll_delay, timeout);
         let works = std::iter::repeat_with(Mutex::default).take(WORKS).collect();
         Self { client: client.clone(), reads, stop: stop.clone(), pace, checks, activity, works }
-    }
-
-    /// Waits until nobody else changes this work, and keeps others from it.
-    pub(super) async fn alone(&self, work: &str) -> MutexGuard<'_, ()> {
-        let place = usize::try_from(FxBuildHasher.hash_one(work) % WORKS as u64).unwrap_or_default();
-        self.works[place].lock().await
-    }
-
-    /// Waits a little. `false` when there was no time left to wait.
-    pub(super) async fn wait(&self, track: &Track<'_>, waits: &mut Waits) -> Result<bool, Applied> {
-        waits.wait(&self.stop).await.ok_or_else(|| track.interrupted())
     }
 
     async fn undo(&self, track: &mut Track<'_>) -> Result<Applied, Applied> {

@@ -1,66 +1,17 @@
 //! The proof of an undo: the primary, the new contact and the works are read once more, those of many pairs
 //! together.
 
-use super::apply::{Track, Undoer};
 use super::change::Work;
-use super::contact;
 use super::point::Whose;
+use super::shown::{Answer, Question};
 use super::steps::What;
 use super::steps::{Member, NewContact};
-use crate::devrev::error::ApiError;
-use crate::devrev::ids::Key;
-use crate::devrev::read_only::ReadOnly;
-use crate::devrev::rev_users::{RevUser, contact_key};
-use crate::devrev::works::OwnedWork;
+use super::undoer::{Track, Undoer};
+use crate::devrev::rev_users::contact_key;
 use crate::engine::job::Applied;
-use crate::jobs::merge_contacts::belongings;
-use crate::jobs::merge_contacts::look::{self, Seen};
 use crate::jobs::merge_contacts::pair::folded;
 use crate::jobs::merge_contacts::settle::Waits;
 use crate::journal::record::State;
-use std::collections::HashMap;
-
-/// A pair that is to be looked at.
-#[derive(Debug, Clone)]
-pub struct Question {
-    email: String,
-    primary: String,
-    new: String,
-}
-
-/// What was seen of it; a contact that is not there is absent.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    primary: Option<RevUser>,
-    new: Option<RevUser>,
-    /// The new contact's.
-    works: HashMap<String, OwnedWork>,
-}
-
-/// Looks at many pairs.
-pub async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
-    let both = |question: &Question| {
-        let of = |id: &str| contact(id, &question.email);
-        [of(&question.primary), of(&question.new)]
-    };
-    let wanted: Vec<_> = questions.iter().flat_map(both).flatten().collect();
-    let contacts = look::contacts(&reads, &wanted.iter().collect::<Vec<_>>()).await?;
-    let ids: Vec<String> = questions.iter().map(|question| question.new.clone()).collect();
-    let mut works: HashMap<Key, _> = belongings::works(&reads, &ids).await?;
-    let present = |id: &str| match contact_key(id).and_then(|key| contacts.get(&key)) {
-        Some(Seen::Present(contact)) => Some(contact.read.clone()),
-        _ => None,
-    };
-    let answers = questions.iter().map(|question| {
-        let works = contact_key(&question.new).and_then(|key| works.remove(&key)).unwrap_or_default();
-        Answer {
-            primary: present(&question.primary),
-            new: present(&question.new),
-            works: works.iter().map(|work| (work.read.id.clone(), work.read.clone())).collect(),
-        }
-    });
-    Ok(answers.collect())
-}
 
 /// Waits until all is seen as it should be.
 pub(super) async fn check(undoer: &Undoer, track: &mut Track<'_>, new: &NewContact) -> Result<(), Applied> {

@@ -2,10 +2,10 @@
 //! known, DevRev is asked for the contact before it is sent again, and its reference, which only one contact can
 //! have, keeps a second one from being made even then.
 
-use super::apply::{Track, Undoer};
 use super::decide;
 use super::steps::NewContact;
 use super::steps::{Stage, What};
+use super::undoer::{Track, Undoer};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};
 use crate::engine::job::Applied;

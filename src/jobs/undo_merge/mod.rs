@@ -4,8 +4,9 @@
 //! - [`rows`]: the pairs, from the journal of the merges; [`before`]: both contacts, from verified backups
 //! - [`decide`]: what is put back, and what somebody changed since and is left; [`members`]: what a contact can be
 //!   created with
-//! - [`apply`]: the steps in their order: the primary's reference, so that the secondary's is free; then
-//!   [`create`]: the secondary, which gets a new ID; [`point`]: the works that named it; [`check`]: the proof
+//! - [`command`]: what a run of it has of its own; [`plan`]: what a dry run sums up; [`page`]: what `report.html` says
+//! - [`apply`], by the [`undoer`]: the steps in their order: the primary's reference, so that the secondary's is free; then
+//!   [`create`]: the secondary, which gets a new ID; [`point`]: the works that named it; [`check`]: the proof, of what is [`shown`]
 //! - [`change`], [`steps`]: what the journal holds; [`report`]: what the report says
 
 pub mod apply;
@@ -15,14 +16,17 @@ pub mod check;
 pub mod command;
 pub mod create;
 pub mod decide;
+
 pub mod members;
 pub mod page;
 pub mod plan;
 pub mod point;
 pub mod report;
 pub mod rows;
+pub mod shown;
 pub mod steps;
 mod stepwise;
+pub mod undoer;
 
 use super::merge_contacts::elsewhere::Elsewhere;
 use super::merge_contacts::look;
@@ -35,7 +39,7 @@ use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::works::OwnedWork;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
-use crate::jobs::merge_contacts::backing_up::on_disk;
+use crate::jobs::merge_contacts::backups::on_disk;
 use crate::jobs::merge_contacts::belongings;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};

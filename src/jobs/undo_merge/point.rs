@@ -1,10 +1,10 @@
 //! Works that named the secondary name it again: in the place of the primary, or beside it where it was so.
 
-use super::apply::{Track, Undoer};
 use super::before::names;
 use super::change::{Named, Work};
 use super::steps::What;
 use super::steps::{Left, NewContact};
+use super::undoer::{Track, Undoer};
 use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::operation::Found;
