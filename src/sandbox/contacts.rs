@@ -1,8 +1,8 @@
 //! The contacts, and what finds them: their numbers, e-mail addresses and external refs.
 
+use super::dons::identity_don;
 use super::format::{Contact as Record, UserKind, UserRef, UserState};
 use super::merge::MergeEnds;
-use super::world::identity_don;
 use crate::devrev::ids::ObjectType;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};

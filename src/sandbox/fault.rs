@@ -1,10 +1,12 @@
 //! Faults to order: which calls are broken, and how.
 
 use super::endpoints;
-use super::storage::STORAGE;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// What fault rules call it.
+pub(super) const STORAGE: &str = "storage";
 
 /// A rule that breaks calls, read from text such as `path=works.update,status=503,after=3,count=2`.
 ///

@@ -5,7 +5,7 @@
 //! Beside the API it has control endpoints for tests (see `control.rs`), and a second port that plays the host
 //! of the artifacts (see `storage.rs`).
 //!
-//! A request's way: `connection` -> `server` (limit, token, fault) -> `check` against `schema` ->
+//! A request's way: `connection` -> `serve` (limit, token, fault) -> `check` against `schema` ->
 //! `endpoints` -> `world` (what stays) and `state` (what changes).
 
 mod artifacts;
@@ -18,6 +18,7 @@ mod control;
 mod conversations;
 mod cursor;
 mod data;
+mod dons;
 mod endpoints;
 mod error;
 mod fault;
@@ -26,6 +27,7 @@ mod limit;
 mod merge;
 mod query;
 mod schema;
+mod serve;
 mod server;
 mod state;
 mod stats;

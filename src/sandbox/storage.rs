@@ -6,7 +6,7 @@
 use super::artifacts::{Artifact, BadUrl};
 use super::clock::epoch_millis;
 use super::connection::Connection;
-use super::fault::Action;
+use super::fault::{Action, STORAGE};
 use super::server::{HTML, PAGE, Server};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -16,9 +16,6 @@ use futures_util::{StreamExt, stream};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What fault rules call it.
-pub(super) const STORAGE: &str = "storage";
 
 pub(super) async fn serve(
     State(server): State<Arc<Server>>,

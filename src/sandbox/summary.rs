@@ -1,9 +1,10 @@
 //! Users, files and dates as they stand within other objects.
 
 use super::contacts::Contact;
+use super::dons::{core_don, display_id};
 use super::format::UserState;
 use super::state::State;
-use super::world::{World, core_don, display_id};
+use super::world::World;
 use crate::devrev::ids::ObjectType;
 use chrono::{DateTime, SecondsFormat};
 use rustc_hash::FxHasher;

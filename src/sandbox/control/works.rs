@@ -3,11 +3,12 @@
 use super::{CHUNK, parse};
 use crate::devrev::ids::ObjectType;
 use crate::sandbox::clock::epoch_millis;
+use crate::sandbox::dons::display_id;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::server::Server;
 use crate::sandbox::state::State;
 use crate::sandbox::works::Works;
-use crate::sandbox::world::{World, display_id};
+use crate::sandbox::world::World;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

@@ -3,9 +3,10 @@
 use super::{Answer, Endpoint, json};
 use crate::sandbox::check::Body;
 use crate::sandbox::clock::epoch;
+use crate::sandbox::dons::identity_don;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::AUTH_TOKENS_INFO;
-use crate::sandbox::world::{World, display_name, identity_don};
+use crate::sandbox::world::{World, display_name};
 use serde_json::json;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::read("auth-tokens.info", AUTH_TOKENS_INFO, info)];

@@ -5,11 +5,12 @@ use crate::devrev::ids::ObjectType;
 use crate::sandbox::check::{Body, nothing, text};
 use crate::sandbox::conversations::Conversation;
 use crate::sandbox::cursor::Page;
+use crate::sandbox::dons::{core_don, display_id};
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{CONVERSATIONS, CONVERSATIONS_GET, CONVERSATIONS_LIST};
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{Summary, date};
-use crate::sandbox::world::{World, core_don, display_id};
+use crate::sandbox::world::World;
 use serde::Serialize;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[

@@ -3,10 +3,11 @@
 use super::{Answer, Endpoint, json, paged};
 use crate::sandbox::check::{Body, text, texts};
 use crate::sandbox::cursor::Page;
+use crate::sandbox::dons::core_don_of;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::format::{CustomField, IdTarget};
 use crate::sandbox::schema::{SCHEMAS_AGGREGATED_GET, SCHEMAS_CUSTOM_LIST, SCHEMAS_SUBTYPES_LIST};
-use crate::sandbox::world::{World, core_don_of};
+use crate::sandbox::world::World;
 use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[

@@ -2,9 +2,10 @@
 
 use super::{Answer, Endpoint, json};
 use crate::sandbox::check::{Body, text};
+use crate::sandbox::dons::identity_don;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{DEV_USERS_GET, DEV_USERS_SELF};
-use crate::sandbox::world::{User, World, display_name, identity_don};
+use crate::sandbox::world::{User, World, display_name};
 use serde_json::json;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[

@@ -1,8 +1,9 @@
 //! What of the world is made of a data file and stays as it is: users and groups; and the schema of contacts.
 
-use super::{Group, User, identity_don};
+use super::{Group, User};
 use crate::devrev::ids::ObjectType;
 use crate::sandbox::contacts::{Contact, Contacts};
+use crate::sandbox::dons::identity_don;
 use crate::sandbox::error;
 use crate::sandbox::format::{self, CustomField, GroupRef, Member, UserRef};
 use rustc_hash::FxHashMap;
