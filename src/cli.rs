@@ -2,32 +2,34 @@
 //! meets the environment, the `.env` file and the default, so values of settings are text here.
 //!
 //! - [`input`]: where rows come from, and the commands that only read them
-//! - [`batch`]: the commands that run a batch, and what they have in common
-//! - [`around`]: the commands round them
+//! - [`batch`]: the commands that run a batch, and the flags they share
+//! - [`around`]: the other commands
+//! - [`choices`]: the flags that take one of a few words
+//! - [`examples`]: the examples at the end of each command's help
 
 pub mod around;
 pub mod batch;
+pub mod choices;
 pub mod client;
+pub mod examples;
 pub mod input;
 
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
-use around::{Backups, Completions, Doctor, Runs, Sandbox};
+use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
 use batch::{Apply, BackfillGroups, MergeContacts, Resume, Undo};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
-use std::fmt::Display;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-/// Bulk changes in DevRev that an operator can trust: planned, journalled, resumable.
+/// Make bulk changes in DevRev: planned, journalled, resumable
 ///
-/// Rehearse in the built-in sandbox (--sandbox), look at a dry run (--dry-run), then run. A run that was
-/// interrupted goes on with `resume`.
+/// Rehearse in the built-in sandbox (--sandbox), check a dry run (--dry-run), then run. Continue an interrupted run
+/// with `resume`.
 #[derive(Debug, Parser)]
-#[command(name = "devrev-batch", version, max_term_width = 100)]
+#[command(name = "devrev-batch", version, max_term_width = 100, after_help = examples::PROGRAM)]
 pub struct Cli {
-    /// What every command takes.
+    /// Flags of every command.
     #[command(flatten)]
     pub global: Global,
     /// The command.
@@ -35,26 +37,26 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What every command takes.
+/// Flags of every command.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Read settings from this file instead of `.env`
+    /// Read settings from this file [default: .env]
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Log as much as this on standard error: error, warn, info, debug or trace [default: warn]
+    /// Set the log level on standard error: error, warn, info, debug or trace [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// How logs look on standard error
+    /// Set the format of logs on standard error
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// No progress; only warnings, errors and the result
+    /// Hide progress; print only warnings, errors and the result
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// One JSON object on standard output instead of text
+    /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Colours in logs and tables
+    /// Colour logs and tables
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }
@@ -62,9 +64,9 @@ pub struct Global {
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
@@ -82,49 +84,35 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check an input; change nothing, and send nothing unless --online
+    /// Check an input; change nothing
     Validate(Validate),
     /// Fill in missing creator groups on issues
     BackfillGroups(BackfillGroups),
-    /// Merge duplicate contacts, each backed up before
+    /// Merge duplicate contacts, after backing them up
     MergeContacts(MergeContacts),
-    /// Go on with a run that was interrupted or stopped
+    /// Continue a run that was interrupted or stopped
     Resume(Resume),
-    /// Carry out exactly what a dry run planned
+    /// Apply exactly what a dry run planned
     Apply(Apply),
-    /// Take back what a run did, as far as that can be done
+    /// Undo what a run did, as far as DevRev allows
     Undo(Undo),
-    /// Past runs, how they stand and what to do next
+    /// List past runs, their state and the next step
     Runs(Runs),
-    /// Look after the backups of merged contacts
+    /// Check or clean up the backups of merged contacts
     Backups(Backups),
     /// Check the token, the API, the limits, Snowflake and this machine
     Doctor(Doctor),
-    /// Make a small input out of a large one, for a first try
+    /// Take a small input from a large one, for a first try
     Sample(Sample),
     /// Serve an in-memory DevRev to rehearse against
     Sandbox(Sandbox),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(Completions),
     /// Print the manual page, or write one for every command
-    Man {
-        /// Write the pages of all commands into this folder
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
+    Man(Man),
 }
 
-/// One of the words that a flag takes.
-pub fn choice<T>(flag: &str, typed: Option<&str>, default: T) -> Result<T, Failure>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    let Some(typed) = typed else { return Ok(default) };
-    typed.parse().map_err(|why| Failure::new(Exit::Usage, format!("--{flag}: `{typed}` {why}")))
-}
-
-/// How a CSV file is read, as it was typed.
+/// How to read a CSV file, as it was typed.
 pub fn dialect(delimiter: Option<&str>) -> Result<Dialect, Failure> {
     Dialect::typed(delimiter).map_err(|why| Failure::new(Exit::Usage, why))
 }

@@ -104,7 +104,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
         Command::Sample(args) => commands::sample::run(&args, &global, &terminal),
         Command::Completions(args) => commands::shell::completions(&args, global.json),
-        Command::Man { dir } => commands::shell::man(dir.as_deref(), global.json),
+        Command::Man(args) => commands::shell::man(args.dir.as_deref(), global.json),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };
     // A thread that still waits for an answer on standard input must not keep the process.

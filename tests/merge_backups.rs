@@ -238,7 +238,7 @@ fn that_a_missing_attachment_is_recorded_can_be_said_later() {
     fixture.program(apply).run().exits(0).says("is missing in DevRev");
     assert_eq!(missing(&fixture).iter().sum::<u64>(), 1);
     let wrong = ["merge-contacts", "--csv", "contacts.csv", "--on-missing-attachment", "ignore"];
-    fixture.program(wrong).run().exits(2).says("--on-missing-attachment: `ignore` is not fail or record");
+    fixture.program(wrong).run().exits(2).says("invalid value 'ignore' for '--on-missing-attachment");
 }
 
 #[test]

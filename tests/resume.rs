@@ -214,7 +214,7 @@ fn rules_may_be_corrected_for_the_rows_that_are_left() {
     let run = fixture.the_run();
     let wrong = |flags: [&str; 2]| fixture.resume(&[&[run.id()][..], &flags[..]].concat()).run().exits(2);
     wrong(["--on-count-mismatch", "warn"]).says("--on-count-mismatch: run ").says("is of `backfill-groups`");
-    wrong(["--on-ambiguous", "last"]).says("--on-ambiguous: `last`");
+    wrong(["--on-ambiguous", "last"]).says("invalid value 'last' for '--on-ambiguous");
 
     // A plan is made by one rule.
     let fixture = Fixture::new(&org);

@@ -89,10 +89,10 @@ fn bad_flags_are_usage_errors_that_say_what_is_wrong() {
     fixture.write("bad.json", "{\"organisation\": 3}");
     let taken = fixture.base_url().replace("http://", "");
     let cases: [(&[&str], &str); 8] = [
-        (&["--fault", "path=works.update"], "--fault: bad fault rule"),
+        (&["--fault", "path=works.update"], "for '--fault <RULE>': bad fault rule"),
         (&["--fault", "path=works.rename,status=500"], "no endpoint `works.rename`"),
-        (&["--merge-ends", "lost"], "--merge-ends: `lost` is none of gone, moved"),
-        (&["--rate-limit", "50"], "--rate-limit: `50` is no rate limit"),
+        (&["--merge-ends", "lost"], "invalid value 'lost' for '--merge-ends <CHOICE>'"),
+        (&["--rate-limit", "50"], "for '--rate-limit <CALLS/SECONDS>': `50` is no rate limit"),
         (&["--data", "none.json"], "none.json"),
         (&["--data", "bad.json"], "bad.json"),
         (&["--listen", "nowhere"], "nowhere"),

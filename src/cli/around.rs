@@ -1,14 +1,18 @@
-//! The commands round a run: what was, what works, what helps.
+//! The commands that run no batch.
 
+use super::choices::RunStatus;
 use super::client::ClientFlags;
+use super::examples;
+use crate::sandbox::{Fault, MergeEnds, RateLimit};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// How many runs are listed if nothing else is said.
+/// How many runs `runs list` shows by default.
 pub const SHOWN: usize = 20;
 
 /// `backups`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::BACKUPS)]
 pub struct Backups {
     /// What to do with them.
     #[command(subcommand)]
@@ -18,24 +22,26 @@ pub struct Backups {
 /// What to do with backups.
 #[derive(Debug, Subcommand)]
 pub enum BackupsCommand {
-    /// Check that backups are whole, byte for byte; change nothing
+    /// Check every file of every backup against its hash
+    #[command(after_help = examples::BACKUPS_VERIFY)]
     Verify {
         /// The folder of all backups, or one backup [default: BACKUP_DIR, else backups]
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-    /// Remove backups that no merge rests on
+    /// Remove backups that no merge needs
+    #[command(after_help = examples::BACKUPS_PRUNE)]
     Prune {
         /// The folder of all backups [default: BACKUP_DIR, else backups]
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Those of pairs that were backed up and not merged, by runs that have ended
+        /// Remove backups of pairs that were not merged, made by runs that have ended
         #[arg(long, required = true)]
         orphans: bool,
-        /// Say what would be removed, and remove nothing
+        /// Show what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
-        /// Do not ask
+        /// Remove without asking
         #[arg(short, long)]
         yes: bool,
     },
@@ -43,54 +49,56 @@ pub enum BackupsCommand {
 
 /// `sandbox`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::SANDBOX)]
 pub struct Sandbox {
-    /// Where to listen; port 0 takes any
+    /// Listen here; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
     pub listen: std::net::SocketAddr,
-    /// The data to serve; the built-in demo data if not given
+    /// Serve this data [default: the built-in demo data]
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// Answer 429 beyond so many calls in so many seconds, such as 50/10
+    /// Answer 429 above this many calls per seconds, such as 50/10 [default: no limit]
     #[arg(long, value_name = "CALLS/SECONDS")]
-    pub rate_limit: Option<String>,
-    /// Break to order, such as `path=works.update,status=503,count=2`; may be given several times
+    pub rate_limit: Option<RateLimit>,
+    /// Inject a fault, such as `path=works.update,status=503,count=2`; repeatable
     #[arg(long, value_name = "RULE")]
-    pub fault: Vec<String>,
-    /// Milliseconds that each answer takes
+    pub fault: Vec<Fault>,
+    /// Delay each answer by this many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub delay: u64,
-    /// Milliseconds until a merge of contacts takes effect [default: as the data says]
+    /// Let merges of contacts take effect after this many milliseconds [default: as the data says]
     #[arg(long, value_name = "MS")]
     pub merge_delay: Option<u64>,
-    /// What a merge makes of the secondary contact [default: as the data says]
-    #[arg(long, value_name = "gone|moved|deleted|identity|locked|shadow|archived|deactivated|never")]
-    pub merge_ends: Option<String>,
+    /// Choose what a merge makes of the secondary contact [default: as the data says]
+    #[arg(long, value_name = "CHOICE")]
+    pub merge_ends: Option<MergeEnds>,
 }
 
 /// `runs`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUNS)]
 pub struct Runs {
-    /// What to do with them; the default is to list them.
+    /// What to do with them [default: list].
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
-    /// Where the folders of runs are [default: runs]
+    /// Look for run folders here [default: runs]
     #[arg(long, value_name = "DIR", global = true)]
     pub runs_dir: Option<String>,
 }
 
-/// Which runs are listed. A run that cannot be read is always listed.
+/// Which runs to list. A run that cannot be read is always listed.
 #[derive(Debug, Default, Args)]
 pub struct Only {
-    /// Only runs of this command, such as merge-contacts; `undo` takes both kinds
+    /// Show only runs of this command, such as merge-contacts or undo
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
-    /// Only runs in this state, such as stopped
+    /// Show only runs in this state
     #[arg(long, value_name = "STATE")]
-    pub state: Option<String>,
-    /// Only runs that began less than this ago, such as 7d
+    pub state: Option<RunStatus>,
+    /// Show only runs that began less than this ago, such as 7d
     #[arg(long, value_name = "AGE")]
     pub since: Option<String>,
-    /// Only runs whose base URL or organisation contains this text
+    /// Show only runs whose base URL or organisation contains this text
     #[arg(long, value_name = "TEXT")]
     pub target: Option<String>,
 }
@@ -98,45 +106,50 @@ pub struct Only {
 /// What to do with past runs.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
-    /// Past runs, the newest first
+    /// List past runs, newest first
+    #[command(after_help = examples::RUNS_LIST)]
     List {
-        /// Show at most so many
+        /// Show at most this many
         #[arg(long, value_name = "N", default_value_t = SHOWN)]
         limit: usize,
-        /// Which of them
+        /// Which runs to list.
         #[command(flatten)]
         only: Only,
     },
-    /// One run: its counts, settings and failures, and what to do next
+    /// Show one run: counts, settings, failures and the next step
+    #[command(after_help = examples::RUNS_SHOW)]
     Show {
         /// The run's ID
         #[arg(value_name = "RUN")]
         run: String,
     },
-    /// Follow a run at work from another terminal, to its end
+    /// Follow a run from another terminal until it ends
+    #[command(after_help = examples::RUNS_WATCH)]
     Watch {
-        /// The run's ID; the newest that is being worked on, if it is left out
+        /// The run's ID [default: the newest that is at work]
         #[arg(value_name = "RUN")]
         run: Option<String>,
     },
-    /// End a run that nobody will resume; its files stay
+    /// Close a run that nobody will resume; its files stay
+    #[command(after_help = examples::RUNS_CLOSE)]
     Close {
         /// The run's ID
         #[arg(value_name = "RUN")]
         run: String,
-        /// Why, for `runs show`
+        /// Record why, for `runs show`
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// Remove finished runs: they hold personal data. Backups stay
+    /// Remove finished runs, which hold personal data; backups stay
+    #[command(after_help = examples::RUNS_PRUNE)]
     Prune {
-        /// Only those that ended longer ago than this, such as 90d
+        /// Remove runs that ended longer ago than this, such as 90d
         #[arg(long, value_name = "AGE")]
         older_than: String,
-        /// Say what would be removed, and remove nothing
+        /// Show what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
-        /// Do not ask
+        /// Remove without asking
         #[arg(short, long)]
         yes: bool,
     },
@@ -144,27 +157,38 @@ pub enum RunsCommand {
 
 /// `doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::DOCTOR)]
 pub struct Doctor {
     /// Check against a built-in sandbox instead of DevRev
     #[arg(long)]
     pub sandbox: bool,
-    /// Also send a test message to Slack and by e-mail, where they are set up
+    /// Send a test message to Slack and by e-mail, where they are set up
     #[arg(long)]
     pub send_test_alert: bool,
-    /// Where the folders of runs are [default: runs]
+    /// Look for run folders here [default: runs]
     #[arg(long, value_name = "DIR")]
     pub runs_dir: Option<String>,
-    /// Where backups of contacts are [default: backups]
+    /// Look for backups of contacts here [default: backups]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<String>,
-    /// How the client works.
+    /// How to call DevRev.
     #[command(flatten)]
     pub client: ClientFlags,
 }
 
 /// `completions`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+#[command(after_help = examples::MAN)]
+pub struct Man {
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }

@@ -1,78 +1,78 @@
-//! The commands that run a batch, and what they have in common.
+//! The commands that run a batch, and the flags they share.
 
+use super::choices::{Keep, Notify, OnAmbiguous, OnCountMismatch, OnDrift, OnMissingAttachment};
 use super::client::ClientFlags;
-use super::input::Rows;
+use super::examples;
+use super::input::RowsArgs;
 use clap::Args;
 use std::path::PathBuf;
 
 /// `backfill-groups`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
+#[command(after_help = examples::BACKFILL_GROUPS)]
 pub struct BackfillGroups {
     /// The rows.
     #[command(flatten)]
-    pub rows: Rows,
-    /// Take only the first N rows
+    pub rows: RowsArgs,
+    /// Process only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Read, decide and show the plan; the client of a dry run cannot write
+    /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long)]
     pub dry_run: bool,
-    /// For a creator in several groups: skip, take the first, or take the row's assigned group
-    #[arg(long, value_name = "skip|first|assigned")]
-    pub on_ambiguous: Option<String>,
-    /// A CSV of user,group that goes before DevRev's memberships
+    /// Choose what to do for a creator who is in several groups
+    #[arg(long, value_name = "CHOICE", default_value = "skip")]
+    pub on_ambiguous: OnAmbiguous,
+    /// Use this CSV of user,group before DevRev's memberships
     #[arg(long, value_name = "FILE")]
     pub group_map: Option<PathBuf>,
-    /// Also change issues that have a creator group
+    /// Replace creator groups that are already set
     #[arg(long)]
     pub overwrite: bool,
-    /// Also use the default groups that every workspace has, such as All Users
+    /// Use the default groups that every workspace has, such as All Users
     #[arg(long)]
     pub include_default_groups: bool,
-    /// Use groups and members that were listed more than a minute ago, up to CACHE_TTL; a dry run always does
+    /// Use cached groups and members up to CACHE_TTL old, as a dry run does [default: at most a minute old]
     #[arg(long)]
     pub use_cached_groups: bool,
-    /// What every command that runs a batch takes.
+    /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
 }
 
 /// `merge-contacts`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::MERGE_CONTACTS)]
 pub struct MergeContacts {
     /// The rows.
     #[command(flatten)]
-    pub rows: Rows,
-    /// Take only the first N pairs
+    pub rows: RowsArgs,
+    /// Process only the first N pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Take only pairs with this e-mail address, or one that fits a pattern such as `*@example.com`; may be given
-    /// several times
+    /// Merge only pairs with this e-mail address or pattern, such as `*@example.com`; repeatable
     #[arg(long, value_name = "EMAIL")]
     pub filter_email: Vec<String>,
-    /// Leave out pairs with this e-mail address, or one that fits a pattern such as `test*`; may be given several
-    /// times
+    /// Leave out pairs with this e-mail address or pattern, such as `test*`; repeatable
     #[arg(long, value_name = "EMAIL")]
     pub exclude_email: Vec<String>,
-    /// Read, decide and show the plan; the client of a dry run cannot write
+    /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long, visible_alias = "preview")]
     pub dry_run: bool,
-    /// Which contact of a pair stays: the one whose external reference begins with REVU- or with user_
-    /// [default: revu]
-    #[arg(long, value_name = "revu|user")]
-    pub primary: Option<String>,
-    /// What a TICKET_COUNT that is not DevRev's count does to a pair [default: fail]
-    #[arg(long, value_name = "fail|warn")]
-    pub on_count_mismatch: Option<String>,
-    /// What an attachment that DevRev has no longer does to a pair: no merge, or a backup that says so [default: fail]
-    #[arg(long, value_name = "fail|record")]
-    pub on_missing_attachment: Option<String>,
-    /// Send merges again whose first answer was lost or an error, if both contacts are untouched over the whole settle
-    /// time
+    /// Choose which contact of a pair to keep
+    #[arg(long, value_name = "CHOICE", default_value = "revu")]
+    pub primary: Keep,
+    /// Choose what to do when a pair's TICKET_COUNT differs from DevRev's count
+    #[arg(long, value_name = "CHOICE", default_value = "fail")]
+    pub on_count_mismatch: OnCountMismatch,
+    /// Choose what to do when DevRev no longer has an attachment that it refers to
+    #[arg(long, value_name = "CHOICE", default_value = "fail")]
+    pub on_missing_attachment: OnMissingAttachment,
+    /// Resend merges whose outcome is unknown, if neither contact changed during the settle time
     #[arg(long)]
     pub resend_unproven: bool,
-    /// What every command that runs a batch takes.
+    /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
 }
@@ -80,155 +80,156 @@ pub struct MergeContacts {
 /// `resume`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
+#[command(after_help = examples::RESUME)]
 pub struct Resume {
-    /// The run's ID; not given: the one run with something left
+    /// The run's ID [default: the only run with rows left]
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
-    /// Take the newest of several runs with something left
+    /// Resume the newest of several runs with rows left
     #[arg(long, conflicts_with = "run")]
     pub latest: bool,
-    /// Where no run has anything left, do nothing and exit with 0: for jobs that begin with it
+    /// Exit 0 when there is nothing to resume (for scheduled jobs)
     #[arg(long, conflicts_with = "run")]
     pub if_any: bool,
-    /// Take the failed rows again too
+    /// Retry failed rows too
     #[arg(long)]
     pub retry_failed: bool,
-    /// Take rows again that were skipped, left as they were, or failed for this reason; may be given several times
+    /// Retry rows that were skipped, unchanged or failed for this reason; repeatable
     #[arg(long, value_name = "REASON")]
     pub retry: Vec<String>,
-    /// Send merges again of which it is not known that they took, if both contacts are untouched over the whole
-    /// settle time
+    /// Resend merges whose outcome is unknown, if neither contact changed during the settle time
     #[arg(long)]
     pub resend_unproven: bool,
-    /// Of a run that carries out a plan: what is done about a row that is no longer as it was planned
-    #[arg(long, value_name = "skip|abort")]
-    pub on_drift: Option<String>,
-    /// What may be corrected.
+    /// Choose what to do with a row that has changed since it was planned [default: as the run began]
+    #[arg(long, value_name = "CHOICE")]
+    pub on_drift: Option<OnDrift>,
+    /// Options that may be corrected.
     #[command(flatten)]
     pub corrections: Corrections,
-    /// What every command that runs a batch takes.
+    /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
 }
 
 /// `apply`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::APPLY)]
 pub struct Apply {
-    /// The ID of the dry run whose plan is to be carried out
+    /// The ID of the dry run whose plan to apply
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Carry out this many changes; the next `apply` or `resume` continues with the rest. The same as --max-changes
-    #[arg(long, value_name = "N", conflicts_with = "max_changes")]
-    pub limit: Option<String>,
-    /// What is done about a row that is no longer as it was planned: leave it alone, or stop there
-    #[arg(long, value_name = "skip|abort")]
-    pub on_drift: Option<String>,
-    /// Send merges again whose first answer was lost or an error, if both contacts are untouched over the whole settle
-    /// time
+    /// Make this many changes, the same as --max-changes; `resume` makes the next ones
+    #[arg(long, value_name = "N", conflicts_with = "max_changes", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Choose what to do with a row that has changed since it was planned
+    #[arg(long, value_name = "CHOICE", default_value = "skip")]
+    pub on_drift: OnDrift,
+    /// Resend merges whose outcome is unknown, if neither contact changed during the settle time
     #[arg(long)]
     pub resend_unproven: bool,
-    /// What may be corrected.
+    /// Options that may be corrected.
     #[command(flatten)]
     pub corrections: Corrections,
-    /// What every command that runs a batch takes.
+    /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
 }
 
-/// What `resume` and `apply` may be given anew.
+/// Options of a run that `resume` and `apply` can correct.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Corrections of what the run began with")]
+#[command(next_help_heading = "Corrections [default: as the run began]")]
 pub struct Corrections {
-    /// backfill-groups: for a creator in several groups
-    #[arg(long, value_name = "skip|first|assigned")]
-    pub on_ambiguous: Option<String>,
-    /// backfill-groups: a CSV of user,group that goes before DevRev's memberships
+    /// backfill-groups: choose what to do for a creator who is in several groups
+    #[arg(long, value_name = "CHOICE")]
+    pub on_ambiguous: Option<OnAmbiguous>,
+    /// backfill-groups: use this CSV of user,group before DevRev's memberships
     #[arg(long, value_name = "FILE")]
     pub group_map: Option<PathBuf>,
-    /// merge-contacts: what a TICKET_COUNT that is not DevRev's count does to a pair
-    #[arg(long, value_name = "fail|warn")]
-    pub on_count_mismatch: Option<String>,
-    /// merge-contacts: what an attachment that DevRev has no longer does to a pair
-    #[arg(long, value_name = "fail|record")]
-    pub on_missing_attachment: Option<String>,
+    /// merge-contacts: choose what to do when a pair's TICKET_COUNT differs from DevRev's count
+    #[arg(long, value_name = "CHOICE")]
+    pub on_count_mismatch: Option<OnCountMismatch>,
+    /// merge-contacts: choose what to do when DevRev no longer has an attachment that it refers to
+    #[arg(long, value_name = "CHOICE")]
+    pub on_missing_attachment: Option<OnMissingAttachment>,
 }
 
 /// `undo`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::UNDO)]
 pub struct Undo {
-    /// The ID of the run, of backfill-groups or merge-contacts, that is to be taken back
+    /// The ID of the run to undo, of backfill-groups or merge-contacts
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Take back only the first N issues or pairs
+    /// Undo only the first N issues or pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Read, decide and show the plan; the client of a dry run cannot write
+    /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long, visible_alias = "preview")]
     pub dry_run: bool,
-    /// What every command that runs a batch takes.
+    /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
 }
 
-/// What every command that runs a batch takes.
+/// The flags that batch commands share.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "The run")]
+#[command(next_help_heading = "Run options")]
 pub struct BatchFlags {
-    /// Do not ask before writing
+    /// Write without asking
     #[arg(short, long)]
     pub yes: bool,
     /// Run against a built-in sandbox: needs no token, changes nothing real
     #[arg(long)]
     pub sandbox: bool,
-    /// Where the folders of runs are [default: runs]
+    /// Keep run folders here [default: runs]
     #[arg(long, value_name = "DIR")]
     pub runs_dir: Option<String>,
-    /// Where backups of contacts are [default: backups]
+    /// Keep backups of contacts here [default: backups]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<String>,
-    /// Rows in a batch [default: 100]
+    /// Read this many rows together [default: 100]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<String>,
-    /// Changes in flight [default: 8]
+    /// Make this many changes at once [default: 8]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<String>,
-    /// Stop when more rows than this have failed
+    /// Stop when more rows than this have failed [default: no limit]
     #[arg(long, value_name = "N|P%")]
     pub max_errors: Option<String>,
-    /// Stop after this many batches in a row that failed entirely [default: 5]
+    /// Stop after this many batches in a row in which every row failed [default: 5]
     #[arg(long, value_name = "N")]
     pub max_batch_failures: Option<String>,
-    /// Stop after this many changes in a row failed for the same reason; 0 for no limit [default: 20]
+    /// Stop after this many changes in a row failed for the same reason; 0: no limit [default: 20]
     #[arg(long, value_name = "N")]
     pub max_same_failures: Option<String>,
-    /// Stop after this many changes, with the other rows left for the next `resume`
+    /// Stop after this many changes; `resume` makes the next ones [default: no limit]
     #[arg(long, value_name = "N")]
     pub max_changes: Option<String>,
-    /// Who is told of the run.
+    /// How to watch the run.
     #[command(flatten)]
     pub watch: WatchFlags,
-    /// How the client works.
+    /// How to call DevRev.
     #[command(flatten)]
     pub client: ClientFlags,
 }
 
-/// Who is told of the run, and how much.
+/// How to watch the run.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Watching it")]
+#[command(next_help_heading = "Watching the run")]
 pub struct WatchFlags {
-    /// Say at the end where the time went
+    /// Show at the end where the time went
     #[arg(long)]
     pub profile: bool,
-    /// Also measure this process: its memory and CPU
+    /// Measure the memory and CPU of this process
     #[arg(long)]
     pub monitor: bool,
-    /// Keep the run's metrics in this file, for node_exporter's textfile collector
+    /// Write metrics to this file, for node_exporter's textfile collector
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<String>,
-    /// Serve /metrics and /healthz there during the run; a port alone is one of this machine's loopback
+    /// Serve /metrics and /healthz here during the run; a port alone listens on loopback
     #[arg(long, value_name = "ADDR")]
     pub metrics_listen: Option<String>,
-    /// When Slack and e-mail are told how a run ended, where they are set up [default: failure]
-    #[arg(long, value_name = "always|failure|never")]
-    pub notify: Option<String>,
+    /// Choose when Slack and e-mail report how a run ended, where they are set up [default: failure]
+    #[arg(long, value_name = "CHOICE")]
+    pub notify: Option<Notify>,
 }

@@ -1,28 +1,30 @@
 //! Where rows come from, and the commands that only read them.
 
 use super::client::ClientFlags;
+use super::examples;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// `validate`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::VALIDATE)]
 pub struct Validate {
     /// The rows.
     #[command(flatten)]
-    pub rows: Rows,
-    /// What the rows are; found from the header of a CSV file if not given
+    pub rows: RowsArgs,
+    /// Set what the rows are [default: found from the header of a CSV file]
     #[arg(long)]
     pub kind: Option<Kind>,
     /// Check only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Also ask DevRev whether the groups and creators named exist (reads only)
+    /// Ask DevRev whether the groups and creators exist (reads only)
     #[arg(long)]
     pub online: bool,
     /// Ask a built-in sandbox instead of DevRev
     #[arg(long, requires = "online")]
     pub sandbox: bool,
-    /// How the client works.
+    /// How to call DevRev.
     #[command(flatten)]
     pub client: ClientFlags,
 }
@@ -38,22 +40,24 @@ pub enum Kind {
 
 /// Where rows come from.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "The rows")]
-pub struct Rows {
-    /// The CSV file; `-` reads standard input. For issues: issue_id, creator_user_id, assigned_group and, if
-    /// there, creator_group; for contacts: the columns of the contact export
+#[command(next_help_heading = "Input options")]
+pub struct RowsArgs {
+    /// Read this CSV file; `-` reads standard input
+    ///
+    /// For issues: the columns issue_id, creator_user_id, assigned_group and, if there, creator_group. For contacts:
+    /// the columns of the contact export.
     #[arg(long, value_name = "PATH", required_unless_present = "source")]
     pub csv: Option<PathBuf>,
-    /// What separates the fields of the CSV file, such as `;` or tab [default: found from its header]
+    /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Read the rows from Snowflake instead; needs the settings SNOWFLAKE_...
-    #[arg(long, value_name = "csv|snowflake", hide_possible_values = true)]
+    /// Choose where rows come from; snowflake needs the settings SNOWFLAKE_... [default: csv]
+    #[arg(long, value_name = "CHOICE")]
     pub source: Option<Source>,
-    /// Ask Snowflake this instead of the default query: one SELECT or WITH that has the same columns
+    /// Send this query instead of the default: one SELECT or WITH with the same columns
     #[arg(long, value_name = "SQL", conflicts_with = "query_file", allow_hyphen_values = true)]
     pub query: Option<String>,
-    /// The same, from a file
+    /// Read the query from this file
     #[arg(long, value_name = "FILE")]
     pub query_file: Option<PathBuf>,
 }
@@ -61,34 +65,35 @@ pub struct Rows {
 /// Sources of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Source {
-    /// A CSV file
+    /// A CSV file (--csv)
     Csv,
-    /// A query
+    /// A Snowflake query
     Snowflake,
 }
 
 /// `sample`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::SAMPLE)]
 pub struct Sample {
-    /// The CSV file; `-` reads standard input
+    /// Read this CSV file; `-` reads standard input
     #[arg(long, value_name = "PATH")]
     pub csv: PathBuf,
-    /// What separates the fields of the CSV file, such as `;` or tab [default: found from its header]
+    /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// What the rows are; found from the header if not given
+    /// Set what the rows are [default: found from the header]
     #[arg(long)]
     pub kind: Option<Kind>,
-    /// Rows to take; of contacts, whole pairs up to so many rows
+    /// Take this many rows; of contacts, whole pairs
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub size: u64,
-    /// The file to write; `-` for standard output
+    /// Write this file; `-` writes standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Which rows of equal standing are taken: the same number takes the same ones
+    /// Choose among equal rows; the same number takes the same rows
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Replace the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     pub force: bool,
 }

@@ -9,7 +9,6 @@ use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
 use crate::run::apply::Applying;
 use crate::run::checks::{hold_parent, unique};
-use crate::run::drift::OnDrift;
 use crate::settings::{Rates, Settings};
 
 /// Begins a run that carries out a plan, and works on it until it ends.
@@ -19,8 +18,7 @@ pub async fn run(
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
     // Rows of a plan are changes.
-    args.batch.max_changes = args.batch.max_changes.or(args.limit.take());
-    let on_drift = crate::cli::choice("on-drift", args.on_drift.as_deref(), OnDrift::Skip)?;
+    args.batch.max_changes = args.batch.max_changes.or(args.limit.map(|limit| limit.to_string()));
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let from = RunDir::open(&settings.runs_dir, &args.run)?;
     // Held until this process ends: nobody may go on with a dry run while its plan is carried out.
@@ -40,7 +38,7 @@ pub async fn run(
         Failure::new(Exit::Usage, text)
     })?;
     let settings = Settings::resolve(&global, &args.batch, job.rates())?;
-    let applying = Applying { args: &args, global: &global, terminal, from, of, on_drift };
+    let applying = Applying { args: &args, global: &global, terminal, from, of };
     job.apply(applying, settings).await
 }
 

@@ -2,10 +2,10 @@
 //! byte.
 
 use crate::cli;
+use crate::cli::choices::Keep;
 use crate::cli::dialect;
 use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::note::Scope;
-use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::pairing::Role;
 use crate::jobs::merge_contacts::preflight::pairing;
 use crate::jobs::rules::issues::IssueColumns;

@@ -10,23 +10,17 @@ use std::time::Duration;
 /// Serves until the process is ended.
 pub async fn run(args: cli::around::Sandbox, json: bool) -> Result<Exit, Failure> {
     let usage = |error: String| Failure::new(Exit::Usage, error);
-    let rate_limit = args.rate_limit.as_deref().map(str::parse).transpose();
-    let rate_limit = rate_limit.map_err(|error| usage(format!("--rate-limit: {error}")))?;
-    let faults: Result<Vec<_>, _> = args.fault.iter().map(|rule| rule.parse()).collect();
-    let faults = faults.map_err(|error: crate::sandbox::FaultError| usage(format!("--fault: {error}")))?;
     let data = args.data.as_deref().map_or_else(|| Ok(Data::demo()), Data::read);
     let data = data.map_err(|error| usage(error.to_string()))?;
     let mut merge = data.merge();
     if let Some(millis) = args.merge_delay {
         merge.delay = Duration::from_millis(millis);
     }
-    if let Some(ends) = &args.merge_ends {
-        merge.ends = ends.parse().map_err(|error| usage(format!("--merge-ends: {error}")))?;
-    }
+    merge.ends = args.merge_ends.unwrap_or(merge.ends);
     let options = Options {
         listen: args.listen,
-        rate_limit,
-        faults,
+        rate_limit: args.rate_limit,
+        faults: args.fault,
         delay: (args.delay > 0).then(|| Duration::from_millis(args.delay)),
         merge: Some(merge),
         ..Options::new(data)

@@ -10,7 +10,6 @@ use crate::run::begin::{self, New, Rows};
 use crate::run::carry::{Carries, age, long_span, planned_at};
 use crate::run::checks;
 use crate::run::corrections::Corrections;
-use crate::run::drift::OnDrift;
 use crate::run::job::Job;
 use crate::settings::Settings;
 use std::fs::File;
@@ -33,14 +32,12 @@ pub struct Applying<'a> {
     pub from: RunDir,
     /// Its `run.json`.
     pub of: Manifest,
-    /// What is done about what has drifted.
-    pub on_drift: OnDrift,
 }
 
 impl Applying<'_> {
     /// Begins the run, and works on it until it ends.
     pub async fn carry_out<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
-        let Self { args, global, terminal, from, of, on_drift } = self;
+        let Self { args, global, terminal, from, of } = self;
         let mut job: J = checks::options(&of, &from)?;
         let corrected = job.correct(&Corrections {
             flags: &args.corrections,
@@ -67,7 +64,7 @@ impl Applying<'_> {
             terminal.say(&format!("the plan of {} is {} old (made {at})", of.id, long_span(age)));
         }
         let new = New {
-            carries: Some(Carries { from: &from, of: &of, on_drift }),
+            carries: Some(Carries { from: &from, of: &of, on_drift: args.on_drift }),
             resend_unproven: args.resend_unproven,
             ..New::run(settings, false, &args.batch, global, terminal)
         };

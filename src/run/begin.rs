@@ -100,7 +100,7 @@ enum Kept {
 impl<'a> Rows<'a> {
     /// The rows that the command line names. Checks what it says and sends nothing.
     pub fn typed(
-        typed: &'a cli::input::Rows,
+        typed: &'a cli::input::RowsArgs,
         table: Table,
         limit: Option<u64>,
         global: &cli::Global,

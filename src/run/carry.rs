@@ -1,12 +1,12 @@
 //! Carrying out exactly what a dry run planned: a run of the same job with the same options and the same rows, held to
 //! the plan, see [`drift`](crate::run::drift).
 
+use crate::cli::choices::OnDrift;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::{Applies, Manifest};
 use crate::journal::plan::{self, Plan};
 use crate::journal::run_dir::RunDir;
 use crate::report::units::span;
-use crate::run::drift::OnDrift;
 use crate::run::job::Job;
 use chrono::{DateTime, Utc};
 use std::io;
@@ -67,7 +67,7 @@ impl Carries<'_> {
 pub async fn taken_over(
     run: &RunDir,
     manifest: &mut Manifest,
-    on_drift: Option<&str>,
+    on_drift: Option<OnDrift>,
 ) -> Result<Option<(Plan, OnDrift)>, Failure> {
     let Some(applies) = &mut manifest.applies else {
         if on_drift.is_none() {
@@ -76,8 +76,7 @@ pub async fn taken_over(
         let text = format!("--on-drift: run {} does not carry out a plan", manifest.id);
         return Err(Failure::new(Exit::Usage, text));
     };
-    let before = OnDrift::of(applies);
-    let on_drift = crate::cli::choice("on-drift", on_drift, before)?;
+    let on_drift = on_drift.unwrap_or_else(|| OnDrift::of(applies));
     applies.abort_on_drift = on_drift == OnDrift::Abort;
     let (path, expected) = (run.plan(), applies.sha256.clone());
     let (run, dry_run) = (run.clone(), applies.run.clone());

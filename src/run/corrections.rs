@@ -102,9 +102,9 @@ impl Corrected {
         self.files.iter().try_for_each(|(name, content)| keep_file(run, name, content))
     }
 
-    /// Replaces an option for the rows that are left.
-    pub fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: T) {
-        if *option != given {
+    /// Replaces an option for the rows that are left, if another one was given.
+    pub fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: Option<T>) {
+        if let Some(given) = given.filter(|given| given != option) {
             let (now, then) = (word(&given), word(option));
             self.said.push(format!("--{flag} {now} replaces {then} for the rows that are left"));
             *option = given;

@@ -1,6 +1,7 @@
 //! A run that carries out a plan: only what was planned is looked at, and only what still is as it was planned is
 //! changed. Whatever differs has drifted: it is left alone and said, or it stops the run.
 
+use crate::cli::choices::OnDrift;
 use crate::engine::job::{Asked, Planner, Task, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Applies;
@@ -10,7 +11,6 @@ use crate::journal::row_set::RowSet;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use std::str::FromStr;
 
 /// Differences that are told of one row; more are counted.
 const SHOWN: usize = 5;
@@ -23,31 +23,10 @@ const LONGEST: usize = 80;
 /// The member of a change that holds the steps that were taken, for changes of several steps.
 const STEPS: &str = "steps";
 
-/// What is done about a row that is no longer as it was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDrift {
-    /// It is left alone.
-    Skip,
-    /// The run stops before it.
-    Abort,
-}
-
 impl OnDrift {
     /// What a run has written down of it.
     pub fn of(applies: &Applies) -> Self {
         if applies.abort_on_drift { Self::Abort } else { Self::Skip }
-    }
-}
-
-impl FromStr for OnDrift {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "skip" => Ok(Self::Skip),
-            "abort" => Ok(Self::Abort),
-            _ => Err("is not skip or abort"),
-        }
     }
 }
 

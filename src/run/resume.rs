@@ -96,7 +96,7 @@ impl Resumed<'_> {
         };
         mend(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
-        let taken = carry::taken_over(&run, &mut manifest, args.on_drift.as_deref());
+        let taken = carry::taken_over(&run, &mut manifest, args.on_drift);
         let plan = stop
             .race(taken)
             .await

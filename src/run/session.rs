@@ -1,5 +1,6 @@
 //! A run that this process holds.
 
+use crate::cli::choices::OnDrift;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
 use crate::journal::plan::Plan;
@@ -12,7 +13,6 @@ use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
-use crate::run::drift::OnDrift;
 use crate::run::job::Job;
 use crate::settings::Settings;
 use crate::source::Input;

@@ -43,7 +43,7 @@ pub enum Typed<P> {
 
 /// Checks what was typed, the settings and the SQL; sends nothing.
 pub fn typed<'a>(
-    rows: &'a cli::input::Rows,
+    rows: &'a cli::input::RowsArgs,
     table: Table,
     limit: Option<u64>,
     global: &cli::Global,
@@ -72,7 +72,7 @@ pub fn typed<'a>(
 
 impl Asking {
     fn new(
-        rows: &cli::input::Rows,
+        rows: &cli::input::RowsArgs,
         table: Table,
         limit: Option<u64>,
         global: &cli::Global,

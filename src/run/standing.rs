@@ -28,10 +28,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Crashed, Self::Interrupted, Self::Stopped, Self::Finished, Self::Closed];
-
     /// What `run.json` and the lock come to.
     pub fn of(state: RunState, held: bool) -> Self {
         match state {

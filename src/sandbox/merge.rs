@@ -1,6 +1,7 @@
 //! Merges of contacts: how they go, and those that are still to come.
 
 use super::format::UserState;
+use clap::ValueEnum;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::str::FromStr;
@@ -25,7 +26,7 @@ impl Default for MergeOptions {
 }
 
 /// What a merge makes of the secondary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeEnds {
     /// `rev-users.get` answers 404, and no list shows it.
@@ -65,48 +66,21 @@ impl MergeEnds {
 
 /// A text that says nothing of merges.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MergeError {
-    /// Where [`MergeOptions`] were wanted.
-    #[error("`{0}` does not say how merges go: write delay=MS,ends=WORD,ref_delay=MS")]
-    Options(String),
-    /// Where [`MergeEnds`] were wanted.
-    #[error(
-        "`{0}` is none of gone, moved, deleted, identity, locked, shadow, archived, deactivated and never"
-    )]
-    Ends(String),
-}
-
-impl FromStr for MergeEnds {
-    type Err = MergeError;
-
-    fn from_str(text: &str) -> Result<Self, MergeError> {
-        Ok(match text {
-            "gone" => Self::Gone,
-            "moved" => Self::Moved,
-            "deleted" => Self::Deleted,
-            "identity" => Self::Identity,
-            "locked" => Self::Locked,
-            "shadow" => Self::Shadow,
-            "archived" => Self::Archived,
-            "deactivated" => Self::Deactivated,
-            "never" => Self::Never,
-            _ => return Err(MergeError::Ends(text.to_owned())),
-        })
-    }
-}
+#[error("`{0}` does not say how merges go: write delay=MS,ends=WORD,ref_delay=MS")]
+pub struct MergeError(String);
 
 impl FromStr for MergeOptions {
     type Err = MergeError;
 
     /// Reads `delay=MS,ends=WORD,ref_delay=MS`, in any order; what is not there is the default.
     fn from_str(text: &str) -> Result<Self, MergeError> {
-        let wrong = || MergeError::Options(text.to_owned());
+        let wrong = || MergeError(text.to_owned());
         let millis = |value: &str| value.parse().map(Duration::from_millis).map_err(|_| wrong());
         let mut options = Self::default();
         for part in text.split(',') {
             match part.trim().split_once('=').ok_or_else(wrong)? {
                 ("delay", value) => options.delay = millis(value)?,
-                ("ends", value) => options.ends = value.parse().map_err(|_| wrong())?,
+                ("ends", value) => options.ends = MergeEnds::from_str(value, false).map_err(|_| wrong())?,
                 ("ref_delay", value) => options.ref_delay = millis(value)?,
                 _ => return Err(wrong()),
             }

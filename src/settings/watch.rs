@@ -3,12 +3,13 @@
 use super::Rates;
 use super::sources::{Sources, flag};
 use crate::cli::batch::WatchFlags;
+use crate::cli::choices::{Notify, word};
 use crate::net;
+use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 use url::Url;
 
@@ -48,30 +49,6 @@ pub struct AlertSettings {
     pub batch_time: Duration,
     /// `ALERT_API_ERRORS`: so many errors of the API in a row are told.
     pub api_errors: u64,
-}
-
-/// When the end of a run is told; that something goes wrong in it is told unless `Never`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notify {
-    /// However it ends.
-    Always,
-    /// When rows failed, or it did not come to its end.
-    Failure,
-    /// Nothing is told at all.
-    Never,
-}
-
-impl FromStr for Notify {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "always" => Ok(Self::Always),
-            "failure" => Ok(Self::Failure),
-            "never" => Ok(Self::Never),
-            _ => Err("is not always, failure or never"),
-        }
-    }
 }
 
 /// The URL of an incoming webhook. Whoever has it can write to the channel: it is not shown.
@@ -115,8 +92,9 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) 
         from.parsed("METRICS_LISTEN", flag("metrics-listen", typed.metrics_listen.as_ref()), "", |text| {
             if text.is_empty() { Ok(None) } else { address(text).map(Some) }
         });
-    let notify = from.parsed("NOTIFY", flag("notify", typed.notify.as_ref()), "failure", |text| {
-        text.parse().map_err(str::to_owned)
+    let notify = typed.notify.map(word);
+    let notify = from.parsed("NOTIFY", flag("notify", notify.as_ref()), "failure", |text| {
+        Notify::from_str(text, false).map_err(|_| "is not always, failure or never".to_owned())
     });
     let error_rate =
         from.parsed("ALERT_ERROR_RATE", None, "10", |text| match text.trim_end_matches('%').parse() {

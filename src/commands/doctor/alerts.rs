@@ -1,9 +1,10 @@
 //! Who is told of runs, and whether a message reaches them.
 
+use crate::cli::choices::Notify;
 use crate::exit::Exit;
 use crate::report::alerts::send_test;
 use crate::report::doctor::Check;
-use crate::settings::watch::{AlertSettings, Notify};
+use crate::settings::watch::AlertSettings;
 
 const CHECK: &str = "alerts";
 

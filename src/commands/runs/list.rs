@@ -3,10 +3,11 @@
 use super::look::{Found, Others, Seen};
 use super::prune;
 use crate::cli::around::Only;
-use crate::exit::{Exit, Failure};
+use crate::cli::choices::word;
+use crate::exit::Failure;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
-use crate::run::standing::{Place, Status};
+use crate::run::standing::Place;
 use chrono::{DateTime, Utc};
 use std::path::Path;
 
@@ -17,7 +18,6 @@ pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result
     let mut shown = Vec::new();
     let since = only.since.as_deref().map(|age| prune::age_of("since", age)).transpose()?;
     let since = since.map(|age| Utc::now() - age);
-    check(only)?;
     let runs = RunDir::list(runs_dir)?;
     let mut left_out = 0;
     for run in runs {
@@ -43,21 +43,10 @@ pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result
     })
 }
 
-/// Refuses a state that no run is ever in: the list would be empty, and look as if all were well.
-fn check(only: &Only) -> Result<(), Failure> {
-    let states: Vec<_> = Status::ALL.map(Status::name).into_iter().chain([NEVER_BEGAN, UNREADABLE]).collect();
-    match &only.state {
-        Some(state) if !states.contains(&state.as_str()) => {
-            let text = format!("--state: `{state}` is not a state; the states are {}", states.join(", "));
-            Err(Failure::new(Exit::Usage, text))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Whether a run is asked for. One that cannot be read may be any.
 fn matches(seen: &Seen, only: &Only, since: Option<DateTime<Utc>>) -> bool {
-    let Only { job, state, target, .. } = only;
+    let Only { job, target, .. } = only;
+    let state = only.state.map(word);
     let Some(manifest) = seen.manifest() else {
         let name = if matches!(seen.found, Found::NeverBegan) { NEVER_BEGAN } else { UNREADABLE };
         return state.as_ref().is_none_or(|state| state == name);

@@ -1,10 +1,11 @@
 //! `backfill-groups`: begins a run, and what a run of it has of its own.
 
 use crate::cli;
+use crate::cli::choices::OnAmbiguous;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::apply::GroupWriter;
-use crate::jobs::backfill_groups::decide::{OnAmbiguous, Rules};
+use crate::jobs::backfill_groups::decide::Rules;
 use crate::jobs::backfill_groups::feed::IssueFeed;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::group_map::GroupMap;
@@ -78,9 +79,8 @@ pub async fn run(
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
-    let on_ambiguous = crate::cli::choice("on-ambiguous", args.on_ambiguous.as_deref(), OnAmbiguous::Skip)?;
     let options = BackfillOptions {
-        on_ambiguous,
+        on_ambiguous: args.on_ambiguous,
         overwrite: args.overwrite,
         include_default_groups: args.include_default_groups,
         use_cached_groups: args.use_cached_groups,
@@ -216,8 +216,6 @@ impl Job for BackfillOptions {
         let mut corrected = Corrected::default();
         given.only(&["on-ambiguous", "group-map"])?;
         given.keep_plan()?;
-        let on_ambiguous = given.flags.on_ambiguous.as_deref();
-        let on_ambiguous = crate::cli::choice("on-ambiguous", on_ambiguous, self.on_ambiguous)?;
         let field = &given.settings.creator_group_field;
         if let Some(entry) = given.given("CREATOR_GROUP_FIELD").filter(|_| *field != self.field) {
             let from = entry["from"].as_str().unwrap_or_default();
@@ -236,7 +234,7 @@ impl Job for BackfillOptions {
             corrected.set("CREATOR_GROUP_FIELD", entry, field, &self.field);
             self.field.clone_from(field);
         }
-        corrected.choose("on-ambiguous", &mut self.on_ambiguous, on_ambiguous);
+        corrected.choose("on-ambiguous", &mut self.on_ambiguous, given.flags.on_ambiguous);
         if let Some(path) = &given.flags.group_map {
             corrected.files.push((GROUP_MAP, read_group_map(path)?));
             let then = if self.group_map { "the one before" } else { "none" };

@@ -4,39 +4,13 @@ use super::group_map::GroupMap;
 use super::lookup::{IssueState, Present};
 use super::membership::{GroupRef, Membership, same_group};
 use super::{Change, FoundGroup, Item};
+use crate::cli::choices::OnAmbiguous;
 use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
 use crate::journal::record::{Outcome, State};
 use crate::run::failing;
-use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
-use std::str::FromStr;
 use std::sync::Arc;
-
-/// What to do for a creator who is in several groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnAmbiguous {
-    /// Nothing: a person decides.
-    Skip,
-    /// Take the first, in the order in which DevRev lists the groups.
-    First,
-    /// Take the row's assigned group, if it is one of them.
-    Assigned,
-}
-
-impl FromStr for OnAmbiguous {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "skip" => Ok(Self::Skip),
-            "first" => Ok(Self::First),
-            "assigned" => Ok(Self::Assigned),
-            _ => Err("is not skip, first or assigned"),
-        }
-    }
-}
 
 /// All that a decision rests on besides the row and the issue.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What makes a run's backups, and why one may not be made.
 
-use super::OnMissingAttachment;
 use crate::backup::error::BackupError;
+use crate::cli::choices::OnMissingAttachment;
 use crate::devrev::error::ApiError;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::storage::Storage;

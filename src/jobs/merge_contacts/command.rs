@@ -2,6 +2,8 @@
 
 use crate::backup::{draft, space};
 use crate::cli;
+use crate::cli::choices::OnDrift;
+use crate::cli::choices::{Keep, OnCountMismatch, OnMissingAttachment};
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
@@ -12,12 +14,9 @@ use crate::jobs::merge_contacts::feed::ContactFeed;
 use crate::jobs::merge_contacts::merger::{How, Merger};
 use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::page;
-use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::plan::MergePlan;
 use crate::jobs::merge_contacts::preflight::{self, ContactPreflight};
-use crate::jobs::merge_contacts::{
-    COUNT_DIFFERS, MergeContacts, OnCountMismatch, OnMissingAttachment, Rules, elsewhere, restored,
-};
+use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, Rules, elsewhere, restored};
 use crate::jobs::rules::queries;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
@@ -30,7 +29,6 @@ use crate::report::validation::shell_word;
 use crate::run::begin::{self, New, Rows};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections};
-use crate::run::drift::OnDrift;
 use crate::run::job::{Job, Plan, Reported, Start};
 use crate::run::look::source_failure;
 use crate::run::signals;
@@ -92,20 +90,12 @@ pub async fn run(
     let rows =
         Rows::typed(&args.rows, queries::table(Some(Kind::Contacts)), None, &global, &args.batch.client)?;
     let options = MergeOptions {
-        primary: crate::cli::choice("primary", args.primary.as_deref(), Keep::Revu)?,
+        primary: args.primary,
         filter_email: args.filter_email,
         exclude_email: args.exclude_email,
         limit: args.limit,
-        on_count_mismatch: crate::cli::choice(
-            "on-count-mismatch",
-            args.on_count_mismatch.as_deref(),
-            OnCountMismatch::Fail,
-        )?,
-        on_missing_attachment: crate::cli::choice(
-            "on-missing-attachment",
-            args.on_missing_attachment.as_deref(),
-            OnMissingAttachment::Fail,
-        )?,
+        on_count_mismatch: args.on_count_mismatch,
+        on_missing_attachment: args.on_missing_attachment,
         backup_dir: absolute(&settings.backup_dir),
         sandbox: args.batch.sandbox,
     };
@@ -232,13 +222,13 @@ impl Job for MergeOptions {
         let mut corrected = Corrected::default();
         given.only(&["on-count-mismatch", "on-missing-attachment"])?;
         given.keep_plan()?;
-        let on_count_mismatch = given.flags.on_count_mismatch.as_deref();
-        let on_count_mismatch =
-            crate::cli::choice("on-count-mismatch", on_count_mismatch, self.on_count_mismatch)?;
-        corrected.choose("on-count-mismatch", &mut self.on_count_mismatch, on_count_mismatch);
-        let on_missing = given.flags.on_missing_attachment.as_deref();
-        let on_missing = crate::cli::choice("on-missing-attachment", on_missing, self.on_missing_attachment)?;
-        corrected.choose("on-missing-attachment", &mut self.on_missing_attachment, on_missing);
+        let flags = given.flags;
+        corrected.choose("on-count-mismatch", &mut self.on_count_mismatch, flags.on_count_mismatch);
+        corrected.choose(
+            "on-missing-attachment",
+            &mut self.on_missing_attachment,
+            flags.on_missing_attachment,
+        );
         // The disk of the first one may be full. Backups that were made stay where they are.
         let dir = absolute(&given.settings.backup_dir);
         if let Some(entry) = given.given("BACKUP_DIR").filter(|_| dir != self.backup_dir) {

@@ -1,9 +1,9 @@
 //! Contacts from the file to the engine's tasks.
 
 use super::*;
+use crate::cli::choices::Keep;
 use crate::jobs::merge_contacts::inputs::{ALL, csv};
 use crate::jobs::merge_contacts::note::Scope;
-use crate::jobs::merge_contacts::pair::Keep;
 use crate::jobs::merge_contacts::preflight::look_at_contacts;
 use crate::journal::replay::InDoubt;
 use crate::stop::Cause;

@@ -2,8 +2,8 @@
 
 use super::gather::Gather;
 use super::note::Scope;
-use super::pair::Keep;
 use super::pairing::{Pairing, Role};
+use crate::cli::choices::Keep;
 use crate::jobs::rules::contacts;
 use crate::row::Row;
 use crate::source::csv::CsvFile;

@@ -1,6 +1,5 @@
 //! The job's writing half, and how it is to work.
 
-use super::OnMissingAttachment;
 use super::backups::Backups;
 use super::change::{Change, Found};
 use super::gate::Gate;
@@ -8,11 +7,12 @@ use super::held::{self, Held};
 use super::questions::{Activity, Questions};
 use super::restored::Made;
 use super::settle::Pace;
+use crate::cli::choices::OnDrift;
+use crate::cli::choices::OnMissingAttachment;
 use crate::devrev::client::Client;
 use crate::devrev::rate::Rate;
 use crate::devrev::read_only::ReadOnly;
 use crate::journal::record::Outcome;
-use crate::run::drift::OnDrift;
 use crate::stop::Stop;
 use std::path::PathBuf;
 use std::sync::Arc;

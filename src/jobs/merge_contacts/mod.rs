@@ -60,6 +60,7 @@ mod stepwise;
 mod timelines;
 pub mod track;
 
+use crate::cli::choices::{Keep, OnCountMismatch};
 use crate::devrev::error::ApiError;
 use crate::devrev::ids::{Key, RevUserId};
 use crate::devrev::queue::Urgency;
@@ -74,57 +75,10 @@ use crate::journal::record::{Outcome, State};
 use crate::run::failing;
 use belongings::Belongings;
 use change::{Change, Found, Shown, Side, Stage};
-use pair::{Contact, Keep, Pair};
+use pair::{Contact, Pair};
 use preview::Sampler;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Arc;
-
-/// What a `TICKET_COUNT` that is not DevRev's count does to a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnCountMismatch {
-    /// It is not merged: the input and DevRev do not speak of the same.
-    Fail,
-    /// It is said.
-    Warn,
-}
-
-impl FromStr for OnCountMismatch {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "fail" => Ok(Self::Fail),
-            "warn" => Ok(Self::Warn),
-            _ => Err("is not fail or warn"),
-        }
-    }
-}
-
-/// What an attachment that DevRev refers to and has no longer does to a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnMissingAttachment {
-    /// It is not merged: its backup is not whole.
-    #[default]
-    Fail,
-    /// The backup records that it is missing.
-    Record,
-}
-
-impl FromStr for OnMissingAttachment {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "fail" => Ok(Self::Fail),
-            "record" => Ok(Self::Record),
-            _ => Err("is not fail or record"),
-        }
-    }
-}
 
 /// What decisions rest on besides the pair and what DevRev shows.
 #[derive(Debug, Clone)]

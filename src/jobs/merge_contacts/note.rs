@@ -1,6 +1,7 @@
 //! What a row is compared by, and which rows are.
 
-use super::pair::{Keep, Source};
+use super::pair::Source;
+use crate::cli::choices::Keep;
 
 /// What is to be paired, and how.
 #[derive(Debug, Clone)]

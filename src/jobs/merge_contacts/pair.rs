@@ -1,8 +1,8 @@
 //! Two contacts of one person.
 
+use crate::cli::choices::Keep;
 use crate::devrev::ids::{Place, RevUserId};
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
 
 /// What a row says of a contact.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,32 +47,10 @@ impl Pair {
     }
 }
 
-/// Which contact of a pair is kept: `--primary`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Keep {
-    /// The one whose external reference begins with `REVU-`.
-    Revu,
-    /// The one whose external reference begins with `user_`.
-    User,
-}
-
 impl Keep {
     /// Whether this is the contact to keep.
     pub fn keeps(self, source: Source) -> bool {
         matches!((self, source), (Self::Revu, Source::Revu) | (Self::User, Source::User))
-    }
-}
-
-impl FromStr for Keep {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "revu" => Ok(Self::Revu),
-            "user" => Ok(Self::User),
-            _ => Err("is not revu or user"),
-        }
     }
 }
 
@@ -150,10 +128,9 @@ mod tests {
     #[test]
     fn which_to_keep_is_written_as_on_the_command_line() {
         for (keep, text) in [(Keep::Revu, "revu"), (Keep::User, "user")] {
-            assert_eq!(text.parse(), Ok(keep));
+            assert_eq!(crate::cli::choices::word(keep), text);
             assert_eq!(serde_json::to_value(keep).unwrap(), text);
         }
-        assert!("Revu".parse::<Keep>().is_err());
     }
 
     #[test]

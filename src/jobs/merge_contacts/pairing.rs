@@ -3,8 +3,8 @@
 use super::groups::Groups;
 use super::near::{Hints, Near};
 use super::note::{Kind, Note, Scope};
-use super::pair::Keep;
 use super::reason::Reason;
+use crate::cli::choices::Keep;
 use std::collections::BTreeMap;
 use std::io;
 

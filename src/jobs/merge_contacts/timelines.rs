@@ -1,6 +1,5 @@
 //! Timelines and files of a backup: pages and pieces go to the disk as they come.
 
-use super::OnMissingAttachment;
 use super::backups::{Backups, Trouble, on_disk};
 use crate::backup::draft::Draft;
 use crate::backup::error::BackupError;
@@ -8,6 +7,7 @@ use crate::backup::layout::{Attachment, Counts, RelPath};
 use crate::backup::messages::MessagesWriter;
 use crate::backup::name::Names;
 use crate::backup::writer::FileWriter;
+use crate::cli::choices::OnMissingAttachment;
 use crate::devrev::artifacts::{ArtifactSummary, ArtifactsLocate};
 use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::pages::Pages;

@@ -182,8 +182,8 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::choices::Notify;
     use crate::journal::record::{Outcome, State};
-    use crate::settings::watch::Notify;
 
     fn rules() -> Rules {
         Rules::new(&AlertSettings {

@@ -1,0 +1,93 @@
+//! The flags that take one of a few words. The words that a run keeps are part of the format of `run.json`.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// What to do for a creator who is in several groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAmbiguous {
+    /// Skip the row: a person decides
+    Skip,
+    /// Take the first group, in the order in which DevRev lists them
+    First,
+    /// Take the row's assigned group, if it is one of them
+    Assigned,
+}
+
+/// Which contact of a pair is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The contact whose external reference begins with REVU-
+    Revu,
+    /// The contact whose external reference begins with user_
+    User,
+}
+
+/// What to do with a pair whose TICKET_COUNT differs from DevRev's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCountMismatch {
+    /// Fail the pair: the file and DevRev disagree
+    Fail,
+    /// Merge it, with a warning
+    Warn,
+}
+
+/// What to do with a pair when DevRev refers to an attachment that it no longer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissingAttachment {
+    /// Fail the pair: its backup would be incomplete
+    #[default]
+    Fail,
+    /// Merge it; the backup records what is missing
+    Record,
+}
+
+/// What to do with a row that has changed since it was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnDrift {
+    /// Leave the row alone
+    Skip,
+    /// Stop the run before it
+    Abort,
+}
+
+/// When to send a message about how a run ended. Problems during a run are reported unless this is `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Notify {
+    /// However it ends
+    Always,
+    /// When rows failed or the run did not finish
+    Failure,
+    /// Never, and nothing during the run either
+    Never,
+}
+
+/// How a run stands, for `runs list`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunStatus {
+    /// A process is working on it
+    Running,
+    /// Its process ended without saying how
+    Crashed,
+    /// Ctrl-C or a signal stopped it
+    Interrupted,
+    /// It stopped itself before the end
+    Stopped,
+    /// Every row has an outcome
+    Finished,
+    /// An operator closed it
+    Closed,
+    /// Its folder is there, but it sent nothing
+    NeverBegan,
+    /// Its files cannot be read
+    Unreadable,
+}
+
+/// The word for a choice, as it is typed.
+pub fn word(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,201 @@
+//! The examples at the end of each command's help. A test parses every one.
+
+/// Of the program itself.
+pub const PROGRAM: &str = "\
+Examples:
+  devrev-batch backfill-groups --csv test_data/issues.csv --sandbox --yes
+  devrev-batch doctor
+  devrev-batch resume";
+
+/// Of `validate`.
+pub const VALIDATE: &str = "\
+Examples:
+  devrev-batch validate --csv issues.csv
+  devrev-batch validate --csv contacts.csv --kind contacts --json
+  devrev-batch validate --csv issues.csv --online";
+
+/// Of `backfill-groups`.
+pub const BACKFILL_GROUPS: &str = "\
+Examples:
+  devrev-batch backfill-groups --csv issues.csv --dry-run
+  devrev-batch backfill-groups --csv issues.csv --limit 10
+  devrev-batch backfill-groups --source snowflake --on-ambiguous assigned --yes";
+
+/// Of `merge-contacts`.
+pub const MERGE_CONTACTS: &str = "\
+Examples:
+  devrev-batch merge-contacts --csv contacts.csv --preview
+  devrev-batch merge-contacts --csv contacts.csv --limit 1
+  devrev-batch merge-contacts --csv contacts.csv --filter-email '*@example.com' --exclude-email 'test*'";
+
+/// Of `resume`.
+pub const RESUME: &str = "\
+Examples:
+  devrev-batch resume
+  devrev-batch resume 20261122-034500-backfill-groups-7f3a --retry-failed
+  devrev-batch resume --latest --if-any --yes --quiet";
+
+/// Of `apply`.
+pub const APPLY: &str = "\
+Examples:
+  devrev-batch apply 20261122-034500-backfill-groups-7f3a
+  devrev-batch apply 20261122-034500-backfill-groups-7f3a --limit 100
+  devrev-batch apply 20261122-034500-backfill-groups-7f3a --on-drift abort --yes";
+
+/// Of `undo`.
+pub const UNDO: &str = "\
+Examples:
+  devrev-batch undo 20261122-034500-backfill-groups-7f3a --dry-run
+  devrev-batch undo 20261122-034500-backfill-groups-7f3a
+  devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1";
+
+/// Of `runs`.
+pub const RUNS: &str = "\
+Examples:
+  devrev-batch runs
+  devrev-batch runs show 20261122-034500-backfill-groups-7f3a
+  devrev-batch runs prune --older-than 90d --dry-run";
+
+/// Of `runs list`.
+pub const RUNS_LIST: &str = "\
+Examples:
+  devrev-batch runs list --limit 5
+  devrev-batch runs list --state stopped --since 7d
+  devrev-batch runs list --job merge-contacts --target api.devrev.ai --json";
+
+/// Of `runs show`.
+pub const RUNS_SHOW: &str = "\
+Examples:
+  devrev-batch runs show 20261122-034500-backfill-groups-7f3a
+  devrev-batch runs show runs/20261122-034500-backfill-groups-7f3a/
+  devrev-batch runs show 20261122-034500-backfill-groups-7f3a --json";
+
+/// Of `runs watch`.
+pub const RUNS_WATCH: &str = "\
+Examples:
+  devrev-batch runs watch
+  devrev-batch runs watch 20261122-034500-backfill-groups-7f3a
+  devrev-batch runs watch --runs-dir /srv/devrev/runs";
+
+/// Of `runs close`.
+pub const RUNS_CLOSE: &str = "\
+Examples:
+  devrev-batch runs close 20261122-034500-backfill-groups-7f3a
+  devrev-batch runs close 20261122-034500-backfill-groups-7f3a --reason 'replaced by a new export'
+  devrev-batch runs close 20261122-034500-backfill-groups-7f3a --runs-dir /srv/devrev/runs";
+
+/// Of `runs prune`.
+pub const RUNS_PRUNE: &str = "\
+Examples:
+  devrev-batch runs prune --older-than 90d --dry-run
+  devrev-batch runs prune --older-than 90d
+  devrev-batch runs prune --older-than 52w --yes --quiet";
+
+/// Of `backups`.
+pub const BACKUPS: &str = "\
+Examples:
+  devrev-batch backups verify
+  devrev-batch backups verify /mnt/archive/backups
+  devrev-batch backups prune --orphans --dry-run";
+
+/// Of `backups verify`.
+pub const BACKUPS_VERIFY: &str = "\
+Examples:
+  devrev-batch backups verify
+  devrev-batch backups verify /mnt/archive/backups
+  devrev-batch backups verify --json";
+
+/// Of `backups prune`.
+pub const BACKUPS_PRUNE: &str = "\
+Examples:
+  devrev-batch backups prune --orphans --dry-run
+  devrev-batch backups prune --orphans
+  devrev-batch backups prune /mnt/archive/backups --orphans --yes";
+
+/// Of `doctor`.
+pub const DOCTOR: &str = "\
+Examples:
+  devrev-batch doctor
+  devrev-batch doctor --send-test-alert
+  devrev-batch doctor --env-file production.env --json";
+
+/// Of `sample`.
+pub const SAMPLE: &str = "\
+Examples:
+  devrev-batch sample --csv issues.csv --size 50 -o first.csv
+  devrev-batch sample --csv contacts.csv --size 10 -o pairs.csv --force
+  devrev-batch sample --csv issues.csv --seed 7 -o -";
+
+/// Of `sandbox`.
+pub const SANDBOX: &str = "\
+Examples:
+  devrev-batch sandbox
+  devrev-batch sandbox --rate-limit 50/10 --delay 40
+  devrev-batch sandbox --fault path=works.update,status=503,count=3 --merge-ends never";
+
+/// Of `completions`.
+pub const COMPLETIONS: &str = "\
+Examples:
+  devrev-batch completions bash
+  devrev-batch completions zsh
+  devrev-batch completions fish";
+
+/// Of `man`.
+pub const MAN: &str = "\
+Examples:
+  devrev-batch man
+  devrev-batch man --dir man1
+  devrev-batch man --dir /usr/local/share/man/man1";
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use clap::{Command, CommandFactory, Parser};
+
+    /// Every command, with its name after its parents'.
+    fn each(name: &str, command: &Command, check: &mut impl FnMut(&str, &Command)) {
+        check(name, command);
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            each(&format!("{name}-{}", sub.get_name()), sub, check);
+        }
+    }
+
+    fn each_command(mut check: impl FnMut(&str, &Command)) {
+        let mut program = Cli::command();
+        program.build();
+        each("help", &program, &mut check);
+    }
+
+    #[test]
+    fn every_command_has_three_examples_that_it_takes() {
+        let mut seen = 0;
+        each_command(|name, command| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<_> = help.lines().skip(1).map(str::trim).collect();
+            assert!(examples.len() >= 3, "{name} has {} examples", examples.len());
+            for example in examples {
+                let words = example.split_whitespace().map(|word| word.trim_matches('\''));
+                let quoted = example.contains("--reason");
+                let parsed = if quoted {
+                    let (start, reason) = example.split_once(" '").unwrap();
+                    Cli::try_parse_from(start.split_whitespace().chain([reason.trim_end_matches('\'')]))
+                } else {
+                    Cli::try_parse_from(words)
+                };
+                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+                seen += 1;
+            }
+        });
+        assert!(seen >= 60, "{seen}");
+    }
+
+    #[test]
+    fn help_texts_are_reviewed() {
+        each_command(|name, command| {
+            let help = command.clone().term_width(100).render_long_help().to_string();
+            insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+                insta::assert_snapshot!(name, help);
+            });
+        });
+    }
+}
