@@ -21,6 +21,7 @@
 pub mod backup;
 pub mod cli;
 pub mod commands;
+pub mod connectors;
 pub mod devrev;
 pub mod engine;
 pub mod exit;

@@ -6,6 +6,7 @@
 mod dotenv;
 mod names;
 mod rate;
+#[cfg(feature = "snowflake")]
 pub mod snowflake;
 mod sources;
 mod token;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The folders and files of `src/` from the top down: each imports only what stands below it.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "commands",
     "jobs",
+    "connectors",
     "run",
     "report",
     "backup",

@@ -48,6 +48,7 @@ mod sample;
 mod sandbox;
 mod settings;
 mod shell;
+#[cfg(feature = "snowflake")]
 mod snowflake;
 mod terminal;
 mod typescript_sdk;

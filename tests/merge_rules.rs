@@ -163,7 +163,11 @@ fn a_count_of_tickets_that_differs_keeps_a_pair_from_being_merged() {
     let ended = other.resume(&retry).run().exits(0);
     ended.says("--on-count-mismatch warn replaces fail for the rows that are left").says("TICKET_COUNT is 3");
     assert_eq!((other.merges(), other.calls("rev-users.merge")), (3, 3));
-    fixture.merge(&["--on-count-mismatch", "shrug"]).run().exits(2).says("invalid value 'shrug' for '--on-count-mismatch");
+    fixture
+        .merge(&["--on-count-mismatch", "shrug"])
+        .run()
+        .exits(2)
+        .says("invalid value 'shrug' for '--on-count-mismatch");
 }
 
 #[test]

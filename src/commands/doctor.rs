@@ -11,6 +11,7 @@ mod alerts;
 mod api;
 mod machine;
 mod rights;
+#[cfg(feature = "snowflake")]
 mod snowflake;
 mod token;
 mod unreached;
@@ -74,7 +75,10 @@ async fn examine(args: &Doctor, global: &cli::Global, stop: &Stop) -> DoctorRepo
         ..BatchFlags::default()
     };
     let env_file = machine::env_file(global);
+    #[cfg(feature = "snowflake")]
     let snowflake = snowflake::check(global, &args.client, stop);
+    #[cfg(not(feature = "snowflake"))]
+    let snowflake = std::future::ready(Check::ok("snowflake", "not in this build"));
     let checks = match Settings::resolve(global, &flags, Rates::Backfill) {
         Ok(settings) => {
             let tries = args.client.max_retries.as_ref().map_or(0, |_| settings.retry.max_retries);

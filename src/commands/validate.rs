@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{self, dialect};
 use crate::commands::online::Mentioned;
+use crate::connectors::{self, Typed};
 use crate::devrev::ids::id_text;
 use crate::exit::{Exit, Failure};
 use crate::finding::{Finding, Rule};
@@ -17,9 +18,9 @@ use crate::kind::Kind;
 use crate::report::terminal::Terminal;
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
+use crate::run::begin::Rows;
 use crate::run::look::source_failure;
 use crate::run::signals;
-use crate::run::snowflake::{self, Typed};
 use crate::settings::Settings;
 use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
@@ -42,9 +43,10 @@ pub async fn run(
     });
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
-    let rows = match snowflake::typed(&args.rows, queries::table(kind), limit, &global, &args.client)? {
-        Typed::Csv(path) => Typed::Csv(path.to_owned()),
-        Typed::Snowflake(asking) => Typed::Snowflake(asking),
+    let typed = Typed { rows: &args.rows, global: &global, client: &args.client };
+    let (csv, queried) = match connectors::rows(typed, queries::table(kind), limit)? {
+        Rows::Queried(source) => (None, Some(source)),
+        _ => (args.rows.csv.clone(), None),
     };
     let dialect = dialect(args.rows.delimiter.as_deref())?;
     let stop = Stop::default();
@@ -55,19 +57,17 @@ pub async fn run(
         Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
     })?;
     let spool = folder.path().join("input.csv");
-    if matches!(rows, Typed::Snowflake(_)) {
+    if queried.is_some() {
         // Else a signal ends the process at once; here it would leave the rows behind.
         signals::listen(&stop, &terminal)
             .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
     }
     let of_query = stop.clone();
     let work = move || {
-        let input = match rows {
-            Typed::Csv(path) if path == Path::new("-") => {
-                Input::stdin(&spool).map_err(|error| source_failure(&error))?
-            }
-            Typed::Csv(path) => Input::file(&path),
-            Typed::Snowflake(asking) => asking.spool(&spool, &of_query)?,
+        let input = match (queried, csv) {
+            (Some(source), _) => source.spool(&spool, &of_query)?,
+            (None, Some(path)) if path != Path::new("-") => Input::file(&path),
+            (None, _) => Input::stdin(&spool).map_err(|error| source_failure(&error))?,
         };
         let input = input.read_as(dialect);
         let ask = |mentioned: &Mentioned| match &settings {

@@ -19,10 +19,9 @@ use crate::run::job::{Job, Looked, Make};
 use crate::run::look::source_failure;
 use crate::run::session::Session;
 use crate::run::signals;
-use crate::run::snowflake::{self, Asking, Table, Typed};
 use crate::settings::{Settings, is_production};
 use crate::source::dialect::Dialect;
-use crate::source::{Input, SNOWFLAKE};
+use crate::source::{Input, Source};
 use crate::stop::Stop;
 use chrono::Utc;
 use serde_json::json;
@@ -78,8 +77,8 @@ impl<'a> New<'a> {
 pub enum Rows<'a> {
     /// A file, or standard input for `-`, and how it is read.
     Csv(&'a Path, Dialect),
-    /// A query of Snowflake, whose rows are kept in the run's folder.
-    Snowflake(Box<Asking>),
+    /// A query, whose rows are kept in the run's folder.
+    Queried(Box<dyn Source>),
     /// Made for the purpose, and kept in the run's folder.
     Made(Make),
     /// Those of an earlier run, which has to have the same ones.
@@ -91,26 +90,10 @@ enum Kept {
     Stdin,
     /// A file of the operator's.
     File(PathBuf),
-    Query(Box<Asking>),
+    Query(Box<dyn Source>),
     Made(Make),
     /// A copy that an earlier run keeps, and what that run knows of it.
     Again(PathBuf, manifest::Input),
-}
-
-impl<'a> Rows<'a> {
-    /// The rows that the command line names. Checks what it says and sends nothing.
-    pub fn typed(
-        typed: &'a cli::input::RowsArgs,
-        table: Table,
-        limit: Option<u64>,
-        global: &cli::Global,
-        client: &cli::client::ClientFlags,
-    ) -> Result<Self, Failure> {
-        Ok(match snowflake::typed(typed, table, limit, global, client)? {
-            Typed::Csv(path) => Self::Csv(path, crate::cli::dialect(typed.delimiter.as_deref())?),
-            Typed::Snowflake(asking) => Self::Snowflake(asking),
-        })
-    }
 }
 
 /// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
@@ -125,9 +108,9 @@ pub async fn run<J: Job>(
         return Err(Settings::no_token());
     }
     let query = match &rows {
-        Rows::Snowflake(asking) => {
-            new.settings.record.extend(asking.record.clone());
-            Some(asking.sql().to_owned())
+        Rows::Queried(source) => {
+            new.settings.record.extend(source.record().clone());
+            Some((source.name(), source.query().to_owned()))
         }
         _ => None,
     };
@@ -200,7 +183,7 @@ async fn take_in<J: Job>(
     let dialect = match &rows {
         Rows::Csv(_, dialect) => *dialect,
         Rows::Again(_, known) => checks::dialect(known),
-        Rows::Snowflake(_) | Rows::Made(_) => Dialect::default(),
+        Rows::Queried(_) | Rows::Made(_) => Dialect::default(),
     };
     let from = match rows {
         // An absolute path: `resume` may be called from elsewhere. The export may be replaced before that.
@@ -217,7 +200,7 @@ async fn take_in<J: Job>(
             Kept::File(csv)
         }
         Rows::Csv(..) => Kept::Stdin,
-        Rows::Snowflake(asking) => Kept::Query(asking),
+        Rows::Queried(source) => Kept::Query(source),
         Rows::Made(make) => Kept::Made(make),
         Rows::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path)).read_as(dialect);
@@ -232,15 +215,15 @@ async fn take_in<J: Job>(
     let copy = move || match from {
         Kept::Stdin => Input::stdin(&spool).map_err(|error| source_failure(&error)),
         Kept::File(from) => Input::copied(&from, &spool).map_err(|error| source_failure(&error)),
-        Kept::Query(asking) => asking.spool(&spool, &of_query),
+        Kept::Query(source) => source.spool(&spool, &of_query),
         Kept::Made(make) => make_input(&spool, make),
         Kept::Again(from, known) => {
             let mut file = File::open(&from).map_err(|error| {
                 Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display()))
             })?;
             let input = Input::spooled(&mut file, &spool).map_err(|error| source_failure(&error))?;
-            Ok(if known.source.is_some() {
-                Input::queried(&spool, input.fingerprint().ok(), Vec::new())
+            Ok(if let Some(source) = &known.source {
+                Input::queried(source, &spool, input.fingerprint().ok(), Vec::new())
             } else {
                 checks::kept_copy(&known, &from, &spool)
             })
@@ -333,7 +316,7 @@ fn manifest<J: Job>(
     new: &New<'_>,
     input: &Input,
     looked: &J::Looked,
-    query: Option<String>,
+    query: Option<(&str, String)>,
 ) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
@@ -350,8 +333,8 @@ fn manifest<J: Job>(
         sha256: looked.fingerprint().sha256.clone(),
         rows: looked.rows(),
         spooled: input.path() == run.input(),
-        source: query.as_ref().map(|_| SNOWFLAKE.to_owned()),
-        query,
+        source: query.as_ref().map(|(source, _)| (*source).to_owned()),
+        query: query.map(|(_, sql)| sql),
     };
     // What the rows were is known of the run that planned.
     let planned = new.carries.as_ref().map(|carries| carries.of);

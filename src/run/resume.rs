@@ -144,8 +144,8 @@ async fn take_up<J: Job>(
     let (job, run, manifest, retry) = (job.clone(), run.clone(), manifest.clone(), retry.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
-        let input = match known.source {
-            Some(_) => Input::queried(&run.input(), None, Vec::new()),
+        let input = match &known.source {
+            Some(source) => Input::queried(source, &run.input(), None, Vec::new()),
             // Told of as what it is: a copy, whether of standard input, of another run's file or made for it.
             None if known.spooled => kept_copy(&known, &run.input(), &run.input()),
             None => Input::file(path),

@@ -10,9 +10,6 @@ use super::error::SourceError;
 use super::fingerprint::{self, Fingerprint, Stamp};
 use super::spool::Spool;
 
-/// What the operator calls the rows of a query.
-pub const SNOWFLAKE: &str = "Snowflake";
-
 const STDIN: &str = "standard input";
 
 /// A file of rows, which can be read more than once.
@@ -82,9 +79,14 @@ impl Input {
         Self { path: spool.to_owned(), ..Self::file(of) }
     }
 
-    /// The rows of a query, kept at `spool`; `arguments` are what asks for them again.
-    pub fn queried(spool: &Path, fingerprint: Option<Fingerprint>, arguments: Vec<String>) -> Self {
-        Self { name: SNOWFLAKE.to_owned(), arguments, ..Self::kept(spool, fingerprint) }
+    /// The rows of a query of the source of this name, kept at `spool`; `arguments` ask for them again.
+    pub fn queried(
+        name: &str,
+        spool: &Path,
+        fingerprint: Option<Fingerprint>,
+        arguments: Vec<String>,
+    ) -> Self {
+        Self { name: name.to_owned(), arguments, ..Self::kept(spool, fingerprint) }
     }
 
     /// Standard input of an earlier run, from the spool file that it left.

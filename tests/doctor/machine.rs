@@ -1,6 +1,7 @@
 //! What `doctor` finds apart from DevRev: the settings, this machine, Snowflake.
 
 use super::{assert_check, doctor};
+#[cfg(feature = "snowflake")]
 use crate::support::fakesnow::Warehouse;
 use crate::support::fixture::TOKEN;
 use crate::support::program::Ended;
@@ -86,6 +87,7 @@ fn alerts_are_set_up_or_not() {
     assert_check(&set_up, "alerts", "ok", channels);
 }
 
+#[cfg(feature = "snowflake")]
 #[test]
 fn snowflake_that_is_set_up() {
     let fixture = Fixture::new(&Org::of(1));

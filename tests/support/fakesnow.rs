@@ -15,8 +15,7 @@ use tempfile::TempDir;
 
 /// Leaves the tests out that need this.
 const SKIP: &str = "DEVREV_BATCH_SKIP_SNOWFLAKE_TESTS";
-/// The password that the server takes; nothing else looks like it.
-pub(crate) const PASSWORD: &str = "pw-Zq7secret9xWv";
+pub(crate) use super::site::SNOWFLAKE_PASSWORD as PASSWORD;
 
 /// The server of all tests. It ends with this process, which holds the other end of its standard input.
 struct Server {

@@ -10,6 +10,7 @@
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
 
 pub(crate) mod browser;
+#[cfg(feature = "snowflake")]
 pub(crate) mod fakesnow;
 pub(crate) mod fixture;
 pub(crate) mod front;

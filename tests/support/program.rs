@@ -153,6 +153,7 @@ impl Running {
     }
 
     /// The most memory that it has had, in KiB; 0 once it has ended, and where the system does not tell.
+    #[cfg(feature = "snowflake")]
     pub(crate) fn peak_memory(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -191,7 +192,7 @@ impl Running {
         let shown = std::mem::take(&mut self.shown);
         let ended = Ended { code, shown, out: self.out.get(), err: self.err.get() };
         let shows = |text: &str| {
-            [super::site::TOKEN, super::fakesnow::PASSWORD].iter().any(|secret| text.contains(secret))
+            [super::site::TOKEN, super::site::SNOWFLAKE_PASSWORD].iter().any(|secret| text.contains(secret))
         };
         assert!(!shows(&ended.out) && !shows(&ended.err), "a secret is shown: {}", ended.all());
         ended

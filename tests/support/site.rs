@@ -17,6 +17,8 @@ use tokio::runtime::Runtime;
 
 /// The token of every test; nothing else looks like it.
 pub(crate) const TOKEN: &str = "pat-Zq7secret9xWv";
+/// The password of Snowflake's counterpart.
+pub(crate) const SNOWFLAKE_PASSWORD: &str = "pw-Zq7secret9xWv";
 
 /// What all sandboxes run on.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());

@@ -1,9 +1,9 @@
 //! Snowflake, where it is set up: a login and the smallest query.
 
 use crate::cli;
+use crate::connectors::snowflake::failure;
 use crate::exit::Failure;
 use crate::report::doctor::Check;
-use crate::run::snowflake::failure;
 use crate::settings::snowflake as settings;
 use crate::source::snowflake::{SnowflakeError, ping};
 use crate::stop::Stop;

@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::cli::choices::OnAmbiguous;
+use crate::connectors::{self, Typed};
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::apply::GroupWriter;
@@ -23,7 +24,7 @@ use crate::report::terminal::Terminal;
 use crate::report::units::counted;
 use crate::report::units::span;
 use crate::report::validation::shell_word;
-use crate::run::begin::{self, New, Rows};
+use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections, keep_file};
 use crate::run::job::{Job, Plan, Start};
@@ -91,8 +92,8 @@ pub async fn run(
         sandbox: args.batch.sandbox,
     };
     let group_map = args.group_map.as_deref().map(read_group_map).transpose()?;
-    let rows =
-        Rows::typed(&args.rows, queries::table(Some(Kind::Groups)), args.limit, &global, &args.batch.client)?;
+    let typed = Typed { rows: &args.rows, global: &global, client: &args.batch.client };
+    let rows = connectors::rows(typed, queries::table(Some(Kind::Groups)), args.limit)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |run| group_map.map_or(Ok(()), |text| keep_file(run, GROUP_MAP, &text)))
         .await

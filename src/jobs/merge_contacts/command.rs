@@ -4,6 +4,7 @@ use crate::backup::{draft, space};
 use crate::cli;
 use crate::cli::choices::OnDrift;
 use crate::cli::choices::{Keep, OnCountMismatch, OnMissingAttachment};
+use crate::connectors::{self, Typed};
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
@@ -26,7 +27,7 @@ use crate::report::html::entry::{Entry, Said};
 use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
 use crate::report::validation::shell_word;
-use crate::run::begin::{self, New, Rows};
+use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections};
 use crate::run::job::{Job, Plan, Reported, Start};
@@ -87,8 +88,8 @@ pub async fn run(
 ) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Merge)?;
     // Not the limit: it counts pairs.
-    let rows =
-        Rows::typed(&args.rows, queries::table(Some(Kind::Contacts)), None, &global, &args.batch.client)?;
+    let typed = Typed { rows: &args.rows, global: &global, client: &args.batch.client };
+    let rows = connectors::rows(typed, queries::table(Some(Kind::Contacts)), None)?;
     let options = MergeOptions {
         primary: args.primary,
         filter_email: args.filter_email,

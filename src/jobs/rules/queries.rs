@@ -1,9 +1,8 @@
-//! What a query of Snowflake has to bring, and the ones that are asked by default.
+//! What a query has to return for each kind of rows, and the query that is sent by default.
 
 use super::{contacts, issues};
 use crate::kind::Kind;
-use crate::run::snowflake::Table;
-use crate::source::snowflake::Columns;
+use crate::source::query::{Columns, Table};
 
 /// The issues that lack a creator group.
 pub const ISSUES_QUERY: &str = "\
@@ -39,8 +38,7 @@ pub fn table(kind: Option<Kind>) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::snowflake::Statement;
-    use crate::source::snowflake::sql::Order;
+    use crate::source::sql::{Order, Statement};
 
     #[test]
     fn the_default_queries_are_queries_with_an_order_of_their_own() {

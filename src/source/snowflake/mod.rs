@@ -1,6 +1,5 @@
 //! Snowflake as a source: the rows of a query become a CSV file, and from there on everything is as with any CSV file.
 //!
-//! - [`sql`]: whether a text is one query; [`query`]: what is asked of it
 //! - [`access`]: who asks whom; [`wire`]: what passes between `snowflake-api` and the network; [`answer`]: what is
 //!   read there
 //! - [`read`]: from Arrow to the file
@@ -12,13 +11,9 @@
 pub mod access;
 mod answer;
 pub mod error;
-pub mod query;
 mod read;
-pub mod sql;
 mod wire;
 
 pub use access::{Access, Login};
 pub use error::SnowflakeError;
-pub use query::{Columns, Query};
 pub use read::{Spooled, ping, spool};
-pub use sql::Statement;

@@ -4,11 +4,11 @@
 //! missing.
 
 use super::super::fingerprint::Fingerprint;
+use super::super::query::Query;
 use super::super::spool::Spool;
 use super::access::{Access, Session};
 use super::answer::Taken;
 use super::error::SnowflakeError;
-use super::query::Query;
 use crate::stop::Stop;
 use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
 use snowflake_api::connection::Connection;

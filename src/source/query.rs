@@ -1,10 +1,10 @@
-//! What is asked of Snowflake: the operator's query as a sub-select, from which the needed columns are taken by
-//! name, as text and in an order that is the same each time.
+//! What is sent to a database: the operator's query as a sub-select, from which the needed columns are taken by name,
+//! as text and in an order that is the same each time.
 //!
-//! As text, because `snowflake-api` fails on a NULL timestamp as Snowflake encodes it, and because what follows is
-//! a CSV file anyway. How dates and timestamps are written is set for the session, see `wire`.
+//! As text, because what follows is a CSV file anyway, and because `snowflake-api` fails on a NULL timestamp as
+//! Snowflake encodes it. How dates and timestamps are written is set for the session.
 
-use super::super::header::{ColumnError, Header};
+use super::header::{ColumnError, Header};
 use super::sql::{By, Order, Statement};
 use std::fmt::Write as _;
 
@@ -17,6 +17,15 @@ pub struct Columns {
     pub optional: Option<&'static str>,
     /// The one that rows are ordered by where the query says nothing.
     pub key: &'static str,
+}
+
+/// What a query has to return, and the query that is sent where the operator gives none.
+#[derive(Debug)]
+pub struct Table {
+    /// The columns; the columns of the operator's own query tell which of them it is about.
+    pub columns: Vec<Columns>,
+    /// The query.
+    pub query: &'static str,
 }
 
 /// A query and what is wanted of it.
@@ -32,22 +41,23 @@ pub struct Query {
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Select {
-    pub(super) sql: String,
+pub struct Select {
+    /// Its text.
+    pub sql: String,
     /// The names of its columns, as the job calls them.
-    pub(super) names: Vec<&'static str>,
+    pub names: Vec<&'static str>,
     /// What the operator is told of the order; nothing where it is the query's own.
-    pub(super) note: Option<String>,
+    pub note: Option<String>,
 }
 
 impl Query {
     /// What tells the names of the columns without reading a row.
-    pub(super) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("SELECT * FROM (\n{}\n) AS q LIMIT 0", self.statement.text)
     }
 
     /// What reads the rows, once it is known which columns there are.
-    pub(super) fn select(&self, found: &[String]) -> Result<Select, ColumnError> {
+    pub fn select(&self, found: &[String]) -> Result<Select, ColumnError> {
         let header = Header::of_texts(found, "the query");
         let fits = |columns: &&Columns| columns.required.iter().all(|name| header.column(name).is_some());
         let wanted = self.columns.iter().find(fits).or(self.columns.first()).copied().unwrap_or_default();

@@ -1,0 +1,109 @@
+//! The list of sources that rows are queried from: what `--source` names, opened as a [`Source`]. A new source is a
+//! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`open`].
+
+#[cfg(feature = "snowflake")]
+pub mod snowflake;
+
+use crate::cli;
+use crate::exit::{Exit, Failure};
+use crate::run::begin::Rows;
+use crate::source::Source;
+use crate::source::query::{Query, Table};
+use crate::source::sql::{MAX_SQL_BYTES, Statement};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The flags of every command that reads rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed<'a> {
+    /// Which rows.
+    pub rows: &'a cli::input::RowsArgs,
+    /// Flags of every command.
+    pub global: &'a cli::Global,
+    /// How often to retry.
+    pub client: &'a cli::client::ClientFlags,
+}
+
+/// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
+/// on to a query.
+pub fn rows<'a>(typed: Typed<'a>, table: Table, limit: Option<u64>) -> Result<Rows<'a>, Failure> {
+    let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
+    let flags = typed.rows;
+    match (flags.source, &flags.csv) {
+        (None | Some(cli::input::Source::Csv), None) => {
+            usage("no input: give --csv PATH (`-` for standard input) or --source snowflake")
+        }
+        (None | Some(cli::input::Source::Csv), Some(_))
+            if flags.query.is_some() || flags.query_file.is_some() =>
+        {
+            usage("--query and --query-file are for --source snowflake")
+        }
+        (None | Some(cli::input::Source::Csv), Some(csv)) => {
+            Ok(Rows::Csv(csv, cli::dialect(flags.delimiter.as_deref())?))
+        }
+        (Some(_), Some(_)) => usage("--csv and --source snowflake exclude each other: give one"),
+        (Some(_), None) if flags.delimiter.is_some() => usage("--delimiter is for --csv"),
+        (Some(source), None) => open(source, typed, query(flags, table, limit)?).map(Rows::Queried),
+    }
+}
+
+fn open(source: cli::input::Source, typed: Typed<'_>, query: Query) -> Result<Box<dyn Source>, Failure> {
+    match source {
+        #[cfg(feature = "snowflake")]
+        cli::input::Source::Snowflake => {
+            Ok(Box::new(snowflake::Queried::new(query, arguments(typed.rows), typed.global, typed.client)?))
+        }
+        source => {
+            let _ = (typed, query);
+            let name = cli::choices::word(source);
+            let text = format!("--source {name}: this build has no {name}; build it with --features {name}");
+            Err(Failure::new(Exit::Usage, text))
+        }
+    }
+}
+
+/// The arguments that ask for the same rows again.
+#[cfg_attr(not(feature = "snowflake"), allow(dead_code))]
+fn arguments(flags: &cli::input::RowsArgs) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if let Some(source) = flags.source {
+        arguments.extend(["--source".to_owned(), cli::choices::word(source)]);
+    }
+    if let Some(sql) = &flags.query {
+        arguments.extend(["--query".to_owned(), sql.clone()]);
+    } else if let Some(path) = &flags.query_file {
+        arguments.extend(["--query-file".to_owned(), path.display().to_string()]);
+    }
+    arguments
+}
+
+/// The operator's query, or the default one.
+fn query(flags: &cli::input::RowsArgs, table: Table, limit: Option<u64>) -> Result<Query, Failure> {
+    let Table { columns, query } = table;
+    let statement = match (&flags.query, &flags.query_file) {
+        (Some(sql), _) => checked(sql, "--query")?,
+        (None, Some(path)) => checked(&read_query(path)?, &format!("--query-file {}", path.display()))?,
+        (None, None) => checked(query, "the default query")?,
+    };
+    Ok(Query { statement, columns, limit })
+}
+
+fn checked(sql: &str, from: &str) -> Result<Statement, Failure> {
+    Statement::parse(sql)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{from}: {error}; nothing was sent")))
+}
+
+fn read_query(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Usage, format!("--query-file {}: {error}", path.display()))
+    };
+    let mut text = String::new();
+    // A byte more than is taken: the check then says that it is too long.
+    File::open(path)
+        .map_err(failed)?
+        .take(MAX_SQL_BYTES as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
