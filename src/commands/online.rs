@@ -1,13 +1,13 @@
 //! What only DevRev can tell of an input: whether the groups and creators that it names exist.
 
 use crate::devrev::dev_users::DevUsersGet;
-use crate::devrev::error::ErrorKind;
 use crate::devrev::groups::GroupsGet;
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::read_only::ReadOnly;
 use crate::exit::Failure;
 use crate::finding::{Finding, Rule};
 use crate::jobs::backfill_groups::membership::{Membership, Scope};
+use crate::net::error::ErrorKind;
 use crate::run::connect::Connection;
 use crate::run::failing;
 use crate::settings::Settings;

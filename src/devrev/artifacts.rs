@@ -1,7 +1,7 @@
 //! `artifacts.*`: files that hang on works, contacts and timeline entries.
 
-use super::lenient;
 use super::operation::{Operation, Safety};
+use crate::net::lenient;
 use serde::{Deserialize, Serialize};
 
 /// A file as other objects show it (schema `artifact-summary`).

@@ -1,20 +1,20 @@
 //! The client: one generic call that paces, sends, classifies and tries again.
 
-use super::answer::{self, RateHeaders};
-use super::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
-use super::calls::LONGEST_RETRY_AFTER;
 use super::dev_users::DevUsersSelf;
-use super::error::{ApiError, Effect, ErrorKind};
-use super::heard::Heard;
-use super::meter::Meter;
 use super::operation::{Found, Operation, Safety, Written, judge};
-use super::pacer::{Held, Pacer};
-use super::queue::Urgency;
-use super::rate::PaceSettings;
-use super::retry::{Failed, RetryPolicy, retry};
 use super::storage::Storage;
-use super::transport::{ClientError, Transport};
 use crate::figures::{Breaker as BreakerPhase, CallTotals, Figures};
+use crate::net::answer::{self, RateHeaders};
+use crate::net::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
+use crate::net::calls::LONGEST_RETRY_AFTER;
+use crate::net::error::{ApiError, Effect, ErrorKind};
+use crate::net::heard::Heard;
+use crate::net::meter::Meter;
+use crate::net::pacer::{Held, Pacer};
+use crate::net::queue::Urgency;
+use crate::net::rate::PaceSettings;
+use crate::net::retry::{Failed, RetryPolicy, retry};
+use crate::net::transport::{ClientError, Transport};
 use crate::stop::Stop;
 use secrecy::SecretString;
 use std::future::Future;

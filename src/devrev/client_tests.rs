@@ -1,8 +1,8 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
-use crate::devrev::rate::Rate;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
+use crate::net::rate::Rate;
 use crate::sandbox::{Data, Options, Sandbox};
 use std::num::NonZeroU32;
 

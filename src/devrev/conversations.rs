@@ -1,9 +1,9 @@
 //! `conversations.list`: the conversations that users take part in.
 
-use super::lenient;
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use super::whole::Whole;
+use crate::net::lenient;
 use serde::{Deserialize, Serialize};
 
 /// A conversation's members that are read by name.

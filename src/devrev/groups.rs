@@ -1,9 +1,9 @@
 //! `groups.*`: the groups of an organisation and who is in each.
 
-use super::lenient;
 use super::operation::{Operation, Safety};
 use super::pages::{self, List, PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
+use crate::net::lenient;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `groups.list`: groups whose members are of these types. Default groups are listed too: how many there are is reported,

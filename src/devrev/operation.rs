@@ -1,9 +1,9 @@
 //! What an endpoint is: its request, its answer, and whether it may be asked again.
 
-use super::answer;
-use super::error::{ApiError, ErrorKind};
-use super::lenient;
-use super::message::{self, ApiMessage};
+use crate::net::answer;
+use crate::net::error::{ApiError, ErrorKind};
+use crate::net::lenient;
+use crate::net::message::{self, ApiMessage};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;

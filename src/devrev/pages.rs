@@ -1,8 +1,8 @@
 //! Lists, page by page.
 
-use super::error::{ApiError, ErrorKind};
 use super::operation::Operation;
 use super::read_only::ReadOnly;
+use crate::net::error::{ApiError, ErrorKind};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};

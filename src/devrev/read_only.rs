@@ -1,9 +1,9 @@
 //! The client that a dry run holds: it has no way to write.
 
 use super::client::Client;
-use super::error::ApiError;
 use super::operation::{Operation, Safety};
-use super::queue::Urgency;
+use crate::net::error::ApiError;
+use crate::net::queue::Urgency;
 
 /// A client that reads. An attempt to write through it does not compile.
 #[derive(Debug, Clone)]

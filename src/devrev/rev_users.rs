@@ -2,11 +2,11 @@
 
 use super::artifacts::ArtifactSummary;
 use super::ids::{CONTACT_TYPES, Key, Ref};
-use super::lenient;
 use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
 use super::whole::Whole;
+use crate::net::lenient;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;

@@ -3,11 +3,11 @@
 //! That is another host than the API's: the token is never sent there (this client does not have it), and the
 //! limit of the API does not count there. URLs are signed, so they are not shown either.
 
-use super::error::{ApiError, ErrorKind};
-use super::meter::Meter;
-use super::retry::{Failed, RetryPolicy, retry};
-use super::transport::{self, ClientError, Transport};
 use crate::net;
+use crate::net::error::{ApiError, ErrorKind};
+use crate::net::meter::Meter;
+use crate::net::retry::{Failed, RetryPolicy, retry};
+use crate::net::transport::{self, ClientError, Transport};
 use crate::stop::Stop;
 use reqwest::StatusCode;
 use std::future::Future;

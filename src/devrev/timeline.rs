@@ -1,9 +1,9 @@
 //! `timeline-entries.list`: what was said and done on an object.
 
 use super::artifacts::ArtifactSummary;
-use super::lenient;
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::whole::Whole;
+use crate::net::lenient;
 use serde::{Deserialize, Serialize};
 
 /// An entry's members that are read by name.

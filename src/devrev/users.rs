@@ -1,7 +1,7 @@
 //! Users as other objects show them (schema `user-summary`, `user-base`).
 
 use super::ids::{Key, Ref, USER_TYPES};
-use super::lenient;
+use crate::net::lenient;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 

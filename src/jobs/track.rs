@@ -1,12 +1,12 @@
 //! A change that is made in several steps, while it is made: what is known of it, and where that is written down.
 
 use crate::devrev::client::Client;
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::operation::Operation;
 use crate::engine::job::{Applied, Steps};
 use crate::exit::Failure;
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::InDoubt;
+use crate::net::error::{ApiError, ErrorKind};
 use crate::run::failing;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;

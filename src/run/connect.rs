@@ -2,9 +2,9 @@
 
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
-use crate::devrev::rate::PaceSettings;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::SANDBOX;
+use crate::net::rate::PaceSettings;
 use crate::run::failing;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;

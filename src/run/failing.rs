@@ -1,9 +1,9 @@
 //! What a failed call means: for the row, and for the whole run.
 
-use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::engine::job::Applied;
 use crate::exit::{Exit, Failure};
 use crate::journal::record::{Outcome, State};
+use crate::net::error::{ApiError, Effect, ErrorKind};
 
 /// The failure that ends the run, if this error is of that kind: no other row would fare better.
 pub fn ends_run(error: &ApiError) -> Option<Failure> {

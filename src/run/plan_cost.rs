@@ -1,6 +1,6 @@
 //! What carrying out a plan takes: calls, and the time that they need under the rate limit.
 
-use crate::devrev::rate::Rate;
+use crate::net::rate::Rate;
 use crate::report::units::span;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! What a failed call says: which check it belongs to, and what to do.
 
 use crate::devrev::client::Client;
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::exit::Exit;
+use crate::net::error::{ApiError, ErrorKind};
 use crate::report::doctor::Check;
 use std::time::Duration;
 use tokio::time::Instant;

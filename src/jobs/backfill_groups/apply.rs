@@ -3,13 +3,13 @@
 use super::Change;
 use super::lookup::{MAX_AGE, same_value};
 use crate::devrev::client::Client;
-use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Issue, Names, Ref};
 use crate::devrev::operation::Found;
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
+use crate::net::error::{ApiError, Effect, ErrorKind};
 use crate::run::failing;
 
 /// How often an issue is read again because its write had to wait for longer than the value is good.
@@ -138,10 +138,10 @@ fn same_issue(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devrev::RetryPolicy;
-    use crate::devrev::breaker::BreakerSettings;
     use crate::devrev::client::ClientSettings;
     use crate::jobs::backfill_groups::membership::same_group;
+    use crate::net::breaker::BreakerSettings;
+    use crate::net::retry::RetryPolicy;
     use crate::sandbox::{Data, Options, Sandbox};
     use crate::stop::Stop;
     use secrecy::SecretString;
@@ -152,7 +152,7 @@ mod tests {
         let settings = ClientSettings {
             base_url: sandbox.base_url().parse().unwrap(),
             token: SecretString::from("t"),
-            pace: crate::devrev::rate::PaceSettings::default(),
+            pace: crate::net::rate::PaceSettings::default(),
             retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
             breaker: BreakerSettings { threshold: 9, cooldown: Duration::from_millis(1), probes: 1 },
         };

@@ -8,7 +8,6 @@
 //! What a page brings beyond this batch is kept for the next ones, within bounds of number and age.
 
 use super::membership::same_group;
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::ids::{Key, UserId};
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
@@ -16,6 +15,7 @@ use crate::devrev::works::{GroupField, Work, WorksGet, WorksList};
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::Item;
 use crate::jobs::read_at::ReadAt;
+use crate::net::error::{ApiError, ErrorKind};
 use crate::run::failing;
 use futures_util::{StreamExt, stream};
 use std::collections::{HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! The lookup against the sandbox: what it finds, and what that costs.
 
 use super::*;
-use crate::devrev::RetryPolicy;
-use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::ids::UserId;
+use crate::net::breaker::BreakerSettings;
+use crate::net::retry::RetryPolicy;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::stop::Stop;
 use secrecy::SecretString;
@@ -34,7 +34,7 @@ fn lookup(sandbox: &Sandbox) -> (Lookup, Client) {
     let settings = ClientSettings {
         base_url: sandbox.base_url().parse().unwrap(),
         token: SecretString::from("t"),
-        pace: crate::devrev::rate::PaceSettings::default(),
+        pace: crate::net::rate::PaceSettings::default(),
         retry: RetryPolicy { max_retries: 1, base: Duration::ZERO },
         breaker: BreakerSettings { threshold: 100, cooldown: Duration::from_millis(1), probes: 1 },
     };

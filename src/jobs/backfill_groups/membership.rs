@@ -5,7 +5,6 @@
 //! known by name, and their members are not listed, unless they are included.
 
 use crate::devrev;
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::groups::{GroupMembersList, GroupsList};
 use crate::devrev::ids::{Group, GroupId, Key, Names, Ref, USER_TYPES};
 use crate::devrev::pages::Pages;
@@ -13,6 +12,7 @@ use crate::devrev::read_only::ReadOnly;
 use crate::devrev::users::UserSummary;
 use crate::exit::Failure;
 use crate::journal::atomic;
+use crate::net::error::{ApiError, ErrorKind};
 use crate::run::failing;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,12 +1,12 @@
 //! The index: what counts as a group, what the cache gives back, and what ends a run.
 
 use super::*;
-use crate::devrev::RetryPolicy;
-use crate::devrev::breaker::BreakerSettings;
 use crate::devrev::client::{Client, ClientSettings};
 use crate::devrev::ids::UserId;
-use crate::devrev::rate::PaceSettings;
 use crate::exit::Exit;
+use crate::net::breaker::BreakerSettings;
+use crate::net::rate::PaceSettings;
+use crate::net::retry::RetryPolicy;
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::stop::Stop;
 use chrono::TimeDelta;

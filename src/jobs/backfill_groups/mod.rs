@@ -20,7 +20,6 @@ pub mod membership;
 pub mod plan;
 
 use crate::devrev::dev_users::DevUsersGet;
-use crate::devrev::error::ErrorKind;
 use crate::devrev::ids::{GroupId, Issue, IssueId, Key, Names, ObjectType, Ref, UserId};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::works::GroupField;
@@ -29,6 +28,7 @@ use crate::exit::Failure;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
+use crate::net::error::ErrorKind;
 use crate::run::drift::Plannable;
 use crate::run::failing;
 use decide::{Decision, Rules};

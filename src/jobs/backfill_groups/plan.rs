@@ -2,7 +2,7 @@
 //! would take.
 
 use crate::devrev::ids::GroupId;
-use crate::devrev::rate::Rate;
+use crate::net::rate::Rate;
 use crate::report::terminal::one_line;
 use crate::run::job::Plan;
 use crate::run::plan_cost::Cost;

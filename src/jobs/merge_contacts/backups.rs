@@ -2,9 +2,9 @@
 
 use crate::backup::error::BackupError;
 use crate::cli::choices::OnMissingAttachment;
-use crate::devrev::error::ApiError;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::storage::Storage;
+use crate::net::error::ApiError;
 use std::path::PathBuf;
 
 /// Why a contact is not backed up.

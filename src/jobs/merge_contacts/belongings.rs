@@ -1,7 +1,6 @@
 //! What hangs on contacts: works and conversations, read for many contacts at once.
 
 use crate::devrev::conversations::{Conversation, ConversationsList};
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::ids::Key;
 use crate::devrev::pages::{List, Pages};
 use crate::devrev::read_only::ReadOnly;
@@ -9,6 +8,7 @@ use crate::devrev::rev_users::contact_key;
 use crate::devrev::users::UserSummary;
 use crate::devrev::whole::Whole;
 use crate::devrev::works::{OwnedWork, Role, WorksOf};
+use crate::net::error::{ApiError, ErrorKind};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 

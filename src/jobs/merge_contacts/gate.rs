@@ -1,7 +1,7 @@
 //! How many pairs may be backed up before their merges are sent: under a rate limit few, so that the first merges end
 //! before the last pairs begin, and a stop leaves few backups that nothing was sent for.
 
-use crate::devrev::rate::Rate;
+use crate::net::rate::Rate;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

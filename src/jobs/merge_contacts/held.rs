@@ -5,10 +5,10 @@ use super::belongings;
 use super::change::Change;
 use super::look::{self, Seen};
 use super::pair::Contact;
-use crate::devrev::error::ApiError;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::works::Role;
+use crate::net::error::ApiError;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 

@@ -2,12 +2,12 @@
 //! that are not found so are asked about one by one.
 
 use super::pair::{Contact, folded};
-use crate::devrev::error::{ApiError, ErrorKind};
 use crate::devrev::ids::Key;
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersList, contact_key};
 use crate::devrev::whole::Whole;
+use crate::net::error::{ApiError, ErrorKind};
 use crate::run::failing;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};

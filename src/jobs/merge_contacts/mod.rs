@@ -61,9 +61,7 @@ mod timelines;
 pub mod track;
 
 use crate::cli::choices::{Keep, OnCountMismatch};
-use crate::devrev::error::ApiError;
 use crate::devrev::ids::{Key, RevUserId};
-use crate::devrev::queue::Urgency;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::contact_key;
 use crate::devrev::whole::Whole;
@@ -72,6 +70,8 @@ use crate::exit::Failure;
 use crate::jobs;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
+use crate::net::error::ApiError;
+use crate::net::queue::Urgency;
 use crate::run::failing;
 use belongings::Belongings;
 use change::{Change, Found, Shown, Side, Stage};

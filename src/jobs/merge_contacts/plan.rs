@@ -1,7 +1,7 @@
 //! What a dry run of merges tells the operator: each pair, and what all of them would take.
 
-use crate::devrev::rate::Rate;
 use crate::jobs::merge_contacts::change::{Change, Side};
+use crate::net::rate::Rate;
 use crate::report::terminal::one_line;
 use crate::report::units::{counted, size};
 use crate::run::job::Plan;

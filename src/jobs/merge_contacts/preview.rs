@@ -3,10 +3,10 @@
 
 use super::change::{Found, Preview};
 use crate::devrev::artifacts::ArtifactSummary;
-use crate::devrev::error::ApiError;
 use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::timeline::TimelineEntriesList;
+use crate::net::error::ApiError;
 use std::collections::BTreeMap;
 
 /// Timelines that a dry run reads in all: more would take it as long as the run itself.

@@ -161,7 +161,7 @@ fn decide(item: &Item, state: Option<IssueState>, in_doubt: bool) -> Verdict<Cha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devrev::error::ApiError;
+    use crate::net::error::ApiError;
 
     const ISSUE: &str = "don:core:x:devo/1:issue/5";
 

@@ -6,13 +6,13 @@ use super::decide;
 use super::steps::NewContact;
 use super::steps::{Stage, What};
 use super::undoer::{Track, Undoer};
-use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::rev_users::{RevUsersCreate, contact_key};
 use crate::engine::job::Applied;
 use crate::jobs::merge_contacts::look;
 use crate::jobs::merge_contacts::settle::Waits;
 use crate::jobs::track::{Sent, Stepwise};
 use crate::journal::record::State;
+use crate::net::error::{ApiError, Effect, ErrorKind};
 use chrono::{DateTime, Utc};
 
 /// How often DevRev is asked for a contact that may have been created, at growing intervals, before it is sent again.

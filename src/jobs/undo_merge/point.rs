@@ -5,7 +5,6 @@ use super::change::{Named, Work};
 use super::steps::What;
 use super::steps::{Left, NewContact};
 use super::undoer::{Track, Undoer};
-use crate::devrev::error::{ApiError, Effect, ErrorKind};
 use crate::devrev::ids::{Key, ObjectType};
 use crate::devrev::operation::Found;
 use crate::devrev::read_only::ReadOnly;
@@ -16,6 +15,7 @@ use crate::devrev::works::{OwnedWork, Role};
 use crate::engine::job::Applied;
 use crate::exit::Failure;
 use crate::jobs::read_at::ReadAt;
+use crate::net::error::{ApiError, Effect, ErrorKind};
 use crate::run::failing;
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
 //! What DevRev shows of the contacts and works of many undos, asked together.
 
 use super::contact;
-use crate::devrev::error::ApiError;
 use crate::devrev::ids::Key;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, contact_key};
 use crate::devrev::works::OwnedWork;
 use crate::jobs::merge_contacts::belongings;
 use crate::jobs::merge_contacts::look::{self, Seen};
+use crate::net::error::ApiError;
 use std::collections::HashMap;
 
 /// A pair that is to be looked at.

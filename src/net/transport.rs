@@ -10,7 +10,7 @@ use url::Url;
 
 /// Of a whole request, whatever the bytes do.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
-/// What is shorter is no token of DevRev's but a stand-in, perhaps a common word.
+/// What is shorter is no token of the API's but a stand-in, perhaps a common word.
 const SHORTEST_TOKEN: usize = 12;
 
 /// A client could not be made.
@@ -28,11 +28,11 @@ pub enum ClientError {
 }
 
 /// A whole answer.
-pub(super) type Exchanged = (reqwest::StatusCode, HeaderMap, Vec<u8>);
+pub(crate) type Exchanged = (reqwest::StatusCode, HeaderMap, Vec<u8>);
 
 /// The connections to one base URL.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub(crate) struct Transport {
     http: reqwest::Client,
     /// Keeps no connection: each request gets a new one.
     alone: reqwest::Client,
@@ -44,7 +44,7 @@ pub(super) struct Transport {
 
 impl Transport {
     /// Sets connections up; opens none.
-    pub(super) fn new(base_url: &Url, token: &SecretString) -> Result<Self, ClientError> {
+    pub(crate) fn new(base_url: &Url, token: &SecretString) -> Result<Self, ClientError> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ClientError::Token)?;
         bearer.set_sensitive(true);
@@ -65,13 +65,13 @@ impl Transport {
     }
 
     /// Whether nothing but HTTPS is spoken.
-    pub(super) fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
 
     /// One HTTP exchange: the whole answer, or a failure of the transport. `alone` takes a connection of its own: for what
     /// must not be sent twice, and where one that was idle has failed.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         endpoint: &'static str,
         body: bytes::Bytes,
@@ -98,7 +98,7 @@ impl Transport {
     }
 
     /// The error without the token: a server or a gateway may show in its answer what it was sent.
-    pub(super) fn without_token(&self, mut error: ApiError) -> ApiError {
+    pub(crate) fn without_token(&self, mut error: ApiError) -> ApiError {
         error.text = self.clean(error.text);
         if let ErrorKind::Moved { to } = &mut error.kind {
             *to = to.take().map(|to| self.clean(to));
@@ -107,7 +107,7 @@ impl Transport {
     }
 
     /// The same of a text.
-    pub(super) fn clean(&self, text: String) -> String {
+    pub(crate) fn clean(&self, text: String) -> String {
         without(&text, self.token.expose_secret()).unwrap_or(text)
     }
 }
@@ -149,7 +149,7 @@ fn without(text: &str, token: &str) -> Option<String> {
     })
 }
 
-pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
     builder.build().map_err(|error| ClientError::Http(net::chain(&error)))
 }
 

@@ -12,15 +12,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The longest wait that DevRev may ask for; more than a window means that something else is wrong.
-pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
+/// The longest wait that the API may ask for; more than a window means that something else is wrong.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
 /// Between two tries for the file that another process has locked, and how long that may go on.
 const LOCKED_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_LOCKED: Duration = Duration::from_secs(5);
 
 /// A call in flight.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(crate) struct Sending {
     round: u64,
     goes_first: bool,
     entry: Option<Entry>,
@@ -28,7 +28,7 @@ pub(super) struct Sending {
 
 /// What the next call waits for.
 #[derive(Debug)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// A time.
     Until(Instant),
     /// The answer to a call in flight.
@@ -39,21 +39,21 @@ pub(super) enum Wait {
 
 /// What the pacer knows of the calls.
 #[derive(Debug)]
-pub(super) struct Calls {
-    pub(super) rate: Option<Rate>,
+pub(crate) struct Calls {
+    pub(crate) rate: Option<Rate>,
     auto: Option<AutoRate>,
     in_flight: usize,
     /// Whether a call waits for the limit.
     is_waiting: bool,
     /// Until when the next call waits for the limit, as far as that is known.
-    pub(super) waits_until: Option<Instant>,
+    pub(crate) waits_until: Option<Instant>,
     /// Where the time went, up to `reckoned`.
     time: ClientTime,
     reckoned: Instant,
     /// When those of the last period were answered, the oldest first; empty without a rate.
     answered: VecDeque<Instant>,
-    /// The time until which DevRev wants no calls.
-    pub(super) closed_until: Option<Instant>,
+    /// The time until which the API wants no calls.
+    pub(crate) closed_until: Option<Instant>,
     throttle: Throttle,
     spread: Option<Spread>,
     /// Calls of other processes.
@@ -64,7 +64,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// None yet. After a 429 that names no time the first wait is `first_wait`.
-    pub(super) fn new(settings: &PaceSettings, first_wait: Duration) -> Self {
+    pub(crate) fn new(settings: &PaceSettings, first_wait: Duration) -> Self {
         Self {
             rate: settings.rate,
             auto: settings.share.map(AutoRate::new),
@@ -83,7 +83,7 @@ impl Calls {
     }
 
     /// Counts a call as in flight, or says what it waits for.
-    pub(super) fn send(&mut self, wall: u64) -> Result<Sending, Wait> {
+    pub(crate) fn send(&mut self, wall: u64) -> Result<Sending, Wait> {
         let entry = self.enter(Instant::now(), wall)?;
         self.time();
         self.in_flight += 1;
@@ -92,12 +92,12 @@ impl Calls {
     }
 
     /// A call was answered, and not with 429.
-    pub(super) fn taken(&mut self, sending: &Sending) {
+    pub(crate) fn taken(&mut self, sending: &Sending) {
         self.throttle.taken(sending.round);
     }
 
     /// A call was answered with 429, `before` times before.
-    pub(super) fn refused(&mut self, sending: &Sending, before: u32, asked: Option<Duration>) -> Refusal {
+    pub(crate) fn refused(&mut self, sending: &Sending, before: u32, asked: Option<Duration>) -> Refusal {
         let refusal = self.throttle.refused(sending.round, before, asked);
         self.close_for(refusal.wait);
         if let Some(rate) = self.rate {
@@ -107,7 +107,7 @@ impl Calls {
     }
 
     /// A call is over.
-    pub(super) fn over(&mut self, sending: &mut Sending, left: Left, wall: u64) {
+    pub(crate) fn over(&mut self, sending: &mut Sending, left: Left, wall: u64) {
         self.time();
         self.in_flight -= 1;
         if sending.goes_first {
@@ -124,13 +124,13 @@ impl Calls {
     }
 
     /// Whether a call waits, and until when as far as that is known.
-    pub(super) fn waits(&mut self, is_waiting: bool, until: Option<Instant>) {
+    pub(crate) fn waits(&mut self, is_waiting: bool, until: Option<Instant>) {
         self.time();
         (self.is_waiting, self.waits_until) = (is_waiting, until);
     }
 
     /// Takes in what an answer says of the limit: see [`Pacer::heed`](super::pacer::Pacer::heed).
-    pub(super) fn heed(&mut self, headers: RateHeaders) {
+    pub(crate) fn heed(&mut self, headers: RateHeaders) {
         if let Some(rate) = self.auto.as_mut().and_then(|auto| auto.learn(headers)) {
             self.rate = Some(rate);
         }
@@ -148,7 +148,7 @@ impl Calls {
     }
 
     /// Where the time went until now: to be called before anything changes.
-    pub(super) fn time(&mut self) -> ClientTime {
+    pub(crate) fn time(&mut self) -> ClientTime {
         let now = Instant::now();
         let passed = now - self.reckoned;
         self.reckoned = now;
@@ -164,7 +164,7 @@ impl Calls {
     }
 
     /// Closes the gate for a time; the longest such time counts.
-    pub(super) fn close_for(&mut self, time: Duration) {
+    pub(crate) fn close_for(&mut self, time: Duration) {
         let until = later(Instant::now(), time);
         if self.closed_until.is_none_or(|now| now < until) {
             self.closed_until = Some(until);
@@ -234,7 +234,7 @@ impl Calls {
         }
     }
 
-    /// Goes on without the file. Too many calls would cost waits, not data: DevRev refuses them, and that is heeded.
+    /// Goes on without the file. Too many calls would cost waits, not data: the API refuses them, and that is heeded.
     fn alone(&mut self, why: &str) {
         self.shared = None;
         tracing::warn!("cannot share the rate limit with other processes: the file of recent calls: {why}");
@@ -264,6 +264,6 @@ fn later(time: Instant, by: Duration) -> Instant {
 }
 
 /// What is left of the time until then.
-pub(super) fn left(until: Option<Instant>) -> Option<Duration> {
+pub(crate) fn left(until: Option<Instant>) -> Option<Duration> {
     until?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }

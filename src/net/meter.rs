@@ -7,11 +7,11 @@ use std::time::Duration;
 
 /// The counters of one client.
 #[derive(Debug, Default)]
-pub(super) struct Meter(Mutex<CallTotals>);
+pub(crate) struct Meter(Mutex<CallTotals>);
 
 impl Meter {
     /// Counts a request. `given_up`: this process no longer waited for the answer, which says nothing of the API.
-    pub(super) fn called(
+    pub(crate) fn called(
         &self,
         endpoint: &'static str,
         status: Option<StatusCode>,
@@ -38,11 +38,11 @@ impl Meter {
         }
     }
 
-    pub(super) fn retried(&self) {
+    pub(crate) fn retried(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retries += 1;
     }
 
-    pub(super) fn totals(&self) -> CallTotals {
+    pub(crate) fn totals(&self) -> CallTotals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

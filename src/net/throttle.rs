@@ -12,16 +12,16 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A 429, and how often it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// How long no call goes out.
-    pub(super) wait: Duration,
+    pub(crate) wait: Duration,
     /// 429s in a row, of this call or of all, whichever is more. Calls sent side by side count once.
-    pub(super) in_a_row: u32,
+    pub(crate) in_a_row: u32,
 }
 
 /// The 429s so far.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     first_wait: Duration,
     /// 429s since a call was last taken.
     in_a_row: u32,
@@ -32,36 +32,36 @@ pub(super) struct Throttle {
 
 impl Throttle {
     /// The first wait is `first_wait`, each further one twice as long.
-    pub(super) fn new(first_wait: Duration) -> Self {
+    pub(crate) fn new(first_wait: Duration) -> Self {
         Self { first_wait: first_wait.max(SHORTEST), in_a_row: 0, round: 0, is_probing: false }
     }
 
     /// Whether the call that goes first is still on its way.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.is_probing
     }
 
     /// A call goes out. Returns the round that it belongs to, and whether it goes first.
-    pub(super) fn sends(&mut self) -> (u64, bool) {
+    pub(crate) fn sends(&mut self) -> (u64, bool) {
         let goes_first = self.in_a_row > 0;
         self.is_probing |= goes_first;
         (self.round, goes_first)
     }
 
     /// The call that went first is over, whatever came of it.
-    pub(super) fn probed(&mut self) {
+    pub(crate) fn probed(&mut self) {
         self.is_probing = false;
     }
 
     /// A call of this round was answered, and not with 429.
-    pub(super) fn taken(&mut self, round: u64) {
+    pub(crate) fn taken(&mut self, round: u64) {
         if round == self.round {
             self.in_a_row = 0;
         }
     }
 
     /// A call of this round was answered with 429, `before` times before; the answer asks for a wait or does not.
-    pub(super) fn refused(&mut self, round: u64, before: u32, asked: Option<Duration>) -> Refusal {
+    pub(crate) fn refused(&mut self, round: u64, before: u32, asked: Option<Duration>) -> Refusal {
         if round == self.round {
             self.round += 1;
             self.in_a_row = self.in_a_row.saturating_add(1);

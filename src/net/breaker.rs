@@ -1,7 +1,7 @@
-//! The circuit breaker: when DevRev, or the way to it, is down, calls wait instead of failing rows.
+//! The circuit breaker: when the API, or the way to it, is down, calls wait instead of failing rows.
 //!
 //! *Closed*: calls go out. It opens after so many transport failures and 5xx in a row; an answer of any other
-//! status, 4xx included, shows that DevRev is there and begins the count anew. *Open*: every call waits for
+//! status, 4xx included, shows that the API is there and begins the count anew. *Open*: every call waits for
 //! the cooldown. *Half-open*: one caller makes one probing read, which closes the breaker or opens it again
 //! for twice as long. After so many failed probes it gives up, and every call fails with `BreakerOpen`.
 
@@ -60,7 +60,7 @@ pub struct Breaker {
 
 /// Why a call was not let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denied {
+pub(crate) enum Denied {
     GaveUp,
     Stopped,
 }
@@ -106,8 +106,8 @@ impl Breaker {
     }
 
     /// Waits until calls may go out. The caller who finds the cooldown over makes the probe, which tells
-    /// whether DevRev is there.
-    pub(super) async fn admit<F>(&self, probe: impl Fn() -> F) -> Result<(), Denied>
+    /// whether the API is there.
+    pub(crate) async fn admit<F>(&self, probe: impl Fn() -> F) -> Result<(), Denied>
     where
         F: Future<Output = bool>,
     {
@@ -165,7 +165,7 @@ impl Breaker {
 
     /// Takes in how a call ended: an outage (no connection, no answer, 5xx) or any other answer. Only a
     /// closed breaker counts; an open one believes its probe alone.
-    pub(super) fn note(&self, outage: bool) {
+    pub(crate) fn note(&self, outage: bool) {
         self.inner.send_if_modified(|inner| {
             if inner.state != BreakerState::Closed {
                 return false;

@@ -28,9 +28,9 @@ type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Du
 
 /// The time after a 429 in which calls are spread.
 #[derive(Debug)]
-pub(super) struct Spread {
+pub(crate) struct Spread {
     /// When it ends.
-    pub(super) until: Instant,
+    pub(crate) until: Instant,
     bucket: Bucket,
     clock: TokioClock,
 }
@@ -38,7 +38,7 @@ pub(super) struct Spread {
 impl Spread {
     /// Spreads calls until then. Two in a hundred may follow one another without a pause, so that a high rate does not
     /// depend on how exactly this machine sleeps.
-    pub(super) fn new(rate: Rate, until: Instant) -> Self {
+    pub(crate) fn new(rate: Rate, until: Instant) -> Self {
         let clock = TokioClock(Instant::now());
         let interval = (rate.period / rate.calls.get()).max(Duration::from_nanos(1));
         let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_second(rate.calls));
@@ -48,7 +48,7 @@ impl Spread {
     }
 
     /// What to wait for, if anything.
-    pub(super) fn holds(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn holds(&self, now: Instant) -> Option<Instant> {
         let not_until = self.bucket.check().err()?;
         // tokio's timers tick in milliseconds: a shorter sleep would only spin.
         Some(now + not_until.wait_time_from(self.clock.now()).max(Duration::from_micros(100)))

@@ -24,7 +24,7 @@ const SLOT: usize = 32;
 const SLOTS: usize = 512;
 /// Spans in a period: a slot holds the calls of one span.
 const SPANS: u64 = 128;
-/// The time within which a request reaches DevRev, in milliseconds, connecting included.
+/// The time within which a request reaches the API, in milliseconds, connecting included.
 const LONGEST_TRIP: u64 = 60_000;
 
 /// The calls of one process in one span. Times are milliseconds since the epoch.
@@ -81,14 +81,14 @@ impl Slot {
 
 /// A call that was entered.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     index: usize,
     began: u64,
 }
 
 /// Whether a call may be made.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// It may, and is entered.
     Go(Entry),
     /// Not before this time (milliseconds since the epoch): other processes have used up the limit.
@@ -99,7 +99,7 @@ pub(super) enum Turn {
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(crate) enum Left {
     /// It was sent.
     Sent,
     /// It was not sent: it does not count.
@@ -108,7 +108,7 @@ pub(super) enum Left {
 
 /// The file.
 #[derive(Debug)]
-pub(super) struct SharedCalls {
+pub(crate) struct SharedCalls {
     file: File,
     owner: u64,
     /// The slot that this process filled last.
@@ -119,7 +119,7 @@ pub(super) struct SharedCalls {
 
 impl SharedCalls {
     /// Opens the file, or makes it with the folder that it is in.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         if let Some(folder) = path.parent() {
@@ -137,7 +137,7 @@ impl SharedCalls {
 
     /// Asks for a call at this time (milliseconds since the epoch), where this process itself has made `own` calls
     /// within the window.
-    pub(super) fn enter(&mut self, now: u64, rate: Rate, own: usize) -> io::Result<Turn> {
+    pub(crate) fn enter(&mut self, now: u64, rate: Rate, own: usize) -> io::Result<Turn> {
         match self.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(Turn::Busy),
@@ -190,7 +190,7 @@ impl SharedCalls {
     }
 
     /// Notes that a call has ended. Where another process has the file, that is written with the next call.
-    pub(super) fn leave(&mut self, entry: Entry, left: Left, now: u64) -> io::Result<()> {
+    pub(crate) fn leave(&mut self, entry: Entry, left: Left, now: u64) -> io::Result<()> {
         self.unwritten.push((entry, left, now));
         match self.file.try_lock() {
             Ok(()) => {
@@ -273,7 +273,7 @@ fn place(index: usize) -> SeekFrom {
     SeekFrom::Start((SLOT * (index + 1)) as u64)
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -6,14 +6,14 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// The largest body that is read, in bytes. A page of 100 works is some 200 KB.
-pub(super) const MAX_BODY: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// The longest that a reset time is believed: windows are of about five minutes, and a little is for skew.
 const LONGEST_WINDOW: Duration = Duration::from_secs(330);
 
 /// What an answer says of the rate limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct RateHeaders {
+pub(crate) struct RateHeaders {
     /// Calls that a window allows (`X-Ratelimit-Limit`).
     pub limit: Option<u64>,
     /// Calls left in this window (`X-Ratelimit-Remaining`).
@@ -24,7 +24,7 @@ pub(super) struct RateHeaders {
 
 impl RateHeaders {
     /// Reads the headers of an answer.
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
         let remaining = number(headers, "x-ratelimit-remaining");
         let resets_in = until(headers, &HeaderName::from_static("x-ratelimit-reset"))
             .map(|left| left.min(LONGEST_WINDOW));
@@ -34,17 +34,17 @@ impl RateHeaders {
 
 /// How long an answer that is no success asks to keep away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waits {
+pub(crate) struct Waits {
     /// What the `Retry-After` header says.
-    pub(super) asked: Option<Duration>,
+    pub(crate) asked: Option<Duration>,
     /// What is to be heeded: `Retry-After`, else `retry_after` in the body, else the end of the window. Nothing or the
     /// past is no wait.
-    pub(super) usable: Option<Duration>,
+    pub(crate) usable: Option<Duration>,
 }
 
 impl Waits {
     /// Reads an answer.
-    pub(super) fn read(headers: &HeaderMap, message: &ApiMessage) -> Self {
+    pub(crate) fn read(headers: &HeaderMap, message: &ApiMessage) -> Self {
         let asked = asked_wait(headers);
         let in_body = message.retry_after.map(Duration::from_secs);
         let waits = [asked, in_body, RateHeaders::read(headers).resets_in];
@@ -53,7 +53,7 @@ impl Waits {
 }
 
 /// The `Retry-After` header: seconds, or a date.
-pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     until(headers, &RETRY_AFTER)
 }
 
@@ -90,7 +90,7 @@ fn until(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
 }
 
 /// A wait in seconds, in full: `86,400 s`, `0.5 s`.
-pub(super) fn seconds(wait: Duration) -> String {
+pub(crate) fn seconds(wait: Duration) -> String {
     let whole = wait.as_secs();
     if whole < 10 && wait.subsec_millis() > 0 {
         return format!("{} s", (wait.as_secs_f64() * 10.0).ceil() / 10.0);
@@ -103,13 +103,13 @@ pub(super) fn seconds(wait: Duration) -> String {
 }
 
 /// The `Location` header.
-pub(super) fn location(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn location(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?;
     Some(one_line(&String::from_utf8_lossy(location.as_bytes())).chars().take(LONGEST_WORDS).collect())
 }
 
-/// What the answer calls its request, if it does: what DevRev's support can find it by.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+/// What the answer calls its request, if it does: what the API's support can find it by.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     const LONGEST: usize = 100;
     let id = ["x-request-id", "x-correlation-id", "x-amzn-requestid"]
         .iter()
@@ -118,7 +118,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The `Date` header.
-pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 

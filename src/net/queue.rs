@@ -23,7 +23,7 @@ const FAIR: u32 = 8;
 
 /// A lock that is handed to the most urgent caller.
 #[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<Line>);
+pub(crate) struct Queue(Mutex<Line>);
 
 #[derive(Debug, Default)]
 struct Line {
@@ -38,7 +38,7 @@ struct Line {
 
 /// The turn of one caller; the next one gets it when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<Queue>>);
+pub(crate) struct Turn(Option<Arc<Queue>>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
@@ -54,7 +54,7 @@ impl Queue {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(self: &Arc<Self>, urgency: Urgency) -> Turn {
+    pub(crate) async fn turn(self: &Arc<Self>, urgency: Urgency) -> Turn {
         loop {
             let Some(waiting) = self.line().enter(urgency) else { return Turn(Some(Arc::clone(self))) };
             // An error means that the line has lost this caller: it enters again.

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 /// What one answer said.
 #[derive(Debug, Clone, Copy)]
 pub struct Heard {
-    /// Calls that a window of DevRev's allows.
+    /// Calls that a window of the API's allows.
     pub limit: Option<u64>,
     /// Calls left in this window.
     pub remaining: Option<u64>,
     /// Time until this window ends, at most some five minutes.
     pub resets_in: Option<Duration>,
-    /// DevRev's clock, in whole seconds.
+    /// The API's clock, in whole seconds.
     pub server_time: Option<SystemTime>,
     /// This machine's clock when the answer had come.
     pub at: SystemTime,
@@ -21,7 +21,7 @@ pub struct Heard {
 
 impl Heard {
     /// What an answer that has just come says.
-    pub(super) fn new(rate: RateHeaders, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(rate: RateHeaders, headers: &HeaderMap) -> Self {
         let RateHeaders { limit, remaining, resets_in } = rate;
         Self { limit, remaining, resets_in, server_time: server_time(headers), at: SystemTime::now() }
     }

@@ -1,7 +1,7 @@
 //! What can go wrong with a call, classified once: here, where the answer or its absence is at hand.
 //!
 //! Policy reads the class and never the status: [`ApiError::transient`] says whether another try may help,
-//! `effect` whether DevRev may have carried out the request.
+//! `effect` whether the API may have carried out the request.
 
 use super::answer::{self, Waits};
 use super::calls::LONGEST_RETRY_AFTER;
@@ -9,10 +9,10 @@ use super::message::ApiMessage;
 use reqwest::StatusCode;
 use std::time::Duration;
 
-/// What a failed request may have changed in DevRev.
+/// What a failed request may have changed in the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: it was never sent, or DevRev refused it.
+    /// Nothing: it was never sent, or the API refused it.
     None,
     /// Not known: it was sent, and the answer is missing, unreadable or a server's failure.
     Unknown,
@@ -23,9 +23,9 @@ pub enum Effect {
 pub enum ErrorKind {
     /// 401: the token is missing, wrong or expired.
     Unauthorized,
-    /// 403, in DevRev's own words: the token's user may not do this.
+    /// 403, in the API's own words: the token's user may not do this.
     Forbidden,
-    /// 404, in DevRev's own words: there is no such object.
+    /// 404, in the API's own words: there is no such object.
     NotFound,
     /// 409: the object is not in a state that allows this, or a unique value is taken.
     Conflict,
@@ -47,7 +47,7 @@ pub enum ErrorKind {
     Connect,
     /// The connection broke or a timeout passed after the request may have left.
     Broken,
-    /// An answer that is not DevRev's: a 2xx with HTML or cut JSON, or a refusal in a gateway's words.
+    /// An answer that is not the API's: a 2xx with HTML or cut JSON, or a refusal in a gateway's words.
     Unreadable,
     /// A 2xx with JSON that is not what the endpoint answers: asking again would not help.
     Unexpected,
@@ -105,7 +105,7 @@ pub struct ApiError {
 
 impl ApiError {
     /// A failure without an answer.
-    pub(super) fn unanswered(endpoint: &'static str, kind: ErrorKind, text: impl Into<String>) -> Self {
+    pub(crate) fn unanswered(endpoint: &'static str, kind: ErrorKind, text: impl Into<String>) -> Self {
         let effect = kind.effect();
         Self { endpoint, kind, status: None, effect, attempts: 0, text: text.into() }
     }
@@ -116,7 +116,7 @@ impl ApiError {
     }
 
     /// A storage host's refusal, whose body is not in the API's form and may quote the signed URL.
-    pub(super) fn of_storage(endpoint: &'static str, status: StatusCode) -> Self {
+    pub(crate) fn of_storage(endpoint: &'static str, status: StatusCode) -> Self {
         // It knows nothing of the token or the API's limit, whatever it answers.
         let kind = match status.as_u16() {
             429 | 500..=599 => ErrorKind::Server,
@@ -127,7 +127,7 @@ impl ApiError {
     }
 
     /// Classifies an answer that is no success.
-    pub(super) fn refused(
+    pub(crate) fn refused(
         endpoint: &'static str,
         status: StatusCode,
         message: &ApiMessage,
@@ -136,7 +136,7 @@ impl ApiError {
     ) -> Self {
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
-            // That the token may not do this, or that there is no such object, is for DevRev to say, not for a gateway on
+            // That the token may not do this, or that there is no such object, is for the API to say, not for a gateway on
             // the way: that a merged contact is gone proves the merge.
             403 if message.is_api() => ErrorKind::Forbidden,
             404 if message.is_type("not_found") => ErrorKind::NotFound,
@@ -152,7 +152,7 @@ impl ApiError {
         };
         let mut text = format!("{status}");
         if kind == ErrorKind::Unreadable {
-            text.push_str(" that is not DevRev's own");
+            text.push_str(" that is not the API's own");
         }
         let words = message.words();
         if !words.is_empty() {
@@ -192,7 +192,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the failure says that DevRev (or the way to it) is down: what the circuit breaker counts.
+    /// Whether the failure says that the API (or the way to it) is down: what the circuit breaker counts.
     pub fn outage(&self) -> bool {
         matches!(
             self.kind,

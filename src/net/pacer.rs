@@ -1,7 +1,7 @@
-//! When a call may go out: a window that bounds the calls, and a gate that DevRev's own answers close.
+//! When a call may go out: a window that bounds the calls, and a gate that the API's own answers close.
 //!
 //! The window: a call may go out when fewer than N others are in flight or were answered within the last period. A
-//! call arrives at DevRev before its answer comes back, so however long each takes on its way, no period of DevRev's
+//! call arrives at the API before its answer comes back, so however long each takes on its way, no period of the API's
 //! clock sees more than N. Within that, calls go out at once: a short run waits for nothing. Calls of other processes
 //! with the same token count too ([`shared_calls`](super::shared_calls)).
 //!
@@ -35,7 +35,7 @@ pub struct Pacer {
 
 /// Leave to make one call; the call is in flight until this is dropped.
 #[derive(Debug)]
-pub(super) struct Permit<'a> {
+pub(crate) struct Permit<'a> {
     pacer: &'a Pacer,
     sending: Sending,
     left: Left,
@@ -43,26 +43,26 @@ pub(super) struct Permit<'a> {
 
 /// Why no call may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Held {
+pub(crate) enum Held {
     /// The run is being stopped.
     Stopped,
-    /// DevRev wants no calls for so long, which is longer than this tool waits.
+    /// The API wants no calls for so long, which is longer than this tool waits.
     Closed(Duration),
 }
 
 impl Permit<'_> {
     /// The call was not sent after all: it does not count.
-    pub(super) fn unsent(mut self) {
+    pub(crate) fn unsent(mut self) {
         self.left = Left::Unsent;
     }
 
     /// The call was answered, and not with 429.
-    pub(super) fn taken(&self) {
+    pub(crate) fn taken(&self) {
         self.pacer.calls().taken(&self.sending);
     }
 
     /// The call was answered with 429, `before` times before. No call goes out for the time that is returned.
-    pub(super) fn refused(&self, before: u32, asked: Option<Duration>) -> Refusal {
+    pub(crate) fn refused(&self, before: u32, asked: Option<Duration>) -> Refusal {
         self.pacer.calls().refused(&self.sending, before, asked)
     }
 }
@@ -115,7 +115,7 @@ impl Pacer {
     }
 
     /// Waits until a call may go out.
-    pub(super) async fn permit(&self, urgency: Urgency) -> Result<Permit<'_>, Held> {
+    pub(crate) async fn permit(&self, urgency: Urgency) -> Result<Permit<'_>, Held> {
         let _turn = self.stop.race(self.queue.turn(urgency)).await.ok_or(Held::Stopped)?;
         loop {
             if self.stop.is_set() {
@@ -143,16 +143,16 @@ impl Pacer {
     }
 
     /// Takes in what an answer says of the limit: with no more calls left than are in flight besides this
-    /// one, the next would be refused, so the gate closes until DevRev's window ends. Unless all that was
+    /// one, the next would be refused, so the gate closes until the API's window ends. Unless all that was
     /// used up was used by this client within its own last window: that is bounded already.
     ///
     /// With `auto`, the calls that are left to others are not there either, and the rate becomes what the answer allows.
-    pub(super) fn heed(&self, headers: RateHeaders) {
+    pub(crate) fn heed(&self, headers: RateHeaders) {
         self.calls().heed(headers);
     }
 
     /// Closes the gate for a time (a 5xx's Retry-After); the longest such time counts.
-    pub(super) fn close_for(&self, time: Duration) {
+    pub(crate) fn close_for(&self, time: Duration) {
         self.calls().close_for(time);
     }
 

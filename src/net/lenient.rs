@@ -15,7 +15,7 @@ const REPLACEMENT: &str = "\\ufffd";
 /// UTF-8 and of half a surrogate pair (an emoji cut in two: `"\ud83d"`).
 ///
 /// JSON parsers refuse half a pair, so backups, too, hold the replacement.
-pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
     match whole_pairs(&text) {
         Some(replaced) => Cow::Owned(replaced),
@@ -56,7 +56,7 @@ fn code(json: &str, at: usize) -> Option<u16> {
 }
 
 /// A list that may be `null`, as some servers write an empty one.
-pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -65,12 +65,12 @@ where
 }
 
 /// A text that nothing depends on: a number stands for its digits, and what is no text is none.
-pub(super) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(word_of(&Box::<RawValue>::deserialize(deserializer)?))
 }
 
 /// The same of JSON that stands alone.
-pub(super) fn word_of(json: &RawValue) -> Option<String> {
+pub(crate) fn word_of(json: &RawValue) -> Option<String> {
     let json = json.get();
     match json.as_bytes().first()? {
         b'"' => serde_json::from_str(json).ok(),
@@ -80,7 +80,7 @@ pub(super) fn word_of(json: &RawValue) -> Option<String> {
 }
 
 /// A value that nothing depends on: none if it is not what was expected.
-pub(super) fn maybe<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn maybe<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,

@@ -1,11 +1,11 @@
-//! The body of an error: DevRev's own words, and whether they are DevRev's at all.
+//! The body of an error: the API's own words, and whether they are the API's at all.
 
 use super::lenient;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// The longest text that an error takes over from its answer, in characters.
-pub(super) const LONGEST_WORDS: usize = 1000;
+pub(crate) const LONGEST_WORDS: usize = 1000;
 /// The longest part of it that is no text, in characters.
 const LONGEST_JSON: usize = 200;
 /// The longest reference, in characters.
@@ -14,20 +14,20 @@ const LONGEST_REFERENCE: usize = 100;
 /// An error's body: `{"type": ..., "message": ..., "debug_message": ...}`. Every member is optional, and read on its own:
 /// one that is not what the schema says loses nothing of the others.
 #[derive(Debug, Default)]
-pub(super) struct ApiMessage {
+pub(crate) struct ApiMessage {
     kind: Option<String>,
     /// What happened, in the order in which people read it.
     parts: Vec<String>,
     reference: Option<String>,
     is_api: bool,
     /// Seconds to wait, in the body of a 429.
-    pub(super) retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl ApiMessage {
     /// Reads an error's body. The status of a failed request is never lost because its body is not JSON:
     /// then the beginning of the body stands for the message.
-    pub(super) fn read(body: &str) -> Self {
+    pub(crate) fn read(body: &str) -> Self {
         let Ok(members) = serde_json::from_str::<HashMap<String, &RawValue>>(body) else {
             let parts = vec![beginning(body)].into_iter().filter(|part| !part.is_empty()).collect();
             return Self { parts, ..Self::default() };
@@ -50,7 +50,7 @@ impl ApiMessage {
             shown("reason"),
         ];
         Self {
-            // Each of DevRev's errors has a type, a word. Gateways send JSON too, such as `{"message":"Forbidden"}` or
+            // Each of the API's errors has a type, a word. Gateways send JSON too, such as `{"message":"Forbidden"}` or
             // `{"type":"about:blank","status":403}`.
             is_api: kind.as_deref().is_some_and(is_word)
                 || debug.is_some()
@@ -63,18 +63,18 @@ impl ApiMessage {
     }
 
     /// Whether the body is the API's own, not that of a gateway on the way.
-    pub(super) fn is_api(&self) -> bool {
+    pub(crate) fn is_api(&self) -> bool {
         self.is_api
     }
 
     /// Whether the body is the API's, and of this type.
-    pub(super) fn is_type(&self, wanted: &str) -> bool {
+    pub(crate) fn is_type(&self, wanted: &str) -> bool {
         self.kind.as_deref() == Some(wanted)
     }
 
-    /// What the API said, in one line, cut to a length that fits into a journal and a table. The reference for DevRev's
+    /// What the API said, in one line, cut to a length that fits into a journal and a table. The reference for the API's
     /// support is never cut off.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let said = |place: usize, part: &str| {
             let others = self.parts.iter().enumerate();
             // Of two equal parts the first stays.
@@ -95,7 +95,7 @@ impl ApiMessage {
     }
 }
 
-/// Whether it is like the types of DevRev's errors: `not_found`.
+/// Whether it is like the types of the API's errors: `not_found`.
 fn is_word(kind: &str) -> bool {
     !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
@@ -114,14 +114,14 @@ fn json(raw: &RawValue) -> Option<String> {
 }
 
 /// The first words of a body that is not what was expected.
-pub(super) fn beginning(body: &str) -> String {
+pub(crate) fn beginning(body: &str) -> String {
     const LONGEST: usize = 120;
     let begin: String = body.chars().take(4 * LONGEST).collect();
     one_line(&begin).chars().take(LONGEST).collect()
 }
 
 /// Text from outside, made safe for a terminal and a log: one line, no control characters.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,23 @@
 //! What every connection of this tool has in common, whoever is at the other end.
 
+pub mod answer;
+pub mod auto_rate;
+pub mod breaker;
+pub mod calls;
+pub mod error;
+pub mod heard;
+pub mod lenient;
+pub mod message;
+pub mod meter;
+pub mod pacer;
+pub mod queue;
+pub mod rate;
+pub mod retry;
+pub mod shared_calls;
+pub mod spread;
+pub mod throttle;
+pub mod transport;
+
 use reqwest::ClientBuilder;
 use std::error::Error;
 use std::ffi::OsString;

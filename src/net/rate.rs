@@ -16,7 +16,7 @@ pub struct Rate {
 /// What limits the calls.
 #[derive(Debug, Clone, Default)]
 pub struct PaceSettings {
-    /// The rate; `None` for no limit but DevRev's own answers.
+    /// The rate; `None` for no limit but the API's own answers.
     pub rate: Option<Rate>,
     /// For `auto`: the share of the server's limit to use (more than 0, at most 1), once its headers have told it.
     pub share: Option<f64>,

@@ -14,7 +14,7 @@ const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
 
 /// What was learnt from the headers.
 #[derive(Debug)]
-pub(super) struct AutoRate {
+pub(crate) struct AutoRate {
     /// More than 0, at most 1.
     share: f64,
     limit: Option<u64>,
@@ -23,12 +23,12 @@ pub(super) struct AutoRate {
 
 impl AutoRate {
     /// Nothing is known yet.
-    pub(super) fn new(share: f64) -> Self {
+    pub(crate) fn new(share: f64) -> Self {
         Self { share, limit: None, window: SHORTEST_WINDOW }
     }
 
     /// Takes in what an answer says; returns the rate to keep, if that is known.
-    pub(super) fn learn(&mut self, headers: RateHeaders) -> Option<Rate> {
+    pub(crate) fn learn(&mut self, headers: RateHeaders) -> Option<Rate> {
         // Without the calls that are left a window of unknown length could not be kept.
         if let RateHeaders { limit: Some(limit @ 1..), remaining: Some(_), resets_in: Some(resets_in) } =
             headers
@@ -40,7 +40,7 @@ impl AutoRate {
     }
 
     /// Calls of the server's window that are left to others.
-    pub(super) fn reserve(&self, limit: u64) -> u64 {
+    pub(crate) fn reserve(&self, limit: u64) -> u64 {
         limit.saturating_sub(u64::from(self.calls(limit).get()))
     }
 

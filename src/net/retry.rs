@@ -26,9 +26,9 @@ pub struct RetryPolicy {
 
 /// A failed try, and whether another may follow.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: ApiError,
-    pub(super) again: bool,
+pub(crate) struct Failed {
+    pub(crate) error: ApiError,
+    pub(crate) again: bool,
 }
 
 /// Exponential backoff with full jitter: a random time between nothing and a ceiling that doubles.
@@ -69,7 +69,7 @@ impl Sleeper for Interruptible {
 
 /// Makes tries until one succeeds, one may not be repeated, or the retries are used up. `seen` is told of
 /// each failure that is followed by another try, with the delay before it.
-pub(super) async fn retry<T, F>(
+pub(crate) async fn retry<T, F>(
     policy: RetryPolicy,
     stop: &Stop,
     seen: impl FnMut(Failed, Duration),
