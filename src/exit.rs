@@ -20,7 +20,7 @@ pub enum Exit {
     Credentials = 4,
     /// The input is invalid; nothing was sent.
     InvalidInput = 5,
-    /// Resume or apply refused: the input or DevRev's state is not what it was.
+    /// Resume or apply refused: the input or the target is not what it was.
     Changed = 6,
     /// Stopped by the circuit breaker, `--max-errors` or `--max-batch-failures`; `resume` goes on.
     Stopped = 7,
@@ -73,7 +73,7 @@ impl Exit {
             Self::SomeFailed => "finished, but some rows failed, or their state is unknown",
             Self::Credentials => "the credentials were refused",
             Self::InvalidInput => "the input is invalid",
-            Self::Changed => "the input, the organisation or DevRev's state is not what it was",
+            Self::Changed => "the input, the organisation or the target is not what it was",
             Self::Stopped => "stopped by the circuit breaker, --max-errors or --max-batch-failures",
             Self::Locked => "another process held the run",
             Self::Backup => "a backup could not be made or verified, so no merge was sent",

@@ -1,12 +1,12 @@
 //! The kinds of input.
 
 /// The kinds of input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Issues whose creator group is to be filled in.
+    /// Issues and their creators, for backfill-groups
     Groups,
-    /// Contacts of which duplicates are to be merged.
+    /// Contacts, for merge-contacts
     Contacts,
 }
 
@@ -16,6 +16,14 @@ impl Kind {
         match self {
             Self::Groups => "groups",
             Self::Contacts => "contacts",
+        }
+    }
+
+    /// The command that takes rows of this kind.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Groups => "backfill-groups",
+            Self::Contacts => "merge-contacts",
         }
     }
 

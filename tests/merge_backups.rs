@@ -197,7 +197,7 @@ fn an_attachment_that_is_gone_keeps_its_pair_unless_that_is_to_be_recorded() {
             serde_json::from_slice(&fs::read(fixture.the_run().file("report.json")).unwrap()).unwrap();
         assert_eq!(report["pairs"][0]["attachments_missing"], 1);
         let text = fixture.program(["backups", "verify"]).run().exits(0);
-        text.says("records 1 attachment that DevRev had no longer");
+        text.says("records 1 attachment that no longer existed");
         let run = fixture.the_run();
         fixture.quick(["undo", run.id(), "--yes"]).run().exits(0);
     }

@@ -203,7 +203,7 @@ fn a_plan_and_a_summary_look_so() {
       the plan of RUN
       groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 
-      done             4  changed, and DevRev's answer shows it
+      done             4  changed, and the answer shows it
       rows             4
 
     12 API calls in [time]

@@ -199,7 +199,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       exit code     3: finished, but some rows failed, or their state is unknown
       note          groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 
-      done             2  changed, and DevRev's answer shows it
+      done             2  changed, and the answer shows it
       failed           1
                        1  conflict
       rows             3

@@ -197,7 +197,7 @@ fn what_everything_waits_for_is_said() {
     );
     let variables = [("BREAKER_COOLDOWN", "60"), ("MAX_RETRIES", "20")];
     let mut program = start(&fixture, &["--yes"], &variables);
-    program.until_it_shows("s for DevRev to come back (circuit breaker open)");
+    program.until_it_shows("s for the API to come back (circuit breaker open)");
     program.types("\x03");
     program.exits(130);
     let run: Run = fixture.the_run();

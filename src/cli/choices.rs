@@ -88,6 +88,6 @@ pub enum RunStatus {
 }
 
 /// The word for a choice, as it is typed.
-pub fn word(choice: impl ValueEnum) -> String {
+pub fn word(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

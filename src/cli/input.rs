@@ -2,6 +2,7 @@
 
 use super::client::ClientFlags;
 use super::examples;
+use crate::kind::Kind;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -27,15 +28,6 @@ pub struct Validate {
     /// How to call DevRev.
     #[command(flatten)]
     pub client: ClientFlags,
-}
-
-/// Kinds of input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Issues and their creators, for backfill-groups
-    Groups,
-    /// Contacts, for merge-contacts
-    Contacts,
 }
 
 /// Where rows come from.

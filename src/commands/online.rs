@@ -7,9 +7,10 @@ use crate::devrev::read_only::ReadOnly;
 use crate::exit::Failure;
 use crate::finding::{Finding, Rule};
 use crate::jobs::backfill_groups::membership::{Membership, Scope};
+use crate::jobs::failing;
+use crate::jobs::target::DevRev;
 use crate::net::error::ErrorKind;
-use crate::run::connect::Connection;
-use crate::run::failing;
+use crate::run::target::Target as _;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use futures_util::{StreamExt, stream};
@@ -53,7 +54,7 @@ impl Mentioned {
 
     /// What DevRev does not have, as findings in the order of the rows.
     pub async fn absent(&self, settings: &Settings, sandbox: bool) -> Result<Vec<Finding>, Failure> {
-        let connection = Connection::open(settings, sandbox, &Stop::default()).await?;
+        let connection = DevRev::open(settings, sandbox, &Stop::default()).await?;
         connection.identity().await?;
         let client = connection.client.read_only();
         let membership = Membership::fetch(&client, Scope::default()).await?;

@@ -112,7 +112,10 @@ fn dead(run: &RunDir, manifest: &Manifest, settings: &Settings) -> Option<String
     if !run.journal().exists() {
         return Some("it has no journal".to_owned());
     }
-    if let Err(failure) = same_target(manifest, settings, manifest.base_url == SANDBOX, false) {
+    let Some(job) = registry::named(&manifest.command) else {
+        return Some("this version has no such job".to_owned());
+    };
+    if let Err(failure) = same_target(manifest, &job.place(settings), manifest.base_url == SANDBOX, false) {
         return Some(failure.message);
     }
     let known = manifest.input.as_ref()?;

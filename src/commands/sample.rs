@@ -124,8 +124,7 @@ struct Chosen {
 fn choose(args: &cli::input::Sample, input: &Input, size: usize) -> Result<(Kind, Chosen), Failure> {
     let file = input.open().map_err(|error| source_failure(&error))?;
     let kind = match args.kind {
-        Some(cli::input::Kind::Groups) => Kind::Groups,
-        Some(cli::input::Kind::Contacts) => Kind::Contacts,
+        Some(kind) => kind,
         None => kind_of(file.header()).map_err(|error| {
             Failure::new(Exit::InvalidInput, format!("{error}; correct the header, or say --kind"))
         })?,

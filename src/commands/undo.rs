@@ -68,6 +68,6 @@ fn fits(
             parent.base_url
         ));
     }
-    same_target(parent, settings, false, false)?;
+    same_target(parent, &job.place(settings), false, false)?;
     Ok(job)
 }

@@ -37,10 +37,7 @@ pub async fn run(
     global: cli::Global,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
-    let kind = args.kind.map(|kind| match kind {
-        cli::input::Kind::Groups => Kind::Groups,
-        cli::input::Kind::Contacts => Kind::Contacts,
-    });
+    let kind = args.kind;
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
     let typed = Typed { rows: &args.rows, global: &global, client: &args.client };

@@ -27,7 +27,7 @@ pub struct Typed<'a> {
 
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
 /// on to a query.
-pub fn rows<'a>(typed: Typed<'a>, table: Table, limit: Option<u64>) -> Result<Rows<'a>, Failure> {
+pub fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<Rows<'_>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
     match (flags.source, &flags.csv) {
@@ -56,7 +56,7 @@ fn open(source: cli::input::Source, typed: Typed<'_>, query: Query) -> Result<Bo
         }
         source => {
             let _ = (typed, query);
-            let name = cli::choices::word(source);
+            let name = cli::choices::word(&source);
             let text = format!("--source {name}: this build has no {name}; build it with --features {name}");
             Err(Failure::new(Exit::Usage, text))
         }
@@ -68,7 +68,7 @@ fn open(source: cli::input::Source, typed: Typed<'_>, query: Query) -> Result<Bo
 fn arguments(flags: &cli::input::RowsArgs) -> Vec<String> {
     let mut arguments = Vec::new();
     if let Some(source) = flags.source {
-        arguments.extend(["--source".to_owned(), cli::choices::word(source)]);
+        arguments.extend(["--source".to_owned(), cli::choices::word(&source)]);
     }
     if let Some(sql) = &flags.query {
         arguments.extend(["--query".to_owned(), sql.clone()]);

@@ -11,6 +11,7 @@
 
 pub mod backfill_groups;
 pub mod duplicates;
+pub mod failing;
 pub mod merge_contacts;
 pub mod read_at;
 pub mod registry;
@@ -18,6 +19,7 @@ pub mod rules;
 pub mod sampling;
 mod sieve;
 pub mod taking_back;
+pub mod target;
 pub mod track;
 pub mod undo_backfill;
 pub mod undo_merge;

@@ -63,7 +63,7 @@ pub enum JournalError {
     /// A journal that has lost records.
     #[error(
         "{} has lost records: {problem}. Nothing is sent, because it no longer says what was sent before: restore the \
-         file, or check the run's rows in DevRev by hand", file.display()
+         file, or check the run's rows by hand", file.display()
     )]
     Lost {
         /// The journal.
@@ -75,7 +75,7 @@ pub enum JournalError {
     #[error(
         "{} was removed or replaced while run {run} was working, so no further change is sent. What was sent is recorded \
          in the original journal: put that back, then run `devrev-batch resume {run}`; if it is gone, check the run's rows \
-         in DevRev by hand", file.display()
+         by hand", file.display()
     )]
     Replaced {
         /// The file.
@@ -99,7 +99,7 @@ pub enum JournalError {
     /// A run's folder without a journal.
     #[error(
         "run {run} has no journal ({} is missing), so nothing is sent: it no longer says what was sent before. Restore \
-         the file, or check the run's rows in DevRev by hand", file.display()
+         the file, or check the run's rows by hand", file.display()
     )]
     NoJournal {
         /// The run's ID.

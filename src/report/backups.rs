@@ -47,7 +47,7 @@ pub struct Judged {
     pub tickets: Option<u64>,
     /// Bytes of its files; unknown of a damaged one.
     pub bytes: Option<u64>,
-    /// Attachments that DevRev had no longer when it was made; unknown of a damaged one.
+    /// Attachments that no longer existed when it was made; unknown of a damaged one.
     pub attachments_missing: Option<u64>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
@@ -132,7 +132,7 @@ impl BackupsReport {
             let folder = one_line(&backup.folder);
             let _ = write!(
                 text,
-                "\nnote: {folder} records {} that DevRev had no longer",
+                "\nnote: {folder} records {} that no longer existed",
                 counted(count, "attachment")
             );
         }

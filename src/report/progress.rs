@@ -181,9 +181,9 @@ fn waits_for(figures: &Figures) -> Option<String> {
     let seconds = |left: Duration| left.as_secs() + u64::from(left.subsec_nanos() > 0);
     match figures.breaker {
         Breaker::Open(left) => {
-            Some(format!("{} s for DevRev to come back (circuit breaker open)", seconds(left)))
+            Some(format!("{} s for the API to come back (circuit breaker open)", seconds(left)))
         }
-        Breaker::HalfOpen => Some("for DevRev to come back (circuit breaker half-open)".to_owned()),
+        Breaker::HalfOpen => Some("for the API to come back (circuit breaker half-open)".to_owned()),
         Breaker::GaveUp => Some("no longer: the circuit breaker gave up".to_owned()),
         Breaker::Closed => {
             let left = figures.closed_for.max(figures.next_call_in).filter(|left| *left >= SHORTEST_WAIT)?;
@@ -238,6 +238,6 @@ mod tests {
         now.next_call_in = Some(Duration::from_secs(41));
         assert_eq!(waits_for(&now).unwrap(), "41 s for the rate limit");
         now.breaker = Breaker::Open(Duration::from_secs(5));
-        assert_eq!(waits_for(&now).unwrap(), "5 s for DevRev to come back (circuit breaker open)");
+        assert_eq!(waits_for(&now).unwrap(), "5 s for the API to come back (circuit breaker open)");
     }
 }

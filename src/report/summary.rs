@@ -145,7 +145,7 @@ pub(super) fn rows_text(tally: &Tally, open: u64, rows: u64) -> String {
 pub(super) fn meaning(state: &str) -> &'static str {
     match state {
         "planned" => "  would be changed",
-        "done" => "  changed, and DevRev's answer shows it",
+        "done" => "  changed, and the answer shows it",
         "already" => "  nothing to change",
         "skipped" => "  left alone",
         "unknown" => "  may have been sent: `resume` looks before it sends again",

@@ -187,10 +187,7 @@ impl<'w> Report<'w> {
             writeln!(self.out, "\nCorrect these rows, then: {again}")?;
             writeln!(self.out, "`--json` lists every finding.")
         } else if known {
-            let command = match kind {
-                Kind::Groups => "backfill-groups",
-                Kind::Contacts => "merge-contacts",
-            };
+            let command = kind.command();
             writeln!(self.out, "\nNext: devrev-batch {command} {arguments} --dry-run")
         } else {
             Ok(())

@@ -3,6 +3,7 @@
 use super::apply::Applying;
 use super::job::Job;
 use super::resume::Resumed;
+use super::target::{Place, Target};
 use super::undo::Undoing;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Manifest;
@@ -20,6 +21,8 @@ pub trait AnyJob: Sync {
     fn command(&self) -> &'static str;
     /// [`Job::RATES`]
     fn rates(&self) -> Rates;
+    /// Where its target is by these settings.
+    fn place(&self, settings: &Settings) -> Place;
     /// [`Job::UNDOES`]
     fn undoes(&self) -> Option<&'static str>;
     /// [`Job::LOSES`]
@@ -55,6 +58,10 @@ impl<J: Job> AnyJob for Registered<J> {
 
     fn rates(&self) -> Rates {
         J::RATES
+    }
+
+    fn place(&self, settings: &Settings) -> Place {
+        J::Target::place(settings)
     }
 
     fn undoes(&self) -> Option<&'static str> {

@@ -11,6 +11,7 @@ use crate::run::carry::{Carries, age, long_span, planned_at};
 use crate::run::checks;
 use crate::run::corrections::Corrections;
 use crate::run::job::Job;
+use crate::run::target::Target;
 use crate::settings::Settings;
 use std::fs::File;
 use std::io;
@@ -48,7 +49,7 @@ impl Applying<'_> {
         for line in &corrected.said {
             terminal.say(line);
         }
-        checks::same_target(&of, &settings, job.in_sandbox(), args.batch.sandbox)?;
+        checks::same_target(&of, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
         let input = of.input.as_ref().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", of.id))
         })?;

@@ -19,6 +19,7 @@ use crate::run::job::{Job, Looked, Make};
 use crate::run::look::source_failure;
 use crate::run::session::Session;
 use crate::run::signals;
+use crate::run::target::Target;
 use crate::settings::{Settings, is_production};
 use crate::source::dialect::Dialect;
 use crate::source::{Input, Source};
@@ -104,8 +105,8 @@ pub async fn run<J: Job>(
     prepare: impl FnOnce(&RunDir) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let confirmation = Confirmation::needed(!new.dry_run, job.in_sandbox(), new.yes)?;
-    if !job.in_sandbox() && new.settings.token.is_none() {
-        return Err(Settings::no_token());
+    if !job.in_sandbox() {
+        J::Target::check(&new.settings)?;
     }
     let query = match &rows {
         Rows::Queried(source) => {
@@ -320,7 +321,7 @@ fn manifest<J: Job>(
 ) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
-    let target = if job.in_sandbox() { SANDBOX.to_owned() } else { settings.base_url.to_string() };
+    let target = if job.in_sandbox() { SANDBOX.to_owned() } else { J::Target::place(settings).address };
     let of_input = manifest::Input {
         path: match input.arguments() {
             // The operator's own file, of which this may be a copy.

@@ -8,7 +8,7 @@ use crate::journal::manifest::{self, Manifest, RunState};
 use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
 use crate::run::job::Job;
-use crate::settings::Settings;
+use crate::run::target::Place;
 use crate::source::dialect::Dialect;
 use crate::source::{Fingerprint, Input};
 use std::path::Path;
@@ -64,7 +64,7 @@ pub fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> 
 /// A run goes on where it began.
 pub fn same_target(
     manifest: &Manifest,
-    settings: &Settings,
+    place: &Place,
     in_sandbox: bool,
     sandbox: bool,
 ) -> Result<(), Failure> {
@@ -73,10 +73,10 @@ pub fn same_target(
             format!("run {} is against {}: it cannot go on in a sandbox", manifest.id, manifest.base_url);
         return Err(Failure::new(Exit::Usage, text));
     }
-    let now = settings.base_url.to_string();
+    let Place { address: now, setting } = place;
     if !in_sandbox && now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/') {
         let text = format!(
-            "run {} began at {}, and DEVREV_BASE_URL is {now}: set it back, or begin a new run",
+            "run {} began at {}, and {setting} is {now}: set it back, or begin a new run",
             manifest.id, manifest.base_url
         );
         return Err(Failure::new(Exit::Changed, text));

@@ -1,6 +1,5 @@
 //! What a command that runs a batch has of its own: all else is the same for every run.
 
-use crate::devrev::client::Client;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::engine::job::{Applier, Planner, Task};
@@ -13,6 +12,7 @@ use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::run::corrections::{Corrected, Corrections};
 use crate::run::drift::Plannable;
+use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::{Fingerprint, Input, Stamp};
 use crate::stop::Stop;
@@ -51,11 +51,9 @@ pub trait Plan: Send {
 
 /// What is at hand when a run's work begins.
 #[derive(Debug)]
-pub struct Start<'a, L> {
-    /// The client.
-    pub client: &'a Client,
-    /// The base URL, or `sandbox`.
-    pub target: &'a str,
+pub struct Start<'a, L, T> {
+    /// What the run changes.
+    pub target: &'a T,
     /// The settings of this process.
     pub settings: &'a Settings,
     /// The run's folder.
@@ -81,7 +79,7 @@ pub struct Start<'a, L> {
 /// What a job has to say of the beginning of a run.
 pub type Notes = Mutex<Vec<String>>;
 
-impl<L> Start<'_, L> {
+impl<L, T> Start<'_, L, T> {
     /// Notes what the operator has to know of what the run goes by: the question, the summary and `runs show` say it.
     pub fn note(&self, text: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
@@ -130,6 +128,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const ROWS: Own = Own::Operator;
     /// What those rows are called of which [`Job::tell`] has something to say: a heading.
     const TOLD: &'static str = "Changes";
+    /// What it changes.
+    type Target: Target;
     /// What the look at the input finds.
     type Looked: Looked;
     /// Reads and decides.
@@ -183,7 +183,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// Checks in DevRev what has to be so before the operator is asked. Only reads. Returns lines for the question.
     fn before_asking(
         &self,
-        _start: &Start<'_, Self::Looked>,
+        _start: &Start<'_, Self::Looked, Self::Target>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -191,7 +191,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// Reads what is needed once, and makes both halves of the job.
     fn begin(
         &self,
-        start: &Start<'_, Self::Looked>,
+        start: &Start<'_, Self::Looked, Self::Target>,
     ) -> impl Future<Output = Result<(Self::Planner, Self::Applier), Failure>> + Send;
 
     /// The tasks that are left.

@@ -1,6 +1,5 @@
 //! `report.html`: the page that every run leaves in its folder whenever a process of it ends.
 
-use crate::devrev::ids::{ObjectType, Ref};
 use crate::exit::Exit;
 use crate::figures::Figures;
 use crate::journal::atomic;
@@ -11,13 +10,8 @@ use crate::report::html::{self, Links, Report};
 use crate::report::summary::Summary;
 use crate::run::job::Job;
 use crate::run::session::Session;
+use crate::run::target::Target;
 use crate::run::watching::Charted;
-
-/// Works have a page in the app each.
-const WORKS: [ObjectType; 2] = [ObjectType::Issue, ObjectType::Ticket];
-/// What is said where there could be links.
-const LINKS: &str = "Set DEVREV_APP_URL to your organisation's address in DevRev's app, such as https://app.devrev.ai/acme, and the \
-                     reports of later runs link to each work.";
 
 /// What the page is made of, besides what the session has.
 #[derive(Debug)]
@@ -54,7 +48,11 @@ pub async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), S
             resumed,
             rows,
             heading: if manifest.dry_run { "Planned changes" } else { J::TOLD },
-            links: Links { app: app.as_ref().map(url::Url::as_str), path: work, hint: LINKS },
+            links: Links {
+                app: app.as_ref().map(url::Url::as_str),
+                path: J::Target::page_of,
+                hint: J::Target::LINK_HINT,
+            },
             trouble,
         };
         atomic::replace(&path, |file| html::write(file, report))
@@ -77,35 +75,4 @@ pub async fn gather<J: Job>(run: &RunDir) -> Result<Rows, String> {
     };
     let gathered = tokio::task::spawn_blocking(gather).await.map_err(|error| format!("a defect: {error}"))?;
     gathered.map_err(|error: crate::journal::error::JournalError| error.to_string())
-}
-
-/// The place of a work in the app, below the organisation's address. Only for a display ID: made of a known prefix and
-/// digits, whatever the text was.
-fn work(key: &str) -> Option<String> {
-    let parsed = Ref::parse(key, &WORKS).ok().filter(|_| !key.starts_with("don:"))?;
-    Some(format!("works/{}-{}", parsed.object.display_prefix(), parsed.number()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_works_have_a_place() {
-        for (key, place) in [
-            ("ISS-5", Some("works/ISS-5")),
-            ("tkt-12", Some("works/TKT-12")),
-            ("don:core:dvrv-us-1:devo/1:issue/5", None),
-            ("REVU-5", None),
-            ("DEVU-1", None),
-            ("ISS-", None),
-            ("ISS-5/../../x", None),
-            ("ISS-5?x=javascript:alert(1)", None),
-            ("javascript:alert(1)", None),
-            ("//evil.example/ISS-5", None),
-            ("", None),
-        ] {
-            assert_eq!(work(key).as_deref(), place, "{key}");
-        }
-    }
 }

@@ -19,6 +19,7 @@ use crate::run::corrections::Corrections;
 use crate::run::job::{Job, Looked};
 use crate::run::session::{self, Session};
 use crate::run::signals;
+use crate::run::target::Target;
 use crate::settings::{Settings, is_production};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -50,7 +51,7 @@ impl Resumed<'_> {
     pub async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, run, mut manifest, .. } = self;
         let mut job: J = options(&manifest, &run)?;
-        same_target(&manifest, &settings, job.in_sandbox(), args.batch.sandbox)?;
+        same_target(&manifest, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
         signals::listen(&stop, &self.terminal)
             .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;

@@ -179,7 +179,7 @@ impl<'a> Standing<'a> {
                 format!("to retry the failed rows as they are, run {command}")
             }
             (Step::CheckUnknown, _) if !self.has_failed() => {
-                "check the `unknown` rows, which `runs show` tells of, in DevRev; then resume".to_owned()
+                "check the `unknown` rows, which `runs show` lists, by hand; then resume".to_owned()
             }
             (Step::Apply, Some(command)) => {
                 format!("look at {}, then run {command}", self.run.plan().display())
@@ -197,7 +197,7 @@ impl<'a> Standing<'a> {
                 )
             }
             (Step::CheckUnknown, _) | (_, None) => format!(
-                "check the `unknown` rows of {}: each says what to look at in DevRev; then resume",
+                "check the `unknown` rows of {}: each says what to check by hand; then resume",
                 failed.display()
             ),
         }

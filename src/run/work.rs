@@ -1,7 +1,5 @@
 //! One process's work on a run: from the connection to the last outcome.
 
-use crate::devrev::client::Client;
-use crate::devrev::dev_users::DevUserAnswer;
 use crate::engine::config::{Config, How, Mode};
 use crate::engine::job::{Applier, NoApplier, Planner};
 use crate::engine::run;
@@ -13,11 +11,11 @@ use crate::monitor::Monitor;
 use crate::report::progress::Scope;
 use crate::report::terminal::one_line;
 use crate::run::carry;
-use crate::run::connect::Connection;
 use crate::run::drift::{ByPlan, OnlyPlanned};
 use crate::run::finish;
 use crate::run::job::{Job, Looked, Notes, Start};
 use crate::run::session::{self, Session};
+use crate::run::target::{Identity, Target};
 use crate::run::watching;
 use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError};
@@ -58,15 +56,15 @@ impl<J: Job> Session<J> {
         if session::is_idle(&self.replay, scope.total) {
             return Ok(How::Finished);
         }
-        let connection = Connection::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
-        let outcome = self.converse(&connection, scope).await;
-        *figures = self.figures(&connection.client)();
+        let target = J::Target::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
+        let outcome = self.converse(&target, scope).await;
+        *figures = self.figures(&target)();
         outcome
     }
 
     /// Tells what this process has done and is doing.
-    fn figures(&self, client: &Client) -> impl Fn() -> Figures + Send + use<J> {
-        let (client, journal, monitor) = (client.clone(), self.journal.clone(), self.monitor.clone());
+    fn figures(&self, target: &J::Target) -> impl Fn() -> Figures + Send + use<J> {
+        let (counters, journal, monitor) = (target.counters(), self.journal.clone(), self.monitor.clone());
         let (since, parsing) = (self.since, self.parsing);
         move || {
             let syncs = journal.syncs();
@@ -75,32 +73,32 @@ impl<J: Job> Session<J> {
                 parsing,
                 syncs: (syncs.count, syncs.time),
                 process: monitor.as_ref().and_then(Monitor::look),
-                ..client.figures()
+                ..counters()
             }
         }
     }
 
-    async fn converse(&mut self, connection: &Connection, scope: Scope) -> Result<How, Failure> {
-        let identity = match connection.identity().await {
+    async fn converse(&mut self, target: &J::Target, scope: Scope) -> Result<How, Failure> {
+        let identity = match target.identity().await {
             Ok(identity) => identity,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
-        self.same_organisation(&identity, &connection.target)?;
+        self.same_organisation(identity, target.name())?;
         let looked = self.looked.take();
         let looked =
             looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
         let of_input = looked.notes().iter().cloned();
         let notes = Notes::new(of_input.chain(self.corrected.said.iter().cloned()).collect());
-        let lines = match self.job.before_asking(&self.start(connection, &looked, &notes)).await {
+        let lines = match self.job.before_asking(&self.start(target, &looked, &notes)).await {
             Ok(lines) => lines,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
-        self.confirm(scope, &looked, &connection.target, &lines).await?;
+        self.confirm(scope, &looked, target.name(), &lines).await?;
         self.corrected.keep_files(&self.run)?;
         self.manifest.state = RunState::Running;
         self.manifest.write(&self.run)?;
 
-        let (planner, applier) = match self.job.begin(&self.start(connection, &looked, &notes)).await {
+        let (planner, applier) = match self.job.begin(&self.start(target, &looked, &notes)).await {
             Ok(halves) => halves,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
@@ -111,21 +109,20 @@ impl<J: Job> Session<J> {
         // Held until the last change is made.
         let _rows = self.hold_rows()?;
         if self.manifest.dry_run {
-            self.engine(planner, Mode::<NoApplier>::Plan, looked, &connection.client).await
+            self.engine(planner, Mode::<NoApplier>::Plan, looked, target).await
         } else {
-            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, &connection.client).await
+            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, target).await
         }
     }
 
     fn start<'a>(
         &'a self,
-        connection: &'a Connection,
+        target: &'a J::Target,
         looked: &'a J::Looked,
         notes: &'a Notes,
-    ) -> Start<'a, J::Looked> {
+    ) -> Start<'a, J::Looked, J::Target> {
         Start {
-            client: &connection.client,
-            target: &connection.target,
+            target,
             settings: &self.settings,
             run: &self.run,
             manifest: &self.manifest,
@@ -144,7 +141,7 @@ impl<J: Job> Session<J> {
         planner: J::Planner,
         mode: Mode<A>,
         looked: J::Looked,
-        client: &Client,
+        target: &J::Target,
     ) -> Result<How, Failure>
     where
         A: Applier<<J::Planner as Planner>::Change>,
@@ -164,7 +161,7 @@ impl<J: Job> Session<J> {
         };
         self.job.tune(&mut config);
         let (sender, events) = mpsc::channel(1024);
-        let (mut reporters, figures) = (std::mem::take(&mut self.reporters), self.figures(client));
+        let (mut reporters, figures) = (std::mem::take(&mut self.reporters), self.figures(target));
         let listening = tokio::spawn(async move {
             reporters.listen(events, figures).await;
             reporters
@@ -198,27 +195,22 @@ impl<J: Job> Session<J> {
     }
 
     /// A run goes on only in the organisation in which it began.
-    fn same_organisation(&mut self, identity: &DevUserAnswer, target: &str) -> Result<(), Failure> {
-        let org = identity.organisation().unwrap_or(Party::UNKNOWN).to_owned();
+    fn same_organisation(&mut self, identity: Identity, target: &str) -> Result<(), Failure> {
+        let Identity { org, user } = identity;
         if let Some(before) = &self.manifest.org
-            && before.id != org
+            && before.id != org.id
         {
             let began =
                 self.manifest.parent.as_ref().map_or_else(|| "the run".to_owned(), |of| format!("run {of}"));
             let text = format!(
-                "{began} began in organisation {}, and this token belongs to {org} at {target}: use the token that it \
+                "{began} began in organisation {}, and this token belongs to {} at {target}: use the token that it \
                  began with, or begin a new run",
-                before.id
+                before.id, org.id
             );
             return Err(Failure::new(Exit::Changed, text));
         }
-        let user = &identity.dev_user;
-        self.manifest.org = Some(Party { id: org, display_id: None, name: None });
-        self.manifest.user = Some(Party {
-            id: user.id.clone(),
-            display_id: user.display_id.clone(),
-            name: user.display_name.clone(),
-        });
+        self.manifest.org = Some(org);
+        self.manifest.user = Some(user);
         Ok(())
     }
 

@@ -92,7 +92,7 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) 
         from.parsed("METRICS_LISTEN", flag("metrics-listen", typed.metrics_listen.as_ref()), "", |text| {
             if text.is_empty() { Ok(None) } else { address(text).map(Some) }
         });
-    let notify = typed.notify.map(word);
+    let notify = typed.notify.as_ref().map(word);
     let notify = from.parsed("NOTIFY", flag("notify", notify.as_ref()), "failure", |text| {
         Notify::from_str(text, false).map_err(|_| "is not always, failure or never".to_owned())
     });

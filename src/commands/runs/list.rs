@@ -46,7 +46,7 @@ pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result
 /// Whether a run is asked for. One that cannot be read may be any.
 fn matches(seen: &Seen, only: &Only, since: Option<DateTime<Utc>>) -> bool {
     let Only { job, target, .. } = only;
-    let state = only.state.map(word);
+    let state = only.state.as_ref().map(word);
     let Some(manifest) = seen.manifest() else {
         let name = if matches!(seen.found, Found::NeverBegan) { NEVER_BEGAN } else { UNREADABLE };
         return state.as_ref().is_none_or(|state| state == name);

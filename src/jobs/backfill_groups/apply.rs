@@ -7,10 +7,10 @@ use crate::devrev::ids::{Issue, Names, Ref};
 use crate::devrev::operation::Found;
 use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
 use crate::engine::job::{Applied, Applier, Steps};
+use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use crate::net::error::{ApiError, Effect, ErrorKind};
-use crate::run::failing;
 
 /// How often an issue is read again because its write had to wait for longer than the value is good.
 const MOST_READS: u32 = 5;

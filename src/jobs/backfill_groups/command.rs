@@ -15,6 +15,7 @@ use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::plan::GroupPlan;
 use crate::jobs::backfill_groups::{BackfillGroups, Change};
 use crate::jobs::rules::queries;
+use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -28,6 +29,7 @@ use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections, keep_file};
 use crate::run::job::{Job, Plan, Start};
+use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -110,7 +112,7 @@ const FRESH: Duration = Duration::from_secs(60);
 
 impl BackfillOptions {
     /// Which groups count.
-    fn scope(&self, start: &Start<'_, Preflight>) -> Scope {
+    fn scope(&self, start: &Start<'_, Preflight, DevRev>) -> Scope {
         Scope { default: self.include_default_groups, contacts: start.looked.of_contacts }
     }
 
@@ -136,7 +138,7 @@ impl BackfillOptions {
 
     /// Where the group index is kept; a sandbox in this process costs nothing to ask. A plan is not held against the index
     /// that it was made by: who has come or gone since would not show.
-    fn cache(&self, start: &Start<'_, Preflight>) -> Option<Cache> {
+    fn cache(&self, start: &Start<'_, Preflight, DevRev>) -> Option<Cache> {
         let manifest = start.manifest;
         if self.sandbox || manifest.applies.is_some() {
             return None;
@@ -145,7 +147,7 @@ impl BackfillOptions {
         let Scope { default, contacts } = self.scope(start);
         let default = if default { " with default groups" } else { "" };
         let contacts = if contacts { " with groups of contacts" } else { "" };
-        let of = format!("{} {org}{default}{contacts}", start.target);
+        let of = format!("{} {org}{default}{contacts}", start.target.name());
         let max_age = match start.settings.cache_ttl {
             ttl if self.use_cached_groups => ttl,
             _ if start.retries => Duration::ZERO,
@@ -188,6 +190,7 @@ fn of_groups(listed: &Listed) -> String {
 impl Job for BackfillOptions {
     const COMMAND: &'static str = "backfill-groups";
     const KEPT: &'static [&'static str] = &[GROUP_MAP];
+    type Target = DevRev;
     type Looked = Preflight;
     type Planner = BackfillGroups;
     type Applier = GroupWriter;
@@ -263,8 +266,8 @@ impl Job for BackfillOptions {
         Some(Entry::default().change("creator group", change.before.as_deref(), Some(&after)))
     }
 
-    async fn before_asking(&self, start: &Start<'_, Preflight>) -> Result<Vec<String>, Failure> {
-        let client = start.client.read_only();
+    async fn before_asking(&self, start: &Start<'_, Preflight, DevRev>) -> Result<Vec<String>, Failure> {
+        let client = start.target.client.read_only();
         let notes = field_check::check(&client, &self.field, Named::BySetting).await?;
         let cached = match self.cache(start) {
             Some(cache) => cache.read().await,
@@ -282,8 +285,11 @@ impl Job for BackfillOptions {
         Ok(lines)
     }
 
-    async fn begin(&self, start: &Start<'_, Preflight>) -> Result<(BackfillGroups, GroupWriter), Failure> {
-        let reads = start.client.read_only();
+    async fn begin(
+        &self,
+        start: &Start<'_, Preflight, DevRev>,
+    ) -> Result<(BackfillGroups, GroupWriter), Failure> {
+        let reads = start.target.client.read_only();
         if start.terminal.draws() {
             start.terminal.say("listing groups and their members ...");
         }
@@ -302,7 +308,7 @@ impl Job for BackfillOptions {
         let rules = Rules { membership, group_map, on_ambiguous, overwrite };
         let field = GroupField::named(&self.field);
         let planner = BackfillGroups::new(reads, field.clone(), rules);
-        Ok((planner, GroupWriter::new(start.client.clone(), field)))
+        Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }
 
     fn feed(

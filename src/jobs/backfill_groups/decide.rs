@@ -7,8 +7,8 @@ use super::{Change, FoundGroup, Item};
 use crate::cli::choices::OnAmbiguous;
 use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
+use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
-use crate::run::failing;
 use serde_json::value::to_raw_value;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use crate::devrev::schemas::IssueSchemaGet;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
-use crate::run::failing;
+use crate::jobs::failing;
 
 /// Where the field's name comes from.
 #[derive(Debug, Clone, Copy)]

@@ -19,6 +19,7 @@ use crate::jobs::merge_contacts::plan::MergePlan;
 use crate::jobs::merge_contacts::preflight::{self, ContactPreflight};
 use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, Rules, elsewhere, restored};
 use crate::jobs::rules::queries;
+use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
@@ -108,7 +109,7 @@ pub async fn run(
 }
 
 /// Writes the rows that people must look at.
-fn review(start: &Start<'_, ContactPreflight>) -> Result<(), Failure> {
+fn review(start: &Start<'_, ContactPreflight, DevRev>) -> Result<(), Failure> {
     let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
     let path = start.run.review();
     let written = write_review(&path, rows, start.stop, |row| start.looked.pairing.review_of(row));
@@ -126,7 +127,7 @@ impl MergeOptions {
     /// of another process is another world.
     async fn of_other_runs(
         &self,
-        start: &Start<'_, ContactPreflight>,
+        start: &Start<'_, ContactPreflight, DevRev>,
     ) -> Result<(elsewhere::Elsewhere, restored::Made), Failure> {
         let (in_sandbox, dry_run) = (self.sandbox, start.manifest.dry_run);
         let (backup_dir, runs_dir) = (self.backup_dir.clone(), start.settings.runs_dir.clone());
@@ -180,6 +181,7 @@ impl Job for MergeOptions {
     const WARNING: Option<&'static str> = Some(IRREVERSIBLE);
     const NAME_IS_TYPED: bool = true;
     const TOLD: &'static str = "Pairs";
+    type Target = DevRev;
     type Looked = ContactPreflight;
     type Planner = MergeContacts;
     type Applier = Merger;
@@ -283,7 +285,10 @@ impl Job for MergeOptions {
         Err(Failure::new(Exit::Backup, text))
     }
 
-    async fn begin(&self, start: &Start<'_, ContactPreflight>) -> Result<(MergeContacts, Merger), Failure> {
+    async fn begin(
+        &self,
+        start: &Start<'_, ContactPreflight, DevRev>,
+    ) -> Result<(MergeContacts, Merger), Failure> {
         on_disk(|| review(start))?;
         let (elsewhere, made) = self.of_other_runs(start).await?;
         let made = Arc::new(made);
@@ -310,8 +315,8 @@ impl Job for MergeOptions {
             on_missing: self.on_missing_attachment,
             on_drift: start.manifest.applies.as_ref().map(OnDrift::of),
         };
-        let planner = MergeContacts::new(&start.client.read_only(), rules);
-        Ok((planner, Merger::new(start.client, start.stop, how)?))
+        let planner = MergeContacts::new(&start.target.client.read_only(), rules);
+        Ok((planner, Merger::new(&start.target.client, start.stop, how)?))
     }
 
     fn feed(

@@ -7,8 +7,8 @@ use super::restored::Made;
 use crate::devrev::ids::{Key, Place};
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
+use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
-use crate::run::failing;
 
 /// The reason of a pair that was merged already.
 pub const MERGED_BEFORE: &str = "merged-before";

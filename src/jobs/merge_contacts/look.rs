@@ -7,8 +7,8 @@ use crate::devrev::pages::Pages;
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::rev_users::{RevUser, RevUsersGet, RevUsersList, contact_key};
 use crate::devrev::whole::Whole;
+use crate::jobs::failing;
 use crate::net::error::{ApiError, ErrorKind};
-use crate::run::failing;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 

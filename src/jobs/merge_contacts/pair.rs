@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn which_to_keep_is_written_as_on_the_command_line() {
         for (keep, text) in [(Keep::Revu, "revu"), (Keep::User, "user")] {
-            assert_eq!(crate::cli::choices::word(keep), text);
+            assert_eq!(crate::cli::choices::word(&keep), text);
             assert_eq!(serde_json::to_value(keep).unwrap(), text);
         }
     }

@@ -4,8 +4,8 @@
 //! Whoever asks waits until so many have asked, until nobody is busy any more (so that nobody else would ask
 //! soon), or for a bounded time.
 
+use crate::jobs::failing;
 use crate::net::error::ApiError;
-use crate::run::failing;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use crate::engine::config::Config;
 use crate::engine::job::{Applier, Planner};
 use crate::exit::{Exit, Failure};
 use crate::jobs::taking_back::feed::{Made, MadeFeed, MadeRows};
+use crate::jobs::target::DevRev;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
@@ -56,7 +57,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// See [`Job::before_asking`].
     fn first_look(
         &self,
-        _start: &Start<'_, MadeRows>,
+        _start: &Start<'_, MadeRows, DevRev>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -64,7 +65,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// Makes both halves of the job.
     fn halves(
         &self,
-        start: &Start<'_, MadeRows>,
+        start: &Start<'_, MadeRows, DevRev>,
     ) -> impl Future<Output = Result<(Self::Reader, Self::Writer), Failure>> + Send;
 
     /// See [`Job::tune`].
@@ -91,6 +92,7 @@ impl<T: TakeBack> Job for T {
     const NAME_IS_TYPED: bool = T::TYPES_NAME;
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = T::HEADING;
+    type Target = DevRev;
     type Looked = MadeRows;
     type Planner = T::Reader;
     type Applier = T::Writer;
@@ -130,11 +132,11 @@ impl<T: TakeBack> Job for T {
         Err(Failure::new(Exit::Usage, text))
     }
 
-    async fn before_asking(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
+    async fn before_asking(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<Vec<String>, Failure> {
         self.first_look(start).await
     }
 
-    async fn begin(&self, start: &Start<'_, MadeRows>) -> Result<(T::Reader, T::Writer), Failure> {
+    async fn begin(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<(T::Reader, T::Writer), Failure> {
         self.halves(start).await
     }
 

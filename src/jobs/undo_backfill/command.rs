@@ -9,6 +9,7 @@ use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::plan::GroupPlan;
 use crate::jobs::taking_back::feed::{Made, MadeRows};
 use crate::jobs::taking_back::job::TakeBack;
+use crate::jobs::target::DevRev;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
 use crate::report::html::entry::{Entry, Said};
 use crate::run::checks::options;
@@ -80,8 +81,8 @@ impl TakeBack for UndoBackfillOptions {
         Entry::before_and_after("creator group", said)
     }
 
-    async fn first_look(&self, start: &Start<'_, MadeRows>) -> Result<Vec<String>, Failure> {
-        let client = start.client.read_only();
+    async fn first_look(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<Vec<String>, Failure> {
+        let client = start.target.client.read_only();
         let notes = field_check::check(&client, &self.field, Named::ByRun(&self.of)).await?;
         let lines = notes.iter().map(|note| format!("note          {note}")).collect();
         for note in notes {
@@ -90,10 +91,13 @@ impl TakeBack for UndoBackfillOptions {
         Ok(lines)
     }
 
-    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoBackfill, GroupWriter), Failure> {
+    async fn halves(
+        &self,
+        start: &Start<'_, MadeRows, DevRev>,
+    ) -> Result<(UndoBackfill, GroupWriter), Failure> {
         let field = GroupField::named(&self.field);
-        let planner = UndoBackfill::new(start.client.read_only(), field.clone());
-        Ok((planner, GroupWriter::new(start.client.clone(), field)))
+        let planner = UndoBackfill::new(start.target.client.read_only(), field.clone());
+        Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }
 
     fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {

@@ -5,6 +5,7 @@ use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
 use crate::jobs::taking_back::feed::{Made, MadeRows};
 use crate::jobs::taking_back::job::TakeBack;
+use crate::jobs::target::DevRev;
 use crate::jobs::undo_merge::page;
 use crate::jobs::undo_merge::plan::UndoPlan;
 use crate::jobs::undo_merge::undoer::Undoer;
@@ -90,8 +91,8 @@ impl TakeBack for UndoMergeOptions {
         )
     }
 
-    async fn halves(&self, start: &Start<'_, MadeRows>) -> Result<(UndoMerge, Undoer), Failure> {
-        let Start { settings, client, .. } = start;
+    async fn halves(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
+        let settings = start.settings;
         // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
         let elsewhere = if start.manifest.dry_run {
             elsewhere::Elsewhere::default()
@@ -101,8 +102,11 @@ impl TakeBack for UndoMergeOptions {
             let read = move || elsewhere::in_doubt(&runs_dir, &own, org.as_ref(), &stop);
             crate::run::signals::on_thread(start.stop, read).await?
         };
-        let planner = UndoMerge::new(client.read_only(), elsewhere);
-        Ok((planner, Undoer::new(client, start.stop, settings.poll_delay, settings.settle_timeout)))
+        let planner = UndoMerge::new(start.target.client.read_only(), elsewhere);
+        Ok((
+            planner,
+            Undoer::new(&start.target.client, start.stop, settings.poll_delay, settings.settle_timeout),
+        ))
     }
 
     fn engine(&self, config: &mut Config) {

@@ -5,11 +5,11 @@ use super::before::Before;
 use super::steps::{Left, Member, NewContact, Put};
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::{RevUser, contact_key};
+use crate::jobs::failing;
 use crate::jobs::merge_contacts::look::Seen;
 use crate::jobs::merge_contacts::pair::folded;
 use crate::jobs::merge_contacts::proof::is_ended;
 use crate::journal::record::{Outcome, State};
-use crate::run::failing;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// By how much DevRev's clock may be behind this one.

@@ -14,9 +14,9 @@ use crate::devrev::work_users::{UserSet, WorkUsersGet, WorkUsersUpdate};
 use crate::devrev::works::{OwnedWork, Role};
 use crate::engine::job::Applied;
 use crate::exit::Failure;
+use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::net::error::{ApiError, Effect, ErrorKind};
-use crate::run::failing;
 use std::time::Duration;
 
 /// How old a look at a work may be when it is changed.

@@ -173,7 +173,7 @@ fn meaning(exit: u8) -> &'static str {
         3 => "some rows failed, or their state is unknown",
         4 => "the credentials were refused",
         5 => "the input is invalid",
-        6 => "the input or DevRev's state is not what it was",
+        6 => "the input or the target is not what it was",
         7 => "stopped by the circuit breaker, --max-errors or --max-batch-failures",
         12 => "a backup could not be made or verified, so no merge was sent",
         130 => "interrupted by Ctrl-C; all is saved",
