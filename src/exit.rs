@@ -8,7 +8,7 @@ use std::process::ExitCode;
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Exit {
-    /// All rows done, already right, or skipped for a reason that is no error.
+    /// All rows done, already right, or skipped for a reason that is not an error.
     Ok = 0,
     /// Something that should not happen: a full disk, a file that vanished, a defect.
     Unexpected = 1,
@@ -20,7 +20,7 @@ pub enum Exit {
     Credentials = 4,
     /// The input is invalid; nothing was sent.
     InvalidInput = 5,
-    /// Resume or apply refused: the input or the target is not what it was.
+    /// Resume or apply refused: the input or the target has changed.
     Changed = 6,
     /// Stopped by the circuit breaker, `--max-errors` or `--max-batch-failures`; `resume` goes on.
     Stopped = 7,
@@ -67,13 +67,13 @@ impl Exit {
     /// What it says of a run, in a few words.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Ok => "all rows done, already right, or skipped for a reason that is no error",
+            Self::Ok => "all rows done, already right, or skipped for a reason that is not an error",
             Self::Unexpected => "unexpected failure",
             Self::Usage => "usage or configuration",
             Self::SomeFailed => "finished, but some rows failed, or their state is unknown",
             Self::Credentials => "the credentials were refused",
             Self::InvalidInput => "the input is invalid",
-            Self::Changed => "the input, the organisation or the target is not what it was",
+            Self::Changed => "the input, the organisation or the target has changed",
             Self::Stopped => "stopped by the circuit breaker, --max-errors or --max-batch-failures",
             Self::Locked => "another process held the run",
             Self::Backup => "a backup could not be made or verified, so no merge was sent",

@@ -163,7 +163,7 @@ fn what_is_no_plan_is_refused_before_anything_is_sent() {
     apply(&fixture, &real, &[]).run().exits(2).says("is no dry run");
     fixture.program(["apply", "20260101-000000-x-0000", "--yes"]).run().exits(2).says(real.id());
     fixture.program(["apply", real.id(), "--yes", "--on-drift", "x"]).run().exits(2).says("--on-drift");
-    fixture.resume(&[real.id(), "--on-drift", "skip"]).run().exits(2).says("does not carry out a plan");
+    fixture.resume(&[real.id(), "--on-drift", "skip"]).run().exits(2).says("does not apply a plan");
     assert_eq!(total(), before);
     let args = ["backfill-groups", "--csv", "issues.csv", "--dry-run", "--limit", "2"];
     fixture.program(args).run().exits(0);

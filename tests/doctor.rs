@@ -76,12 +76,11 @@ fn a_table_for_people() {
     identity     ok           ana-sousa (DEVU-1) of devo/DEMO
     latency      ok           median N ms, worst N ms of 5 calls
     group-field  ok           `tnt__creator_group` exists: set on 5 of 100 issues
-    backfill     ok           may read works, groups, their members; only a write
-                              tells whether it may update issues
+    backfill     ok           may read works, groups, their members; only a write shows whether it may update issues
     merge        ok           may read contacts, works, conversations, timelines,
-                              files; only a write tells whether it may merge
+                              files; only a write shows whether it may merge
                               contacts (scope rev_user:all)
-    rate-limit   not checked  DevRev's answers tell no limit; configured: no limit
+    rate-limit   not checked  DevRev's answers name no limit; configured: no limit
                               but DevRev's
     clock        ok           agrees with DevRev's
     snowflake    ok           not set up; only --source snowflake needs it
@@ -191,7 +190,7 @@ fn a_token_that_expires() {
 fn a_token_of_which_nobody_knows_when_it_expires() {
     let fixture = Fixture::broken(&Org::of(1), ["path=auth-tokens.info,status=403"]);
     let ended = doctor(&fixture, &["--json"]).run().exits(0);
-    assert_check(&ended, "token", "ok", "it is no JWT and does not say whose it is or when it expires");
+    assert_check(&ended, "token", "ok", "it is not a JWT, so whose it is and when it expires is unknown");
     let ended = doctor(&fixture, &["--json"]).env("DEVREV_API_TOKEN", jwt(i64::MAX)).run().exits(0);
     assert_check(&ended, "token", "ok", "does not say when it expires");
 }
@@ -313,7 +312,7 @@ fn the_rate_limit_and_what_is_left_of_it() {
     // Nobody waits for five minutes to be told.
     let closed = Fixture::broken(&Org::of(1), ["status=429,retry_after=300"]);
     let ended = doctor(&closed, &["--json"]).run().exits(7);
-    assert_check(&ended, "rate-limit", "problem", "used up: DevRev wants no calls for another ");
+    assert_check(&ended, "rate-limit", "problem", "used up: DevRev accepts no calls for another ");
     assert_check(&ended, "connection", "ok", "plain http to this machine");
 }
 

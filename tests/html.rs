@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 /// A name that would do harm if it were taken for anything but text.
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x>\u{202e}\0{{7*7}}";
 /// The same as the page has it.
-const ESCAPED: &str = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#62;&#60;img src=x&#62;\u{27e8}U+202E\u{27e9}\u{2400}{{7*7}}";
+const ESCAPED: &str = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#62;&#60;img \
+    src=x&#62;\u{27e8}U+202E\u{27e9}\u{2400}{{7*7}}";
 
 /// The page of a run. Wants it whole, closed to others, and without anything that acts.
 #[track_caller]
@@ -156,7 +157,7 @@ fn merges_and_what_takes_them_back_are_told_pair_by_pair() {
     let run = merged.id();
     fixture.quick(["undo", run, "--yes"]).run().exits(0);
     let undone = but(fixture.runs(), &[&dry, &merged]);
-    assert_has(&page(&undone), &["Merges taken back", "<dt>Cannot come back</dt>", "<li>created <time", run]);
+    assert_has(&page(&undone), &["Merges undone", "<dt>Cannot come back</dt>", "<li>created <time", run]);
     fixture.assert_no_token();
 }
 
@@ -182,7 +183,8 @@ fn a_browser_shows_the_page_and_runs_nothing_of_it() {
     assert!(looked.dom.contains(&title) && looked.dom.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 
     // Whatever a fault of ours might let through: the policy holds.
-    let injected = "<script>document.title='owned'</script><img src=\"http://127.0.0.1:9/x.png\" onerror=\"document.title='owned'\">\
+    let injected = "<script>document.title='owned'</script><img src=\"http://127.0.0.1:9/x.png\" \
+        onerror=\"document.title='owned'\">\
                     <style>body{display:none}</style><p style=\"color:red\">x</p></main>";
     let broken = fixture.write("broken.html", page(&run).replace("</main>", injected));
     let looked = browser.look(&broken);

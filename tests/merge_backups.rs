@@ -182,7 +182,7 @@ fn an_attachment_that_is_gone_keeps_its_pair_unless_that_is_to_be_recorded() {
         let ended = fixture.merge(&["--concurrency", "1"]).run().exits(12).says("backup-attachment-missing");
         assert_not_merged(&fixture, "failed", "backup-attachment-missing");
         let failed = fs::read_to_string(fixture.the_run().file("failed.csv")).unwrap();
-        let cure = "--on-missing-attachment record goes on without it";
+        let cure = "--on-missing-attachment record continues without it";
         assert!(failed.contains(cure), "{failed} {}", ended.all());
 
         let fixture = Merging::broken(&People::of(1), [fault]);

@@ -118,8 +118,8 @@ fn what_is_done_with_goes_and_nothing_else() {
         ("0013", "it is stopped"),
         ("0014", "it has 1 unknown rows"),
         ("0015", "it has 1 open rows"),
-        ("0016", "it cannot be told whether it is needed"),
-        ("0017", "it cannot be told whether anything of it is in doubt"),
+        ("0016", "cannot tell whether it is needed"),
+        ("0017", "cannot tell whether any of its rows is in doubt"),
         (
             "0018",
             "20260102-000019-undo-backfill-0019, which takes it back or carries it out, has not finished",

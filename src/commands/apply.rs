@@ -34,7 +34,7 @@ pub async fn run(
         None => None,
     };
     let job = registry::named(&of.command).ok_or_else(|| {
-        let text = format!("run {} is of `{}`, which this version cannot carry out", args.run, of.command);
+        let text = format!("run {} is of `{}`, which this version cannot apply", args.run, of.command);
         Failure::new(Exit::Usage, text)
     })?;
     let settings = Settings::resolve(&global, &args.batch, job.rates())?;
@@ -49,18 +49,18 @@ fn fits(of: &Manifest) -> Result<(), Failure> {
     let rows = |state: &str| of.counts.get(state).copied().unwrap_or_default();
     if !of.dry_run {
         return usage(format!(
-            "run {id} is no dry run: there is no plan to carry out; name a run made with --dry-run"
+            "run {id} is not a dry run, so it has no plan to apply; name a run made with --dry-run"
         ));
     }
     // One that ended after a portion has the whole plan of that portion.
     let whole = of.state == RunState::Finished && rows("open") == 0 || of.portion.is_some();
     if !whole {
         return usage(format!(
-            "dry run {id} has not come to its end, so its plan is not whole: `devrev-batch resume {id}` first"
+            "dry run {id} did not finish, so its plan is incomplete: run `devrev-batch resume {id}` first"
         ));
     }
     if rows("planned") == 0 {
-        return usage(format!("dry run {id} has planned no change: there is nothing to carry out"));
+        return usage(format!("dry run {id} planned no changes: there is nothing to apply"));
     }
     Ok(())
 }

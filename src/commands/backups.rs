@@ -140,8 +140,7 @@ impl Used {
                 continue;
             }
             let unclear = |error: Box<dyn std::error::Error>| {
-                let text =
-                    format!("{}: it cannot be told which backups it needs: {error}", run.path().display());
+                let text = format!("{}: cannot tell which backups it needs: {error}", run.path().display());
                 Failure::new(Exit::Changed, text)
             };
             let is_held = RunLock::probe(&run)?;

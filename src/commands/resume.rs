@@ -38,7 +38,7 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
         tracing::warn!("cannot remove what a killed process left in {}: {error}", run.path().display());
     }
     if let Some(closed) = &manifest.closed {
-        let text = format!("run {} was closed ({}): begin a new run", run.id(), closed.text());
+        let text = format!("run {} was closed ({}): start a new run", run.id(), closed.text());
         return Err(Failure::new(Exit::Usage, text));
     }
     let job = registry::named(&manifest.command).ok_or_else(|| {
@@ -126,7 +126,7 @@ fn dead(run: &RunDir, manifest: &Manifest, settings: &Settings) -> Option<String
     };
     match fingerprint(&path) {
         Ok(now) if now.sha256 == known.sha256 => None,
-        Ok(_) => Some(format!("{name} is not what it was")),
+        Ok(_) => Some(format!("{name} has changed")),
         Err(error) => Some(format!("cannot read {name}: {error}")),
     }
 }

@@ -84,7 +84,7 @@ fn check(args: &cli::input::Sample, json: bool) -> Result<(), Failure> {
     }
     if args.output == Path::new("-") {
         if json {
-            return usage("--json and `-o -` both want standard output: give a file to -o".to_owned());
+            return usage("--json and `-o -` both need standard output: give -o a file".to_owned());
         }
         return Ok(());
     }
@@ -102,7 +102,7 @@ fn check(args: &cli::input::Sample, json: bool) -> Result<(), Failure> {
         Ok(_) if !args.force => usage(format!("{output} is there already: give --force to replace it")),
         // A device or a pipe would be gone, and a file take its place.
         Ok(there) if !there.is_file() => usage(format!(
-            "-o {output} is no file that could be replaced: name a file, or give `-` for standard output"
+            "-o {output} cannot be replaced: it is not a file; name a file, or `-` for standard output"
         )),
         _ => Ok(()),
     }
@@ -126,13 +126,13 @@ fn choose(args: &cli::input::Sample, input: &Input, size: usize) -> Result<(Kind
     let kind = match args.kind {
         Some(kind) => kind,
         None => kind_of(file.header()).map_err(|error| {
-            Failure::new(Exit::InvalidInput, format!("{error}; correct the header, or say --kind"))
+            Failure::new(Exit::InvalidInput, format!("{error}; correct the header, or give --kind"))
         })?,
     };
     let chosen = match kind {
         Kind::Groups => issues(file, size, args.seed)?,
         Kind::Contacts if size < 2 => {
-            let text = "--size 1: of contacts whole pairs are taken, so 2 rows are the least";
+            let text = "--size 1: contacts are taken in pairs, so at least 2 rows";
             return Err(Failure::new(Exit::Usage, text));
         }
         Kind::Contacts => contacts(file, size, args.seed)?,

@@ -65,7 +65,7 @@ fn write_pages(command: Command, dir: &Path) -> Result<u64, Failure> {
 
 fn no_json(json: bool, command: &str) -> Result<(), Failure> {
     if json {
-        let text = format!("what `{command}` prints is no JSON: leave out --json");
+        let text = format!("`{command}` does not print JSON: leave out --json");
         return Err(Failure::new(Exit::Usage, text));
     }
     Ok(())

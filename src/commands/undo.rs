@@ -26,7 +26,7 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
     let in_doubt = parent.counts.get("unknown").copied().unwrap_or_default();
     if in_doubt > 0 {
         terminal.say(&format!(
-            "note: of {in_doubt} rows of {} it is not known whether they were changed; they are not taken back \
+            "note: {in_doubt} rows of {} have an unknown outcome; undo leaves them alone \
              (`devrev-batch resume {}` settles them)",
             parent.id, parent.id
         ));
@@ -47,7 +47,7 @@ fn fits(
     let Some(job) = registry::undo_of(&parent.command) else {
         let can_be: Vec<_> = JOBS.into_iter().filter_map(AnyJob::undoes).collect();
         return usage(format!(
-            "run {id} is of `{}`: only runs of {} can be taken back",
+            "run {id} is of `{}`: only runs of {} can be undone",
             parent.command,
             can_be.join(" and ")
         ));
@@ -57,16 +57,12 @@ fn fits(
     }
     if parent.base_url == SANDBOX {
         let text = format!(
-            "run {id} was against a sandbox in its own process, which went with that process: there is nothing left to \
-             take back"
+            "run {id} was against a sandbox in its own process, which is gone: there is nothing to undo"
         );
         return Err(Failure::new(Exit::Changed, text));
     }
     if args.batch.sandbox {
-        return usage(format!(
-            "run {id} is against {}: it cannot be taken back in a sandbox",
-            parent.base_url
-        ));
+        return usage(format!("run {id} is against {}: it cannot be undone in a sandbox", parent.base_url));
     }
     same_target(parent, &job.place(settings), false, false)?;
     Ok(job)

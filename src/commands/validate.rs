@@ -98,7 +98,7 @@ pub fn check_input(
     let kind = match kind {
         Some(kind) => kind,
         None => {
-            kind_of(file.header()).map_err(|error| invalid(&error, "; correct the header, or say --kind"))?
+            kind_of(file.header()).map_err(|error| invalid(&error, "; correct the header, or give --kind"))?
         }
     };
     let rules = Rules::find(kind, file.header()).map_err(|error| invalid(&error, "; correct the header"))?;

@@ -69,13 +69,13 @@ pub fn failure(error: &SnowflakeError) -> Failure {
             let next = "; check SNOWFLAKE_USER and SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH";
             (Exit::Credentials, next)
         }
-        SnowflakeError::Session { .. } => (Exit::Credentials, "; begin again"),
+        SnowflakeError::Session { .. } => (Exit::Credentials, "; start again"),
         SnowflakeError::Refused { .. } | SnowflakeError::Account { .. } | SnowflakeError::Key(_) => {
             (Exit::Usage, "")
         }
         SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
         SnowflakeError::Columns(_) => (Exit::Usage, ""),
-        SnowflakeError::Unreachable { .. } => (Exit::Stopped, "; nothing was sent to DevRev: begin again"),
+        SnowflakeError::Unreachable { .. } => (Exit::Stopped, "; nothing was sent to DevRev: start again"),
         SnowflakeError::Answer(_) | SnowflakeError::Disk { .. } | SnowflakeError::Interrupted => {
             (Exit::Unexpected, "")
         }

@@ -287,7 +287,7 @@ impl Client {
         let permit = inner.pacer.permit(self.1).await.map_err(|held| match held {
             Held::Stopped => stopped(O::ENDPOINT),
             Held::Closed(left) => {
-                let text = format!("not sent: DevRev wants no calls for another {}", answer::seconds(left));
+                let text = format!("not sent: DevRev accepts no calls for another {}", answer::seconds(left));
                 ApiError::unanswered(O::ENDPOINT, ErrorKind::Throttled { retry_after: Some(left) }, text)
             }
         })?;
@@ -412,7 +412,7 @@ impl Client {
 
 /// A write whose fate the look at it could not tell either.
 fn still_in_doubt<O: Operation>(look: ApiError) -> ApiError {
-    let text = format!("no answer, and the look at what became of it failed: {look}");
+    let text = format!("no answer, and the read that checks its outcome failed: {look}");
     ApiError { endpoint: O::ENDPOINT, effect: Effect::Unknown, text, ..look }
 }
 

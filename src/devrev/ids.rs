@@ -130,7 +130,7 @@ pub enum IdError {
         prefix: &'static str,
     },
     /// An ID, but of another type of object.
-    #[error("`{text}` is the ID of {found}, where {wanted} is wanted")]
+    #[error("`{text}` is the ID of {found}, where {wanted} is needed")]
     WrongType {
         /// The text as it was given.
         text: String,

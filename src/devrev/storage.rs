@@ -129,7 +129,7 @@ impl Storage {
             ApiError::unanswered(STORAGE, kind, net::chain(&error.without_url()))
         };
         let url = reqwest::Url::parse(url).map_err(|error| {
-            let text = format!("artifacts.locate answered with what is no URL: {error}");
+            let text = format!("artifacts.locate answered with something that is not a URL: {error}");
             ApiError::unanswered(STORAGE, ErrorKind::Refused, text)
         })?;
         let mut response = self.http.get(url).send().await.map_err(broken)?;
@@ -140,7 +140,7 @@ impl Storage {
         let most = size.unwrap_or(LARGEST);
         let other_size = |bytes: u64| {
             let text = match size {
-                Some(size) => format!("{bytes} bytes or more came, where DevRev says {size}"),
+                Some(size) => format!("at least {bytes} bytes came, where DevRev says {size}"),
                 None => format!("the file is longer than {LARGEST} bytes"),
             };
             ApiError::unanswered(STORAGE, ErrorKind::Unreadable, text)

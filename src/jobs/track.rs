@@ -65,8 +65,8 @@ pub fn meant<C: Stepwise + DeserializeOwned>(in_doubt: &InDoubt) -> Result<Optio
 /// What becomes of a row whose change in doubt cannot be read.
 pub fn unreadable(error: &impl Display) -> Outcome {
     let text = format!(
-        "an earlier process may have sent a change, and what the journal says of it cannot be read: {error}; check it in \
-         DevRev by hand"
+        "an earlier process may have sent a change, and its record in the journal cannot be read: {error}; check it \
+            in DevRev by hand"
     );
     Outcome::of(State::Unknown, "journal-unreadable", text)
 }
@@ -176,7 +176,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
     pub fn interrupted(&self) -> Applied {
         self.open_or_unknown(
             "interrupted",
-            "the run was stopped; `resume` goes on from here".to_owned(),
+            "the run was stopped; `resume` continues from here".to_owned(),
             None,
         )
     }

@@ -31,7 +31,7 @@ enum Kind {
 }
 
 /// A line, borrowed from a record that is written or from the text that is read. A member that is unknown or
-/// stands there twice is refused: what is added later comes with a new format of `run.json`.
+/// appears twice is refused: what is added later comes with a new format of `run.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
@@ -251,7 +251,7 @@ impl<'a> Line<'a> {
 /// Why these are no rows.
 pub(super) fn rows_problem(rows: Rows) -> Option<String> {
     if rows.also == Some(rows.row) {
-        return Some(format!("`also` is row {} once more", rows.row));
+        return Some(format!("`also` repeats row {}", rows.row));
     }
     rows.each().find_map(row_problem)
 }

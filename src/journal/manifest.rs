@@ -24,7 +24,7 @@ const QUOTE: usize = 80;
 pub enum RunState {
     /// A process works on it, or was killed while it did.
     Running,
-    /// It was told to stop by a signal; `resume` goes on.
+    /// It was asked to stop by a signal; `resume` goes on.
     Interrupted,
     /// It stopped by itself before the end; `resume` goes on.
     Stopped,

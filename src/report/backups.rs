@@ -141,7 +141,7 @@ impl BackupsReport {
             let _ = write!(text, "\nnote: {name} was never finished: an interrupted run has left it");
         }
         for name in &self.ignored {
-            let _ = write!(text, "\nnote: {} is no backup", one_line(name));
+            let _ = write!(text, "\nnote: {} is not a backup", one_line(name));
         }
         text
     }

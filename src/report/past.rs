@@ -96,8 +96,8 @@ impl Parent {
     /// In words.
     pub fn text(&self) -> String {
         let how = match self.how {
-            How::TakesBack => "takes back",
-            How::CarriesOut => "carries out",
+            How::TakesBack => "undoes",
+            How::CarriesOut => "applies",
         };
         format!("{how} {}", self.run)
     }
@@ -120,8 +120,8 @@ impl By {
         let how = match (self.how, self.finished) {
             (How::TakesBack, true) => "undone by",
             (How::TakesBack, false) => "undone in part by",
-            (How::CarriesOut, true) => "carried out by",
-            (How::CarriesOut, false) => "carried out in part by",
+            (How::CarriesOut, true) => "applied by",
+            (How::CarriesOut, false) => "partly applied by",
         };
         format!("{how} {}", self.run)
     }

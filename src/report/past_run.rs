@@ -204,7 +204,7 @@ impl PastRun {
         }
         if let Some(last) = &self.last_process {
             let calls = format!(
-                "{} API calls in {:.1} s, of which {:.1} s waiting for the rate limit",
+                "{} API calls in {:.1} s, {:.1} s of it waiting for the rate limit",
                 last.calls_total, last.seconds, last.seconds_waiting
             );
             line(text, "last process", &calls);

@@ -58,7 +58,7 @@ impl Sampled {
             let (rows, were) = (counted(self.invalid, "row"), if self.invalid == 1 { "is" } else { "are" });
             let _ = write!(
                 text,
-                "\nnote: {rows} of the input {were} invalid and not taken; `devrev-batch validate` says why"
+                "\nnote: {rows} of the input {were} invalid and not taken; `devrev-batch validate` shows why"
             );
         }
         printable(&text)

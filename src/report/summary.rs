@@ -99,7 +99,7 @@ impl Summary {
         let waited = Duration::from_secs_f64(self.seconds_waiting.max(0.0));
         let _ = writeln!(
             text,
-            "\n{} API calls in {}, of which {} waiting for the rate limit",
+            "\n{} API calls in {}, {} of it waiting for the rate limit",
             self.calls_total,
             span(took),
             span(waited)

@@ -56,8 +56,8 @@ impl Applying<'_> {
         let (age, at) = (age(planned_at(&of)), planned_at(&of).format("%Y-%m-%d %H:%M UTC"));
         if age >= OLD {
             terminal.say(&format!(
-                "warning: the plan of {} is {} old (made {at}): what has changed since is found row by row, what is \
-                 missing in it is not",
+                "warning: the plan of {} is {} old (made {at}): rows that changed since are detected, rows that are \
+                    missing from it are not",
                 of.id,
                 long_span(age)
             ));

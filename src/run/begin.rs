@@ -245,8 +245,7 @@ fn not_again(failure: Failure, from: &RunDir) -> Failure {
     if !matches!(failure.exit, Exit::Usage | Exit::InvalidInput) {
         return failure;
     }
-    let text =
-        format!("the plan of {} cannot be carried out: its input is not what it was: {failure}", from.id());
+    let text = format!("the plan of {} cannot be applied: its input has changed: {failure}", from.id());
     Failure::new(Exit::Changed, text)
 }
 

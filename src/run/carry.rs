@@ -39,8 +39,8 @@ impl Carries<'_> {
         match shown {
             Ok(shown) if shown != copied.sha256 => {
                 let text = format!(
-                    "{} is not what the dry run wrote: somebody has changed it; `devrev-batch resume {}` writes it \
-                     anew, and to leave rows out, make a new plan of fewer rows",
+                    "{} is not what the dry run wrote: it was changed; `devrev-batch resume {}` restores it; to \
+                        leave rows out, make a new plan with fewer rows",
                     shown_at.display(),
                     self.of.id
                 );
@@ -73,7 +73,7 @@ pub async fn taken_over(
         if on_drift.is_none() {
             return Ok(None);
         }
-        let text = format!("--on-drift: run {} does not carry out a plan", manifest.id);
+        let text = format!("--on-drift: run {} does not apply a plan", manifest.id);
         return Err(Failure::new(Exit::Usage, text));
     };
     let on_drift = on_drift.unwrap_or_else(|| OnDrift::of(applies));
@@ -92,7 +92,7 @@ pub async fn taken_over(
         })?;
         if found != expected {
             let text = format!(
-                "{} is not the plan that this run began with: put it back as it was, or begin a new run",
+                "{} is not the plan that this run began with: restore it, or start a new run",
                 path.display()
             );
             return Err(Failure::new(Exit::Changed, text));
@@ -114,13 +114,13 @@ fn defect(error: &tokio::task::JoinError) -> Failure {
 /// What will happen, for the question whether it may.
 pub fn what<J: Job>(applies: &Applies) -> String {
     let drift = if applies.abort_on_drift {
-        "the run stops at the first that is no longer as it was planned"
+        "the run stops at the first that has changed since it was planned"
     } else {
-        "those that are no longer as they were planned are left alone"
+        "those that have changed since they were planned are left alone"
     };
     let warning = J::WARNING.map(|warning| format!("\n{warning}")).unwrap_or_default();
     format!(
-        "The plan of {}, {} old, is carried out: {} rows are read again, and {drift}.{warning}",
+        "The plan of {}, {} old, will be applied: {} rows are read again, and {drift}.{warning}",
         applies.run,
         long_span(age(applies.planned_at)),
         applies.rows

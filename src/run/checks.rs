@@ -39,9 +39,9 @@ pub fn same_input(
         return Ok(());
     }
     let text = format!(
-        "{} is not what it was when run {run} began, so its rows may not be the same:\n  \
+        "{} has changed since run {run} began, so its rows may differ:\n  \
          then {} bytes, SHA-256 {}\n  now  {} bytes, SHA-256 {}\n\
-         put the file back as it was, or begin a new run with it (issues that are done are found so)",
+         restore the original file, or start a new run: rows that were already applied are detected",
         input.name(),
         known.bytes,
         known.sha256,
@@ -70,13 +70,13 @@ pub fn same_target(
 ) -> Result<(), Failure> {
     if sandbox && !in_sandbox {
         let text =
-            format!("run {} is against {}: it cannot go on in a sandbox", manifest.id, manifest.base_url);
+            format!("run {} is against {}: it cannot continue in a sandbox", manifest.id, manifest.base_url);
         return Err(Failure::new(Exit::Usage, text));
     }
     let Place { address: now, setting } = place;
     if !in_sandbox && now.trim_end_matches('/') != manifest.base_url.trim_end_matches('/') {
         let text = format!(
-            "run {} began at {}, and {setting} is {now}: set it back, or begin a new run",
+            "run {} began at {}, and {setting} is {now}: change it back, or start a new run",
             manifest.id, manifest.base_url
         );
         return Err(Failure::new(Exit::Changed, text));
@@ -104,7 +104,8 @@ pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
             Err(_) if !run.id().contains("undo") || evidence::never_began(&run)? => continue,
             Err(error) => {
                 let text = format!(
-                    "run {} may be undoing {of}, and its folder {} cannot be checked: {error}. Restore it, or move it out \
+                    "run {} may be undoing {of}, and its folder {} cannot be checked: {error}. Restore it, or move \
+                        it out \
                      of {} if you know that it is not; then run this again",
                     run.id(),
                     run.path().display(),
@@ -116,7 +117,7 @@ pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
         let of_this = manifest.parent.as_deref() == Some(of) && !manifest.dry_run;
         if of_this && has_something_left(&manifest, &Retry::default()) {
             let text = format!(
-                "run {} is taking back {of} already, and has not finished: `devrev-batch resume {}` goes on with it",
+                "run {} is already undoing {of} and has not finished: `devrev-batch resume {}` continues it",
                 manifest.id, manifest.id
             );
             return Err(Failure::new(Exit::Usage, text));

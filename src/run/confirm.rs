@@ -23,7 +23,7 @@ impl Confirmation {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             return Ok(Self::Ask);
         }
-        let text = "nothing was written: this is no rehearsal, and there is no terminal to ask on; use --yes \
+        let text = "nothing was written: this writes to a real target and there is no terminal to ask on; use --yes \
                     to continue without asking, or --dry-run to look first";
         Err(Failure::new(Exit::NotConfirmed, text))
     }

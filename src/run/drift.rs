@@ -141,8 +141,8 @@ where
                 None => verdict,
                 Some(drift) if self.on_drift == OnDrift::Abort => {
                     let text = format!(
-                        "row {row} ({key}) is no longer as it was planned: {drift}. This process has sent \
-                         nothing of its batch (--on-drift abort); make a new plan, or go on without such rows with --on-drift skip"
+                        "row {row} ({key}) has changed since it was planned: {drift}. Nothing of its batch was sent \
+                            by this process (--on-drift abort); make a new plan, or continue without such rows with --on-drift skip"
                     );
                     return Err(Failure::new(Exit::Changed, text));
                 }

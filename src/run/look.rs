@@ -67,7 +67,7 @@ pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
         Ok(now) if now == *stamp => Ok(()),
         _ => {
             let text = format!(
-                "{} was changed while the run read it; put it back as it was and resume, or begin a new run",
+                "{} was changed while the run read it; restore it and resume, or start a new run",
                 path.display()
             );
             Err(Failure::new(Exit::Changed, text))

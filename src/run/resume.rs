@@ -161,8 +161,7 @@ async fn take_up<J: Job>(
             .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the journal could not be read"))??;
         let looked = looked.map_err(|failure| {
             let copy = if known.spooled { format!(" in {}", run.input().display()) } else { String::new() };
-            let text =
-                format!("run {} cannot go on: its input{copy} is not what it was: {failure}", run.id());
+            let text = format!("run {} cannot continue: its input{copy} has changed: {failure}", run.id());
             Failure::new(Exit::Changed, text)
         })?;
         same_input(&known, looked.fingerprint(), &input, run.id())?;

@@ -182,7 +182,7 @@ impl<'a> Standing<'a> {
                 "check the `unknown` rows, which `runs show` lists, by hand; then resume".to_owned()
             }
             (Step::Apply, Some(command)) => {
-                format!("look at {}, then run {command}", self.run.plan().display())
+                format!("check {}, then run {command}", self.run.plan().display())
             }
             (Step::RetryFailed, Some(command)) => {
                 format!("to retry the rows in {} as they are, run {command}", failed.display())

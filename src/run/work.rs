@@ -204,7 +204,7 @@ impl<J: Job> Session<J> {
                 self.manifest.parent.as_ref().map_or_else(|| "the run".to_owned(), |of| format!("run {of}"));
             let text = format!(
                 "{began} began in organisation {}, and this token belongs to {} at {target}: use the token that it \
-                 began with, or begin a new run",
+                 began with, or start a new run",
                 before.id, org.id
             );
             return Err(Failure::new(Exit::Changed, text));
@@ -227,7 +227,8 @@ impl<J: Job> Session<J> {
             party.as_ref().map_or_else(String::new, |party| one_line(&party.to_string()))
         };
         let what = format!(
-            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of {}\n{}{}",
+            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} \
+                of {}\n{}{}",
             self.settings.environment,
             named(org),
             named(user),

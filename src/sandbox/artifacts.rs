@@ -42,7 +42,7 @@ pub(super) enum BadUrl {
 }
 
 impl Artifacts {
-    /// Takes a data file's artifacts over; an error says which number stands there twice.
+    /// Takes a data file's artifacts over; an error says which number appears twice.
     pub(super) fn build(records: Vec<Record>, url_ttl: u64) -> Result<Self, String> {
         let mut all = FxHashMap::default();
         for record in records {
@@ -52,13 +52,13 @@ impl Artifacts {
                 (Some(content), None) => content.len() as u64,
                 (None, Some(size)) => size,
                 (Some(_), Some(_)) | (None, None) => {
-                    return Err(format!("ARTIFACT-{number}: one of size and content is wanted"));
+                    return Err(format!("ARTIFACT-{number}: give one of size and content"));
                 }
             };
             let stated_size = stated_size.unwrap_or(size);
             let artifact = Artifact { number, name, size, stated_size, r#type, content };
             if all.insert(number, artifact).is_some() {
-                return Err(format!("artifacts: ARTIFACT-{number} stands there twice"));
+                return Err(format!("artifacts: ARTIFACT-{number} appears twice"));
             }
         }
         Ok(Self { all, url_ttl, addr: None, secret: rand::random() })

@@ -116,11 +116,11 @@ impl Contact {
 }
 
 impl Contacts {
-    /// Takes contacts over; an error says which number or external ref stands there twice.
+    /// Takes contacts over; an error says which number or external ref appears twice.
     pub(super) fn build(mut all: Vec<Contact>) -> Result<Self, String> {
         all.sort_by_key(|contact| contact.number);
         if let Some(pair) = all.windows(2).find(|pair| pair[0].number == pair[1].number) {
-            return Err(format!("contacts: {} stands there twice", pair[0].id()));
+            return Err(format!("contacts: {} appears twice", pair[0].id()));
         }
         let mut contacts = Self {
             all: Vec::with_capacity(all.len()),

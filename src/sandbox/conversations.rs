@@ -23,7 +23,7 @@ impl Conversations {
     pub(super) fn build(mut records: Vec<Record>, resolver: &Resolver<'_>) -> Result<Self, String> {
         records.sort_unstable_by_key(|record| record.number);
         if let Some(pair) = records.windows(2).find(|pair| pair[0].number == pair[1].number) {
-            return Err(format!("conversations: {} stands there twice", id(pair[0].number)));
+            return Err(format!("conversations: {} appears twice", id(pair[0].number)));
         }
         let (mut all, mut by_member) = (Vec::with_capacity(records.len()), UserIndex::default());
         for (place, record) in (0_u32..).zip(records) {

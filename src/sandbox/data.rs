@@ -106,7 +106,7 @@ mod tests {
             let issue = data["issues"][0].clone();
             data["issues"].as_array_mut().unwrap().push(issue);
         });
-        assert!(twice.contains("ISS-1 stands there twice"), "{twice}");
+        assert!(twice.contains("ISS-1 appears twice"), "{twice}");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl ApiError {
         Self::field(
             field,
             "unexpected_json_type",
-            format!("`{field}` is {actual} where {expected} is wanted"),
+            format!("`{field}` is {actual} where {expected} is needed"),
         )
         .with("expected", expected)
         .with("actual", actual)

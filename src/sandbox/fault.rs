@@ -101,7 +101,7 @@ impl Parts {
     fn read(&mut self, part: &str) -> Result<(), String> {
         let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value)));
         if self.seen.iter().any(|seen| seen == key) {
-            return Err(format!("`{key}` stands there twice"));
+            return Err(format!("`{key}` appears twice"));
         }
         self.seen.push(key.to_owned());
         match key {
@@ -174,18 +174,18 @@ impl Parts {
                 Some(Action::Status { status, applied, page, retry_after, location })
             }
             other => match details.iter().find(|(_, given)| *given) {
-                Some((key, _)) => return Err(format!("`{key}` goes only with `status`")),
+                Some((key, _)) => return Err(format!("`{key}` needs `status`")),
                 None => other,
             },
         };
         if self.seed.is_some() && self.probability.is_none() {
-            return Err("`seed` goes only with `p`".to_owned());
+            return Err("`seed` needs `p`".to_owned());
         }
         let action = match (action, self.delay) {
             (Some(action), _) => action,
             (None, Some(_)) => Action::Delay,
             (None, None) => {
-                return Err("one of status, html, reset, hang, truncate or delay is wanted".to_owned());
+                return Err("give one of status, html, reset, hang, truncate or delay".to_owned());
             }
         };
         Ok(Fault {
@@ -210,7 +210,7 @@ fn path(path: &str) -> Result<String, String> {
 }
 
 fn wanted<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str, String> {
-    value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`{key}` wants a value"))
+    value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`{key}` needs a value"))
 }
 
 fn flag(key: &str, value: Option<&str>) -> Result<(), String> {

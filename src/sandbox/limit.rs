@@ -16,7 +16,7 @@ pub struct RateLimit {
 
 /// A text that is no rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no rate limit: write calls/seconds, such as 50/10")]
+#[error("`{0}` is not a rate limit: write calls/seconds, such as 50/10")]
 pub struct RateLimitError(String);
 
 impl FromStr for RateLimit {

@@ -100,7 +100,7 @@ pub enum SandboxError {
         /// The problem, with line and column.
         source: serde_json::Error,
     },
-    /// A reference in the data leads nowhere, or a number stands there twice.
+    /// A reference in the data leads nowhere, or a number appears twice.
     #[error("{}{problem}", prefix(path.as_deref()))]
     Data {
         /// The file, where the data comes from one.

@@ -163,7 +163,7 @@ impl Works {
         records.sort_unstable_by_key(|record| record.number);
         if let Some(pair) = records.windows(2).find(|pair| pair[0].number == pair[1].number) {
             let id = ObjectRef { object, number: pair[0].number };
-            return Err(format!("{list}: {id} stands there twice"));
+            return Err(format!("{list}: {id} appears twice"));
         }
         let mut works = Self {
             object,

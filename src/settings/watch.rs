@@ -187,8 +187,7 @@ fn mail(from: &mut Sources<'_>) -> Option<Mail> {
     }
     let Some(first) = to.first() else {
         if !host.is_empty() {
-            from.problems
-                .push("SMTP_HOST is set, and ALERT_EMAIL is not: there is nobody to write to".to_owned());
+            from.problems.push("SMTP_HOST is set, and ALERT_EMAIL is not: there is no recipient".to_owned());
         }
         return None;
     };
@@ -200,7 +199,7 @@ fn mail(from: &mut Sources<'_>) -> Option<Mail> {
         (Some(_), None) => {
             Some("SMTP_USER is set, and SMTP_PASSWORD is not: the server could not be logged in to")
         }
-        (None, Some(_)) => Some("SMTP_PASSWORD is set, and SMTP_USER is not: nobody would be logged in"),
+        (None, Some(_)) => Some("SMTP_PASSWORD is set, and SMTP_USER is not: there is no user to log in"),
         _ => None,
     };
     if let Some(missing) = missing {

@@ -32,7 +32,7 @@ pub enum SourceError {
         error: io::Error,
     },
     /// It was changed while it was copied.
-    #[error("{name} was changed while it was read: wait until it is whole, then run this again")]
+    #[error("{name} was changed while it was read: wait until it is complete, then run this again")]
     Changed {
         /// What the operator calls the input.
         name: String,

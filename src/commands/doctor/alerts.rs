@@ -26,7 +26,7 @@ pub(super) async fn checks(alerts: &AlertSettings, send: bool) -> Vec<Check> {
             .map(|(channel, sent)| of_message(&channel, sent))
             .collect();
     }
-    let muted = if alerts.notify == Notify::Never { "; nothing is told: NOTIFY is never" } else { "" };
+    let muted = if alerts.notify == Notify::Never { "; no messages are sent: NOTIFY is never" } else { "" };
     let found = format!("set up: {}{muted}; --send-test-alert tries them", channels.join(", "));
     vec![Check::ok(CHECK, found)]
 }
@@ -36,7 +36,7 @@ fn of_message(channel: &str, sent: Result<(), String>) -> Check {
     match sent {
         Ok(()) => Check::ok(CHECK, format!("{channel}: a test message was sent; see that it came")),
         Err(why) => {
-            let todo = "correct SLACK_WEBHOOK, or SMTP_* and ALERT_EMAIL; runs go on without";
+            let todo = "correct SLACK_WEBHOOK, or SMTP_* and ALERT_EMAIL; runs work without them";
             Check::problem(CHECK, Exit::Unexpected, format!("{channel}: {why}"), todo)
         }
     }

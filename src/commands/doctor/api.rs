@@ -98,7 +98,7 @@ fn unopened(failure: Failure) -> impl Iterator<Item = Check> {
     let (wrong, todo) = if is_token {
         ("token", "make a personal access token in DevRev and put it into .env")
     } else {
-        ("connection", "mend this machine's set-up: no call can be made")
+        ("connection", "fix this machine's set-up: no call can be made")
     };
     let problem = Check::problem(wrong, failure.exit, failure.message, todo);
     let others = ["connection", "token"].into_iter().chain(NEED_ANSWER).filter(move |name| *name != wrong);
@@ -168,7 +168,7 @@ async fn latency(client: &Client) -> Check {
     let calls = took.len();
     let found = format!("median {}, worst {} of {calls} calls", millis(*median), millis(*worst));
     if *median >= SLOW {
-        return Check::warning("latency", found, "a run will be slow: look at the network and the proxy");
+        return Check::warning("latency", found, "a run will be slow: check the network and the proxy");
     }
     Check::ok("latency", found)
 }
@@ -224,7 +224,7 @@ async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unr
         _ if shown > 0 => return Check::ok(CHECK, found),
         _ => {}
     }
-    let found = format!("`{name}` is on none of {looked}: whether it exists cannot be told");
+    let found = format!("`{name}` is on none of {looked}: cannot tell whether it exists");
     let mut alike: Vec<String> =
         works.iter().flat_map(Work::custom_fields).filter(|name| name.contains("group")).collect();
     alike.sort_unstable();
@@ -248,7 +248,7 @@ fn rate_limit(first: Option<Heard>, last: Option<Heard>, rate: Option<Rate>, is_
         format!("configured: {} calls in {} s", rate.calls, rate.period.as_secs_f64())
     });
     let Some((limit, remaining)) = last.and_then(|heard| Some((heard.limit?, heard.remaining?))) else {
-        return Check::not_checked(CHECK, format!("DevRev's answers tell no limit; {configured}"));
+        return Check::not_checked(CHECK, format!("DevRev's answers name no limit; {configured}"));
     };
     let resets_in = last.and_then(|heard| heard.resets_in);
     let ends = resets_in.map_or(String::new(), |left| format!(", which ends in {} s", left.as_secs()));
@@ -286,7 +286,7 @@ fn rate_limit(first: Option<Heard>, last: Option<Heard>, rate: Option<Rate>, is_
 fn clock(heard: Option<Heard>) -> Check {
     const CHECK: &str = "clock";
     let Some((server, local)) = heard.and_then(|heard| Some((heard.server_time?, heard.at))) else {
-        return Check::not_checked(CHECK, "DevRev's answers tell no time");
+        return Check::not_checked(CHECK, "DevRev's answers have no date");
     };
     let (apart, side) = match local.duration_since(server) {
         Ok(ahead) => (ahead.as_secs_f64(), "ahead of"),

@@ -56,7 +56,7 @@ fn a_limit_that_is_nearly_used_up_or_not_told() {
     assert!(low.state == State::Warning && low.todo.unwrap().starts_with("wait"));
     let none = rate_limit(None, None, None, false);
     assert_eq!(none.state, State::NotChecked);
-    assert_eq!(none.found, "DevRev's answers tell no limit; configured: no limit but DevRev's");
+    assert_eq!(none.found, "DevRev's answers name no limit; configured: no limit but DevRev's");
     let most =
         rate_limit(heard(u64::MAX, u64::MAX, 330), heard(u64::MAX, u64::MAX, 330), rate(50, 10), false);
     assert_eq!(most.state, State::Ok);

@@ -43,7 +43,7 @@ fn folder(check: &'static str, path: &Path) -> Check {
     let shown = path.display();
     let problem = |found: String| {
         let flag = if check == "runs-dir" { "--runs-dir" } else { "--backup-dir" };
-        Check::problem(check, Exit::Unexpected, found, format!("mend it, or name another folder with {flag}"))
+        Check::problem(check, Exit::Unexpected, found, format!("fix it, or name another folder with {flag}"))
     };
     let absolute = match std::path::absolute(path) {
         Ok(absolute) => absolute,
@@ -53,7 +53,7 @@ fn folder(check: &'static str, path: &Path) -> Check {
     let there =
         absolute.ancestors().find(|ancestor| ancestor.symlink_metadata().is_ok()).unwrap_or(&absolute);
     if !there.is_dir() {
-        return problem(format!("{} is no folder", there.display()));
+        return problem(format!("{} is not a folder", there.display()));
     }
     match probe(there) {
         Ok(()) if there == absolute => Check::ok(check, format!("{shown} can be written to")),

@@ -114,7 +114,7 @@ fn check(name: &'static str, job: &str, writes: &str, tried: &[Tried]) -> Check 
             May::NotKnown(why) => not_known.push(format!("{what} ({why})")),
         }
     }
-    let only_a_write = format!("only a write tells whether it may {writes}");
+    let only_a_write = format!("only a write shows whether it may {writes}");
     if !refused.is_empty() {
         let todo = format!("{job} needs that: take a token of a user who may");
         return Check::warning(name, refused.join("; "), todo);

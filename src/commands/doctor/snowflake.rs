@@ -51,7 +51,7 @@ fn todo(error: &SnowflakeError) -> &'static str {
         SnowflakeError::Login { .. } | SnowflakeError::Session { .. } => {
             "check SNOWFLAKE_USER and SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH"
         }
-        SnowflakeError::Key(_) => "mend the key or SNOWFLAKE_PRIVATE_KEY_PATH",
+        SnowflakeError::Key(_) => "fix the key or SNOWFLAKE_PRIVATE_KEY_PATH",
         SnowflakeError::Account { .. } => "correct SNOWFLAKE_ACCOUNT or SNOWFLAKE_HOST",
         SnowflakeError::Unreachable { .. } => {
             "check SNOWFLAKE_ACCOUNT and SNOWFLAKE_HOST, the network and the proxy"

@@ -26,7 +26,7 @@ pub(super) fn check(
         (Some(claims), _) => claims,
         (None, Some(_)) => Claims::default(),
         (None, None) => {
-            return Check::ok(CHECK, "set; it is no JWT and does not say whose it is or when it expires");
+            return Check::ok(CHECK, "set; it is not a JWT, so whose it is and when it expires is unknown");
         }
     };
     let shown = |text: &str| text.chars().take(LONGEST).collect::<String>();

@@ -42,7 +42,7 @@ pub(super) fn judge(error: &ApiError) -> Unreached {
         ),
         ErrorKind::Unreadable | ErrorKind::Moved { .. } | ErrorKind::NotFound | ErrorKind::Unexpected => {
             let what = if is_page(&text) { "points at a web page" } else { "is not DevRev's API" };
-            let todo = "correct DEVREV_BASE_URL, or log in where a proxy or a gateway wants it";
+            let todo = "correct DEVREV_BASE_URL, or log in where a proxy or a gateway asks for it";
             Check::problem("base-url", Exit::Usage, format!("{what} ({text})"), todo)
         }
         ErrorKind::Throttled { retry_after } => {
@@ -74,7 +74,7 @@ pub(super) fn judge(error: &ApiError) -> Unreached {
 /// A call that was not over in time: DevRev had asked to be left alone for so long, or nothing came.
 pub(super) fn silent(closed_for: Option<Duration>, waited: Duration) -> Unreached {
     let check = if let Some(left) = closed_for {
-        let found = format!("used up: DevRev wants no calls for another {} s", left.as_secs() + 1);
+        let found = format!("used up: DevRev accepts no calls for another {} s", left.as_secs() + 1);
         Check::problem("rate-limit", Exit::Stopped, found, "wait, and see who else uses this token")
     } else {
         Check::problem(
@@ -103,16 +103,17 @@ fn cause(text: &str) -> &'static str {
     } else if any(&["proxy", "tunnel"]) {
         "the proxy refuses: check HTTPS_PROXY and what it lets through"
     } else if any(&["certificate", "unknownissuer"]) {
-        "the certificate is another host's or not trusted: check DEVREV_BASE_URL; add the authority of your proxy or gateway to the system's (or name its file \
+        "the certificate is another host's or not trusted: check DEVREV_BASE_URL; add the authority of your proxy or \
+            gateway to the system's (or name its file \
          in SSL_CERT_FILE); check this machine's clock"
     } else if any(&["corrupt message", "tls", "handshake", "invalidcontenttype"]) {
         "the other end speaks no TLS as it should: check DEVREV_BASE_URL and its port"
     } else if any(&["refused"]) {
-        "nobody listens there: check DEVREV_BASE_URL and its port"
+        "nothing listens there: check DEVREV_BASE_URL and its port"
     } else if any(&["timed out", "unreachable"]) {
         TOO_LATE
     } else {
-        "try again; if it stays so, look at the network and at DEVREV_BASE_URL"
+        "try again; if this persists, check the network and DEVREV_BASE_URL"
     }
 }
 

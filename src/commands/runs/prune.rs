@@ -106,7 +106,8 @@ fn confirm(report: &Pruned, terminal: &Terminal) -> Result<(), Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let runs = counted(report.runs.len() as u64, "run");
         let why = format!(
-            "{runs} would be, and there is no terminal to ask on; --dry-run says which, --yes removes them without asking"
+            "{runs} would be, and there is no terminal to ask on; --dry-run says which, --yes removes them without \
+                asking"
         );
         return Err(refused(&why));
     }
@@ -162,7 +163,7 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
     let needed = match &seen.found {
         _ if seen.held => Some("another process works on it".to_owned()),
         Found::NeverBegan => None,
-        Found::Unreadable(why) => Some(format!("it cannot be told whether it is needed: {why}")),
+        Found::Unreadable(why) => Some(format!("cannot tell whether it is needed: {why}")),
         Found::Manifest(manifest) => needed(seen, manifest),
     };
     let needed = needed.or_else(|| {
@@ -178,7 +179,7 @@ pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
 
 /// Why a run must stay, if it must.
 fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
-    let resume = format!("`devrev-batch resume {}` goes on with it", manifest.id);
+    let resume = format!("`devrev-batch resume {}` continues it", manifest.id);
     if manifest.dry_run {
         // It has sent nothing, as its journal has to show, too.
         return match evidence::replay(&seen.run, manifest) {
@@ -200,7 +201,7 @@ fn needed(seen: &Seen, manifest: &Manifest) -> Option<String> {
     match evidence::replay(&seen.run, manifest) {
         Ok(replay) if replay.unknown.is_empty() => None,
         Ok(replay) => Some(format!("its journal has {} rows in doubt: {resume}", replay.unknown.len())),
-        Err(error) => Some(format!("it cannot be told whether anything of it is in doubt: {error}")),
+        Err(error) => Some(format!("cannot tell whether any of its rows is in doubt: {error}")),
     }
 }
 
@@ -210,13 +211,13 @@ fn loses(manifest: &Manifest, others: &Others) -> Vec<String> {
     let mut loses = Vec::new();
     if manifest.dry_run {
         if of("planned") > 0 && !others.is_carried_out(&manifest.id) {
-            loses.push("its plan, which was not carried out (apply)".to_owned());
+            loses.push("its plan, which was not applied".to_owned());
         }
         return loses;
     }
     let can_be_undone = registry::undo_of(&manifest.command).is_some();
     if of("done") > 0 && can_be_undone && manifest.base_url != SANDBOX {
-        loses.push(format!("the way to take back what it did to {} (undo)", counted(of("done"), "row")));
+        loses.push(format!("the way to undo what it did to {}", counted(of("done"), "row")));
     }
     if of("done") > 0
         && let Some(job) = registry::named(&manifest.command)

@@ -112,7 +112,7 @@ fn what_goes_with_a_run_is_said() {
     assert_eq!(in_sandbox.loses(), "");
     let mut plan = past(BackfillOptions::COMMAND, &[("planned", 3)]);
     plan.manifest.dry_run = true;
-    assert_eq!(plan.loses(), "its plan, which was not carried out (apply)");
+    assert_eq!(plan.loses(), "its plan, which was not applied");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub fn check(schema: &Schema, field: &GroupField) -> FieldCheck {
             GroupField::Custom(name) if name.starts_with("tnt__") => FieldCheck::Missing(alike(fields, name)),
             GroupField::Custom(_) => FieldCheck::NotTold("it may be of a subtype or an app"),
             GroupField::Native(_) => {
-                FieldCheck::NotTold("it is no stock field of issues; only some gateways add fields")
+                FieldCheck::NotTold("it is not a stock field of issues; only some gateways add fields")
             }
         };
     };

@@ -102,7 +102,8 @@ async fn check(merger: &Merger, track: &mut Track<'_>, busy: Busy) -> Result<(),
     let display_id = &track.change.primary.display_id;
     if let (Some(now), true) = (wrong_ref, missing.is_empty()) {
         let text = format!(
-            "merged, but the external reference of {display_id} is `{now}`, not `{}`; correct it in DevRev, then resume",
+            "merged, but the external reference of {display_id} is `{now}`, not `{}`; correct it in DevRev, then \
+                resume",
             right_reference(track).unwrap_or_default()
         );
         return Err(track.ended(State::Unknown, "ref-differs", text));
@@ -212,8 +213,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
     // Whoever has it, it should not be the secondary any more.
     if settle::is_active(&merger.reads, &track.change).await {
         track.record(What::Disproven).await?;
-        let text =
-            "the secondary was seen to be gone, and is there: look at both contacts in DevRev, then resume";
+        let text = "the secondary was gone and is back: check both contacts in DevRev, then resume";
         return Err(track.ended(State::Unknown, "not-proven", text));
     }
     let who = holder.as_ref().map_or_else(

@@ -146,8 +146,8 @@ impl Merger {
             return Err(track.ended(State::Skipped, DRIFTED, drift));
         }
         let text = format!(
-            "{} is no longer as it was planned: {drift}. Nothing of it was sent (--on-drift abort); make a new plan, or go on \
-             without such pairs with --on-drift skip",
+            "{} has changed since it was planned: {drift}. Nothing of it was sent (--on-drift abort); make a new \
+                plan, or continue without such pairs with --on-drift skip",
             track.change.email
         );
         Err(Applied { outcome: None, halt: Some(Failure::new(Exit::Changed, text)) })
@@ -182,7 +182,7 @@ impl Merger {
             // A merge that was sent may have taken by now: whatever is seen, only following it up tells.
             Some(Ok(Err(outcome))) if track.change.in_doubt() => {
                 let seen = outcome.detail.unwrap_or_default();
-                let text = format!("not sent again: {seen}; `resume` finds out what became of the merge");
+                let text = format!("not sent again: {seen}; `resume` finds out its outcome");
                 Err(track.ended(State::Unknown, "not-proven", text))
             }
             Some(Ok(Err(outcome))) => Err(track.reported(outcome).into()),

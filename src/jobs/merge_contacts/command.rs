@@ -276,8 +276,8 @@ impl Job for MergeOptions {
             return Ok(());
         }
         let text = format!(
-            "nothing was sent: backups of {} tickets are reckoned with {} MiB, and the disk of {folder} has {} MiB left; make \
-             room, give another --backup-dir, or take fewer pairs with --limit",
+            "nothing was sent: backing up {} tickets may need {} MiB, and {folder} has {} MiB free; make room, give \
+                another --backup-dir, or take fewer pairs with --limit",
             looked.pairing.numbers().tickets,
             wanted >> 20,
             left >> 20

@@ -91,7 +91,9 @@ fn keys(replay: &Replay) -> Result<Vec<Key>, Box<dyn Error>> {
         if change.in_doubt() {
             for id in [&change.primary.id, &change.secondary.id] {
                 let key = contact_key(id);
-                keys.push(key.ok_or_else(|| format!("journal.jsonl: row {row}: `{id}` is no contact's ID"))?);
+                keys.push(
+                    key.ok_or_else(|| format!("journal.jsonl: row {row}: `{id}` is not a contact ID"))?,
+                );
             }
         }
     }

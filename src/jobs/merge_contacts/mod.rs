@@ -164,7 +164,7 @@ impl MergeContacts {
         for contact in [&pair.primary, &pair.secondary] {
             if let Some(run) = self.rules.elsewhere.get(&contact.id.key()) {
                 let text = format!(
-                    "run {run} may have sent a merge of {}, and does not know what became of it: resume that run",
+                    "run {run} may have sent a merge of {}, and does not know its outcome: resume that run",
                     contact.id
                 );
                 return Err(Outcome::of(State::Failed, "in-doubt-elsewhere", text));
@@ -181,7 +181,8 @@ impl MergeContacts {
         let otherwise = if row.tickets == greatest {
             if !std::mem::replace(&mut self.is_warned_of_counts, true) {
                 tracing::warn!(
-                    "TICKET_COUNT seems to be the greatest of owned, created and reported works, issues included: rows fail \
+                    "TICKET_COUNT seems to be the greatest of owned, created and reported works, issues included: \
+                        rows fail \
                      where that is not the number of tickets"
                 );
             }
@@ -190,7 +191,8 @@ impl MergeContacts {
             ""
         };
         format!(
-            "{}: TICKET_COUNT is {}, and DevRev shows {tickets} tickets that it owns, created or reported, each counted \
+            "{}: TICKET_COUNT is {}, and DevRev shows {tickets} tickets that it owns, created or reported, each \
+                counted \
              once. Of tickets and issues it owns {owned}, created {created} and reported {reported}{otherwise} \
              (--on-count-mismatch warn merges all the same)",
             row.id, row.tickets

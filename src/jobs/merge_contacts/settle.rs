@@ -129,7 +129,7 @@ pub async fn settle(
                 if !matches!(look::contact_of(reads, &change.primary.id).await, Seen::Present(_)) =>
             {
                 untouched = false;
-                last = format!("{} has moved, it is not said where to", change.secondary.display_id);
+                last = format!("{} has moved to an unknown place", change.secondary.display_id);
             }
             Read::MovedSomewhere => {
                 pace.learn(begin.elapsed(), count);

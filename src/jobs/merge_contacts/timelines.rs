@@ -87,7 +87,7 @@ impl Backups {
         match (trouble, self.on_missing) {
             (Trouble::Gone(text), OnMissingAttachment::Record) => Ok(text),
             (Trouble::Gone(text), OnMissingAttachment::Fail) => {
-                Err(Trouble::Gone(format!("{text}; --on-missing-attachment record goes on without it")))
+                Err(Trouble::Gone(format!("{text}; --on-missing-attachment record continues without it")))
             }
             (trouble, _) => Err(trouble),
         }
@@ -103,7 +103,7 @@ impl Backups {
             return Err(Trouble::Gone(format!("{path}: an attachment without an ID cannot be asked for")));
         }
         if let Some(size) = artifact.size().filter(|size| *size > LARGEST) {
-            let text = format!("{path}: DevRev says that it has {size} bytes, which no file has");
+            let text = format!("{path}: DevRev says that it has {size} bytes, which is impossible");
             return Err(Trouble::Short(text));
         }
         self.room_for(artifact.size().unwrap_or(0))?;

@@ -17,19 +17,20 @@ pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -
     let seconds = timeout.as_secs_f64();
     match settled {
         Settled::Elsewhere(text) => {
-            let text = format!("{}: {text}; look at it in DevRev", track.change.secondary.display_id);
+            let text = format!("{}: {text}; check it in DevRev", track.change.secondary.display_id);
             track.ended(State::Unknown, "merged-elsewhere", text)
         }
         Settled::Unproven { last, untouched } => {
             let acknowledged = track.change.is_acknowledged();
             let more = if untouched && acknowledged {
-                "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume later; \
+                "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume \
+                    later; \
                  only if it never takes, `resume --resend-unproven` sends it again"
             } else if untouched {
                 "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
                  again"
             } else {
-                "; look at both contacts in DevRev"
+                "; check both contacts in DevRev"
             };
             let text = format!("sent, and not seen to have taken within {seconds} s: {last}{more}");
             track.ended(State::Unknown, "not-proven", text)

@@ -99,7 +99,7 @@ fn thorough_problem(text: &str) -> Option<&'static str> {
         return Some("not a plain e-mail address: there is a mark in it that may not stand before the @");
     }
     if !domain.contains('.') || !domain.split('.').all(is_label) {
-        return Some("not an e-mail address: what follows the @ is no domain");
+        return Some("not an e-mail address: the part after the @ is not a domain");
     }
     None
 }

@@ -165,7 +165,7 @@ impl Column {
         let (rule, message) = match Ref::parse(text, wanted) {
             Ok(_) => return,
             Err(IdError::WrongType { found, wanted, .. }) => {
-                (Rule::IdType, format!("the ID of {found}, where {wanted} is wanted"))
+                (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
             }
             Err(IdError::Shape { .. }) => {
                 let prefix = wanted.first().map_or("", |object| object.display_prefix());

@@ -127,8 +127,7 @@ impl<T: TakeBack> Job for T {
             return Ok(());
         }
         let of = self.of();
-        let text =
-            format!("run {of} has changed nothing that could be taken back: none of its rows is `done`");
+        let text = format!("run {of} changed nothing that can be undone: none of its rows is `done`");
         Err(Failure::new(Exit::Usage, text))
     }
 

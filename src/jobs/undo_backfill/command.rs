@@ -34,7 +34,7 @@ impl Made for Item {
     fn read(fields: &[&str]) -> Result<(String, Self), String> {
         let &[issue, before, after, creator] = fields else { return Err("it lacks fields".to_owned()) };
         let parsed = Ref::parse(issue, Issue::TYPES).map_err(|error| error.to_string())?;
-        let number = parsed.number().ok_or_else(|| format!("`{issue}` is no issue's ID"))?;
+        let number = parsed.number().ok_or_else(|| format!("`{issue}` is not an issue ID"))?;
         let item = Self {
             number,
             issue: issue.to_owned(),
@@ -71,7 +71,8 @@ impl TakeBack for UndoBackfillOptions {
 
     fn question(&self, rows: u64) -> String {
         format!(
-            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the one that \
+            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the \
+                one that \
              the run set.",
             self.of
         )

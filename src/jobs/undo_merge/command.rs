@@ -58,7 +58,7 @@ impl TakeBack for UndoMergeOptions {
     ];
     const SAYS: Option<Reported> = Some(Reported("undone"));
     const TYPES_NAME: bool = true;
-    const HEADING: &'static str = "Merges taken back";
+    const HEADING: &'static str = "Merges undone";
     type Item = Item;
     type Reader = UndoMerge;
     type Writer = Undoer;
@@ -83,10 +83,9 @@ impl TakeBack for UndoMergeOptions {
 
     fn question(&self, rows: u64) -> String {
         format!(
-            "{} merges of run {} will be taken back from their backups, as far as that can be done: each contact that was \
-             merged away is created again, with a NEW ID, and the works that it owned or reported are pointed at it.\n\
-             What does not come back: the old IDs, the dates of creation, who created a work, who wrote a message, and \
-             who takes part in a conversation. What was changed since the merge is left as it is.",
+            "{} merges of run {} will be undone from their backups, as far as possible: each merged contact is \
+                created again with a NEW ID, and the works that it owned or reported are assigned to it.\n\
+             Not restored: the old IDs, the dates of creation, who created a work, who wrote a message, and who takes part in a conversation. Anything changed since the merge is left alone.",
             rows, self.of
         )
     }

@@ -84,7 +84,7 @@ pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Opti
             if merged_away {
                 continue;
             }
-            let text = format!("{} is there, and is no part of {}", holder.shown(), item.primary);
+            let text = format!("{} exists, and is not part of {}", holder.shown(), item.primary);
             return Err(skipped("secondary-there", text));
         }
         let reference = before.secondary.external_ref.as_deref().unwrap_or_default();
@@ -114,7 +114,7 @@ pub fn in_doubt_elsewhere(
     let run = contact_key(&item.primary).and_then(|key: Key| elsewhere.get(&key));
     let Some(run) = run else { return Ok(()) };
     let text = format!(
-        "run {run} may have sent a merge of {}, and does not know what became of it: resume that run",
+        "run {run} may have sent a merge of {}, and does not know its outcome: resume that run",
         item.primary
     );
     Err(Outcome::of(State::Failed, "in-doubt-elsewhere", text))

@@ -81,7 +81,7 @@ impl Item {
     }
 }
 
-/// A contact as contacts are asked for; `None` for what is no contact's ID.
+/// A contact as contacts are asked for; `None` for what is not a contact ID.
 fn contact(id: &str, email: &str) -> Option<Contact> {
     let id = RevUserId::parse(id).ok()?;
     let (external_ref, display_name) = (String::new(), String::new());

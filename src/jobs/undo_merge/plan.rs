@@ -60,7 +60,7 @@ impl Plan for UndoPlan {
 
     fn text(&self) -> String {
         if self.pairs == 0 {
-            return "No merge would be taken back.\n".to_owned();
+            return "No merge would be undone.\n".to_owned();
         }
         let mut text = self.lines.clone();
         if self.pairs > SHOWN {
@@ -68,8 +68,9 @@ impl Plan for UndoPlan {
         }
         let _ = writeln!(
             text,
-            "\nMerges taken back: {}; each secondary with a new ID. Works pointed at them: {}. Left, since they were changed: {}.\n\
-             Does not come back: who created {} works, who wrote in {} timelines, who takes part in {} conversations, {} files \
+            "\nMerges undone: {}; each secondary with a new ID. Works assigned to them: {}. Left alone because they \
+                changed: {}.\n\
+             Not restored: who created {} works, who wrote in {} timelines, who takes part in {} conversations, {} files \
              of contacts (they are in the backups), and all dates of creation.",
             self.pairs,
             self.works,

@@ -48,7 +48,7 @@ impl Delivery {
             let (message, terminal, name) = (Arc::clone(&message), self.terminal.clone(), channel.name());
             let task = self.tasks.spawn(async move {
                 if let Err(why) = channel.tell(&message).await {
-                    terminal.say(&format!("warning: {name} could not be told of the run: {why}"));
+                    terminal.say(&format!("warning: cannot notify {name} of the run: {why}"));
                 }
             });
             self.names.insert(task.id(), name);
@@ -75,14 +75,13 @@ impl Delivery {
         if self.wait(silent, &mut signal).await {
             if !self.quiet {
                 let (left, seconds) = (self.left(), said.as_secs());
-                self.terminal.say(&format!(
-                    "waiting for {left} to be told of the run (at most {seconds} s; Ctrl-C ends the wait)"
-                ));
+                self.terminal
+                    .say(&format!("waiting to notify {left} (at most {seconds} s; Ctrl-C ends the wait)"));
             }
             self.wait(said, &mut signal).await;
         }
         if !self.names.is_empty() {
-            self.terminal.say(&format!("warning: {} could not be told of the run in time", self.left()));
+            self.terminal.say(&format!("warning: could not notify {} in time", self.left()));
         }
     }
 

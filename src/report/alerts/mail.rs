@@ -60,8 +60,7 @@ pub(super) async fn send(mail: &Mail, message: &Message, left: &mut Vec<String>)
     if count == mail.to.len() {
         return Err(first);
     }
-    let why =
-        format!("{count} of {} recipients were not told, the others were: {}", mail.to.len(), first.why);
+    let why = format!("{count} of {} recipients were not notified: {}", mail.to.len(), first.why);
     Err(Unsent { why, again: !left.is_empty(), after: None })
 }
 

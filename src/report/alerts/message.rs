@@ -168,17 +168,17 @@ fn word(state: &str) -> &'static str {
 /// What an exit code of a run says.
 fn meaning(exit: u8) -> &'static str {
     match exit {
-        0 => "all rows are done, right already, or skipped for a reason that is no error",
+        0 => "all rows are done, already right, or skipped for a reason that is not an error",
         2 => "the settings are wrong",
         3 => "some rows failed, or their state is unknown",
         4 => "the credentials were refused",
         5 => "the input is invalid",
-        6 => "the input or the target is not what it was",
+        6 => "the input or the target has changed",
         7 => "stopped by the circuit breaker, --max-errors or --max-batch-failures",
         12 => "a backup could not be made or verified, so no merge was sent",
         130 => "interrupted by Ctrl-C; all is saved",
         143 => "interrupted by SIGTERM; all is saved",
-        _ => "something unexpected; the run's folder says more",
+        _ => "something unexpected; see the run's folder",
     }
 }
 

@@ -277,7 +277,7 @@ fn shown_told(
 fn calls_words(summary: &Summary) -> String {
     let time = |seconds: f64| span(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default());
     format!(
-        "{} in {}, of which {} waiting for the rate limit.",
+        "{} in {}, {} of it waiting for the rate limit.",
         counted(summary.calls_total, "API call"),
         time(summary.seconds),
         time(summary.seconds_waiting)

@@ -167,7 +167,7 @@ fn custom_field<'a>(
     let text = match value {
         Value::Null => None,
         Value::String(text) => Some(text.as_str()),
-        other => return refuse("wrong_type", format!("a string is wanted, not {}", json_type(other))),
+        other => return refuse("wrong_type", format!("a string is needed, not {}", json_type(other))),
     };
     let (shown, group) = match (field, text) {
         (field, None) if field.required() => {

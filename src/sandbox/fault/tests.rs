@@ -68,11 +68,11 @@ fn a_bad_rule_is_refused_and_the_key_named() {
         ("html,after=-1", "`after`: `-1`"),
         ("html,p=2", "`p`: 2"),
         ("html,p=NaN", "`p`: NaN"),
-        ("html,seed=1", "`seed` goes only with `p`"),
-        ("html,applied", "`applied` goes only with `status`"),
+        ("html,seed=1", "`seed` needs `p`"),
+        ("html,applied", "`applied` needs `status`"),
         ("truncate,retry_after=1", "`retry_after` goes only with"),
         ("status=500,location=ISS-2", "`location` does not go with status 500"),
-        ("html,count=1,count=2", "`count` stands there twice"),
+        ("html,count=1,count=2", "`count` appears twice"),
     ] {
         let problem = problem(rule);
         assert!(problem.contains(part), "{rule}: {problem}");

@@ -26,7 +26,7 @@ pub(super) fn users(given: Vec<format::User>, org: &str) -> Result<Users, String
     for user in given {
         let id = UserRef { kind: user.kind, number: user.number };
         if index.insert(id, position(users.len())?).is_some() {
-            return Err(format!("users: {id} stands there twice"));
+            return Err(format!("users: {id} appears twice"));
         }
         let mut summary = json!({
             "type": user.kind,
@@ -97,7 +97,7 @@ pub(super) fn groups(
     let mut index = FxHashMap::default();
     for (at, group) in given.iter().enumerate() {
         if index.insert(group.number, position(at)?).is_some() {
-            return Err(format!("groups: GROUP-{} stands there twice", group.number));
+            return Err(format!("groups: GROUP-{} appears twice", group.number));
         }
     }
     let mut groups = Vec::with_capacity(given.len());

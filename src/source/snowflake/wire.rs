@@ -95,7 +95,7 @@ impl Wire {
                 StatusCode::OK => Ok(body),
                 // Its links are good for some hours.
                 _ => Err(SnowflakeError::Answer(format!(
-                    "a part of the result was answered with HTTP {status}; if the link has expired, begin again"
+                    "a part of the result was answered with HTTP {status}; if the link has expired, start again"
                 ))),
             };
         }
@@ -127,7 +127,9 @@ impl Wire {
             let place = answer.place().and_then(|place| self.route.target.join(&place).ok());
             let place =
                 place.filter(|place| place.origin() == self.route.target.origin()).ok_or_else(|| {
-                    SnowflakeError::Answer("the query runs, and where its result will be is not said".into())
+                    SnowflakeError::Answer(
+                        "the query runs, but the answer does not say where its result will be".into(),
+                    )
                 })?;
             let mut request = Request::new(Method::GET, place);
             *request.headers_mut() = again.clone();
