@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::report::terminal::Terminal;
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
-use crate::run::begin::Rows;
+use crate::run::begin::RowsFrom;
 use crate::run::look::source_failure;
 use crate::run::signals;
 use crate::settings::Settings;
@@ -42,7 +42,7 @@ pub async fn run(
     let limit = args.limit.map(|limit| limit.saturating_add(1));
     let typed = Typed { rows: &args.rows, global: &global, client: &args.client };
     let (csv, queried) = match connectors::rows(typed, queries::table(kind), limit)? {
-        Rows::Queried(source) => (None, Some(source)),
+        RowsFrom::Queried(source) => (None, Some(source)),
         _ => (args.rows.csv.clone(), None),
     };
     let dialect = dialect(args.rows.delimiter.as_deref())?;

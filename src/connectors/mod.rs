@@ -6,7 +6,7 @@ pub mod snowflake;
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
-use crate::run::begin::Rows;
+use crate::run::begin::RowsFrom;
 use crate::source::Source;
 use crate::source::query::{Query, Table};
 use crate::source::sql::{MAX_SQL_BYTES, Statement};
@@ -27,7 +27,7 @@ pub struct Typed<'a> {
 
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
 /// on to a query.
-pub fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<Rows<'_>, Failure> {
+pub fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
     match (flags.source, &flags.csv) {
@@ -40,11 +40,11 @@ pub fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<Rows<'
             usage("--query and --query-file are for --source snowflake")
         }
         (None | Some(cli::input::Source::Csv), Some(csv)) => {
-            Ok(Rows::Csv(csv, cli::dialect(flags.delimiter.as_deref())?))
+            Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?))
         }
         (Some(_), Some(_)) => usage("--csv and --source snowflake exclude each other: give one"),
         (Some(_), None) if flags.delimiter.is_some() => usage("--delimiter is for --csv"),
-        (Some(source), None) => open(source, typed, query(flags, table, limit)?).map(Rows::Queried),
+        (Some(source), None) => open(source, typed, query(flags, table, limit)?).map(RowsFrom::Queried),
     }
 }
 

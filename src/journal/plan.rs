@@ -103,7 +103,7 @@ fn hex(hash: Sha256) -> String {
 
 /// A plan that is looked things up in. Memory: 16 bytes for every 64 lines.
 #[derive(Debug)]
-pub struct Plan {
+pub struct PlanFile {
     path: PathBuf,
     file: BufReader<File>,
     /// The row of every 64th line, and where that line begins.
@@ -115,7 +115,7 @@ pub struct Plan {
     at: u64,
 }
 
-impl Plan {
+impl PlanFile {
     /// Opens a plan; reads it once.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = BufReader::with_capacity(64 << 10, File::open(path)?);
@@ -220,7 +220,7 @@ mod tests {
         let copied = copy(&from, &to).unwrap();
         assert_eq!(copied.rows, 667 + 2);
         assert_eq!(copied.sha256, sha256(&to.plan()).unwrap());
-        let mut plan = Plan::open(&to.plan()).unwrap();
+        let mut plan = PlanFile::open(&to.plan()).unwrap();
         let asked = (0..=1001).chain((0..=1001).rev()).chain([2000, 2001, 2500, 2001, u64::MAX, 2001, 1]);
         for row in asked {
             let is_planned = row == 2001 || (1..=1000).contains(&row) && row % 3 != 0;
@@ -234,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = dry_run(folder.path(), Vec::new()).await;
         assert_eq!(copy(&from, &to).unwrap().rows, 0);
-        assert!(Plan::open(&to.plan()).unwrap().change(1).unwrap().is_none());
+        assert!(PlanFile::open(&to.plan()).unwrap().change(1).unwrap().is_none());
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         let line = |row: u64| format!("{{\"row\":{row},\"key\":\"k\",\"change\":1}}\n");
         for text in ["{", "\0\n", "{\"row\":1}\n", &(line(2) + &line(1)), &(line(1) + &line(1)), "\n"] {
             std::fs::write(&path, text).unwrap();
-            let error = Plan::open(&path).unwrap_err().to_string();
+            let error = PlanFile::open(&path).unwrap_err().to_string();
             assert!(error.contains("plan.jsonl: "), "{text:?}: {error}");
         }
     }

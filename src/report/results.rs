@@ -12,7 +12,7 @@ use crate::journal::ordered::Word;
 use crate::journal::plan::PlanLine;
 use crate::journal::record::{Outcome, State};
 use crate::journal::run_dir::RunDir;
-use crate::source::csv::Rows;
+use crate::source::csv::CsvRows;
 use ::csv::Writer;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ struct Files<'a> {
 /// Writes the result files of a run and counts the rows by state and reason.
 ///
 /// `words` are the last words of the journal in the order of the rows, `rows` the input, and `own` says whose it is.
-pub fn write<W>(run: &RunDir, rows: Rows, own: Own, words: W, dry_run: bool) -> io::Result<Tally>
+pub fn write<W>(run: &RunDir, rows: CsvRows, own: Own, words: W, dry_run: bool) -> io::Result<Tally>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {
@@ -48,7 +48,7 @@ where
 
 fn csv_files<W>(
     run: &RunDir,
-    rows: (Rows, Own),
+    rows: (CsvRows, Own),
     words: W,
     plan: Option<&mut dyn Write>,
     tally: &mut Tally,
@@ -74,7 +74,7 @@ where
     })
 }
 
-fn fill<W>((mut rows, own): (Rows, Own), words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
+fn fill<W>((mut rows, own): (CsvRows, Own), words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {

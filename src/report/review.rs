@@ -3,7 +3,7 @@
 use super::beside::Own;
 use super::beside::{Beside, writer};
 use crate::journal::atomic;
-use crate::source::csv::Rows;
+use crate::source::csv::CsvRows;
 use crate::stop::Stop;
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ const ADDED: [&str; 3] = ["_row", "_group", "_reason"];
 /// or the file not be written, and once `stop` is set; what was at `path` is then as it was.
 pub fn write_review(
     path: &Path,
-    mut rows: Rows,
+    mut rows: CsvRows,
     stop: &Stop,
     group_of: impl Fn(u64) -> Option<(u64, String)>,
 ) -> io::Result<u64> {

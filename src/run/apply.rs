@@ -6,7 +6,7 @@ use crate::journal::atomic;
 use crate::journal::manifest::Manifest;
 use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
-use crate::run::begin::{self, New, Rows};
+use crate::run::begin::{self, New, RowsFrom};
 use crate::run::carry::{Carries, age, long_span, planned_at};
 use crate::run::checks;
 use crate::run::corrections::Corrections;
@@ -69,7 +69,7 @@ impl Applying<'_> {
             resend_unproven: args.resend_unproven,
             ..New::run(settings, false, &args.batch, global, terminal)
         };
-        begin::run(job, new, Rows::Again(&from, input), |run| keep::<J>(&from, run)).await
+        begin::run(job, new, RowsFrom::Again(&from, input), |run| keep::<J>(&from, run)).await
     }
 }
 

@@ -75,7 +75,7 @@ impl<'a> New<'a> {
 }
 
 /// Where the rows come from.
-pub enum Rows<'a> {
+pub enum RowsFrom<'a> {
     /// A file, or standard input for `-`, and how it is read.
     Csv(&'a Path, Dialect),
     /// A query, whose rows are kept in the run's folder.
@@ -101,7 +101,7 @@ enum Kept {
 pub async fn run<J: Job>(
     job: J,
     mut new: New<'_>,
-    rows: Rows<'_>,
+    rows: RowsFrom<'_>,
     prepare: impl FnOnce(&RunDir) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let confirmation = Confirmation::needed(!new.dry_run, job.in_sandbox(), new.yes)?;
@@ -109,7 +109,7 @@ pub async fn run<J: Job>(
         J::Target::check(&new.settings)?;
     }
     let query = match &rows {
-        Rows::Queried(source) => {
+        RowsFrom::Queried(source) => {
             new.settings.record.extend(source.record().clone());
             Some((source.name(), source.query().to_owned()))
         }
@@ -176,19 +176,19 @@ pub async fn run<J: Job>(
 /// Input that cannot be used leaves no folder behind: nothing was sent.
 async fn take_in<J: Job>(
     job: &J,
-    rows: Rows<'_>,
+    rows: RowsFrom<'_>,
     new: &New<'_>,
     stop: &Stop,
 ) -> Result<(RunDir, Input, J::Looked), Failure> {
     let settings = &new.settings;
     let dialect = match &rows {
-        Rows::Csv(_, dialect) => *dialect,
-        Rows::Again(_, known) => checks::dialect(known),
-        Rows::Queried(_) | Rows::Made(_) => Dialect::default(),
+        RowsFrom::Csv(_, dialect) => *dialect,
+        RowsFrom::Again(_, known) => checks::dialect(known),
+        RowsFrom::Queried(_) | RowsFrom::Made(_) => Dialect::default(),
     };
     let from = match rows {
         // An absolute path: `resume` may be called from elsewhere. The export may be replaced before that.
-        Rows::Csv(csv, _) if csv != Path::new("-") => {
+        RowsFrom::Csv(csv, _) if csv != Path::new("-") => {
             let csv = std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned());
             // A run may write its files anew when it is resumed, or be removed.
             let is_kept = is_of_a_run(&csv, &settings.runs_dir)
@@ -200,16 +200,16 @@ async fn take_in<J: Job>(
             }
             Kept::File(csv)
         }
-        Rows::Csv(..) => Kept::Stdin,
-        Rows::Queried(source) => Kept::Query(source),
-        Rows::Made(make) => Kept::Made(make),
-        Rows::Again(from, known) if !known.spooled => {
+        RowsFrom::Csv(..) => Kept::Stdin,
+        RowsFrom::Queried(source) => Kept::Query(source),
+        RowsFrom::Made(make) => Kept::Made(make),
+        RowsFrom::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path)).read_as(dialect);
             let (input, looked) =
                 look(job, move || Ok(input), new, stop).await.map_err(|failure| not_again(failure, from))?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
         }
-        Rows::Again(from, known) => Kept::Again(from.input(), known.clone()),
+        RowsFrom::Again(from, known) => Kept::Again(from.input(), known.clone()),
     };
     let run = RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?;
     let (spool, of_query) = (run.input(), stop.clone());

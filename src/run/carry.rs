@@ -4,7 +4,7 @@
 use crate::cli::choices::OnDrift;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::{Applies, Manifest};
-use crate::journal::plan::{self, Plan};
+use crate::journal::plan::{self, PlanFile};
 use crate::journal::run_dir::RunDir;
 use crate::report::units::span;
 use crate::run::job::Job;
@@ -25,12 +25,12 @@ pub struct Carries<'a> {
 
 impl Carries<'_> {
     /// Copies the plan into the new run's folder: what it goes by from now on, whatever becomes of the dry run.
-    pub async fn take_over(&self, run: &RunDir) -> Result<(Applies, (Plan, OnDrift)), Failure> {
+    pub async fn take_over(&self, run: &RunDir) -> Result<(Applies, (PlanFile, OnDrift)), Failure> {
         let (from, to) = (self.from.clone(), run.clone());
         let copy = move || {
             let copied = plan::copy(&from, &to)?;
             let shown = plan::sha256(&from.plan());
-            let opened = Plan::open(&to.plan());
+            let opened = PlanFile::open(&to.plan());
             Ok::<_, Failure>((copied, shown, opened))
         };
         let (copied, shown, opened) =
@@ -68,7 +68,7 @@ pub async fn taken_over(
     run: &RunDir,
     manifest: &mut Manifest,
     on_drift: Option<OnDrift>,
-) -> Result<Option<(Plan, OnDrift)>, Failure> {
+) -> Result<Option<(PlanFile, OnDrift)>, Failure> {
     let Some(applies) = &mut manifest.applies else {
         if on_drift.is_none() {
             return Ok(None);
@@ -97,7 +97,7 @@ pub async fn taken_over(
             );
             return Err(Failure::new(Exit::Changed, text));
         }
-        Plan::open(&path).map_err(|error| unreadable(&error))
+        PlanFile::open(&path).map_err(|error| unreadable(&error))
     };
     let plan = tokio::task::spawn_blocking(open).await.map_err(|error| defect(&error))??;
     Ok(Some((plan, on_drift)))

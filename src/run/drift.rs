@@ -5,7 +5,7 @@ use crate::cli::choices::OnDrift;
 use crate::engine::job::{Asked, Planner, Task, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Applies;
-use crate::journal::plan::Plan;
+use crate::journal::plan::PlanFile;
 use crate::journal::record::{Outcome, State};
 use crate::journal::row_set::RowSet;
 use serde::Serialize;
@@ -66,13 +66,13 @@ pub struct Planned<I> {
 /// The tasks of a feed that a plan is about.
 pub struct OnlyPlanned<F> {
     feed: F,
-    plan: Plan,
+    plan: PlanFile,
     begun: RowSet,
 }
 
 impl<F> OnlyPlanned<F> {
     /// Of this feed, what this plan is about. `begun` are the rows of whose change the run has taken steps.
-    pub fn new(feed: F, plan: Plan, begun: RowSet) -> Self {
+    pub fn new(feed: F, plan: PlanFile, begun: RowSet) -> Self {
         Self { feed, plan, begun }
     }
 }

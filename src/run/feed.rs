@@ -8,7 +8,7 @@ use crate::journal::record::{Outcome, State};
 use crate::journal::replay::{InDoubt, Replay};
 use crate::row::{BadRow, Row};
 use crate::run::look::{source_failure, unchanged};
-use crate::source::csv::Rows;
+use crate::source::csv::CsvRows;
 use crate::source::header::Header;
 use crate::source::{Input, Stamp};
 use crate::stop::Stop;
@@ -19,7 +19,7 @@ const LOOK_EVERY: u64 = 50;
 
 /// The rows of one run.
 pub struct RowFeed {
-    rows: Rows,
+    rows: CsvRows,
     limit: u64,
     /// What earlier processes of the run have settled or left in doubt.
     replay: Replay,

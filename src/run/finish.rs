@@ -12,7 +12,7 @@ use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::monitor::Monitor;
-use crate::report::html::rows::Rows;
+use crate::report::html::rows::RowsTable;
 use crate::report::profile::Profile;
 use crate::report::results;
 use crate::report::summary::Summary;
@@ -222,12 +222,12 @@ fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
 }
 
 /// Writes the result files; counts every row by its last word, and gathers those that the page shows.
-async fn results<J: Job>(session: &Session<J>) -> Result<(Tally, Rows), String> {
+async fn results<J: Job>(session: &Session<J>) -> Result<(Tally, RowsTable), String> {
     let (run, input, dry_run) = (session.run.clone(), session.input.clone(), session.manifest.dry_run);
     let write = move || {
         let words = Words::read(&run).map_err(|error| error.to_string())?;
         let rows = input.open().map_err(|error| error.to_string())?.rows();
-        let mut shown = Rows::new(J::tell);
+        let mut shown = RowsTable::new(J::tell);
         let words = words.inspect(|word| {
             if let Ok((row, word)) = word {
                 shown.take(*row, word);

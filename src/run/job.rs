@@ -40,7 +40,7 @@ pub trait Looked: Debug + Send + 'static {
 }
 
 /// Sums up what a dry run has planned.
-pub trait Plan: Send {
+pub trait PlanSummary: Send {
     /// Takes a planned change, in the order of the rows; `key` is the object's ID as people know it.
     fn take(&mut self, key: &str, change: &RawValue);
     /// All of it, for people.
@@ -213,7 +213,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     }
 
     /// What sums up a dry run that has made so many calls.
-    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 
     /// Says for people what the journal has of a row in this job's JSON; `None` where there is nothing to say of it.
     fn tell(said: Said<'_>) -> Option<Entry> {

@@ -5,7 +5,7 @@ use crate::figures::Figures;
 use crate::journal::atomic;
 use crate::journal::ordered::Words;
 use crate::journal::run_dir::RunDir;
-use crate::report::html::rows::Rows;
+use crate::report::html::rows::RowsTable;
 use crate::report::html::{self, Links, Report};
 use crate::report::summary::Summary;
 use crate::run::job::Job;
@@ -25,7 +25,7 @@ pub struct Page<'a> {
     /// The same over time.
     pub charted: &'a Charted,
     /// The rows that are shown, or why they are not known.
-    pub rows: Result<Rows, String>,
+    pub rows: Result<RowsTable, String>,
 }
 
 /// Writes the page. The error says what could not be written.
@@ -33,7 +33,7 @@ pub async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), S
     let Page { summary, exit, figures, charted, rows } = page;
     let (rows, trouble) = match rows {
         Ok(rows) => (rows, None),
-        Err(trouble) => (Rows::new(J::tell), Some(format!("No rows are shown: {trouble}"))),
+        Err(trouble) => (RowsTable::new(J::tell), Some(format!("No rows are shown: {trouble}"))),
     };
     let (summary, figures, manifest) = (summary.clone(), figures.clone(), session.manifest.clone());
     let (points, resumed) = (charted.series.points(), charted.resumed);
@@ -63,10 +63,10 @@ pub async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), S
 }
 
 /// Gathers the rows that the page shows from the journal alone.
-pub async fn gather<J: Job>(run: &RunDir) -> Result<Rows, String> {
+pub async fn gather<J: Job>(run: &RunDir) -> Result<RowsTable, String> {
     let run = run.clone();
     let gather = move || {
-        let mut rows = Rows::new(J::tell);
+        let mut rows = RowsTable::new(J::tell);
         for word in Words::read(&run)? {
             let (row, word) = word?;
             rows.take(row, &word);

@@ -3,7 +3,7 @@
 use crate::cli::choices::OnDrift;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::Manifest;
-use crate::journal::plan::Plan;
+use crate::journal::plan::PlanFile;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
@@ -44,7 +44,7 @@ pub struct Session<J: Job> {
     /// The journal, open for this process's records.
     pub journal: Journal,
     /// The plan that is carried out, and what is done about what has drifted.
-    pub plan: Option<(Plan, OnDrift)>,
+    pub plan: Option<(PlanFile, OnDrift)>,
     /// Whether merges of which it is not known that they took may be sent again.
     pub resend_unproven: bool,
     /// What this process was given anew.

@@ -1,6 +1,6 @@
 //! Begins a run that takes another one back.
 
-use super::begin::{self, New, Rows};
+use super::begin::{self, New, RowsFrom};
 use super::job::{Job, TakenBack};
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -35,6 +35,6 @@ impl Undoing<'_> {
         })?;
         let new =
             New { parent: Some(parent), ..New::run(settings, args.dry_run, &args.batch, global, terminal) };
-        begin::run(job, new, Rows::Made(make), |_| Ok(())).await
+        begin::run(job, new, RowsFrom::Made(make), |_| Ok(())).await
     }
 }

@@ -141,8 +141,8 @@ impl<R: Read> CsvFile<R> {
     }
 
     /// The rows that are left, each in memory of its own. Ends after the first `Err`.
-    pub fn rows(self) -> Rows<R> {
-        Rows { file: self }
+    pub fn rows(self) -> CsvRows<R> {
+        CsvRows { file: self }
     }
 }
 
@@ -165,11 +165,11 @@ pub(super) fn judge(header: &Header, fields: &ByteRecord, record: Record) -> Opt
 }
 
 /// The rows of a [`CsvFile`]: a row, a record that is none, or the error that ends the reading.
-pub struct Rows<R = File> {
+pub struct CsvRows<R = File> {
     file: CsvFile<R>,
 }
 
-impl<R> Rows<R> {
+impl<R> CsvRows<R> {
     /// Says which columns are used: a row is not bad for what stands in others.
     pub fn use_only(&mut self, columns: Vec<usize>) {
         self.file.header.use_only(columns);
@@ -181,7 +181,7 @@ impl<R> Rows<R> {
     }
 }
 
-impl<R: Read> Iterator for Rows<R> {
+impl<R: Read> Iterator for CsvRows<R> {
     type Item = Result<Result<Row, BadRow>, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

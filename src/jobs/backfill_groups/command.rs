@@ -28,7 +28,7 @@ use crate::report::validation::shell_word;
 use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections, keep_file};
-use crate::run::job::{Job, Plan, Start};
+use crate::run::job::{Job, PlanSummary, Start};
 use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
@@ -321,7 +321,7 @@ impl Job for BackfillOptions {
         IssueFeed::new(input, looked, self.limit, replay, stop)
     }
 
-    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
         Box::new(GroupPlan::new(settings.rate_of(self.sandbox), calls))
     }
 }

@@ -4,7 +4,7 @@
 use crate::devrev::ids::GroupId;
 use crate::net::rate::Rate;
 use crate::report::terminal::one_line;
-use crate::run::job::Plan;
+use crate::run::job::PlanSummary;
 use crate::run::plan_cost::Cost;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -46,7 +46,7 @@ impl GroupPlan {
     }
 }
 
-impl Plan for GroupPlan {
+impl PlanSummary for GroupPlan {
     fn take(&mut self, key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.changes < SHOWN {

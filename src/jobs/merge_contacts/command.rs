@@ -31,7 +31,7 @@ use crate::report::validation::shell_word;
 use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections};
-use crate::run::job::{Job, Plan, Reported, Start};
+use crate::run::job::{Job, PlanSummary, Reported, Start};
 use crate::run::look::source_failure;
 use crate::run::signals;
 use crate::settings::{Rates, Settings};
@@ -338,7 +338,7 @@ impl Job for MergeOptions {
         config.first_batch = config.first_batch.min(FIRST_PAIRS);
     }
 
-    fn plan(&self, settings: &Settings, _calls: u64) -> Box<dyn Plan> {
+    fn plan(&self, settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {
         Box::new(MergePlan::new(settings.rate_of(self.sandbox)))
     }
 

@@ -4,7 +4,7 @@ use crate::jobs::merge_contacts::change::{Change, Side};
 use crate::net::rate::Rate;
 use crate::report::terminal::one_line;
 use crate::report::units::{counted, size};
-use crate::run::job::Plan;
+use crate::run::job::PlanSummary;
 use crate::run::plan_cost::Cost;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ impl MergePlan {
     }
 }
 
-impl Plan for MergePlan {
+impl PlanSummary for MergePlan {
     fn take(&mut self, _key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.pairs < SHOWN {

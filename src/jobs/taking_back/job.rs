@@ -10,7 +10,7 @@ use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::drift::Plannable;
-use crate::run::job::{Job, Looked, Make, Plan, Reported, Start, TakenBack};
+use crate::run::job::{Job, Looked, Make, PlanSummary, Reported, Start, TakenBack};
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -72,7 +72,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     fn engine(&self, _config: &mut Config) {}
 
     /// See [`Job::plan`].
-    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan>;
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 
     /// See [`Job::tell`].
     fn words(said: Said<'_>) -> Option<Entry>;
@@ -153,7 +153,7 @@ impl<T: TakeBack> Job for T {
         self.engine(config);
     }
 
-    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
         self.sums(settings, calls)
     }
 

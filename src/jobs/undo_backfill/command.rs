@@ -13,7 +13,7 @@ use crate::jobs::target::DevRev;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
 use crate::report::html::entry::{Entry, Said};
 use crate::run::checks::options;
-use crate::run::job::{Job, Make, Plan, Start, TakenBack};
+use crate::run::job::{Job, Make, PlanSummary, Start, TakenBack};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +101,7 @@ impl TakeBack for UndoBackfillOptions {
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }
 
-    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn Plan> {
+    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
         Box::new(GroupPlan::new(settings.rate, calls))
     }
 }

@@ -13,7 +13,7 @@ use crate::jobs::undo_merge::{Item, UndoMerge, rows};
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::id_map;
-use crate::run::job::{Make, Plan, Reported, Start, TakenBack};
+use crate::run::job::{Make, PlanSummary, Reported, Start, TakenBack};
 use crate::settings::{Rates, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +112,7 @@ impl TakeBack for UndoMergeOptions {
         config.record_each = true;
     }
 
-    fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn Plan> {
+    fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {
         Box::<UndoPlan>::default()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::jobs::undo_merge::change::Change;
 use crate::report::terminal::one_line;
-use crate::run::job::Plan;
+use crate::run::job::PlanSummary;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -42,7 +42,7 @@ impl UndoPlan {
     }
 }
 
-impl Plan for UndoPlan {
+impl PlanSummary for UndoPlan {
     fn take(&mut self, _key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
         if self.pairs < SHOWN {

@@ -19,7 +19,7 @@ use crate::figures::Figures;
 use crate::journal::manifest::Manifest;
 use askama::Template;
 use page::Page;
-use rows::Rows;
+use rows::RowsTable;
 use std::io::{self, Write};
 
 /// Where the objects that keys name are in the target's app.
@@ -49,7 +49,7 @@ pub struct Report<'a> {
     /// Whether earlier processes have worked on the run.
     pub resumed: bool,
     /// The rows that are shown.
-    pub rows: Rows,
+    pub rows: RowsTable,
     /// What those of them are called of which more is said.
     pub heading: &'static str,
     /// Where their objects are.

@@ -43,7 +43,7 @@ pub(super) struct Told {
 
 /// The rows that are shown.
 #[derive(Debug)]
-pub struct Rows {
+pub struct RowsTable {
     tell: Tell,
     pub(super) groups: Vec<Group>,
     failures: usize,
@@ -52,7 +52,7 @@ pub struct Rows {
     pub(super) all_told: u64,
 }
 
-impl Rows {
+impl RowsTable {
     /// None yet.
     pub fn new(tell: Tell) -> Self {
         Self { tell, groups: Vec::new(), failures: 0, told: Vec::new(), all_told: 0 }
@@ -171,11 +171,11 @@ mod tests {
         Word::Planned { key: "k".to_owned(), change: Some(change) }
     }
 
-    fn rows() -> Rows {
-        Rows::new(|said| Entry::before_and_after("value", said))
+    fn rows() -> RowsTable {
+        RowsTable::new(|said| Entry::before_and_after("value", said))
     }
 
-    fn shown(rows: &Rows) -> Vec<(&str, usize)> {
+    fn shown(rows: &RowsTable) -> Vec<(&str, usize)> {
         rows.groups.iter().map(|group| (group.reason.as_str(), group.rows.len())).collect()
     }
 

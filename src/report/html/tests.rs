@@ -100,7 +100,7 @@ fn path(key: &str) -> Option<String> {
     key.starts_with("OK-").then(|| format!("works/{key}"))
 }
 
-fn html(summary: &Summary, manifest: &Manifest, rows: Rows, app: Option<&str>, resumed: bool) -> String {
+fn html(summary: &Summary, manifest: &Manifest, rows: RowsTable, app: Option<&str>, resumed: bool) -> String {
     let report = Report {
         summary,
         manifest,
@@ -147,7 +147,7 @@ fn whatever_comes_from_outside_is_text() {
     manifest.parent = Some(HOSTILE.to_owned());
     manifest.org =
         Some(crate::journal::manifest::Party { id: HOSTILE.to_owned(), display_id: None, name: None });
-    let mut rows = Rows::new(tell);
+    let mut rows = RowsTable::new(tell);
     rows.take(1, &failed(HOSTILE, HOSTILE));
     let page = html(&summary, &manifest, rows, Some("https://app.example.com/acme"), false);
     assert_eq!(page.matches("<script").count(), 0);
@@ -160,7 +160,7 @@ fn whatever_comes_from_outside_is_text() {
 
 #[test]
 fn the_policy_allows_the_one_style_sheet_and_nothing_else() {
-    let page = html(&summary(Tally::default()), &manifest(), Rows::new(tell), None, false);
+    let page = html(&summary(Tally::default()), &manifest(), RowsTable::new(tell), None, false);
     let style = page.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
     let hash = BASE64_STANDARD.encode(Sha256::digest(style));
     let policy = format!(
@@ -179,7 +179,7 @@ fn links_go_to_the_app_and_nowhere_else() {
     tally.add("failed", Some("refused"), 2);
     let summary = summary(tally);
     let rows = || {
-        let mut rows = Rows::new(tell);
+        let mut rows = RowsTable::new(tell);
         rows.take(1, &failed("OK-1", "w"));
         rows.take(2, &failed("https://evil.example/", "w"));
         rows
@@ -201,7 +201,7 @@ fn a_page_is_complete_and_says_what_it_leaves_out() {
     let mut tally = Tally::default();
     tally.add("failed", Some("refused"), 100_000);
     tally.add("skipped", Some("left-so"), 5);
-    let mut rows = Rows::new(|_| None);
+    let mut rows = RowsTable::new(|_| None);
     for row in 1..=100_000 {
         rows.take(row, &failed(&format!("K-{row}"), "words"));
     }
@@ -227,7 +227,7 @@ fn a_page_is_complete_and_says_what_it_leaves_out() {
 
 #[test]
 fn a_page_without_rows_says_that_there_is_nothing() {
-    let page = html(&summary(Tally::default()), &manifest(), Rows::new(tell), None, false);
+    let page = html(&summary(Tally::default()), &manifest(), RowsTable::new(tell), None, false);
     assert!(page.contains("The run has no rows: there is nothing to count."));
     for absent in ["id=\"failures\"", "id=\"rows\"", "was resumed"] {
         assert!(!page.contains(absent), "{absent}");
