@@ -19,7 +19,7 @@ use crate::report::terminal::Terminal;
 use crate::report::validation::{Report, Validated};
 use crate::row::{Place, Row};
 use crate::run::begin::RowsFrom;
-use crate::run::look::source_failure;
+use crate::run::scan::source_failure;
 use crate::run::signals;
 use crate::settings::Settings;
 use crate::source::ahead::each_row;

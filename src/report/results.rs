@@ -74,7 +74,12 @@ where
     })
 }
 
-fn fill<W>((mut rows, own): (CsvRows, Own), words: W, mut files: Files<'_>, tally: &mut Tally) -> io::Result<()>
+fn fill<W>(
+    (mut rows, own): (CsvRows, Own),
+    words: W,
+    mut files: Files<'_>,
+    tally: &mut Tally,
+) -> io::Result<()>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {

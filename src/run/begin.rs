@@ -15,8 +15,8 @@ use crate::run::carry::Carries;
 use crate::run::checks::{self, same_input};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
-use crate::run::job::{Job, Looked, Make};
-use crate::run::look::source_failure;
+use crate::run::job::{Job, Make, Scan};
+use crate::run::scan::source_failure;
 use crate::run::session::Session;
 use crate::run::signals;
 use crate::run::target::Target;
@@ -120,7 +120,7 @@ pub async fn run<J: Job>(
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
 
     let since = Instant::now();
-    let (run, input, looked) = take_in(&job, rows, &new, &stop).await?;
+    let (run, input, scan) = take_in(&job, rows, &new, &stop).await?;
     let parsing = since.elapsed();
     let lock = RunLock::take(&run)?;
     let log = logging::keep(&run)?;
@@ -135,7 +135,7 @@ pub async fn run<J: Job>(
         }
     };
     let (applies, plan) = plan.unzip();
-    let mut manifest = manifest(&job, &run, &new, &input, &looked, query);
+    let mut manifest = manifest(&job, &run, &new, &input, &scan, query);
     manifest.applies = applies;
     // The journal first: a run that has a `run.json` can be resumed, wherever this is killed.
     let journal = Journal::create(&run)?;
@@ -150,7 +150,7 @@ pub async fn run<J: Job>(
         log,
         manifest,
         input,
-        looked: Some(looked),
+        scan: Some(scan),
         replay: Replay::default(),
         journal,
         plan,
@@ -179,7 +179,7 @@ async fn take_in<J: Job>(
     rows: RowsFrom<'_>,
     new: &New<'_>,
     stop: &Stop,
-) -> Result<(RunDir, Input, J::Looked), Failure> {
+) -> Result<(RunDir, Input, Scan<J::Found>), Failure> {
     let settings = &new.settings;
     let dialect = match &rows {
         RowsFrom::Csv(_, dialect) => *dialect,
@@ -195,8 +195,8 @@ async fn take_in<J: Job>(
                 || std::fs::metadata(&csv).is_ok_and(|file| file.len() <= settings.keep_input_max);
             if !is_kept {
                 let input = Input::file(&csv).read_as(dialect);
-                let (input, looked) = look(job, move || Ok(input), new, stop).await?;
-                return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+                let (input, scan) = look(job, move || Ok(input), new, stop).await?;
+                return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, scan));
             }
             Kept::File(csv)
         }
@@ -205,9 +205,9 @@ async fn take_in<J: Job>(
         RowsFrom::Made(make) => Kept::Made(make),
         RowsFrom::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path)).read_as(dialect);
-            let (input, looked) =
+            let (input, scan) =
                 look(job, move || Ok(input), new, stop).await.map_err(|failure| not_again(failure, from))?;
-            return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, looked));
+            return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, scan));
         }
         RowsFrom::Again(from, known) => Kept::Again(from.input(), known.clone()),
     };
@@ -232,7 +232,7 @@ async fn take_in<J: Job>(
     };
     let copy = move || copy().map(|input| input.read_as(dialect));
     match look(job, copy, new, stop).await {
-        Ok((input, looked)) => Ok((run, input, looked)),
+        Ok((input, scan)) => Ok((run, input, scan)),
         Err(failure) => {
             discard(&run);
             Err(failure)
@@ -284,21 +284,21 @@ async fn look<J: Job>(
     input: impl FnOnce() -> Result<Input, Failure> + Send + 'static,
     new: &New<'_>,
     stop: &Stop,
-) -> Result<(Input, J::Looked), Failure> {
+) -> Result<(Input, Scan<J::Found>), Failure> {
     let (job, settings, dry_run) = (job.clone(), new.settings.clone(), new.dry_run);
     let known =
         new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.of.id.clone())));
     let look = tokio::task::spawn_blocking(move || {
         let input = input()?;
-        let looked = job.look(&input)?;
+        let scan = job.scan(&input)?;
         if let Some((known, run)) = known {
-            same_input(&known, looked.fingerprint(), &input, &run)?;
+            same_input(&known, &scan.fingerprint, &input, &run)?;
         }
-        job.check(&settings, &looked, dry_run)?;
-        Ok((input, looked))
+        job.check(&settings, &scan, dry_run)?;
+        Ok((input, scan))
     });
     match stop.race(look).await {
-        Some(looked) => looked.map_err(|error| {
+        Some(scan) => scan.map_err(|error| {
             Failure::new(Exit::Unexpected, format!("a defect while reading the input: {error}"))
         })?,
         None => Err(signals::interrupted(stop, "interrupted while the input was read; nothing was sent")),
@@ -315,7 +315,7 @@ fn manifest<J: Job>(
     run: &RunDir,
     new: &New<'_>,
     input: &Input,
-    looked: &J::Looked,
+    scan: &Scan<J::Found>,
     query: Option<(&str, String)>,
 ) -> Manifest {
     let now = Utc::now();
@@ -329,9 +329,9 @@ fn manifest<J: Job>(
         },
         delimiter: input.dialect().delimiter.map(char::from),
         leaves_out_blank_rows: !input.dialect().blank_rows,
-        bytes: looked.fingerprint().bytes,
-        sha256: looked.fingerprint().sha256.clone(),
-        rows: looked.rows(),
+        bytes: scan.fingerprint.bytes,
+        sha256: scan.fingerprint.sha256.clone(),
+        rows: scan.rows,
         spooled: input.path() == run.input(),
         source: query.as_ref().map(|(source, _)| (*source).to_owned()),
         query: query.map(|(_, sql)| sql),
@@ -378,7 +378,7 @@ fn manifest<J: Job>(
         portion: None,
         closed: None,
         why: None,
-        notes: if looked.rows() == 0 { vec![no_rows(input)] } else { Vec::new() },
+        notes: if scan.rows == 0 { vec![no_rows(input)] } else { Vec::new() },
         parent,
     }
 }

@@ -7,7 +7,7 @@ use crate::finding::{Finding, Severity};
 use crate::journal::record::{Outcome, State};
 use crate::journal::replay::{InDoubt, Replay};
 use crate::row::{BadRow, Row};
-use crate::run::look::{source_failure, unchanged};
+use crate::run::scan::{source_failure, unchanged};
 use crate::source::csv::CsvRows;
 use crate::source::header::Header;
 use crate::source::{Input, Stamp};

@@ -25,18 +25,19 @@ use std::future::Future;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
-/// What the look at an input has found.
-pub trait Looked: Debug + Send + 'static {
+/// What a first pass over an input has found. Nothing is sent before it is over.
+#[derive(Debug)]
+pub struct Scan<T> {
     /// The input's content.
-    fn fingerprint(&self) -> &Fingerprint;
+    pub fingerprint: Fingerprint,
     /// By which a change under the run is noticed.
-    fn stamp(&self) -> Stamp;
+    pub stamp: Stamp,
     /// Its data records, good and bad.
-    fn rows(&self) -> u64;
+    pub rows: u64,
     /// What the operator should know of how it was read.
-    fn notes(&self) -> &[String] {
-        &[]
-    }
+    pub notes: Vec<String>,
+    /// What the job has found.
+    pub found: T,
 }
 
 /// Sums up what a dry run has planned.
@@ -51,7 +52,7 @@ pub trait PlanSummary: Send {
 
 /// What is at hand when a run's work begins.
 #[derive(Debug)]
-pub struct Start<'a, L, T> {
+pub struct Start<'a, F, T> {
     /// What the run changes.
     pub target: &'a T,
     /// The settings of this process.
@@ -63,7 +64,7 @@ pub struct Start<'a, L, T> {
     /// The rows.
     pub input: &'a Input,
     /// What is known of them.
-    pub looked: &'a L,
+    pub scan: &'a Scan<F>,
     /// `--resend-unproven`
     pub resend_unproven: bool,
     /// Whether rows are tried again, for which something may have been corrected just now.
@@ -79,7 +80,7 @@ pub struct Start<'a, L, T> {
 /// What a job has to say of the beginning of a run.
 pub type Notes = Mutex<Vec<String>>;
 
-impl<L, T> Start<'_, L, T> {
+impl<F, T> Start<'_, F, T> {
     /// Notes what the operator has to know of what the run goes by: the question, the summary and `runs show` say it.
     pub fn note(&self, text: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
@@ -130,8 +131,8 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const TOLD: &'static str = "Changes";
     /// What it changes.
     type Target: Target;
-    /// What the look at the input finds.
-    type Looked: Looked;
+    /// What a scan of its input finds, besides the rows.
+    type Found: Debug + Send + 'static;
     /// Reads and decides.
     type Planner: Planner<Change: Plannable>;
     /// Makes the changes.
@@ -142,13 +143,13 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// Whether the run is against the sandbox in the same process.
     fn in_sandbox(&self) -> bool;
 
-    /// Looks at the input. Blocks.
-    fn look(&self, input: &Input) -> Result<Self::Looked, Failure>;
+    /// Scans the input. Blocks.
+    fn scan(&self, input: &Input) -> Result<Scan<Self::Found>, Failure>;
 
     /// The rows that the run takes.
-    fn total(&self, looked: &Self::Looked) -> u64;
+    fn total(&self, scan: &Scan<Self::Found>) -> u64;
 
-    /// The same of an input with so many rows, where that can be told without another look at it.
+    /// The same of an input with so many rows, where that can be told without scanning it again.
     fn rows(&self, rows: u64) -> Option<u64>;
 
     /// The flags that make the same options, for a run of other rows; none where no operator writes the rows.
@@ -173,17 +174,17 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     }
 
     /// What will happen, for the question whether it may.
-    fn what(&self, looked: &Self::Looked) -> String;
+    fn what(&self, scan: &Scan<Self::Found>) -> String;
 
     /// Checks what has to be so before the operator is asked. Blocks, sends nothing.
-    fn check(&self, _settings: &Settings, _looked: &Self::Looked, _dry_run: bool) -> Result<(), Failure> {
+    fn check(&self, _settings: &Settings, _scan: &Scan<Self::Found>, _dry_run: bool) -> Result<(), Failure> {
         Ok(())
     }
 
     /// Checks in DevRev what has to be so before the operator is asked. Only reads. Returns lines for the question.
     fn before_asking(
         &self,
-        _start: &Start<'_, Self::Looked, Self::Target>,
+        _start: &Start<'_, Self::Found, Self::Target>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -191,14 +192,14 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// Reads what is needed once, and makes both halves of the job.
     fn begin(
         &self,
-        start: &Start<'_, Self::Looked, Self::Target>,
+        start: &Start<'_, Self::Found, Self::Target>,
     ) -> impl Future<Output = Result<(Self::Planner, Self::Applier), Failure>> + Send;
 
     /// The tasks that are left.
     fn feed(
         &self,
         input: &Input,
-        looked: Self::Looked,
+        scan: Scan<Self::Found>,
         replay: Replay,
         stop: Stop,
     ) -> Result<Self::Feed, Failure>;

@@ -6,7 +6,7 @@
 //!   takes another run back
 //! - [`session`]: the run as one process has it; [`work`]: the work on it; [`finish`]: how it ends, whatever happened; [`page`]: `report.html`
 //! - [`standing`]: how it stands and what comes next
-//! - [`look`], [`feed`]: from an input to the engine's tasks
+//! - [`scan`], [`feed`]: from an input to the engine's tasks
 //! - [`connect`], [`confirm`], [`signals`], [`watching`]: what it talks to, whether it may, what ends it, who watches
 //! - [`checks`]: whether input, target and parent are what they were; [`corrections`]: settings that are given anew
 //! - [`drift`]: only what is still as it was planned; [`failing`]: what a failed call means for a row and for the run;
@@ -23,10 +23,10 @@ pub mod drift;
 pub mod feed;
 pub mod finish;
 pub mod job;
-pub mod look;
 pub mod page;
 pub mod plan_cost;
 pub mod resume;
+pub mod scan;
 pub mod session;
 pub mod signals;
 pub mod standing;

@@ -16,7 +16,7 @@ use crate::run::carry;
 use crate::run::checks::{dialect, kept_copy, options, same_input, same_target};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrections;
-use crate::run::job::{Job, Looked};
+use crate::run::job::{Job, Scan};
 use crate::run::session::{self, Session};
 use crate::run::signals;
 use crate::run::target::Target;
@@ -61,7 +61,7 @@ impl Resumed<'_> {
         })?;
         let log = logging::keep(&run)?;
         let since = Instant::now();
-        let (input, looked, replay) = take_up(&job, &run, &manifest, known, &self.retry, &stop).await?;
+        let (input, scan, replay) = take_up(&job, &run, &manifest, known, &self.retry, &stop).await?;
         some_with(&self.retry, &replay, run.id())?;
         let corrected = job.correct(&Corrections {
             flags: &args.corrections,
@@ -87,7 +87,7 @@ impl Resumed<'_> {
             );
         }
         // A run with nothing left needs neither a token nor a word from the operator: it only ends once more.
-        let total = session::total(&manifest, &job, &looked);
+        let total = session::total(&manifest, &job, &scan);
         let confirmation = if session::is_idle(&replay, total) {
             Confirmation::NotNeeded
         } else if !job.in_sandbox() && settings.token.is_none() {
@@ -111,7 +111,7 @@ impl Resumed<'_> {
             log,
             manifest,
             input,
-            looked: Some(looked),
+            scan: Some(scan),
             replay,
             journal,
             plan,
@@ -141,7 +141,7 @@ async fn take_up<J: Job>(
     known: manifest::Input,
     retry: &Retry,
     stop: &Stop,
-) -> Result<(Input, J::Looked, Replay), Failure> {
+) -> Result<(Input, Scan<J::Found>, Replay), Failure> {
     let (job, run, manifest, retry) = (job.clone(), run.clone(), manifest.clone(), retry.clone());
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
@@ -152,20 +152,20 @@ async fn take_up<J: Job>(
             None => Input::file(path),
         };
         let input = input.read_as(dialect(&known));
-        let (replay, looked) = std::thread::scope(|scope| {
+        let (replay, scan) = std::thread::scope(|scope| {
             let replay = scope.spawn(|| evidence::retrying(&run, &manifest, &retry));
-            let looked = job.look(&input);
-            (replay.join(), looked)
+            let scan = job.scan(&input);
+            (replay.join(), scan)
         });
         let replay = replay
             .map_err(|_| Failure::new(Exit::Unexpected, "a defect: the journal could not be read"))??;
-        let looked = looked.map_err(|failure| {
+        let scan = scan.map_err(|failure| {
             let copy = if known.spooled { format!(" in {}", run.input().display()) } else { String::new() };
             let text = format!("run {} cannot continue: its input{copy} has changed: {failure}", run.id());
             Failure::new(Exit::Changed, text)
         })?;
-        same_input(&known, looked.fingerprint(), &input, run.id())?;
-        Ok((input, looked, replay))
+        same_input(&known, &scan.fingerprint, &input, run.id())?;
+        Ok((input, scan, replay))
     });
     match stop.race(read).await {
         Some(read) => read.map_err(|error| {

@@ -13,7 +13,7 @@ use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
-use crate::run::job::Job;
+use crate::run::job::{Job, Scan};
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -38,7 +38,7 @@ pub struct Session<J: Job> {
     /// The rows.
     pub input: Input,
     /// What is known of the input.
-    pub looked: Option<J::Looked>,
+    pub scan: Option<Scan<J::Found>>,
     /// What earlier processes of this run did.
     pub replay: Replay,
     /// The journal, open for this process's records.
@@ -73,8 +73,8 @@ pub struct Session<J: Job> {
 }
 
 /// The rows that a run takes.
-pub fn total<J: Job>(manifest: &Manifest, job: &J, looked: &J::Looked) -> u64 {
-    manifest.applies.as_ref().map_or_else(|| job.total(looked), |applies| applies.rows)
+pub fn total<J: Job>(manifest: &Manifest, job: &J, scan: &Scan<J::Found>) -> u64 {
+    manifest.applies.as_ref().map_or_else(|| job.total(scan), |applies| applies.rows)
 }
 
 /// Whether every row of a run that takes so many has a result which this process leaves as it is.

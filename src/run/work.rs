@@ -13,7 +13,7 @@ use crate::report::terminal::one_line;
 use crate::run::carry;
 use crate::run::drift::{ByPlan, OnlyPlanned};
 use crate::run::finish;
-use crate::run::job::{Job, Looked, Notes, Start};
+use crate::run::job::{Job, Notes, Scan, Start};
 use crate::run::session::{self, Session};
 use crate::run::target::{Identity, Target};
 use crate::run::watching;
@@ -29,7 +29,7 @@ impl<J: Job> Session<J> {
     /// Works on the run until it ends, one way or another; writes the result files and prints the summary.
     pub async fn run(mut self) -> Result<Exit, Failure> {
         let scope = Scope {
-            total: self.looked.as_ref().map_or(0, |looked| session::total(&self.manifest, &self.job, looked)),
+            total: self.scan.as_ref().map_or(0, |scan| session::total(&self.manifest, &self.job, scan)),
             before: self.replay.settled.len(),
         };
         // One that is resumed has a journal that was replayed. Asked now: the engine takes the replay.
@@ -39,7 +39,7 @@ impl<J: Job> Session<J> {
         }
         let charted = watching::chart(&mut self);
         let mut figures = Figures::default();
-        let stamp = self.looked.as_ref().map(Looked::stamp);
+        let stamp = self.scan.as_ref().map(|scan| scan.stamp);
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
@@ -84,21 +84,20 @@ impl<J: Job> Session<J> {
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
         self.same_organisation(identity, target.name())?;
-        let looked = self.looked.take();
-        let looked =
-            looked.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
-        let of_input = looked.notes().iter().cloned();
+        let scan = self.scan.take();
+        let scan = scan.ok_or_else(|| Failure::new(Exit::Unexpected, "a defect: the input was fed twice"))?;
+        let of_input = scan.notes.iter().cloned();
         let notes = Notes::new(of_input.chain(self.corrected.said.iter().cloned()).collect());
-        let lines = match self.job.before_asking(&self.start(target, &looked, &notes)).await {
+        let lines = match self.job.before_asking(&self.start(target, &scan, &notes)).await {
             Ok(lines) => lines,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
-        self.confirm(scope, &looked, target.name(), &lines).await?;
+        self.confirm(scope, &scan, target.name(), &lines).await?;
         self.corrected.keep_files(&self.run)?;
         self.manifest.state = RunState::Running;
         self.manifest.write(&self.run)?;
 
-        let (planner, applier) = match self.job.begin(&self.start(target, &looked, &notes)).await {
+        let (planner, applier) = match self.job.begin(&self.start(target, &scan, &notes)).await {
             Ok(halves) => halves,
             Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
         };
@@ -109,25 +108,25 @@ impl<J: Job> Session<J> {
         // Held until the last change is made.
         let _rows = self.hold_rows()?;
         if self.manifest.dry_run {
-            self.engine(planner, Mode::<NoApplier>::Plan, looked, target).await
+            self.engine(planner, Mode::<NoApplier>::Plan, scan, target).await
         } else {
-            self.engine(planner, Mode::Apply(Arc::new(applier)), looked, target).await
+            self.engine(planner, Mode::Apply(Arc::new(applier)), scan, target).await
         }
     }
 
     fn start<'a>(
         &'a self,
         target: &'a J::Target,
-        looked: &'a J::Looked,
+        scan: &'a Scan<J::Found>,
         notes: &'a Notes,
-    ) -> Start<'a, J::Looked, J::Target> {
+    ) -> Start<'a, J::Found, J::Target> {
         Start {
             target,
             settings: &self.settings,
             run: &self.run,
             manifest: &self.manifest,
             input: &self.input,
-            looked,
+            scan,
             resend_unproven: self.resend_unproven,
             retries: !self.replay.reopened.is_empty(),
             stop: &self.stop,
@@ -140,7 +139,7 @@ impl<J: Job> Session<J> {
         &mut self,
         planner: J::Planner,
         mode: Mode<A>,
-        looked: J::Looked,
+        scan: Scan<J::Found>,
         target: &J::Target,
     ) -> Result<How, Failure>
     where
@@ -148,7 +147,7 @@ impl<J: Job> Session<J> {
     {
         let mut replay = std::mem::take(&mut self.replay);
         let begun = std::mem::take(&mut replay.begun);
-        let feed = self.job.feed(&self.input, looked, replay, self.stop.clone())?;
+        let feed = self.job.feed(&self.input, scan, replay, self.stop.clone())?;
         let mut config = Config {
             batch_size: self.settings.batch_size,
             first_batch: self.settings.batch_size,
@@ -217,7 +216,7 @@ impl<J: Job> Session<J> {
     async fn confirm(
         &self,
         scope: Scope,
-        looked: &J::Looked,
+        scan: &Scan<J::Found>,
         target: &str,
         lines: &[String],
     ) -> Result<(), Failure> {
@@ -236,7 +235,7 @@ impl<J: Job> Session<J> {
             self.input.name(),
             lines.iter().fold(String::new(), |text, line| text + "  " + &one_line(line) + "\n"),
             match &self.manifest.applies {
-                None => self.job.what(looked),
+                None => self.job.what(scan),
                 Some(applies) => carry::what::<J>(applies),
             },
         );

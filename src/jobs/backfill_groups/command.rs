@@ -10,9 +10,9 @@ use crate::jobs::backfill_groups::decide::Rules;
 use crate::jobs::backfill_groups::feed::IssueFeed;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::group_map::GroupMap;
-use crate::jobs::backfill_groups::look::{self, Preflight};
 use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::plan::GroupPlan;
+use crate::jobs::backfill_groups::scan::{self, Issues, Preflight};
 use crate::jobs::backfill_groups::{BackfillGroups, Change};
 use crate::jobs::rules::queries;
 use crate::jobs::target::DevRev;
@@ -112,8 +112,8 @@ const FRESH: Duration = Duration::from_secs(60);
 
 impl BackfillOptions {
     /// Which groups count.
-    fn scope(&self, start: &Start<'_, Preflight, DevRev>) -> Scope {
-        Scope { default: self.include_default_groups, contacts: start.looked.of_contacts }
+    fn scope(&self, start: &Start<'_, Issues, DevRev>) -> Scope {
+        Scope { default: self.include_default_groups, contacts: start.scan.found.of_contacts }
     }
 
     fn typed_flags(&self, run: &RunDir) -> String {
@@ -138,7 +138,7 @@ impl BackfillOptions {
 
     /// Where the group index is kept; a sandbox in this process costs nothing to ask. A plan is not held against the index
     /// that it was made by: who has come or gone since would not show.
-    fn cache(&self, start: &Start<'_, Preflight, DevRev>) -> Option<Cache> {
+    fn cache(&self, start: &Start<'_, Issues, DevRev>) -> Option<Cache> {
         let manifest = start.manifest;
         if self.sandbox || manifest.applies.is_some() {
             return None;
@@ -191,7 +191,7 @@ impl Job for BackfillOptions {
     const COMMAND: &'static str = "backfill-groups";
     const KEPT: &'static [&'static str] = &[GROUP_MAP];
     type Target = DevRev;
-    type Looked = Preflight;
+    type Found = Issues;
     type Planner = BackfillGroups;
     type Applier = GroupWriter;
     type Feed = IssueFeed;
@@ -200,12 +200,12 @@ impl Job for BackfillOptions {
         self.sandbox
     }
 
-    fn look(&self, input: &Input) -> Result<Preflight, Failure> {
-        look::look(input)
+    fn scan(&self, input: &Input) -> Result<Preflight, Failure> {
+        scan::scan(input)
     }
 
-    fn total(&self, looked: &Preflight) -> u64 {
-        self.limit.map_or(looked.rows, |limit| limit.min(looked.rows))
+    fn total(&self, scan: &Preflight) -> u64 {
+        self.limit.map_or(scan.rows, |limit| limit.min(scan.rows))
     }
 
     fn rows(&self, rows: u64) -> Option<u64> {
@@ -250,7 +250,7 @@ impl Job for BackfillOptions {
         Ok(corrected)
     }
 
-    fn what(&self, _looked: &Preflight) -> String {
+    fn what(&self, _scan: &Preflight) -> String {
         let more =
             if self.overwrite { ", and those that have one may get another (--overwrite)" } else { "" };
         format!("Issues that lack a creator group will get one{more}.")
@@ -266,7 +266,7 @@ impl Job for BackfillOptions {
         Some(Entry::default().change("creator group", change.before.as_deref(), Some(&after)))
     }
 
-    async fn before_asking(&self, start: &Start<'_, Preflight, DevRev>) -> Result<Vec<String>, Failure> {
+    async fn before_asking(&self, start: &Start<'_, Issues, DevRev>) -> Result<Vec<String>, Failure> {
         let client = start.target.client.read_only();
         let notes = field_check::check(&client, &self.field, Named::BySetting).await?;
         let cached = match self.cache(start) {
@@ -287,7 +287,7 @@ impl Job for BackfillOptions {
 
     async fn begin(
         &self,
-        start: &Start<'_, Preflight, DevRev>,
+        start: &Start<'_, Issues, DevRev>,
     ) -> Result<(BackfillGroups, GroupWriter), Failure> {
         let reads = start.target.client.read_only();
         if start.terminal.draws() {
@@ -311,14 +311,8 @@ impl Job for BackfillOptions {
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }
 
-    fn feed(
-        &self,
-        input: &Input,
-        looked: Preflight,
-        replay: Replay,
-        stop: Stop,
-    ) -> Result<IssueFeed, Failure> {
-        IssueFeed::new(input, looked, self.limit, replay, stop)
+    fn feed(&self, input: &Input, scan: Preflight, replay: Replay, stop: Stop) -> Result<IssueFeed, Failure> {
+        IssueFeed::new(input, scan, self.limit, replay, stop)
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {

@@ -5,7 +5,7 @@ use crate::engine::job::Task;
 use crate::exit::{Exit, Failure};
 use crate::finding::Rule;
 use crate::jobs::backfill_groups::Item;
-use crate::jobs::backfill_groups::look::Preflight;
+use crate::jobs::backfill_groups::scan::Preflight;
 use crate::jobs::duplicates::{Duplicate, Verdict, Verdicts};
 use crate::jobs::rules::Column;
 use crate::jobs::rules::issues::IssueColumns;
@@ -13,7 +13,7 @@ use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::row::{Place, Row};
 use crate::run::feed::{self, RowFeed, invalid, number};
-use crate::run::look::header_failure;
+use crate::run::scan::header_failure;
 use crate::source::Input;
 use crate::stop::Stop;
 use std::iter::Peekable;
@@ -37,7 +37,7 @@ impl IssueFeed {
         let mut rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = IssueColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
         rows.use_only(columns.used());
-        Ok(Self { rows, columns, duplicates: preflight.duplicates.peekable() })
+        Ok(Self { rows, columns, duplicates: preflight.found.duplicates.peekable() })
     }
 
     /// The verdict about this row, if it is about the same issue as another.

@@ -14,10 +14,10 @@ pub mod feed;
 pub mod field;
 pub mod field_check;
 pub mod group_map;
-pub mod look;
 pub mod lookup;
 pub mod membership;
 pub mod plan;
+pub mod scan;
 
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::ids::{GroupId, Issue, IssueId, Key, Names, ObjectType, Ref, UserId};

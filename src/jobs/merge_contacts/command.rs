@@ -15,8 +15,9 @@ use crate::jobs::merge_contacts::feed::ContactFeed;
 use crate::jobs::merge_contacts::merger::{How, Merger};
 use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::page;
+use crate::jobs::merge_contacts::pairing::Pairing;
 use crate::jobs::merge_contacts::plan::MergePlan;
-use crate::jobs::merge_contacts::preflight::{self, ContactPreflight};
+use crate::jobs::merge_contacts::scan::{self, ContactPreflight};
 use crate::jobs::merge_contacts::{COUNT_DIFFERS, MergeContacts, Rules, elsewhere, restored};
 use crate::jobs::rules::queries;
 use crate::jobs::target::DevRev;
@@ -32,7 +33,7 @@ use crate::run::begin::{self, New};
 use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections};
 use crate::run::job::{Job, PlanSummary, Reported, Start};
-use crate::run::look::source_failure;
+use crate::run::scan::source_failure;
 use crate::run::signals;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
@@ -109,10 +110,10 @@ pub async fn run(
 }
 
 /// Writes the rows that people must look at.
-fn review(start: &Start<'_, ContactPreflight, DevRev>) -> Result<(), Failure> {
+fn review(start: &Start<'_, Pairing, DevRev>) -> Result<(), Failure> {
     let rows = start.input.open().map_err(|error| source_failure(&error))?.rows();
     let path = start.run.review();
-    let written = write_review(&path, rows, start.stop, |row| start.looked.pairing.review_of(row));
+    let written = write_review(&path, rows, start.stop, |row| start.scan.found.review_of(row));
     match written {
         _ if start.stop.is_set() => Err(signals::interrupted(start.stop, "interrupted")),
         Ok(_) => Ok(()),
@@ -127,7 +128,7 @@ impl MergeOptions {
     /// of another process is another world.
     async fn of_other_runs(
         &self,
-        start: &Start<'_, ContactPreflight, DevRev>,
+        start: &Start<'_, Pairing, DevRev>,
     ) -> Result<(elsewhere::Elsewhere, restored::Made), Failure> {
         let (in_sandbox, dry_run) = (self.sandbox, start.manifest.dry_run);
         let (backup_dir, runs_dir) = (self.backup_dir.clone(), start.settings.runs_dir.clone());
@@ -182,7 +183,7 @@ impl Job for MergeOptions {
     const NAME_IS_TYPED: bool = true;
     const TOLD: &'static str = "Pairs";
     type Target = DevRev;
-    type Looked = ContactPreflight;
+    type Found = Pairing;
     type Planner = MergeContacts;
     type Applier = Merger;
     type Feed = ContactFeed;
@@ -191,24 +192,24 @@ impl Job for MergeOptions {
         self.sandbox
     }
 
-    fn look(&self, input: &Input) -> Result<ContactPreflight, Failure> {
+    fn scan(&self, input: &Input) -> Result<ContactPreflight, Failure> {
         let scope = Scope {
             keep: self.primary,
             emails: self.filter_email.clone(),
             except: self.exclude_email.clone(),
             limit: self.limit,
         };
-        let looked = preflight::look_at_contacts(input, scope)?;
-        let unmatched = looked.pairing.unmatched();
+        let scan = scan::scan(input, scope)?;
+        let unmatched = scan.found.unmatched();
         if unmatched.is_empty() {
-            return Ok(looked);
+            return Ok(scan);
         }
         let text = format!("--filter-email: {} has no row with {}", input.name(), unmatched.join(", "));
         Err(Failure::new(Exit::Usage, text))
     }
 
-    fn total(&self, looked: &ContactPreflight) -> u64 {
-        looked.pairing.numbers().in_scope
+    fn total(&self, scan: &ContactPreflight) -> u64 {
+        scan.found.numbers().in_scope
     }
 
     fn rows(&self, rows: u64) -> Option<u64> {
@@ -242,8 +243,8 @@ impl Job for MergeOptions {
         Ok(corrected)
     }
 
-    fn what(&self, looked: &ContactPreflight) -> String {
-        let numbers = looked.pairing.numbers();
+    fn what(&self, scan: &ContactPreflight) -> String {
+        let numbers = scan.found.numbers();
         let kept = match self.primary {
             Keep::Revu => "REVU-",
             Keep::User => "user_",
@@ -263,11 +264,11 @@ impl Job for MergeOptions {
         )
     }
 
-    fn check(&self, _settings: &Settings, looked: &ContactPreflight, dry_run: bool) -> Result<(), Failure> {
+    fn check(&self, _settings: &Settings, scan: &ContactPreflight, dry_run: bool) -> Result<(), Failure> {
         if dry_run {
             return Ok(());
         }
-        let wanted = looked.pairing.numbers().tickets.saturating_mul(TICKET_BYTES);
+        let wanted = scan.found.numbers().tickets.saturating_mul(TICKET_BYTES);
         let folder = self.backup_dir.display();
         let left = space::available(&self.backup_dir).map_err(|error| {
             Failure::new(Exit::Backup, format!("cannot see how much room is left for {folder}: {error}"))
@@ -278,17 +279,14 @@ impl Job for MergeOptions {
         let text = format!(
             "nothing was sent: backing up {} tickets may need {} MiB, and {folder} has {} MiB free; make room, give \
                 another --backup-dir, or take fewer pairs with --limit",
-            looked.pairing.numbers().tickets,
+            scan.found.numbers().tickets,
             wanted >> 20,
             left >> 20
         );
         Err(Failure::new(Exit::Backup, text))
     }
 
-    async fn begin(
-        &self,
-        start: &Start<'_, ContactPreflight, DevRev>,
-    ) -> Result<(MergeContacts, Merger), Failure> {
+    async fn begin(&self, start: &Start<'_, Pairing, DevRev>) -> Result<(MergeContacts, Merger), Failure> {
         on_disk(|| review(start))?;
         let (elsewhere, made) = self.of_other_runs(start).await?;
         let made = Arc::new(made);
@@ -322,11 +320,11 @@ impl Job for MergeOptions {
     fn feed(
         &self,
         input: &Input,
-        looked: ContactPreflight,
+        scan: ContactPreflight,
         replay: Replay,
         stop: Stop,
     ) -> Result<ContactFeed, Failure> {
-        ContactFeed::new(input, looked, replay, stop)
+        ContactFeed::new(input, scan, replay, stop)
     }
 
     fn tune(&self, config: &mut Config) {

@@ -5,13 +5,13 @@ use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::kept::Kept;
 use crate::jobs::merge_contacts::pair::{Pair, folded};
 use crate::jobs::merge_contacts::pairing::{Pairing, Role};
-use crate::jobs::merge_contacts::preflight::ContactPreflight;
+use crate::jobs::merge_contacts::scan::ContactPreflight;
 use crate::jobs::rules::contacts::ContactColumns;
 use crate::journal::record::{Outcome, Rows, State};
 use crate::journal::replay::Replay;
 use crate::row::{BadRow, Row};
 use crate::run::feed::{self, RowFeed, invalid, number};
-use crate::run::look::header_failure;
+use crate::run::scan::header_failure;
 use crate::source::Input;
 use crate::stop::Stop;
 use std::collections::HashMap;
@@ -37,11 +37,11 @@ impl ContactFeed {
         stop: Stop,
     ) -> Result<Self, Failure> {
         // With a limit, most of a long input need not be read again.
-        let limit = Some(preflight.pairing.last_row());
+        let limit = Some(preflight.found.last_row());
         let mut rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = ContactColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
         rows.use_only(columns.used());
-        Ok(Self { rows, columns, pairing: preflight.pairing, waiting: HashMap::default() })
+        Ok(Self { rows, columns, pairing: preflight.found, waiting: HashMap::default() })
     }
 
     /// The task that a row completes, if it completes one that is open.

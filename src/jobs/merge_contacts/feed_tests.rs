@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::choices::Keep;
 use crate::jobs::merge_contacts::inputs::{ALL, csv};
 use crate::jobs::merge_contacts::note::Scope;
-use crate::jobs::merge_contacts::preflight::look_at_contacts;
+use crate::jobs::merge_contacts::scan::scan;
 use crate::journal::replay::InDoubt;
 use crate::stop::Cause;
 use std::path::Path;
@@ -22,7 +22,7 @@ const ROWS: [[&str; 4]; 8] = [
 
 fn feed(path: &Path, scope: Scope, replay: Replay) -> ContactFeed {
     let input = Input::file(path);
-    let preflight = look_at_contacts(&input, scope).unwrap();
+    let preflight = scan(&input, scope).unwrap();
     ContactFeed::new(&input, preflight, replay, Stop::default()).unwrap()
 }
 
@@ -144,7 +144,7 @@ fn a_file_that_changes_under_the_run_ends_it() {
     // Changed between the look and the reading, so that a row is not what it was.
     let input = Input::file(&path);
     std::fs::write(&path, csv(&ROWS)).unwrap();
-    let preflight = look_at_contacts(&input, ALL).unwrap();
+    let preflight = scan(&input, ALL).unwrap();
     let mut rows = ROWS;
     rows[0][3] = "x";
     std::fs::write(&path, csv(&rows) + "\n").unwrap();
@@ -159,7 +159,7 @@ fn a_stop_ends_the_passing_over() {
     let path = folder.path().join("in.csv");
     std::fs::write(&path, csv(&ROWS)).unwrap();
     let input = Input::file(&path);
-    let preflight = look_at_contacts(&input, ALL).unwrap();
+    let preflight = scan(&input, ALL).unwrap();
     let stop = Stop::default();
     stop.set(Cause::Interrupt);
     assert!(ContactFeed::new(&input, preflight, Replay::default(), stop).unwrap().next().is_none());
@@ -169,7 +169,7 @@ fn a_stop_ends_the_passing_over() {
 fn inputs_that_cannot_be_paired() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.csv");
-    let look = || look_at_contacts(&Input::file(&path), ALL).unwrap_err();
+    let look = || scan(&Input::file(&path), ALL).unwrap_err();
     assert_eq!(look().exit, Exit::Usage);
     std::fs::write(&path, "REV_USER_ID,EMAIL\n").unwrap();
     let failure = look();

@@ -15,7 +15,7 @@
 //!   proof that nothing was lost; [`held`]: what both contacts have by then
 //! - [`elsewhere`]: merges of other runs that are in doubt; [`restored`]: contacts that undos have made;
 //!   [`questions`]: questions of many pairs, put together
-//! - [`command`]: what was typed, and what a run of it has of its own; [`preflight`] and [`feed`]: from the input to pairs;
+//! - [`command`]: what was typed, and what a run of it has of its own; [`scan`] and [`feed`]: from the input to pairs;
 //!   [`plan`]: what a dry run sums up; [`page`]: what `report.html` says of a pair
 //! - [`change`]: what the journal holds, `stepwise`, step by step; [`preview`]: what a dry run says; [`report`]: what the report says;
 //!   [`relied_on`]: the backups that merges rest on
@@ -47,7 +47,6 @@ pub mod page;
 pub mod pair;
 pub mod pairing;
 pub mod plan;
-pub mod preflight;
 pub mod preview;
 pub mod proof;
 pub mod questions;
@@ -55,6 +54,7 @@ pub mod reason;
 pub mod relied_on;
 pub mod report;
 pub mod restored;
+pub mod scan;
 pub mod settle;
 mod stepwise;
 mod timelines;

@@ -1,4 +1,4 @@
-//! Rows that this tool made for a run of its own, as the engine's tasks; and the look at them.
+//! Rows that this tool made for a run of its own, as the engine's tasks; and the scan of them.
 
 use crate::engine::job::Task;
 use crate::exit::Failure;
@@ -6,9 +6,9 @@ use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::row::Row;
 use crate::run::feed::{self, RowFeed, number};
-use crate::run::job::Looked;
-use crate::run::look::{self, header_failure};
-use crate::source::{Fingerprint, Input, Stamp};
+use crate::run::job::Scan;
+use crate::run::scan::{each_record, fingerprinted, header_failure};
+use crate::source::Input;
 use crate::stop::Stop;
 use std::marker::PhantomData;
 
@@ -22,42 +22,21 @@ pub trait Made: Sized + Send + 'static {
     fn read(fields: &[&str]) -> Result<(String, Self), String>;
 }
 
-/// What the look at made rows has found.
-#[derive(Debug)]
-pub struct MadeRows {
-    fingerprint: Fingerprint,
-    stamp: Stamp,
-    rows: u64,
-}
+/// Rows that this tool made.
+pub type MadeRows = Scan<()>;
 
-impl MadeRows {
-    /// Looks at rows with these columns. Blocks.
-    pub fn look<T: Made>(input: &Input) -> Result<Self, Failure> {
-        let (fingerprint, stamp, rows) = look::fingerprinted(input, |file| {
-            file.header().require(T::COLUMNS).map_err(|error| header_failure(&error))?;
-            let mut rows = 0;
-            look::each_record(file, |_, _| {
-                rows += 1;
-                Ok(())
-            })?;
-            Ok(rows)
+/// Scans rows with these columns. Blocks.
+pub fn scan<T: Made>(input: &Input) -> Result<MadeRows, Failure> {
+    let (fingerprint, stamp, rows) = fingerprinted(input, |file| {
+        file.header().require(T::COLUMNS).map_err(|error| header_failure(&error))?;
+        let mut rows = 0;
+        each_record(file, |_, _| {
+            rows += 1;
+            Ok(())
         })?;
-        Ok(Self { fingerprint, stamp, rows })
-    }
-}
-
-impl Looked for MadeRows {
-    fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
-    fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows
-    }
+        Ok(rows)
+    })?;
+    Ok(Scan { fingerprint, stamp, rows, notes: Vec::new(), found: () })
 }
 
 /// The tasks of one run.
@@ -71,12 +50,12 @@ impl<T: Made> MadeFeed<T> {
     /// The tasks of the first `limit` rows, without those that the journal has settled.
     pub fn new(
         input: &Input,
-        looked: &MadeRows,
+        scan: &MadeRows,
         limit: Option<u64>,
         replay: Replay,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let rows = RowFeed::open(input, looked.stamp, limit, replay, stop)?;
+        let rows = RowFeed::open(input, scan.stamp, limit, replay, stop)?;
         let columns = rows.header().require(T::COLUMNS).map_err(|error| header_failure(&error))?;
         Ok(Self { rows, columns, items: PhantomData })
     }

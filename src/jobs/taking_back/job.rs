@@ -3,14 +3,14 @@
 use crate::engine::config::Config;
 use crate::engine::job::{Applier, Planner};
 use crate::exit::{Exit, Failure};
-use crate::jobs::taking_back::feed::{Made, MadeFeed, MadeRows};
+use crate::jobs::taking_back::feed::{self, Made, MadeFeed, MadeRows};
 use crate::jobs::target::DevRev;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::drift::Plannable;
-use crate::run::job::{Job, Looked, Make, PlanSummary, Reported, Start, TakenBack};
+use crate::run::job::{Job, Make, PlanSummary, Reported, Start, TakenBack};
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -57,7 +57,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// See [`Job::before_asking`].
     fn first_look(
         &self,
-        _start: &Start<'_, MadeRows, DevRev>,
+        _start: &Start<'_, (), DevRev>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -65,7 +65,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// Makes both halves of the job.
     fn halves(
         &self,
-        start: &Start<'_, MadeRows, DevRev>,
+        start: &Start<'_, (), DevRev>,
     ) -> impl Future<Output = Result<(Self::Reader, Self::Writer), Failure>> + Send;
 
     /// See [`Job::tune`].
@@ -93,7 +93,7 @@ impl<T: TakeBack> Job for T {
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = T::HEADING;
     type Target = DevRev;
-    type Looked = MadeRows;
+    type Found = ();
     type Planner = T::Reader;
     type Applier = T::Writer;
     type Feed = MadeFeed<T::Item>;
@@ -102,12 +102,12 @@ impl<T: TakeBack> Job for T {
         false
     }
 
-    fn look(&self, input: &Input) -> Result<MadeRows, Failure> {
-        MadeRows::look::<T::Item>(input)
+    fn scan(&self, input: &Input) -> Result<MadeRows, Failure> {
+        feed::scan::<T::Item>(input)
     }
 
-    fn total(&self, looked: &MadeRows) -> u64 {
-        self.limit().map_or(looked.rows(), |limit| limit.min(looked.rows()))
+    fn total(&self, scan: &MadeRows) -> u64 {
+        self.limit().map_or(scan.rows, |limit| limit.min(scan.rows))
     }
 
     fn rows(&self, rows: u64) -> Option<u64> {
@@ -118,12 +118,12 @@ impl<T: TakeBack> Job for T {
         Some(T::taking_back(of))
     }
 
-    fn what(&self, looked: &MadeRows) -> String {
-        self.question(self.total(looked))
+    fn what(&self, scan: &MadeRows) -> String {
+        self.question(self.total(scan))
     }
 
-    fn check(&self, _settings: &Settings, looked: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
-        if looked.rows() > 0 {
+    fn check(&self, _settings: &Settings, scan: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
+        if scan.rows > 0 {
             return Ok(());
         }
         let of = self.of();
@@ -131,22 +131,16 @@ impl<T: TakeBack> Job for T {
         Err(Failure::new(Exit::Usage, text))
     }
 
-    async fn before_asking(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<Vec<String>, Failure> {
+    async fn before_asking(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
         self.first_look(start).await
     }
 
-    async fn begin(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<(T::Reader, T::Writer), Failure> {
+    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(T::Reader, T::Writer), Failure> {
         self.halves(start).await
     }
 
-    fn feed(
-        &self,
-        input: &Input,
-        looked: MadeRows,
-        replay: Replay,
-        stop: Stop,
-    ) -> Result<Self::Feed, Failure> {
-        MadeFeed::new(input, &looked, self.limit(), replay, stop)
+    fn feed(&self, input: &Input, scan: MadeRows, replay: Replay, stop: Stop) -> Result<Self::Feed, Failure> {
+        MadeFeed::new(input, &scan, self.limit(), replay, stop)
     }
 
     fn tune(&self, config: &mut Config) {

@@ -82,7 +82,7 @@ impl TakeBack for UndoBackfillOptions {
         Entry::before_and_after("creator group", said)
     }
 
-    async fn first_look(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<Vec<String>, Failure> {
+    async fn first_look(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
         let client = start.target.client.read_only();
         let notes = field_check::check(&client, &self.field, Named::ByRun(&self.of)).await?;
         let lines = notes.iter().map(|note| format!("note          {note}")).collect();
@@ -92,10 +92,7 @@ impl TakeBack for UndoBackfillOptions {
         Ok(lines)
     }
 
-    async fn halves(
-        &self,
-        start: &Start<'_, MadeRows, DevRev>,
-    ) -> Result<(UndoBackfill, GroupWriter), Failure> {
+    async fn halves(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoBackfill, GroupWriter), Failure> {
         let field = GroupField::named(&self.field);
         let planner = UndoBackfill::new(start.target.client.read_only(), field.clone());
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))

@@ -90,7 +90,7 @@ impl TakeBack for UndoMergeOptions {
         )
     }
 
-    async fn halves(&self, start: &Start<'_, MadeRows, DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
+    async fn halves(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
         let settings = start.settings;
         // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
         let elsewhere = if start.manifest.dry_run {

@@ -1,4 +1,4 @@
-//! The look at an input of issues: how many rows it has, and which are about the same issue.
+//! The scan of an input of issues: how many rows it has, and which are about the same issue.
 
 use crate::devrev::ids::ObjectType;
 use crate::exit::Failure;
@@ -6,53 +6,29 @@ use crate::jobs::duplicates::{Duplicates, Verdicts};
 use crate::jobs::rules::Prefixes;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::row::Place;
-use crate::run::job::Looked;
-use crate::run::look::{disk, each_record, fingerprinted, header_failure};
+use crate::run::job::Scan;
+use crate::run::scan::{disk, each_record, fingerprinted, header_failure};
+use crate::source::Input;
 use crate::source::csv::CsvFile;
-use crate::source::{Fingerprint, Input, Stamp};
 
-/// What was found.
+/// What was found in an input of issues.
 #[derive(Debug)]
-pub struct Preflight {
-    /// The input's content.
-    pub fingerprint: Fingerprint,
-    /// By which a change under the run is noticed.
-    pub stamp: Stamp,
-    /// Its data records, good and bad.
-    pub rows: u64,
+pub struct Issues {
     /// The rows that are about the same issue as another one.
     pub duplicates: Verdicts,
     /// Whether a contact created some of the issues.
     pub of_contacts: bool,
-    /// What the operator should know of how the input was read.
-    pub notes: Vec<String>,
 }
 
-impl Looked for Preflight {
-    fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
+/// An input of issues.
+pub type Preflight = Scan<Issues>;
 
-    fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    fn notes(&self) -> &[String] {
-        &self.notes
-    }
-}
-
-/// Looks at an input of issues. Blocks: two passes over the file, on two threads.
+/// Scans an input of issues. Blocks: two passes over the file, on two threads.
 ///
 /// Fails with [`Exit::InvalidInput`](crate::exit::Exit::InvalidInput) when the header or the format is such that rows cannot be told.
-pub fn look(input: &Input) -> Result<Preflight, Failure> {
-    let (fingerprint, stamp, scanned) = fingerprinted(input, duplicates)?;
-    let (rows, duplicates, of_contacts, notes) = scanned;
-    Ok(Preflight { fingerprint, stamp, rows, duplicates, of_contacts, notes })
+pub fn scan(input: &Input) -> Result<Preflight, Failure> {
+    let (fingerprint, stamp, (rows, duplicates, of_contacts, notes)) = fingerprinted(input, duplicates)?;
+    Ok(Scan { fingerprint, stamp, rows, notes, found: Issues { duplicates, of_contacts } })
 }
 
 fn duplicates(mut file: CsvFile) -> Result<(u64, Verdicts, bool, Vec<String>), Failure> {
