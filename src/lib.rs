@@ -26,6 +26,7 @@ pub mod devrev;
 pub mod engine;
 pub mod exit;
 pub mod figures;
+pub mod files;
 pub mod finding;
 pub mod invisible;
 pub mod jobs;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The folders and files of `src/` from the top down: each imports only what stands below it.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "commands",
     "jobs",
     "connectors",
@@ -30,6 +30,7 @@ const LAYERS: [&str; 26] = [
     "kind",
     "net",
     "figures",
+    "files",
     "stop",
     "exit",
     "lib",

@@ -5,7 +5,7 @@ use super::layout::{Counts, FileEntry, Label, PARTIAL, RelPath, VERSION, Verific
 use super::messages::MessagesWriter;
 use super::name;
 use super::writer::FileWriter;
-use crate::journal::files;
+use crate::files;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::error::BackupError;
 use super::layout::{FileEntry, RelPath};
-use crate::journal::files;
+use crate::files;
 use crate::source::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;

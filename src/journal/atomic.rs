@@ -1,6 +1,6 @@
 //! Replaces a file in one step: a reader, and a crash, finds the old file or the new one, never a part.
 
-use super::files;
+use crate::files;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -3,10 +3,10 @@
 //! Guards rely on it: a journal without records says "nothing was sent" only if no record was ever written.
 
 use super::error::JournalError;
-use super::files;
 use super::manifest::{Manifest, RunState};
 use super::replay::{Replay, Retry};
 use super::run_dir::RunDir;
+use crate::files;
 use std::fs::File;
 use std::io;
 

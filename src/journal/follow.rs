@@ -1,11 +1,11 @@
 //! A journal as it grows, read from beside the process that writes it: nothing is locked, mended or judged.
 
 use super::error::JournalError;
-use super::files;
 use super::line::{Line, MAX_LINE, Reading, Said};
 use super::record::{Outcome, Rows, State};
 use super::replay::{LastWords, Now};
 use super::run_dir::RunDir;
+use crate::files;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 

@@ -1,8 +1,8 @@
 //! One process at a time works on a run.
 
 use super::error::JournalError;
-use super::files;
 use super::run_dir::RunDir;
+use crate::files;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

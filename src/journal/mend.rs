@@ -1,9 +1,9 @@
 //! Sets aside what a crash left at the end of a journal, so that it can be appended to again.
 
 use super::error::JournalError;
-use super::files;
 use super::replay::Replay;
 use super::run_dir::RunDir;
+use crate::files;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
 

@@ -18,7 +18,6 @@ mod crash_tests;
 pub mod done;
 pub mod error;
 pub mod evidence;
-pub(crate) mod files;
 pub mod follow;
 mod in_order;
 mod line;

@@ -5,12 +5,13 @@ use super::atomic;
 use super::error::JournalError;
 use super::ordered::{Word, Words};
 use super::run_dir::RunDir;
+use crate::source::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Of so many lines one is known by its place: so many are read for one at the most.
@@ -79,26 +80,6 @@ pub fn copy(from: &RunDir, to: &RunDir) -> Result<Copied, JournalError> {
         (Err(_), Some(error)) => Err(error),
         (Err(error), None) => Err(JournalError::io("write", &path)(error)),
     }
-}
-
-/// The SHA-256 of a plan's file, in hex.
-pub fn sha256(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(hash)),
-            read => hash.update(&buffer[..read]),
-        }
-    }
-}
-
-fn hex(hash: Sha256) -> String {
-    use std::fmt::Write as _;
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A plan that is looked things up in. Memory: 16 bytes for every 64 lines.
@@ -219,7 +200,7 @@ mod tests {
         let (from, to) = dry_run(folder.path(), records).await;
         let copied = copy(&from, &to).unwrap();
         assert_eq!(copied.rows, 667 + 2);
-        assert_eq!(copied.sha256, sha256(&to.plan()).unwrap());
+        assert_eq!(copied.sha256, crate::source::fingerprint(&to.plan()).unwrap().sha256);
         let mut plan = PlanFile::open(&to.plan()).unwrap();
         let asked = (0..=1001).chain((0..=1001).rev()).chain([2000, 2001, 2500, 2001, u64::MAX, 2001, 1]);
         for row in asked {

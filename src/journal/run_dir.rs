@@ -1,7 +1,7 @@
 //! A run's folder: its name, its files, and the runs that there are.
 
 use super::error::JournalError;
-use super::files;
+use crate::files;
 use chrono::{DateTime, Utc};
 use std::io;
 use std::path::{Path, PathBuf};

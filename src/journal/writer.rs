@@ -6,12 +6,12 @@
 
 use super::error::JournalError;
 use super::evidence;
-use super::files::{self, Identity};
 use super::line::{self, Line, MAX_LINE};
 use super::mend;
 use super::record::Record;
 use super::replay::Replay;
 use super::run_dir::RunDir;
+use crate::files::{self, Identity};
 use chrono::{SecondsFormat, Utc};
 use std::fs::File;
 use std::io::{self, Write};

@@ -6,7 +6,7 @@
 use super::terminal::{self, Terminal, is_coloured};
 use crate::cli::{Global, LogFormat};
 use crate::exit::{Exit, Failure};
-use crate::journal::files;
+use crate::files;
 use crate::journal::run_dir::RunDir;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

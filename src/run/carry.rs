@@ -8,6 +8,7 @@ use crate::journal::plan::{self, PlanFile};
 use crate::journal::run_dir::RunDir;
 use crate::report::units::span;
 use crate::run::job::Job;
+use crate::source::fingerprint;
 use chrono::{DateTime, Utc};
 use std::io;
 use std::time::Duration;
@@ -29,7 +30,7 @@ impl Carries<'_> {
         let (from, to) = (self.from.clone(), run.clone());
         let copy = move || {
             let copied = plan::copy(&from, &to)?;
-            let shown = plan::sha256(&from.plan());
+            let shown = fingerprint(&from.plan()).map(|found| found.sha256);
             let opened = PlanFile::open(&to.plan());
             Ok::<_, Failure>((copied, shown, opened))
         };
@@ -87,10 +88,10 @@ pub async fn taken_over(
         {
             plan::copy(&from, &run)?;
         }
-        let found = plan::sha256(&path).map_err(|error| {
+        let found = fingerprint(&path).map_err(|error| {
             Failure::new(Exit::Changed, format!("cannot read {}: {error}", path.display()))
         })?;
-        if found != expected {
+        if found.sha256 != expected {
             let text = format!(
                 "{} is not the plan that this run began with: restore it, or start a new run",
                 path.display()

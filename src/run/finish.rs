@@ -26,8 +26,10 @@ use crate::run::watching::Charted;
 use crate::source::Stamp;
 use crate::stop::Cause;
 use chrono::Utc;
+use serde::ser::{Error as _, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::cell::RefCell;
 use std::num::NonZeroU64;
 
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
@@ -171,24 +173,20 @@ async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Val
 
 /// Writes `report.json`, streaming what the journal says of each row.
 async fn write_report<J: Job>(run: &RunDir, summary: &Summary) -> Result<(), String> {
-    let (run, mut text) = (run.clone(), serde_json::to_string_pretty(summary).unwrap_or_default());
+    let (run, summary) = (run.clone(), summary.clone());
     let write = move || {
         let path = run.report();
         let failed = |error: String| format!("cannot write {}: {error}", path.display());
-        let words = match J::REPORTED {
+        let rows = match J::REPORTED {
             None => None,
-            Some(_) => Some(Words::read(&run).map_err(|error| failed(error.to_string()))?),
-        };
-        let written = atomic::replace(&path, |file| {
-            if let (Some(Reported(name)), Some(words)) = (J::REPORTED, words) {
-                // In the place of the closing brace.
-                text.truncate(text.trim_end().len().saturating_sub(2));
-                write!(file, "{text},\n  \"{name}\": [")?;
-                report_each(file, words)?;
-                file.write_all(b"\n  ]\n}\n")
-            } else {
-                writeln!(file, "{text}")
+            Some(Reported(name)) => {
+                Some((name, Words::read(&run).map_err(|error| failed(error.to_string()))?))
             }
+        };
+        let report = ReportFile { summary: &summary, rows: ReportRows(RefCell::new(rows)) };
+        let written = atomic::replace(&path, |mut file| {
+            serde_json::to_writer_pretty(&mut file, &report)?;
+            writeln!(file)
         });
         written.map_err(|error| failed(error.to_string()))
     };
@@ -196,29 +194,55 @@ async fn write_report<J: Job>(run: &RunDir, summary: &Summary) -> Result<(), Str
     written.unwrap_or_else(|error| Err(format!("a defect: {error}")))
 }
 
-fn report_each(file: &mut dyn Write, words: Words) -> io::Result<()> {
-    let mut first = true;
-    for word in words {
-        let (row, word) = word.map_err(io::Error::other)?;
-        // Only the first of two rows that share a fate has something to say.
-        let said = match word {
-            Word::Outcome { outcome: Outcome { report: Some(report), .. }, .. } => report.get().to_owned(),
-            Word::Planned { change: Some(change), .. } => change.get().to_owned(),
-            Word::Open { change: Some(change), key } => {
-                json!({ "key": key, "row": row, "state": "unknown", "reason": "no-outcome", "change": change })
-                    .to_string()
-            }
-            // Ended from outside, as by a stop: the journal has its steps.
-            Word::Outcome { key, outcome, first: true } if outcome.state == State::Unknown => json!({
-                "key": key, "row": row, "state": "unknown", "reason": outcome.reason, "detail": outcome.detail,
-            })
-            .to_string(),
-            _ => continue,
-        };
-        write!(file, "{}\n    {said}", if first { "" } else { "," })?;
-        first = false;
+#[derive(Serialize)]
+struct ReportFile<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(flatten)]
+    rows: ReportRows,
+}
+
+/// What the journal says of each row, under the name that the job gives it. Read while it is serialised, once.
+struct ReportRows(RefCell<Option<(&'static str, Words)>>);
+
+impl Serialize for ReportRows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((name, words)) = self.0.take() {
+            map.serialize_entry(name, &EachRow(RefCell::new(words)))?;
+        }
+        map.end()
     }
-    Ok(())
+}
+
+struct EachRow(RefCell<Words>);
+
+impl Serialize for EachRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(None)?;
+        for word in &mut *self.0.borrow_mut() {
+            let (row, word) = word.map_err(S::Error::custom)?;
+            // Only the first of two rows that share an outcome has something to say.
+            match word {
+                Word::Outcome { outcome: Outcome { report: Some(report), .. }, .. } => {
+                    rows.serialize_element(&report)?;
+                }
+                Word::Planned { change: Some(change), .. } => rows.serialize_element(&change)?,
+                Word::Open { change: Some(change), key } => rows.serialize_element(&json!({
+                    "key": key, "row": row, "state": "unknown", "reason": "no-outcome", "change": change,
+                }))?,
+                // Ended from outside, as by a stop: the journal has its steps.
+                Word::Outcome { key, outcome, first: true } if outcome.state == State::Unknown => {
+                    rows.serialize_element(&json!({
+                        "key": key, "row": row, "state": "unknown", "reason": outcome.reason,
+                        "detail": outcome.detail,
+                    }))?;
+                }
+                _ => {}
+            }
+        }
+        rows.end()
+    }
 }
 
 /// Writes the result files; counts every row by its last word, and gathers those that the page shows.

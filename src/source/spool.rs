@@ -2,6 +2,7 @@
 //! if it is not finished.
 
 use super::fingerprint::{Fingerprint, hex};
+use crate::files;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -36,7 +37,7 @@ impl Spool {
         if let Some(file) = &self.file {
             file.get_ref().sync_all()?;
         }
-        sync_folder(&self.path)?;
+        files::sync_folder(files::folder_of(&self.path))?;
         self.file = None;
         Ok(Fingerprint { bytes: self.bytes, sha256: hex(std::mem::take(&mut self.hash)) })
     }
@@ -62,15 +63,5 @@ impl Drop for Spool {
             // If it cannot be removed, the error that brought this about has been told of.
             let _ = fs::remove_file(&self.path);
         }
-    }
-}
-
-/// Makes a new file's name durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
-        }
-        _ => Ok(()),
     }
 }

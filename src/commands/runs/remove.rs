@@ -4,8 +4,8 @@
 
 use super::look::Seen;
 use crate::exit::{Exit, Failure};
+use crate::files::sync_folder;
 use crate::journal::error::JournalError;
-use crate::journal::files::sync_folder;
 use crate::journal::lock::RunLock;
 use crate::journal::run_dir::RunDir;
 use crate::report::pruned::Removal;

@@ -7,7 +7,7 @@ use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::command::BackfillOptions;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::plan::GroupPlan;
-use crate::jobs::taking_back::feed::{Made, MadeRows};
+use crate::jobs::taking_back::feed::Made;
 use crate::jobs::taking_back::job::TakeBack;
 use crate::jobs::target::DevRev;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};

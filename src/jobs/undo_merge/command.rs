@@ -3,7 +3,7 @@
 use crate::engine::config::Config;
 use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
-use crate::jobs::taking_back::feed::{Made, MadeRows};
+use crate::jobs::taking_back::feed::Made;
 use crate::jobs::taking_back::job::TakeBack;
 use crate::jobs::target::DevRev;
 use crate::jobs::undo_merge::page;
