@@ -180,7 +180,7 @@ fn a_run_does_not_care_whether_anybody_can_be_told() {
         let fixture = Fixture::broken(&Org::of(20), [FEW]);
         let ended = to(fixture.backfill(&["--json"]), &webhook).run().exits(3);
         assert_eq!(ended.json()["states"]["done"], 17);
-        assert!(ended.err.contains("warning: Slack could not be told of the run: "), "{}", ended.all());
+        assert!(ended.err.contains("warning: cannot notify Slack of the run: "), "{}", ended.all());
         assert!(ended.err.contains(why), "{}", ended.all());
         assert_eq!(webhook.messages().len(), tries);
         assert_no_secret(&ended);
@@ -193,8 +193,7 @@ fn a_server_that_refuses_a_recipient_is_not_quoted() {
     let fixture = Fixture::broken(&Org::of(5), [FEW]);
     let smtp = Smtp::new(Some("550 no such user ana.sousa@example.com, your password is smtp-Zq7secret9xWv"));
     let ended = by_mail(fixture.backfill(&[]), &smtp).run().exits(3);
-    let why =
-        "warning: e-mail could not be told of the run: the server refuses the sender or a recipient (550)";
+    let why = "warning: cannot notify e-mail of the run: the server refuses the sender or a recipient (550)";
     assert!(ended.err.contains(why) && !ended.err.contains("ana.sousa"), "{}", ended.all());
     assert_no_secret(&ended);
     assert!(smtp.taken().is_empty());
@@ -232,7 +231,7 @@ fn ctrl_c_ends_the_wait_for_one_that_hangs() {
         running.signal("INT");
         let ended = running.wait();
         let code = if fault == FEW { 3 } else { 4 };
-        let ended = ended.exits(code).says("warning: Slack could not be told of the run in time");
+        let ended = ended.exits(code).says("warning: could not notify Slack in time");
         assert!(!ended.err.contains("no new calls"), "nothing is stopped any more: {}", ended.err);
         assert_no_secret(&ended);
     }

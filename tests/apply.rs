@@ -64,7 +64,7 @@ fn the_plan_is_carried_out_and_nothing_else() {
     apply(&fixture, &dry, &["--on-drift", "abort"])
         .run()
         .exits(6)
-        .says("row 4 (ISS-4) is no longer as it was planned");
+        .says("row 4 (ISS-4) has changed since it was planned");
     assert_eq!(fixture.writes(), writes);
 }
 
@@ -141,7 +141,7 @@ fn abort_stops_before_the_drifted_row_and_resume_may_skip_it() {
     let small = ["--batch-size", "10", "--on-drift", "abort"];
     let ended = apply(&fixture, &dry, &small).run().exits(6);
     let why = ended.json()["why"].as_str().unwrap().to_owned();
-    assert!(why.starts_with("row 25 (ISS-25) is no longer as it was planned: "), "{why}");
+    assert!(why.starts_with("row 25 (ISS-25) has changed since it was planned: "), "{why}");
     for (id, seen) in fixture.issues() {
         let number: u32 = id.trim_start_matches("ISS-").parse().unwrap();
         assert!(number <= 20 || seen.writes == 0, "{id} is of the drifted row's batch, or behind it");
@@ -160,7 +160,7 @@ fn what_is_no_plan_is_refused_before_anything_is_sent() {
     let real = fixture.the_run();
     let total = || fixture.stats()["total"].clone();
     let before = total();
-    apply(&fixture, &real, &[]).run().exits(2).says("is no dry run");
+    apply(&fixture, &real, &[]).run().exits(2).says("is not a dry run");
     fixture.program(["apply", "20260101-000000-x-0000", "--yes"]).run().exits(2).says(real.id());
     fixture.program(["apply", real.id(), "--yes", "--on-drift", "x"]).run().exits(2).says("--on-drift");
     fixture.resume(&[real.id(), "--on-drift", "skip"]).run().exits(2).says("does not apply a plan");
@@ -168,7 +168,7 @@ fn what_is_no_plan_is_refused_before_anything_is_sent() {
     let args = ["backfill-groups", "--csv", "issues.csv", "--dry-run", "--limit", "2"];
     fixture.program(args).run().exits(0);
     let empty = newest(&fixture, |manifest| manifest["dry_run"] == true);
-    apply(&fixture, &empty, &[]).run().exits(2).says("has planned no change");
+    apply(&fixture, &empty, &[]).run().exits(2).says("planned no changes");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn other_rows_another_plan_or_another_organisation_are_refused() {
     fixture.write(".env", "KEEP_INPUT_MAX=0\n");
     let dry = plan(&fixture, &[]);
     fixture.write("issues.csv", format!("{}ISS-1,DEVU-1,GROUP-2,\n", fixture.org.csv()));
-    apply(&fixture, &dry, &[]).run().exits(6).says("is not what it was when run");
+    apply(&fixture, &dry, &[]).run().exits(6).says("has changed since run");
     std::fs::remove_file(fixture.path("issues.csv")).unwrap();
     apply(&fixture, &dry, &[]).run().exits(6).says("issues.csv");
     fixture.write("issues.csv", fixture.org.csv());

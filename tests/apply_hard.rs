@@ -141,7 +141,7 @@ fn an_input_that_is_gone_is_no_slip_of_the_operators() {
     fixture.program(["backfill-groups", "--csv", "issues.csv", "--dry-run"]).run().exits(0);
     std::fs::rename(fixture.path("issues.csv"), fixture.path("moved.csv")).unwrap();
     let ended = fixture.program(["apply", dry(&fixture).id(), "--yes"]).run().exits(6);
-    ended.says("its input is not what it was: cannot read ");
+    ended.says("its input has changed: cannot read ");
     assert_eq!((fixture.writes(), fixture.runs().len()), (0, 1));
 }
 
@@ -199,7 +199,7 @@ fn a_ticket_that_came_since_stops_a_run_that_is_to_stop_at_drift() {
     fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--dry-run"]).run().exits(0);
     fixture.create_ticket(&fixture.people.couples[0].user);
     let apply = fixture.quick(["apply", dry(&fixture).id(), "--yes", "--on-drift", "abort"]);
-    apply.run().exits(6).says("is no longer as it was planned: ticket-count-differs: ");
+    apply.run().exits(6).says("has changed since it was planned: ticket-count-differs: ");
     assert_eq!(fixture.merges(), 0);
 }
 

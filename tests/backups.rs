@@ -123,8 +123,8 @@ fn what_an_interrupted_run_has_left_is_a_note() {
     fs::write(root.join("user1@example.com_20261122_034500_REVU-1.tar.gz"), "").unwrap();
     let verify = || fixture.program(["backups", "verify"]);
     let ended = verify().run().exits(0).says("3 backups verified, nothing wrong");
-    let ended = ended.says("REVU-4 was never finished").says("note: lost+found is no backup");
-    ended.says("REVU-1.tar.gz is no backup");
+    let ended = ended.says("REVU-4 was never finished").says("note: lost+found is not a backup");
+    ended.says("REVU-1.tar.gz is not a backup");
     assert_eq!(verify().arg("--json").run().exits(0).json()["partial"], 1);
     assert_eq!(clear_partials(&root, RUN).unwrap(), 1);
     assert_eq!(verify().arg("--json").run().exits(0).json()["partial"], 0);

@@ -253,7 +253,7 @@ fn no_token_or_none_that_can_be_sent() {
 fn a_devrev_that_is_not_there() {
     let down = Fixture::down(&Org::of(1));
     let ended = doctor(&down, &["--json"]).run().exits(7);
-    assert_check(&ended, "connection", "problem", "nobody listens there");
+    assert_check(&ended, "connection", "problem", "nothing listens there");
     assert_check(&ended, "latency", "not-checked", "see connection");
     assert_check(&ended, "disk-space", "ok", " free");
     doctor(&down, &[]).run().exits(7).says("Connection refused");

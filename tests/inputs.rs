@@ -228,7 +228,7 @@ fn an_export_that_is_replaced_does_not_block_the_run() {
     fixture.resume(&[run.id(), "--retry-failed"]).run().exits(0);
     // The copy itself may not be another one.
     std::fs::write(run.file("input.csv"), "something else\n").unwrap();
-    fixture.resume(&[run.id()]).run().exits(6).says("input.csv is not what it was");
+    fixture.resume(&[run.id()]).run().exits(6).says("input.csv has changed");
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn a_run_that_is_closed_is_left_alone() {
     let close = |flags: &[&str]| fixture.program(["runs", "close", run.id()]).args(flags).run();
     close(&["--reason", "wrong export"]).exits(0).says("is closed; ").says("left without a result");
     close(&[]).exits(2).says("was closed already").says("wrong export");
-    fixture.resume(&[run.id()]).run().exits(2).says("was closed (").says("begin a new run");
+    fixture.resume(&[run.id()]).run().exits(2).says("was closed (").says("start a new run");
     fixture.resume(&["--if-any", "--latest"]).run().exits(0).says("no run in runs has anything left");
     let list = fixture.program(["runs", "--json"]).run().exits(0).json();
     assert_eq!((&list["runs"][0]["state"], &list["runs"][0]["next"]), (&json!("closed"), &json!(null)));
@@ -328,8 +328,7 @@ fn a_schedule_gets_over_runs_that_cannot_be_resumed() {
     fixture.restart(&Trouble::none());
     fixture.write("issues.csv", fixture.org.csv().replace("ISS-60,DEVU-4", "ISS-60,DEVU-3"));
     let ended = fixture.program(["resume", "--latest", "--if-any", "--yes"]).run().exits(0);
-    let ended =
-        ended.says(&format!("run {} is skipped: ", killed.id())).says("issues.csv is not what it was");
+    let ended = ended.says(&format!("run {} is skipped: ", killed.id())).says("issues.csv has changed");
     ended.says(&format!("`devrev-batch runs close {}` ends it", killed.id()));
     night(&fixture);
 }

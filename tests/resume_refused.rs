@@ -47,7 +47,7 @@ fn another_base_url() {
     let program = fixture.resume(&[run.id()]).env("DEVREV_BASE_URL", "http://127.0.0.1:9/");
     program.run().exits(6).says("DEVREV_BASE_URL");
     let sandbox = fixture.resume(&[run.id(), "--sandbox"]).run().exits(2);
-    sandbox.says("cannot go on in a sandbox");
+    sandbox.says("cannot continue in a sandbox");
     // The same one with a slash at its end is the same.
     let slash = format!("{}/", fixture.base_url());
     fixture.resume(&[]).env("DEVREV_BASE_URL", slash).run().exits(0);

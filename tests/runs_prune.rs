@@ -95,7 +95,7 @@ fn what_is_done_with_goes_and_nothing_else() {
     assert_eq!(there(&fixture), all);
     assert_eq!((dry["runs"].as_array().unwrap().len(), &dry["removed"]), (3, &json!(0)), "{dry}");
     let text = prune(&fixture, &["--dry-run"]).run().exits(0);
-    let text = text.says("goes with it: the way to take back what it did to 3 rows (undo)");
+    let text = text.says("goes with it: the way to undo what it did to 3 rows");
     text.says("3 runs, ")
         .says("kept: 20260102-000012-backfill-groups-0012: it is interrupted: `devrev-batch resume");
     assert_eq!(there(&fixture), all);

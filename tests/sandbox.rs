@@ -92,7 +92,7 @@ fn bad_flags_are_usage_errors_that_say_what_is_wrong() {
         (&["--fault", "path=works.update"], "for '--fault <RULE>': bad fault rule"),
         (&["--fault", "path=works.rename,status=500"], "no endpoint `works.rename`"),
         (&["--merge-ends", "lost"], "invalid value 'lost' for '--merge-ends <CHOICE>'"),
-        (&["--rate-limit", "50"], "for '--rate-limit <CALLS/SECONDS>': `50` is no rate limit"),
+        (&["--rate-limit", "50"], "for '--rate-limit <CALLS/SECONDS>': `50` is not a rate limit"),
         (&["--data", "none.json"], "none.json"),
         (&["--data", "bad.json"], "bad.json"),
         (&["--listen", "nowhere"], "nowhere"),

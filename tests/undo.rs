@@ -169,7 +169,7 @@ fn what_cannot_be_taken_back_is_refused_and_leaves_no_folder() {
     let run = fixture.the_run();
     let elsewhere = undo(&fixture, &[]).env("DEVREV_BASE_URL", "http://127.0.0.1:9");
     elsewhere.run().exits(6).says("DEVREV_BASE_URL");
-    undo(&fixture, &["--sandbox"]).run().exits(2).says("cannot be taken back in a sandbox");
+    undo(&fixture, &["--sandbox"]).run().exits(2).says("cannot be undone in a sandbox");
     fixture.program(["undo", run.id()]).run().exits(14);
     fixture.restart_as("OTHER");
     let other = undo(&fixture, &[]).run().exits(6);

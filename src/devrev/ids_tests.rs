@@ -27,7 +27,7 @@ fn each_type_is_known_by_its_name() {
 #[test]
 fn another_type_is_named() {
     let error = IssueId::parse("TKT-9").unwrap_err().to_string();
-    assert_eq!(error, "`TKT-9` is the ID of a ticket, where an issue is wanted");
+    assert_eq!(error, "`TKT-9` is the ID of a ticket, where an issue is needed");
     assert!(UserId::parse("SVCACC-5").is_ok());
     assert!(GroupId::parse("don:identity:dvrv-us-1:devo/XXXX:group/4").is_ok());
 }
@@ -41,7 +41,7 @@ fn a_contact_nested_in_its_workspace_is_a_contact_like_any_other() {
     assert_eq!((id.key().to_string(), id.as_str()), ("REVU-131".to_owned(), nested));
     assert!(UserId::parse(nested).is_ok(), "it may have created an issue");
     let error = IssueId::parse(nested).unwrap_err().to_string();
-    assert_eq!(error, format!("`{nested}` is the ID of a rev user, where an issue is wanted"));
+    assert_eq!(error, format!("`{nested}` is the ID of a rev user, where an issue is needed"));
     for text in [
         "don:identity:dvrv-us-1:devo/0:revo/6",
         "don:identity:dvrv-us-1:devo/0:revo/6:",

@@ -173,6 +173,6 @@ mod tests {
         assert!(text.contains("\n  a\u{fffd}[2J\u{fffd}b: is missing\n"), "{text}");
         assert!(text.contains("\n  and 2 more;") && text.contains("REVU-1: 1 problem\n"), "{text}");
         assert!(text.contains("note: .partial-x was never finished"), "{text}");
-        assert!(text.ends_with("note: c is no backup"), "{text}");
+        assert!(text.ends_with("note: c is not a backup"), "{text}");
     }
 }

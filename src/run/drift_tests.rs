@@ -119,7 +119,7 @@ async fn what_is_settled_has_drifted_unless_it_failed_or_is_done() {
         );
         let aborted = judged(&json!({}), Verdict::Settled(settled), OnDrift::Abort).await.unwrap_err();
         assert_eq!(aborted.exit, Exit::Changed);
-        assert!(aborted.message.starts_with("row 7 (ISS-5) is no longer as it was planned: why: words. "));
+        assert!(aborted.message.starts_with("row 7 (ISS-5) has changed since it was planned: why: words. "));
     }
 }
 

@@ -95,7 +95,7 @@ mod tests {
             ("/groups/0/members/0", "GROUP-7".into(), "GROUP-1: members: there is no group GROUP-7"),
             ("/issues/0/created_by", "REVU-1".into(), "ISS-1: created_by: there is no user REVU-1"),
             ("/issues/0/creator_group", "GROUP-2".into(), "ISS-1: creator_group: there is no group GROUP-2"),
-            ("/issues/0/created_by", "GROUP-1".into(), "is the ID of a group, where a dev user is wanted"),
+            ("/issues/0/created_by", "GROUP-1".into(), "is the ID of a group, where a dev user is needed"),
             ("/custom_fields", serde_json::json!({}), "custom_fields does not declare `tnt__creator_group`"),
         ];
         for (place, value, part) in cases {

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!("5/0.25".parse::<RateLimit>().unwrap().period, Duration::from_millis(250));
         for text in ["", "50", "50/", "/10", "0/10", "50/0", "50/-1", "50/NaN", "50/inf", "x/10", "1/2/3"] {
             let error = text.parse::<RateLimit>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{text}` is no rate limit")), "{error}");
+            assert!(error.starts_with(&format!("`{text}` is not a rate limit")), "{error}");
         }
     }
 

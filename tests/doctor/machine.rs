@@ -55,7 +55,7 @@ fn folders_that_cannot_be_used() {
     fixture.write("file", "");
     let ended =
         doctor(&fixture, &["--json", "--runs-dir", "file/runs", "--backup-dir", "/proc/x"]).run().exits(1);
-    assert_check(&ended, "runs-dir", "problem", "file is no folder");
+    assert_check(&ended, "runs-dir", "problem", "file is not a folder");
     assert_check(&ended, "backup-dir", "problem", "/proc cannot be written to");
     assert_check(&ended, "backup-dir", "problem", "--backup-dir");
 }

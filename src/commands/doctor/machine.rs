@@ -145,7 +145,7 @@ mod tests {
         std::fs::write(root.path().join("file"), "").unwrap();
         for no_folder in ["file", "file/in/it"] {
             assert!(
-                state(no_folder).0 == State::Problem && state(no_folder).1.ends_with("/file is no folder")
+                state(no_folder).0 == State::Problem && state(no_folder).1.ends_with("/file is not a folder")
             );
         }
         std::os::unix::fs::symlink("nowhere", root.path().join("link")).unwrap();

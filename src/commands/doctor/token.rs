@@ -114,7 +114,7 @@ mod tests {
         let organisation = r#"{"http://devrev.ai/devo_don":"don:identity:dvrv-us-1:devo/demo"}"#;
         assert!(found(organisation).1.starts_with("belongs to somebody of devo/demo, "));
         let plain = check(Some(&SecretString::from("pat-1")), None, DateTime::UNIX_EPOCH, false);
-        assert!(plain.state == State::Ok && plain.found.contains("no JWT"));
+        assert!(plain.state == State::Ok && plain.found.contains("not a JWT"));
         assert_eq!(check(None, None, DateTime::UNIX_EPOCH, false).found, "the sandbox takes any");
     }
 

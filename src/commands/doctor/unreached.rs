@@ -150,7 +150,7 @@ mod tests {
                 "dns error: failed to lookup address information: Name or service not known",
                 "name leads nowhere",
             ),
-            ("tcp connect error: Connection refused (os error 111)", "nobody listens"),
+            ("tcp connect error: Connection refused (os error 111)", "nothing listens"),
             ("client error (Connect): invalid peer certificate: UnknownIssuer", "or not trusted"),
             ("received corrupt message of type InvalidContentType", "speaks no TLS"),
             ("tunnel error: unsuccessful", "the proxy refuses"),

@@ -101,7 +101,7 @@ fn what_goes_with_a_run_is_said() {
     let done = [("done", 3), ("failed", 1)];
     for command in [BackfillOptions::COMMAND, merge_contacts::COMMAND] {
         let loses = past(command, &done).loses();
-        assert!(loses.contains("take back what it did to 3 rows (undo)"), "{loses}");
+        assert!(loses.contains("undo what it did to 3 rows"), "{loses}");
         assert!(loses.contains("take 1 failed row again"), "{loses}");
     }
     assert_eq!(past(BackfillOptions::COMMAND, &[("already", 2)]).loses(), "");

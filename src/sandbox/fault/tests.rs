@@ -55,10 +55,10 @@ fn a_bad_rule_is_refused_and_the_key_named() {
     for (rule, part) in [
         ("", "an empty part"),
         ("stat=503", "unknown key `stat`"),
-        ("status", "`status` wants a value"),
+        ("status", "`status` needs a value"),
         ("status=abc", "`status`: `abc`"),
         ("status=200", "`status`: 200"),
-        ("reset", "`reset` wants a value"),
+        ("reset", "`reset` needs a value"),
         ("reset=now", "`reset`: `now`"),
         ("hang=now", "`hang`: `now`"),
         ("html=1", "`html` takes no value"),
