@@ -204,7 +204,7 @@ fn a_recipient_who_is_refused_keeps_the_mail_from_nobody_else() {
     let fixture = Fixture::broken(&Org::of(5), [FEW]);
     let smtp = Smtp::refusing(Some("550 5.1.1 no such user"), "boss@");
     let ended = by_mail(fixture.backfill(&[]), &smtp).run().exits(3);
-    let ended = ended.says("1 of 2 recipients were not told, the others were: the server refuses");
+    let ended = ended.says("1 of 2 recipients were not notified: the server refuses");
     assert!(ended.err.contains("(550)"), "{}", ended.all());
     let taken = smtp.taken();
     assert_eq!(taken.len(), 1);

@@ -199,7 +199,7 @@ fn other_rows_another_plan_or_another_organisation_are_refused() {
     let plan = std::fs::read_to_string(dry.file("plan.jsonl")).unwrap();
     let shorter: String = plan.lines().skip(1).flat_map(|line| [line, "\n"]).collect();
     std::fs::write(dry.file("plan.jsonl"), shorter).unwrap();
-    apply(&fixture, &dry, &[]).run().exits(6).says("somebody has changed it");
+    apply(&fixture, &dry, &[]).run().exits(6).says("it was changed");
     std::fs::write(dry.file("plan.jsonl"), plan).unwrap();
     assert_eq!((fixture.writes(), fixture.runs().len()), (0, 1), "{:?}", fixture.runs());
     let mut fixture = fixture;

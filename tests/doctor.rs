@@ -106,7 +106,7 @@ fn a_healthy_devrev() {
     assert_check(&ended, "base-url", "ok", "DEVREV_BASE_URL in the environment");
     assert_check(&ended, "connection", "ok", "plain http to this machine");
     assert_check(&ended, "token", "ok", "set, expires at 2");
-    assert_check(&ended, "backfill", "ok", "may read works, groups, their members; only a write tells");
+    assert_check(&ended, "backfill", "ok", "may read works, groups, their members; only a write shows");
     assert_check(&ended, "merge", "not-checked", "not known: files (none was seen)");
     assert_check(&ended, "identity", "ok", "DEVU-");
     assert_check(&ended, "latency", "ok", "of 5 calls");
@@ -347,7 +347,7 @@ fn a_clock_that_is_wrong_and_a_server_that_says_little() {
     assert_check(&ended, "token", "ok", "expires at 2");
     let silent = serve("X-Ratelimit-Limit: many\r\n", body);
     let ended = program(&["--json"]).env("DEVREV_BASE_URL", &silent).run().exits(0);
-    assert_check(&ended, "clock", "not-checked", "tell no time");
+    assert_check(&ended, "clock", "not-checked", "have no date");
     // It is this machine's clock that may be wrong.
     assert_check(&ended, "token", "warning", "and DevRev still takes it");
     assert_check(&ended, "rate-limit", "not-checked", "tell no limit");

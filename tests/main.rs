@@ -14,6 +14,7 @@ mod backups;
 mod confirm;
 mod crash;
 mod disk_full;
+mod docs;
 mod doctor;
 mod dry_run;
 mod fault_matrix;

@@ -115,7 +115,7 @@ fn a_contact_that_was_touched_meanwhile_is_not_merged_by_a_resend() {
             let run = fixture.the_run();
             let pair = run.pairs().into_values().next().unwrap();
             assert_eq!(pair.state.as_deref(), Some("unknown"), "{contact}: {change}");
-            assert!(run.results("failed.csv")[0].reason.contains("look at both contacts"), "{change}");
+            assert!(run.results("failed.csv")[0].reason.contains("check both contacts"), "{change}");
         }
     }
 }

@@ -164,7 +164,8 @@ fn the_settings_of_the_run_go_on_and_those_of_the_process_may_change() {
     fixture.restart(&Trouble::none());
     let resume = || fixture.resume(&["--batch-size", "3", "--concurrency", "2"]);
     let ended = resume().env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(2);
-    ended.says("settled by the field `tnt__creator_group`, and the field is now `tnt__other`: set it back");
+    ended
+        .says("settled by the field `tnt__creator_group`, and the field is now `tnt__other`: change it back");
     assert_eq!(fixture.writes(), 0);
     resume().run().exits(0);
     let issues = fixture.issues();

@@ -383,6 +383,6 @@ fn the_list_can_be_narrowed_down() {
         .program(["runs", "list", "--state", "done"])
         .run()
         .exits(2)
-        .says("the states are running, crashed");
+        .says("[possible values: running, crashed");
     fixture.program(["runs", "list", "--since", "x"]).run().exits(2).says("--since: `x` is not an age");
 }

@@ -108,7 +108,7 @@ fn standard_input_to_standard_output() {
     );
     assert_eq!(fs::read_dir(fixture.path("tmp")).unwrap().count(), 0);
     let both = fixture.program(["sample", "--csv", "issues.csv", "-o", "-", "--json"]).run().exits(2);
-    assert!(both.json()["error"]["message"].as_str().unwrap().contains("both want standard output"));
+    assert!(both.json()["error"]["message"].as_str().unwrap().contains("both need standard output"));
     let quiet = fixture.program(["sample", "--csv", "issues.csv", "-o", "-", "-q"]).run().exits(0);
     assert_eq!(quiet.err, "");
 }
@@ -159,7 +159,7 @@ fn garbage_leaves_no_file() {
     for (args, says) in [
         (&["--csv", "none.csv", "-o", "out.csv"][..], "none.csv"),
         (&["--csv", "issues.csv", "-o", "out.csv", "--size", "0"], "--size 0"),
-        (&["--csv", "contacts.csv", "-o", "out.csv", "--size", "1"], "2 rows are the least"),
+        (&["--csv", "contacts.csv", "-o", "out.csv", "--size", "1"], "at least 2 rows"),
         (&["--csv", "issues.csv", "-o", "out.csv", "--size", "99999999999"], "1 to 1000000 rows"),
         (&["--csv", "issues.csv", "-o", "out.csv", "--size=-1"], "invalid value"),
         (&["--csv", "issues.csv", "-o", "tmp"], "is a folder"),
@@ -186,7 +186,7 @@ fn nothing_is_overwritten_unasked() {
     {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt};
         std::os::unix::fs::symlink(fixture.path("kept.csv"), fixture.path("link.csv")).unwrap();
-        sample("link.csv", &["--force"]).exits(2).says("link.csv is no file that could be replaced");
+        sample("link.csv", &["--force"]).exits(2).says("link.csv cannot be replaced");
         // As a device would be: whatever is written to it is another's.
         let _socket = std::os::unix::net::UnixListener::bind(fixture.path("socket")).unwrap();
         sample("socket", &["--force"]).exits(2).says("socket is no file that could be replaced");

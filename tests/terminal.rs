@@ -120,7 +120,8 @@ fn a_plan_is_asked_about_with_its_age() {
     program.types("y\n");
     let shown = plain(&program.exits(0));
     assert!(
-        shown.contains(&format!("The plan of {}, less than a minute old, is carried out: 10 rows", dry.id())),
+        shown
+            .contains(&format!("The plan of {}, less than a minute old, will be applied: 10 rows", dry.id())),
         "{shown}"
     );
     fixture.assert_right();

@@ -116,7 +116,7 @@ fn killed_and_resumed_it_comes_to_its_end() {
         });
     }
     // What is under way is not begun a second time.
-    undo(&fixture, &[]).run().exits(2).says("is taking back");
+    undo(&fixture, &[]).run().exits(2).says("is already undoing");
     let run = undo_run(&fixture);
     fixture.resume(&[run.id()]).run().exits(0);
     assert_as_before(&fixture, &[]);
@@ -185,7 +185,7 @@ fn a_run_without_changes_and_one_that_goes_on_are_refused() {
     // All of it is there already: nothing is done.
     std::fs::remove_dir_all(fixture.the_run().0).unwrap();
     fixture.backfill(&[]).run().exits(0);
-    undo(&fixture, &[]).run().exits(2).says("has changed nothing");
+    undo(&fixture, &[]).run().exits(2).says("changed nothing");
     assert_eq!(fixture.runs().len(), 1);
 
     let fixture = Fixture::with(&org(200, Field::Custom), &Trouble::delay(20));
@@ -194,7 +194,7 @@ fn a_run_without_changes_and_one_that_goes_on_are_refused() {
     running.kill();
     // Killed, it can be taken back as far as it is known what it did.
     let writes = fixture.writes();
-    undo(&fixture, &[]).run().exits(2).says("has changed nothing");
+    undo(&fixture, &[]).run().exits(2).says("changed nothing");
     assert!(fixture.writes() >= writes);
 }
 

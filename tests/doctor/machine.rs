@@ -83,7 +83,7 @@ fn alerts_are_set_up_or_not() {
     let set_up =
         set_up.env("SMTP_HOST", "mail.example.com").env("ALERT_EMAIL", "a@example.com").run().exits(0);
     let channels =
-        "Slack (hooks.slack.com), e-mail to a@example.com by mail.example.com; nothing is told: NOTIFY";
+        "Slack (hooks.slack.com), e-mail to a@example.com by mail.example.com; no messages are sent: NOTIFY";
     assert_check(&set_up, "alerts", "ok", channels);
 }
 

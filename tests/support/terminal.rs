@@ -25,8 +25,17 @@ pub(crate) struct OnTerminal {
 impl OnTerminal {
     /// Starts the program in the site's folder, set up for its API, with more variables.
     pub(crate) fn start(site: &Site, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::begin(site, BINARY, args, variables)
+    }
+
+    /// The same with what is typed into a shell.
+    pub(crate) fn shell(site: &Site, typed: &str, variables: &[(&str, &str)]) -> Self {
+        Self::begin(site, "/bin/sh", &["-c", typed], variables)
+    }
+
+    fn begin(site: &Site, program: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let pair = native_pty_system().openpty(size(24, 100)).unwrap();
-        let mut command = CommandBuilder::new(BINARY);
+        let mut command = CommandBuilder::new(program);
         command.env_clear();
         command.args(args);
         command.cwd(site.folder());
@@ -76,6 +85,15 @@ impl OnTerminal {
     /// Makes the window of another size.
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
         self.master.resize(size(rows, cols)).unwrap();
+    }
+
+    /// Its exit code, once it has ended and all that it wrote is shown.
+    pub(crate) fn has_ended(&mut self) -> Option<u32> {
+        let status = self.child.try_wait().unwrap()?;
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        Some(status.exit_code())
     }
 
     /// Waits for its end; its exit code, and all that was shown.

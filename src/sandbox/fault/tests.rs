@@ -70,7 +70,7 @@ fn a_bad_rule_is_refused_and_the_key_named() {
         ("html,p=NaN", "`p`: NaN"),
         ("html,seed=1", "`seed` needs `p`"),
         ("html,applied", "`applied` needs `status`"),
-        ("truncate,retry_after=1", "`retry_after` goes only with"),
+        ("truncate,retry_after=1", "`retry_after` needs"),
         ("status=500,location=ISS-2", "`location` does not go with status 500"),
         ("html,count=1,count=2", "`count` appears twice"),
     ] {
