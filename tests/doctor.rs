@@ -76,7 +76,8 @@ fn a_table_for_people() {
     identity     ok           ana-sousa (DEVU-1) of devo/DEMO
     latency      ok           median N ms, worst N ms of 5 calls
     group-field  ok           `tnt__creator_group` exists: set on 5 of 100 issues
-    backfill     ok           may read works, groups, their members; only a write shows whether it may update issues
+    backfill     ok           may read works, groups, their members; only a write
+                              shows whether it may update issues
     merge        ok           may read contacts, works, conversations, timelines,
                               files; only a write shows whether it may merge
                               contacts (scope rev_user:all)
@@ -111,7 +112,7 @@ fn a_healthy_devrev() {
     assert_check(&ended, "identity", "ok", "DEVU-");
     assert_check(&ended, "latency", "ok", "of 5 calls");
     assert_check(&ended, "group-field", "ok", "set on 1 of 60 issues");
-    assert_check(&ended, "rate-limit", "not-checked", "tell no limit");
+    assert_check(&ended, "rate-limit", "not-checked", "name no limit");
     assert_check(&ended, "clock", "ok", "agrees");
     assert_check(&ended, "snowflake", "ok", "not set up");
     assert_check(&ended, "runs-dir", "ok", "runs can be written to");
@@ -350,7 +351,7 @@ fn a_clock_that_is_wrong_and_a_server_that_says_little() {
     assert_check(&ended, "clock", "not-checked", "have no date");
     // It is this machine's clock that may be wrong.
     assert_check(&ended, "token", "warning", "and DevRev still takes it");
-    assert_check(&ended, "rate-limit", "not-checked", "tell no limit");
+    assert_check(&ended, "rate-limit", "not-checked", "name no limit");
     assert_check(&ended, "group-field", "not-checked", "on none of 0 issues:");
     let ended = program(&["--color", "always"]).env("DEVREV_BASE_URL", silent).run().exits(0);
     assert!(!ended.out.contains("\x1b[2J") && ended.out.contains("\u{fffd}[2Jx"), "{}", ended.out);

@@ -192,7 +192,7 @@ fn a_plan_and_a_summary_look_so() {
 
     9 API calls in [time]
     run folder: runs/RUN
-    next: look at runs/RUN/plan.jsonl, then run devrev-batch apply RUN --yes
+    next: check runs/RUN/plan.jsonl, then run devrev-batch apply RUN --yes
     next: to retry the rows in runs/RUN/failed.csv as they are, run devrev-batch resume RUN --retry-failed
     next: to correct them first, edit that file, then run devrev-batch backfill-groups --csv runs/RUN/failed.csv --dry-run
     ");

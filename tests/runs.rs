@@ -99,15 +99,15 @@ fn the_list_says_how_each_run_stands() {
                                                        line 1 column 17
     20260102-000011-undo-backfill-0011    finished     3 done
     https://api.devrev.ai/, production    3 min 10 s
-    takes back
+    undoes
     20260102-000001-backfill-groups-0001
     20260102-000010-backfill-groups-0010  finished     3 done
     https://api.devrev.ai/, production    3 min 10 s
-    carries out
+    applies
     20260102-000009-backfill-groups-0009
     20260102-000009-backfill-groups-0009  finished     3 planned
     https://api.devrev.ai/, production    dry run
-    carried out by                        3 min 10 s
+    applied by                            3 min 10 s
     20260102-000010-backfill-groups-0010
     20260102-000008-backfill-groups-0008  finished     3 planned
     https://api.devrev.ai/, production    dry run
@@ -195,7 +195,7 @@ fn a_run_is_shown_with_all_that_is_known_of_it() {
       SHA-256       c57f019972e7582b4143f7007cebed8c81d95de1067b07e6df9d0bdc7dc06f8e
       began         2026-01-02 03:04:05 UTC
       ended         2026-01-02 03:07:15 UTC, 3 min 10 s later
-      last process  11 API calls in 12.3 s, of which 0.0 s waiting for the rate limit
+      last process  11 API calls in 12.3 s, 0.0 s of it waiting for the rate limit
       exit code     3: finished, but some rows failed, or their state is unknown
       note          groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
 

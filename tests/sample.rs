@@ -189,7 +189,7 @@ fn nothing_is_overwritten_unasked() {
         sample("link.csv", &["--force"]).exits(2).says("link.csv cannot be replaced");
         // As a device would be: whatever is written to it is another's.
         let _socket = std::os::unix::net::UnixListener::bind(fixture.path("socket")).unwrap();
-        sample("socket", &["--force"]).exits(2).says("socket is no file that could be replaced");
+        sample("socket", &["--force"]).exits(2).says("socket cannot be replaced");
         assert!(fs::symlink_metadata(fixture.path("socket")).unwrap().file_type().is_socket());
         assert_eq!(fs::metadata(fixture.path("kept.csv")).unwrap().permissions().mode() & 0o777, 0o600);
     }
