@@ -50,10 +50,10 @@ mod tests {
     fn memory_and_cpu_are_seen_and_the_peak_stays() {
         let monitor = Monitor::begin().unwrap();
         let first = monitor.look().unwrap();
-        assert!(first.resident > 1 << 20, "{first:?}");
+        // Other tests of this process come and go: only what is held here can be told.
         let ballast = vec![1_u8; 64 << 20];
         let with = monitor.clone().look().unwrap();
-        assert!(with.peak >= first.resident + (48 << 20), "{first:?} {with:?} {}", ballast.len());
+        assert!(with.resident >= 64 << 20 && with.peak >= with.resident, "{with:?} {}", ballast.len());
         drop(ballast);
         let after = monitor.look().unwrap();
         assert!(after.peak >= with.peak && after.cpu >= first.cpu, "{with:?} {after:?}");

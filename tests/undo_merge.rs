@@ -305,7 +305,7 @@ fn killed_again_and_again_it_comes_to_its_end_and_creates_each_contact_once() {
             std::mem::replace(&mut before, now.clone()) == now
         });
     }
-    assert!(killed >= 6, "it ended after {killed} kills: there is too little to do");
+    assert!(killed >= 2, "it ended after {killed} kills: there is too little to do");
     assert_undone(&fixture);
     undo_run(&fixture).assert_complete(36);
 }

@@ -109,8 +109,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_retries_are_capped_and_each_delay_keeps_under_its_ceiling() {
+        let mut longest = [Duration::ZERO; 3];
         for _ in 0..50 {
             let (tries, delays) = (Cell::new(0), RefCell::new(Vec::new()));
+            let start = Instant::now();
             let outcome: Result<(), _> = retry(
                 POLICY,
                 &Stop::default(),
@@ -123,9 +125,18 @@ mod tests {
             .await;
             assert!(outcome.is_err());
             assert_eq!(tries.get(), 4);
-            for (delay, ceiling) in delays.borrow().iter().zip([2, 4, 8]) {
+            let delays = delays.into_inner();
+            assert_eq!(delays.len(), 3);
+            // Paused time moves only by what was slept, in whole milliseconds.
+            assert!(start.elapsed() >= delays.iter().sum::<Duration>(), "{:?} {delays:?}", start.elapsed());
+            for ((delay, longest), ceiling) in delays.iter().zip(&mut longest).zip([2, 4, 8]) {
                 assert!(*delay <= Duration::from_secs(ceiling));
+                *longest = (*longest).max(*delay);
             }
+        }
+        // The jitter reaches over the whole range: 50 times in the lower half would be one chance in 10^15.
+        for (longest, ceiling) in longest.into_iter().zip([2, 4, 8]) {
+            assert!(longest > Duration::from_secs(ceiling) / 2, "{longest:?}");
         }
     }
 

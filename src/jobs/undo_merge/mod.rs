@@ -118,7 +118,7 @@ impl UndoMerge {
     }
 
     async fn look(&self, fresh: Vec<Fresh>) -> Result<Vec<Verdict<Change>>, Failure> {
-        let befores: Vec<Result<Before, Outcome>> = fresh
+        let earlier: Vec<Result<Before, Outcome>> = fresh
             .iter()
             .map(|Fresh { item, .. }| {
                 decide::in_doubt_elsewhere(item, &self.elsewhere)?;
@@ -128,18 +128,18 @@ impl UndoMerge {
         let good = || {
             fresh
                 .iter()
-                .zip(&befores)
+                .zip(&earlier)
                 .filter_map(|(fresh, before)| Some((&fresh.item, before.as_ref().ok()?)))
         };
         let now = match self.read(&good().collect::<Vec<_>>()).await? {
             Ok(now) => now,
             Err(error) => {
                 let outcome = |before: Result<_, _>| before.err().unwrap_or_else(|| failing::unread(&error));
-                return Ok(befores.into_iter().map(|before| Verdict::Settled(outcome(before))).collect());
+                return Ok(earlier.into_iter().map(|before| Verdict::Settled(outcome(before))).collect());
             }
         };
         let mut verdicts = Vec::with_capacity(fresh.len());
-        for (Fresh { item, steps }, before) in fresh.into_iter().zip(befores) {
+        for (Fresh { item, steps }, before) in fresh.into_iter().zip(earlier) {
             verdicts.push(match before {
                 Err(outcome) => Verdict::Settled(outcome),
                 Ok(before) => self.verdict(&item, &before, steps, &now).await?,

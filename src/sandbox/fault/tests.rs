@@ -63,7 +63,7 @@ fn a_bad_rule_is_refused_and_the_key_named() {
         ("hang=now", "`hang`: `now`"),
         ("html=1", "`html` takes no value"),
         ("html,truncate", "only one of"),
-        ("path=works.update", "is wanted"),
+        ("path=works.update", "give one of"),
         ("path=works.updat,html", "`path`: the sandbox has no endpoint `works.updat`"),
         ("html,after=-1", "`after`: `-1`"),
         ("html,p=2", "`p`: 2"),

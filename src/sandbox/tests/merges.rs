@@ -97,7 +97,8 @@ async fn a_merge_settles_later_and_its_ref_later_still() {
     let rig = merging("delay=150,ends=gone,ref_delay=150").await;
     let begin = std::time::Instant::now();
     rig.good("rev-users.merge", merge()).await;
-    assert_eq!(secondary(&rig).await.status, 200);
+    let status = secondary(&rig).await.status;
+    assert!(status == 200 || begin.elapsed() >= Duration::from_millis(150), "{status}");
     while secondary(&rig).await.status == 200 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -154,11 +155,20 @@ async fn a_merge_of_what_is_not_there_is_refused() {
 
 #[tokio::test]
 async fn merges_in_a_row_and_crosswise_end() {
-    let rig = merging("delay=40").await;
-    for (primary, secondary) in [("REVU-11", "REVU-10"), ("REVU-12", "REVU-11"), ("REVU-10", "REVU-12")] {
-        rig.good("rev-users.merge", json!({"primary_user": primary, "secondary_user": secondary})).await;
-    }
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    // All three have to be accepted before the first takes effect; a slow machine needs longer.
+    let mut delay = 40;
+    let rig = loop {
+        let rig = merging(&format!("delay={delay}")).await;
+        let begin = std::time::Instant::now();
+        for (primary, secondary) in [("REVU-11", "REVU-10"), ("REVU-12", "REVU-11"), ("REVU-10", "REVU-12")] {
+            rig.good("rev-users.merge", json!({"primary_user": primary, "secondary_user": secondary})).await;
+        }
+        if begin.elapsed() < Duration::from_millis(delay) {
+            break rig;
+        }
+        delay *= 4;
+    };
+    tokio::time::sleep(Duration::from_millis(delay + 20)).await;
     assert_eq!(line(&rig, "contacts", "REVU-10").await["merged_into"], "REVU-11");
     assert_eq!(line(&rig, "contacts", "REVU-11").await["merged_into"], "REVU-12");
     assert_eq!(line(&rig, "contacts", "REVU-12").await["merged_into"], Value::Null);
