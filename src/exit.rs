@@ -1,7 +1,9 @@
 //! How a command ends: the numbered outcomes that scripts rely on.
 
 use serde_json::{Value, json};
+use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// A command's outcome; its number is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -100,12 +102,27 @@ pub struct Failure {
     pub message: String,
     /// Whether the result on standard output has it already.
     pub told: bool,
+    /// What brought it about.
+    #[source]
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     /// A failure with this exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), told: false }
+        Self { exit, message: message.into(), told: false, cause: None }
+    }
+
+    /// The same, with what brought it about as its source.
+    #[must_use]
+    pub fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { cause: Some(Arc::new(cause)), ..self }
+    }
+
+    /// The same, once the result on standard output has it.
+    #[must_use]
+    pub fn told(self) -> Self {
+        Self { told: true, ..self }
     }
 
     /// The failure as `--json` shows it.
@@ -117,6 +134,14 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_keeps_its_cause() {
+        let failure = Failure::new(Exit::Unexpected, "cannot read x").because(std::io::Error::other("gone"));
+        assert_eq!(failure.source().unwrap().to_string(), "gone");
+        assert_eq!(failure.to_string(), "cannot read x");
+        assert!(Failure::new(Exit::Usage, "wrong").source().is_none());
+    }
 
     #[test]
     fn every_code_is_found_again() {

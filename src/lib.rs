@@ -88,7 +88,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start: {error}")).because(error))?;
     let (global, terminal) = (cli.global, terminal.clone());
     let outcome = match cli.command {
         Command::Validate(args) => runtime.block_on(commands::validate::run(args, global, terminal)),

@@ -86,7 +86,7 @@ fn cure(error: &io::Error) -> &'static str {
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
-        Self::new(Exit::Backup, error.to_string())
+        Self::new(Exit::Backup, error.to_string()).because(error)
     }
 }
 

@@ -49,7 +49,7 @@ pub async fn run(
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")).because(error))?
 }
 
 fn verify_all(dir: &Path, runs_dir: &Path, json: bool) -> Result<Exit, Failure> {
@@ -91,6 +91,7 @@ fn prune(dir: &Path, runs_dir: &Path, ask: Ask, json: bool, terminal: &Terminal)
     for folder in &orphans {
         std::fs::remove_dir_all(folder).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot remove {}: {error}", folder.display()))
+                .because(error)
         })?;
     }
     let removed = orphans.len() as u64;
@@ -111,11 +112,13 @@ fn prune(dir: &Path, runs_dir: &Path, ask: Ask, json: bool, terminal: &Terminal)
 
 fn print(report: &impl Serialize, json: bool, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let text = if json {
-        serde_json::to_string(report).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
+        serde_json::to_string(report)
+            .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()).because(error))?
     } else {
         text()
     };
-    let unwritten = |error| Failure::new(Exit::Unexpected, format!("cannot write the report: {error}"));
+    let unwritten =
+        |error| Failure::new(Exit::Unexpected, format!("cannot write the report: {error}")).because(error);
     result(&text).map_err(unwritten)
 }
 
@@ -177,7 +180,7 @@ impl Used {
             .filter_map(|folder| folder.file_name())
             .collect();
         let unreadable = |error: io::Error| {
-            Failure::new(Exit::Usage, format!("{}: cannot be read: {error}", dir.display()))
+            Failure::new(Exit::Usage, format!("{}: cannot be read: {error}", dir.display())).because(error)
         };
         let found = Found::list(&dir.canonicalize().map_err(unreadable)?).map_err(unreadable)?;
         let is_orphan = |folder: &PathBuf| {

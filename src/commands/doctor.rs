@@ -50,8 +50,9 @@ const NEED_SETTINGS: [&str; 14] = [
 /// Fails only when a signal ends it, or the result cannot be written.
 pub async fn run(args: Doctor, global: cli::Global) -> Result<Exit, Failure> {
     let stop = Stop::default();
-    signals::listen_quietly(&stop)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+    signals::listen_quietly(&stop).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+    })?;
     let report = stop
         .race(Box::pin(examine(&args, &global, &stop)))
         .await
@@ -61,8 +62,9 @@ pub async fn run(args: Doctor, global: cli::Global) -> Result<Exit, Failure> {
     } else {
         report.text(is_coloured(global.color, &std::io::stdout()))
     };
-    result(&text)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write the report: {error}")))?;
+    result(&text).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot write the report: {error}")).because(error)
+    })?;
     Ok(report.exit())
 }
 

@@ -68,7 +68,8 @@ fn nothing_left(
     }
     let text =
         if global.json { json!({ "run": null, "exit": 0, "message": text }).to_string() } else { text };
-    result(&text).map_err(|error| Failure::new(Exit::Unexpected, format!("cannot print: {error}")))?;
+    result(&text)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot print: {error}")).because(error))?;
     Ok(Exit::Ok)
 }
 

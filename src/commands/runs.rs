@@ -69,10 +69,12 @@ fn lines(global: &cli::Global, terminal: &Terminal) -> Lines {
 /// Prints a result, for people or for machines.
 fn print(report: &impl Serialize, json: bool, text: impl Fn() -> String) -> Result<(), Failure> {
     let text = if json {
-        serde_json::to_string(report).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
+        serde_json::to_string(report)
+            .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()).because(error))?
     } else {
         text()
     };
-    terminal::result(&text)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write the result: {error}")))
+    terminal::result(&text).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot write the result: {error}")).because(error)
+    })
 }

@@ -31,7 +31,7 @@ pub fn run(args: &cli::input::Sample, global: &cli::Global, terminal: &Terminal)
     check(args, global.json)?;
     // What is spooled goes when this ends.
     let folder = tempfile::tempdir().map_err(|error| {
-        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
+        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}")).because(error)
     })?;
     let input = if args.csv == Path::new("-") {
         Input::stdin(&folder.path().join("input.csv")).map_err(|error| source_failure(&error))?
@@ -66,12 +66,14 @@ pub fn run(args: &cli::input::Sample, global: &cli::Global, terminal: &Terminal)
         return Ok(Exit::Ok);
     }
     let text = if global.json {
-        serde_json::to_string(&sampled).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?
+        serde_json::to_string(&sampled)
+            .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()).because(error))?
     } else {
         sampled.text()
     };
-    result(&text)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write the result: {error}")))?;
+    result(&text).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot write the result: {error}")).because(error)
+    })?;
     Ok(Exit::Ok)
 }
 
@@ -127,6 +129,7 @@ fn choose(args: &cli::input::Sample, input: &Input, size: usize) -> Result<(Kind
         Some(kind) => kind,
         None => kind_of(file.header()).map_err(|error| {
             Failure::new(Exit::InvalidInput, format!("{error}; correct the header, or give --kind"))
+                .because(error)
         })?,
     };
     let chosen = match kind {

@@ -35,7 +35,7 @@ pub async fn run(args: cli::around::Sandbox, json: bool) -> Result<Exit, Failure
              in another terminal: DEVREV_BASE_URL={url} DEVREV_API_TOKEN=anything devrev-batch ..."
         )
     };
-    result(&text).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    result(&text).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()).because(error))?;
     // Without a run there is nothing to save: the signals keep their usual meaning.
     std::future::pending::<()>().await;
     Ok(Exit::Ok)

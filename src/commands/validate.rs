@@ -51,13 +51,14 @@ pub async fn run(
     let handle = tokio::runtime::Handle::current();
     // What is spooled goes when this ends: nothing is resumed.
     let folder = tempfile::tempdir().map_err(|error| {
-        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}"))
+        Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}")).because(error)
     })?;
     let spool = folder.path().join("input.csv");
     if queried.is_some() {
         // Else a signal ends the process at once; here it would leave the rows behind.
-        signals::listen(&stop, &terminal)
-            .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+        signals::listen(&stop, &terminal).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+        })?;
     }
     let of_query = stop.clone();
     let work = move || {

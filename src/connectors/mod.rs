@@ -90,13 +90,14 @@ fn query(flags: &cli::input::RowsArgs, table: Table, limit: Option<u64>) -> Resu
 }
 
 fn checked(sql: &str, from: &str) -> Result<Statement, Failure> {
-    Statement::parse(sql)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{from}: {error}; nothing was sent")))
+    Statement::parse(sql).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{from}: {error}; nothing was sent")).because(error)
+    })
 }
 
 fn read_query(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Usage, format!("--query-file {}: {error}", path.display()))
+        Failure::new(Exit::Usage, format!("--query-file {}: {error}", path.display())).because(error)
     };
     let mut text = String::new();
     // A byte more than is taken: the check then says that it is too long.

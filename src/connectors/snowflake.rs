@@ -53,7 +53,7 @@ impl Source for Queried {
             SnowflakeError::Interrupted => {
                 signals::interrupted(stop, "interrupted while Snowflake was asked")
             }
-            error => failure(&error),
+            error => failure(&error).because(error),
         })?;
         if let Some(note) = &spooled.note {
             tracing::warn!("{note}");

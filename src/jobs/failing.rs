@@ -18,7 +18,7 @@ pub fn ends_run(error: &ApiError) -> Option<Failure> {
         ErrorKind::Stopped => (Exit::Interrupted, "the run is being stopped"),
         _ => return None,
     };
-    Some(Failure::new(exit, format!("{what} ({error})")))
+    Some(Failure::new(exit, format!("{what} ({error})")).because(error.clone()))
 }
 
 /// The failure of a read without which no row can be judged. `what` says what could not be done.
@@ -32,7 +32,7 @@ pub fn needed(error: &ApiError, what: &str) -> Failure {
             _ if error.transient() => (Exit::Stopped, ""),
             _ => (Exit::Unexpected, ""),
         };
-        Failure::new(exit, format!("{what}: {error}{next}"))
+        Failure::new(exit, format!("{what}: {error}{next}")).because(error.clone())
     })
 }
 

@@ -105,7 +105,8 @@ fn client(
     stop: &Stop,
 ) -> Result<Client, Failure> {
     let settings = ClientSettings { base_url, token, pace, retry: settings.retry, breaker: settings.breaker };
-    Client::new(&settings, stop.clone()).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    Client::new(&settings, stop.clone())
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()).because(error))
 }
 
 #[cfg(test)]

@@ -200,6 +200,6 @@ impl JournalError {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::new(error.exit(), error.to_string())
+        Self::new(error.exit(), error.to_string()).because(error)
     }
 }

@@ -190,6 +190,7 @@ impl Record {
 
 /// A change as it stands in the journal.
 pub fn raw<C: Serialize>(change: &C) -> Result<Box<RawValue>, Failure> {
-    serde_json::value::to_raw_value(change)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: a change is not JSON: {error}")))
+    serde_json::value::to_raw_value(change).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("a defect: a change is not JSON: {error}")).because(error)
+    })
 }

@@ -65,7 +65,7 @@ impl Drop for Kept {
 pub fn keep(run: &RunDir) -> Result<Kept, Failure> {
     let path = run.log();
     let file: File = files::private().append(true).create(true).open(&path).map_err(|error| {
-        Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()))
+        Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)
     })?;
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(false)

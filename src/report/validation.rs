@@ -101,7 +101,7 @@ impl<'w> Report<'w> {
         let error = failure.as_json();
         // A reader that has gone does not miss it.
         self.write(|out| write!(out, "\n],\"error\":{error}}}\n").and_then(|()| out.flush()));
-        Failure { told: true, ..failure }
+        failure.told()
     }
 
     /// Writes what is left to write. Fails when this or any earlier write did.

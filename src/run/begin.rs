@@ -116,8 +116,9 @@ pub async fn run<J: Job>(
         _ => None,
     };
     let stop = Stop::default();
-    signals::listen(&stop, &new.terminal)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+    signals::listen(&stop, &new.terminal).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+    })?;
 
     let since = Instant::now();
     let (run, input, scan) = take_in(&job, rows, &new, &stop).await?;
@@ -220,7 +221,7 @@ async fn take_in<J: Job>(
         Kept::Made(make) => make_input(&spool, make),
         Kept::Again(from, known) => {
             let mut file = File::open(&from).map_err(|error| {
-                Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display()))
+                Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display())).because(error)
             })?;
             let input = Input::spooled(&mut file, &spool).map_err(|error| source_failure(&error))?;
             Ok(if let Some(source) = &known.source {
@@ -272,8 +273,9 @@ fn make_input(path: &Path, make: Make) -> Result<Input, Failure> {
             io::Error::other(text)
         })
     });
-    let unwritten =
-        |error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display()));
+    let unwritten = |error| {
+        Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)
+    };
     made.map_err(|error| refused.unwrap_or_else(|| unwritten(error)))?;
     Ok(Input::file(path))
 }
@@ -300,6 +302,7 @@ async fn look<J: Job>(
     match stop.race(look).await {
         Some(scan) => scan.map_err(|error| {
             Failure::new(Exit::Unexpected, format!("a defect while reading the input: {error}"))
+                .because(error)
         })?,
         None => Err(signals::interrupted(stop, "interrupted while the input was read; nothing was sent")),
     }

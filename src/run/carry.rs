@@ -89,7 +89,7 @@ pub async fn taken_over(
             plan::copy(&from, &run)?;
         }
         let found = fingerprint(&path).map_err(|error| {
-            Failure::new(Exit::Changed, format!("cannot read {}: {error}", path.display()))
+            Failure::new(Exit::Changed, format!("cannot read {}: {error}", path.display())).because(error)
         })?;
         if found.sha256 != expected {
             let text = format!(

@@ -122,8 +122,9 @@ impl Corrected {
 /// Keeps a file in a run's folder: `resume` goes by it.
 pub fn keep_file(run: &RunDir, name: &str, content: &[u8]) -> Result<(), Failure> {
     let path = run.path().join(name);
-    atomic::replace(&path, |file| file.write_all(content))
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())))
+    atomic::replace(&path, |file| file.write_all(content)).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)
+    })
 }
 
 /// A flag goes before the environment, that before the `.env` file, and that before the default.

@@ -53,8 +53,9 @@ impl Resumed<'_> {
         let mut job: J = options(&manifest, &run)?;
         same_target(&manifest, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
-        signals::listen(&stop, &self.terminal)
-            .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")))?;
+        signals::listen(&stop, &self.terminal).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+        })?;
 
         let known = manifest.input.clone().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", run.id()))
@@ -169,7 +170,7 @@ async fn take_up<J: Job>(
     });
     match stop.race(read).await {
         Some(read) => read.map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("a defect while reading the run: {error}"))
+            Failure::new(Exit::Unexpected, format!("a defect while reading the run: {error}")).because(error)
         })?,
         None => Err(signals::interrupted(stop, "interrupted before anything was sent")),
     }

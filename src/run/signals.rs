@@ -100,7 +100,9 @@ pub async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     match stop.race(tokio::task::spawn_blocking(work)).await {
-        Some(done) => done.map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")))?,
+        Some(done) => {
+            done.map_err(|error| Failure::new(Exit::Unexpected, format!("a defect: {error}")).because(error))?
+        }
         None => Err(interrupted(stop, "interrupted")),
     }
 }

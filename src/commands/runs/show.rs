@@ -44,6 +44,7 @@ pub fn look(runs_dir: &Path, id: &str, place: &Place) -> Result<PastRun, Failure
     }
     let files = files(seen.run.path()).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot list {}: {error}", seen.run.path().display()))
+            .because(error)
     })?;
     let past = seen.past(&tally, problem, &others, place);
     let next_steps = match seen.standing(&tally) {

@@ -103,8 +103,9 @@ pub async fn run(
 
 /// Reads the file that `--group-map` names.
 fn read_group_map(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::new(Exit::Usage, format!("--group-map {}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("--group-map {}: {error}", path.display())).because(error)
+    })
 }
 
 /// A run that writes uses groups and members no older than this, unless `--use-cached-groups` is given.

@@ -25,7 +25,8 @@ impl GroupMap {
         let failure = |text: String| Failure::new(Exit::Usage, format!("--group-map {name}: {text}"));
         let file = File::open(path).map_err(|error| failure(error.to_string()))?;
         let opened = dialect::open(file, name, Dialect::default());
-        let opened = opened.map_err(|error| Failure::new(Exit::Usage, format!("--group-map: {error}")))?;
+        let opened = opened
+            .map_err(|error| Failure::new(Exit::Usage, format!("--group-map: {error}")).because(error))?;
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)

@@ -46,7 +46,9 @@ impl Merger {
         let completes = client.urgent(Urgency::Complete);
         let reads = completes.read_only();
         let gate = Gate::new(how.rate);
-        let storage = client.storage().map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+        let storage = client
+            .storage()
+            .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()).because(error))?;
         let activity = Activity::default();
         let (asking, made) = (sends.read_only(), Arc::clone(&how.made));
         let looks = Questions::new(activity.clone(), PAIRS.min(gate.unsent()), move |pairs| {

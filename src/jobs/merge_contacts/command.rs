@@ -272,6 +272,7 @@ impl Job for MergeOptions {
         let folder = self.backup_dir.display();
         let left = space::available(&self.backup_dir).map_err(|error| {
             Failure::new(Exit::Backup, format!("cannot see how much room is left for {folder}: {error}"))
+                .because(error)
         })?;
         if left >= wanted {
             return Ok(());

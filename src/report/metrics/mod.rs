@@ -101,6 +101,7 @@ async fn listen(asked: &Asked<SocketAddr>, terminal: &Terminal) -> Result<tokio:
     let Asked { value: addr, from } = asked;
     let failed = |error| {
         Failure::new(Exit::Usage, format!("{from}: cannot listen at {addr}: {error}; name another port"))
+            .because(error)
     };
     let listener = server::bind(*addr).await.map_err(failed)?;
     let taken = listener.local_addr().map_err(failed)?;
