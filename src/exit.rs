@@ -24,7 +24,7 @@ pub enum Exit {
     InvalidInput = 5,
     /// Resume or apply refused: the input or the target has changed.
     Changed = 6,
-    /// Stopped by the circuit breaker, `--max-errors` or `--max-batch-failures`; `resume` goes on.
+    /// Stopped by the circuit breaker, `--max-errors` or `--max-batch-failures`; `resume` continues.
     Stopped = 7,
     /// Another process holds this run.
     Locked = 11,
@@ -32,9 +32,9 @@ pub enum Exit {
     Backup = 12,
     /// Confirmation is missing or was declined; nothing was written.
     NotConfirmed = 14,
-    /// Interrupted by Ctrl-C (SIGINT); saved; `resume` goes on.
+    /// Interrupted by Ctrl-C (SIGINT); saved; `resume` continues.
     Interrupted = 130,
-    /// Interrupted by SIGTERM; saved; `resume` goes on.
+    /// Interrupted by SIGTERM; saved; `resume` continues.
     Terminated = 143,
 }
 

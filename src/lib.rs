@@ -1,6 +1,6 @@
 //! devrev-batch: bulk changes in DevRev that an operator can trust.
 //!
-//! The way of a row, top to bottom; nothing runs backwards:
+//! The path of a row, top to bottom; nothing runs backwards:
 //!
 //! - [`source`]: rows come from a CSV file or a query of Snowflake, one by one ([`row`] is what everybody knows of them)
 //! - [`jobs`]: what a row means: a typed item, a planned change, an applied change; a folder each, and a line in the
@@ -59,7 +59,7 @@ pub fn run(cli: Cli) -> Exit {
             terminal.say(&format!("error: {failure}"));
             if json && !failure.told {
                 let error = json!({ "error": failure.as_json() });
-                // There is no better place left to tell of it.
+                // There is no better place left to say so.
                 let _ = terminal::result(&error.to_string());
             }
             failure.exit
@@ -70,7 +70,7 @@ pub fn run(cli: Cli) -> Exit {
 /// Shows what the command line's parser has to say: help and version on standard output, an error as [`run()`]
 /// shows errors.
 pub fn not_parsed(error: &clap::Error, json: bool) -> Exit {
-    // There is no better place left to tell of a standard stream that is gone.
+    // There is no better place left to mention a standard stream that is gone.
     let _ = error.print();
     if !error.use_stderr() {
         return Exit::Ok;

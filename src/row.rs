@@ -21,7 +21,7 @@ impl Row {
         trimmed(std::str::from_utf8(bytes).unwrap_or_default())
     }
 
-    /// The texts of all columns: [`Self::text`] for whoever wants many of them.
+    /// The texts of all columns: [`Self::text`] for anyone who wants many of them.
     #[inline]
     pub fn texts(&self) -> Texts<'_> {
         Texts { fields: &self.fields, whole: std::str::from_utf8(self.fields.as_slice()).ok() }
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-/// A record that could not be read as a row. The reading goes on after it.
+/// A record that could not be read as a row. The reading continues after it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("row {}, line {}: {problem}", row.number, row.line)]
 pub struct BadRow {

@@ -90,7 +90,7 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// The user's cache folder, if there is one.
     pub cache_dir: Option<PathBuf>,
-    /// `--env-file`: part of the command that goes on with a run.
+    /// `--env-file`: part of the command that continues a run.
     pub env_file: Option<PathBuf>,
     /// What was resolved, and from where, without secrets: for `run.json`.
     pub record: Map<String, Value>,

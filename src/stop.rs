@@ -49,7 +49,7 @@ impl Stop {
         *self.0.cause.borrow()
     }
 
-    /// The run has ended, and only waits for others go on: a signal stops no calls any more.
+    /// The run has ended, and only waits for others continue: a signal stops no calls any more.
     pub fn work_is_over(&self) {
         self.0.is_over.store(true, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl Stop {
     }
 
     /// Waits for the first Ctrl-C or SIGTERM after this was called, whether or not the signal is set already: for waits
-    /// that go on after a run has ended.
+    /// that continue after a run has ended.
     pub fn next_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let stop = self.clone();
         let mut signals = stop.0.signals.subscribe();

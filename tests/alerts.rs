@@ -1,4 +1,4 @@
-//! Who is told of a run by Slack and e-mail, of what, and that a run does not care whether they can be told.
+//! Who is told about a run by Slack and e-mail, of what, and that a run does not care whether they can be told.
 
 use crate::support::fixture::Trouble;
 use crate::support::program::{Ended, Program};

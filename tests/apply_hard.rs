@@ -91,7 +91,7 @@ fn whatever_was_planned_is_what_is_carried_out() {
         let ended = fixture.quick(["apply", dry.id(), "--yes", "--json"]).run().exits(0);
         assert_eq!(ended.json()["states"], json!({"done": planned}), "{way:?}: {}", ended.all());
         assert_eq!(fixture.merges() * 2, planned.as_u64().unwrap());
-        // What was carried out can be taken back, and the plan of that too.
+        // What was carried out can be undone, and the plan of that too.
         let run = applied(&fixture);
         fixture.quick(["undo", run.id(), "--dry-run"]).run().exits(0);
         let back = newest(&fixture, |manifest| manifest["parent"] == run.id());

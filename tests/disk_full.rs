@@ -1,4 +1,4 @@
-//! A disk that fills up under the journal: no write after that, and a run that goes on once there is room.
+//! A disk that fills up under the journal: no write after that, and a run that continues once there is room.
 
 use crate::support::fixture::Trouble;
 use crate::support::program::{BINARY, Program};

@@ -1,5 +1,5 @@
 //! The commands of README.md and `docs/` are run as they are printed, each page in a folder of its own, against a sandbox
-//! that is served to it. A terminal is there, and whoever sits at it confirms what is asked.
+//! that is served to it. A terminal is there, and anyone who sits at it confirms what is asked.
 //!
 //! Before a block of commands, `<!-- exits 0 3 -->` gives the exit codes in order (0 each where there is none),
 //! `<!-- exits any: why -->` accepts any, and `<!-- not run: why -->` leaves the block out.

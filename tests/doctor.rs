@@ -32,7 +32,7 @@ fn assert_check(ended: &Ended, name: &str, state: &str, says: &str) {
     assert_eq!(check["state"], state, "{check}\n{}", ended.all());
     let text = format!("{} {}", check["found"].as_str().unwrap(), check["todo"].as_str().unwrap_or(""));
     assert!(text.contains(says), "{check}");
-    // Whoever is told of trouble is told what to do.
+    // Anyone who is told about trouble is told what to do.
     assert!(check["todo"].is_string() || !matches!(state, "warning" | "problem"), "{check}");
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: what was begun is ended or in doubt, all is saved, and `resume` goes on.
+//! Ctrl-C and SIGTERM: what was begun is ended or in doubt, all is saved, and `resume` continues.
 
 use crate::support::fixture::Trouble;
 use crate::support::program::{BINARY, Program};

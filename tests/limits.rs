@@ -1,4 +1,4 @@
-//! `--max-errors`, `--max-batch-failures`, `--max-same-failures`: a run that fails too much stops, and goes on when
+//! `--max-errors`, `--max-batch-failures`, `--max-same-failures`: a run that fails too much stops, and continues when
 //! told to. `--max-changes`: a run that makes a portion of its changes.
 
 use crate::support::fixture::Trouble;

@@ -40,7 +40,7 @@ fn a_run_waits_for_another_one_also_when_it_is_resumed() {
     fixture.quick(["merge-contacts", "--csv", "contacts.csv", "--preview"]).run().exits(0);
     second.kill();
     assert_eq!(fixture.calls("rev-users.merge"), sent);
-    // Now it may go on, with all but what the other one left in doubt.
+    // Now it may continue, with all but what the other one left in doubt.
     fixture.resume(&[first.id()]).run().exits(3).says("in-doubt-elsewhere");
     fixture.assert_merged();
 }

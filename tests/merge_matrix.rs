@@ -79,7 +79,7 @@ fn matrix(endpoint: &str) {
     }
 }
 
-/// Lets a call of an endpoint hang, kills the program then, and goes on.
+/// Lets a call of an endpoint hang, kills the program then, and continues.
 fn hangs(endpoint: &str) {
     for place in places(endpoint) {
         for (hang, signal) in [("hang=before", "KILL"), ("hang=after", "KILL"), ("hang=before", "INT")] {

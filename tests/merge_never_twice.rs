@@ -180,7 +180,7 @@ fn a_pair_that_cannot_be_read_before_its_resend_stays_in_doubt() {
     one_read(fixture.merge(&[])).run().exits(3);
     one_read(fixture.resume(&["--resend-unproven"])).run().exits(3);
     assert_eq!(state(&fixture), is("unknown", "not-proven"));
-    // Were it called failed, this would begin it anew.
+    // Were it called failed, this would begin it again.
     one_read(fixture.resume(&["--retry-failed"])).run().exits(3);
     assert_eq!(fixture.calls("rev-users.merge"), 1);
     fixture.resume(&["--resend-unproven"]).run().exits(0);
@@ -322,7 +322,7 @@ fn a_refused_merge_was_certainly_not_carried_out_and_may_be_sent_later() {
         fixture.assert_all_done();
         let run = fixture.the_run();
         let pair = run.pairs().into_values().next().unwrap();
-        // All began anew: what was backed up before the refusal may be old.
+        // All began again: what was backed up before the refusal may be old.
         assert_eq!((pair.count("backed-up"), pair.count("not-taken"), pair.count("merging")), (2, 1, 2));
     }
 }

@@ -33,7 +33,7 @@ fn a_preview_writes_nothing_and_says_what_would_be_done() {
                 assert_eq!(change[side]["works"], works.count() as u64, "{id}");
             }
         }
-        // What a preview reckons a merge would take, it takes.
+        // What a preview estimates a merge would take, it takes.
         let of =
             |email: &str| plan.iter().find(|line| line["key"] == email).unwrap()["change"]["preview"].clone();
         assert_eq!(of("person2@example.com")["entries"], 130 + 3 * 2);

@@ -1,4 +1,4 @@
-//! A run's metrics: over HTTP while it goes on, in a file while and after.
+//! A run's metrics: over HTTP while it continues, in a file while and after.
 
 use crate::support::fixture::Trouble;
 use crate::support::program::Running;

@@ -1,4 +1,4 @@
-//! Run folders that an earlier version left, kept as they were in `test_data/runs`: they go on with this one.
+//! Run folders that an earlier version left, kept as they were in `test_data/runs`: they continue with this one.
 
 use crate::support::site::{Site, Trouble};
 use crate::support::{Run, past, test_data};

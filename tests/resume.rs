@@ -1,4 +1,4 @@
-//! `resume`: which run is meant, and how it goes on.
+//! `resume`: which run is meant, and how it continues.
 
 use crate::support::fixture::Trouble;
 use crate::support::org::{AMBIGUOUS, GROUPLESS, HEADER, Issue};
@@ -49,7 +49,7 @@ fn without_a_run_there_is_nothing_to_resume() {
         .says("no run was made there yet");
     fixture.backfill(&[]).run().exits(0);
     fixture.resume(&[]).run().exits(2).says("has anything left");
-    // A job that begins with it goes on.
+    // A job that begins with it continues.
     for flags in [&["--if-any"][..], &["--if-any", "--latest", "--retry-failed"]] {
         fixture.resume(flags).run().exits(0).says("has anything left");
         let ended = fixture.resume(flags).arg("--json").run().exits(0);
@@ -181,7 +181,7 @@ fn a_field_that_was_wrong_is_corrected() {
     fixture.backfill(&[]).env("CREATOR_GROUP_FIELD", "tnt__other").run().exits(7);
     let run = fixture.the_run();
     fixture.restart(&Trouble::none());
-    // Not set now: the run's own goes on.
+    // Not set now: the run's own continues.
     fixture.resume(&["--retry-failed"]).run().exits(2).says("issues have no field `tnt__other`");
     fixture.write(".env", "CREATOR_GROUP_FIELD=tnt__creator_group\n");
     fixture.resume(&["--retry-failed"]).run().exits(2).says("issues have no field `tnt__other`");

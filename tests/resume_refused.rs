@@ -1,4 +1,4 @@
-//! What `resume` does not go on with, and what it says of it.
+//! What `resume` does not continue with, and what it says of it.
 
 use crate::support::fixture::Trouble;
 use crate::support::{Fixture, Org, Run};
@@ -14,7 +14,7 @@ fn stopped() -> (Fixture, Run) {
     (fixture, run)
 }
 
-/// Wants that a refused resume has sent nothing, and that the run goes on once all is as it was.
+/// Wants that a refused resume has sent nothing, and that the run continues once all is as it was.
 fn assert_refused(fixture: &Fixture, run: &Run, code: i32, texts: &[&str]) {
     let calls = fixture.stats()["total"].clone();
     let ended = fixture.resume(&[run.id()]).run().exits(code);

@@ -73,7 +73,7 @@ fn what_is_done_with_goes_and_nothing_else() {
     let torn = past("20260102-000016-backfill-groups-0016", &|_| ());
     fs::write(torn.file("run.json"), "{").unwrap();
     fs::remove_file(past("20260102-000017-backfill-groups-0017", &|_| ()).file("journal.jsonl")).unwrap();
-    // Whoever goes on with its child may ask for it.
+    // Anyone who continues its child may ask for it.
     past("20260102-000018-backfill-groups-0018", &|_| ());
     past("20260102-000019-undo-backfill-0019", &|manifest| {
         manifest["command"] = "undo-backfill".into();
@@ -263,7 +263,7 @@ fn a_run_keeps_its_own_copy_of_rows_that_came_from_a_runs_folder() {
     let running = fixture.program(["backfill-groups", "--yes", "--batch-size", "2", "--csv", &rows]);
     running.run_until(|| fixture.writes() > 13).kill();
     let second = fixture.runs().into_iter().find(|run| run.id() != first.id()).unwrap();
-    // Whether the first is gone on with, which writes its files anew, or removed.
+    // Whether the first is continued, which writes its files again, or removed.
     fixture.resume(&[first.id(), "--retry-failed"]).run();
     edit(&first, "run.json", old);
     prune(&fixture, &["--yes"]).run().exits(0).says("1 run removed");

@@ -1,4 +1,4 @@
-//! On a terminal: the question before a run writes, the bars while it goes on, and Ctrl-C.
+//! On a terminal: the question before a run writes, the bars while it continues, and Ctrl-C.
 
 use crate::support::fixture::Trouble;
 use crate::support::terminal::{OnTerminal, plain};

@@ -28,7 +28,7 @@ fn client() -> Result<PathBuf, String> {
     if fs::read(&made).is_ok_and(|made| made == wanted) {
         return Ok(folder);
     }
-    // Not long: whoever has no network is not to wait for it.
+    // Not long: anyone who has no network is not to wait for it.
     let limits = ["--fetch-retries=1", "--fetch-timeout=60000"];
     let mut npm = Command::new("npm");
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).args(limits).current_dir(&folder);

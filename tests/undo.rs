@@ -1,5 +1,5 @@
 //! `undo` of a backfill: every issue as before, but for those that somebody has changed since. And what cannot be
-//! taken back at all.
+//! undone at all.
 
 use crate::support::fixture::Trouble;
 use crate::support::org::Field;
@@ -87,7 +87,7 @@ fn a_dry_run_plans_and_writes_nothing() {
     let plan = run.lines("plan.jsonl");
     assert_eq!(plan.len(), 10);
     assert!(plan[1]["change"]["before"].is_string() && plan[1]["change"]["after"].is_null(), "{plan:?}");
-    // A dry run stands in nobody's way, and cannot be taken back itself.
+    // A dry run stands in nobody's way, and cannot be undone itself.
     fixture.program(["undo", run.id()]).run().exits(2).says("only runs of backfill-groups");
     undo(&fixture, &[]).run().exits(0);
     assert_as_before(&fixture, &[]);
@@ -192,7 +192,7 @@ fn a_run_without_changes_and_one_that_goes_on_are_refused() {
     let running = backfill(&fixture).run_until(|| fixture.writes() > 3);
     undo(&fixture, &[]).run().exits(11).says("another process");
     running.kill();
-    // Killed, it can be taken back as far as it is known what it did.
+    // Killed, it can be undone as far as it is known what it did.
     let writes = fixture.writes();
     undo(&fixture, &[]).run().exits(2).says("changed nothing");
     assert!(fixture.writes() >= writes);

@@ -134,7 +134,7 @@ fn what_was_changed_since_the_merge_is_left_and_said() {
     let fixture = Merging::new(&People::of(7));
     fixture.merge(&[]).run().exits(0);
     // REVU-3 has another name and reference; one of its works is another's. REVU-5 is gone. Somebody has the
-    // reference of REVU-8 now. REVU-9's is mended by hand.
+    // reference of REVU-8 now. REVU-9's is fixed by hand.
     fixture.touch("REVU-3", &json!({"external_ref": "mine", "display_name": "Somebody"}));
     fixture.control("POST", "works/TKT-22", &json!({"reported_by": ["DEVU-2"]}).to_string());
     fixture.touch("REVU-5", &json!({"state": "deactivated"}));

@@ -57,7 +57,7 @@ impl FileWriter {
         &self.at
     }
 
-    /// For whoever writes to an [`io::Write`].
+    /// For anyone who writes to an [`io::Write`].
     pub(super) fn sink(&mut self) -> impl Write {
         Sink(self)
     }
@@ -74,7 +74,7 @@ impl FileWriter {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.flush()?;
         let file = file.get_ref();
-        // Whoever goes on after a failed write must not get an entry for a file that has a hole.
+        // Anyone who continues after a failed write must not get an entry for a file that has a hole.
         let found = file.metadata()?.len();
         if found != self.bytes {
             let text = format!("it has {found} bytes, and {} were written", self.bytes);

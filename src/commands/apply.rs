@@ -1,4 +1,4 @@
-//! `apply`: begins a run that carries out what a dry run planned.
+//! `apply`: begins a run that applies what a dry run planned.
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -11,7 +11,7 @@ use crate::run::apply::Applying;
 use crate::run::checks::{hold_parent, unique};
 use crate::settings::{Rates, Settings};
 
-/// Begins a run that carries out a plan, and works on it until it ends.
+/// Begins a run that applies a plan, and works on it until it ends.
 pub async fn run(
     mut args: cli::batch::Apply,
     global: cli::Global,
@@ -21,11 +21,11 @@ pub async fn run(
     args.batch.max_changes = args.batch.max_changes.or(args.limit.map(|limit| limit.to_string()));
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let from = RunDir::open(&settings.runs_dir, &args.run)?;
-    // Held until this process ends: nobody may go on with a dry run while its plan is carried out.
+    // Held until this process ends: nobody may continue with a dry run while its plan is applied.
     let _lock = RunLock::take(&from)?;
     let of = Manifest::read(&from)?;
     fits(&of)?;
-    // What is to be taken back is held as by the undo itself.
+    // What is to be undone is held as by the undo itself.
     let _taken_back = match &of.parent {
         Some(parent) => {
             unique(parent, &settings.runs_dir)?;

@@ -5,7 +5,7 @@
 //!   token may do; [`unreached`]: what a failed call says; [`token`]: what the token says of itself
 //! - [`snowflake`]: a login
 //! - [`machine`]: the `.env` file, the folders, the room on the disk
-//! - [`alerts`]: who is told of runs
+//! - [`alerts`]: who is told about runs
 
 mod alerts;
 mod api;

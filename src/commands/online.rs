@@ -1,4 +1,4 @@
-//! What only DevRev can tell of an input: whether the groups and creators that it names exist.
+//! What only DevRev knows about an input: whether the groups and creators that it names exist.
 
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::groups::GroupsGet;

@@ -1,4 +1,4 @@
-//! `resume`: goes on with a run.
+//! `resume`: continues a run.
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -46,7 +46,7 @@ pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Termin
         Failure::new(Exit::Usage, text)
     })?;
     let settings = Settings::resolve(&global, &args.batch, job.rates())?;
-    // What an undo takes back is held as long as it goes on.
+    // What an undo undoes is held as long as it continues.
     let _parent = match job.undoes() {
         Some(_) => hold_parent(&manifest, &settings.runs_dir)?,
         None => None,
@@ -74,7 +74,7 @@ fn nothing_left(
 }
 
 /// The run that is meant when none is named, if any has something left. With `skips`, runs that cannot be resumed are
-/// passed over, and told of: a schedule must not stop at one of them for ever.
+/// passed over, and told about: a schedule must not stop at one of them for ever.
 fn newest(settings: &Settings, skips: bool, latest: bool, retry: &Retry) -> Result<Option<RunDir>, Failure> {
     let mut left = Vec::new();
     for run in RunDir::list(&settings.runs_dir)? {

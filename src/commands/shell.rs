@@ -25,7 +25,7 @@ pub fn completions(args: &Completions, json: bool) -> Result<Exit, Failure> {
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
     if args.shell == Shell::Bash {
         // clap_complete 4.6 calls a program with a hyphen by two names, so that nothing below a subcommand would be
-        // completed (clap issue 6421). Where that is mended there is nothing to replace.
+        // completed (clap issue 6421). Where that is fixed there is nothing to replace.
         script = String::from_utf8_lossy(&script).replace(BASH_SLIP, BASH_NAME).into_bytes();
     }
     print(&script)

@@ -1,6 +1,6 @@
-//! `undo`: begins a run that takes back what another run did.
+//! `undo`: begins a run that undoes what another run did.
 //!
-//! What is taken back, and how, is the affair of the jobs that the registry has for it.
+//! What is undone, and how, is the affair of the jobs that the registry has for it.
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -14,11 +14,11 @@ use crate::run::checks::{same_target, unique};
 use crate::run::undo::Undoing;
 use crate::settings::{Rates, Settings};
 
-/// Begins a run that takes back another one, and works on it until it ends.
+/// Begins a run that undoes another one, and works on it until it ends.
 pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = RunDir::open(&settings.runs_dir, &args.run)?;
-    // Held until this process ends: nobody may go on with a run that is being taken back.
+    // Held until this process ends: nobody may continue with a run that is being undone.
     let _lock = RunLock::take(&run)?;
     let parent = Manifest::read(&run)?;
     let job = fits(&parent, &settings, &args)?;
@@ -36,7 +36,7 @@ pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal
     job.undo(undoing, settings).await
 }
 
-/// Whether this is a run that can be taken back, from here.
+/// Whether this is a run that can be undone, from here.
 fn fits(
     parent: &Manifest,
     settings: &Settings,

@@ -73,7 +73,7 @@ pub async fn run(
             None => Ok(Vec::new()),
         };
         let ask: Option<&Ask<'_>> = if settings.is_some() { Some(&ask) } else { None };
-        // Not locked: whoever logs meanwhile writes to standard error.
+        // Not locked: anyone who logs meanwhile writes to standard error.
         check_input(&input, kind, args.limit, global.json, ask, &mut io::stdout())
     };
     crate::run::signals::on_thread(&stop, work).await
@@ -118,7 +118,7 @@ pub fn check_input(
         Validated { input: input.name(), arguments: input.arguments(), kind, rows, complete, read: &read };
     match report.finish(&validated) {
         Ok(()) => Ok(exit),
-        // Whoever was reading has seen enough.
+        // Anyone who was reading has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         Err(error) => Err(Failure::new(Exit::Unexpected, format!("cannot write the report: {error}"))),
     }

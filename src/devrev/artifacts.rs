@@ -21,7 +21,7 @@ pub struct ArtifactSummary {
 /// Schema `artifact-file-summary`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ArtifactFile {
-    /// The file's name, as whoever uploaded it chose.
+    /// The file's name, as anyone who uploaded it chose.
     #[serde(default, deserialize_with = "lenient::word")]
     pub name: Option<String>,
     /// Its size in bytes. A file of 2 GiB and more does not fit into the schema's `int32`: what is negative says
@@ -53,7 +53,7 @@ pub struct ArtifactsLocate {
 /// The answer: a URL on another host, to which the token must not be sent.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ArtifactsLocateAnswer {
-    /// The URL. Whoever has it can read the file: not to be shown.
+    /// The URL. Anyone who has it can read the file: not to be shown.
     pub url: String,
 }
 

@@ -181,7 +181,7 @@ impl Client {
         let sent = AtomicU32::new(0);
         // Set once a connection broke: the others that are idle may be as dead (a firewall forgets all of them at once).
         let anew = AtomicBool::new(false);
-        // Set while it is not known whether the last try took, and nobody has looked.
+        // Set while it is unknown whether the last try took, and nobody has looked.
         let in_doubt = AtomicBool::new(false);
         let attempt = || async {
             if let Some(look) = &look
@@ -248,7 +248,7 @@ impl Client {
                 Err(error) => error,
             };
             let is_throttled = matches!(error.kind, ErrorKind::Throttled { .. });
-            // What must not be sent twice is announced anew each time, by whoever sends it.
+            // What must not be sent twice is announced again each time, by anyone who sends it.
             if !is_throttled || !error.passes_soon() || O::SAFETY == Safety::Once {
                 return Err(error);
             }
@@ -273,7 +273,7 @@ impl Client {
         !outcome.is_err_and(|error| error.outage())
     }
 
-    /// Sends one request, perhaps on a new connection (`anew`), and classifies what comes of it. `throttled`: how often it
+    /// Sends one request, perhaps on a new connection (`again`), and classifies what comes of it. `throttled`: how often it
     /// was answered with 429 in a row, or all calls were, whichever is more.
     async fn send<O: Operation>(
         &self,
@@ -306,7 +306,7 @@ impl Client {
         let exchange = inner.transport.exchange(O::ENDPOINT, body, anew || O::SAFETY == Safety::Once);
         let exchanged = match O::SAFETY {
             Safety::Read => self.unless_stopped(O::ENDPOINT, exchange).await,
-            // Whoever began a write decides when to give it up: what became of it is then unknown.
+            // Anyone who began a write decides when to give it up: what became of it is then unknown.
             Safety::Write | Safety::Once => exchange.await,
         };
         let took = start.elapsed();

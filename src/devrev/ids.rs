@@ -355,7 +355,7 @@ pub trait Names {
 /// Names issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Issue {}
-/// Names users of any sort: whoever may create an issue.
+/// Names users of any sort: anyone who may create an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum User {}
 /// Names contacts.

@@ -113,7 +113,7 @@ impl<O: List> Pages<O> {
     ///
     /// A cursor that comes a second time is an error: such a list would never end.
     pub async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
-        // Taken only with the answer at hand: whoever gives up waiting, or meets an error, has not reached the end.
+        // Taken only with the answer at hand: anyone who gives up waiting, or meets an error, has not reached the end.
         let Some(request) = &self.next else { return Ok(None) };
         let (items, cursor) = O::split(client.call(request).await?);
         self.turn(cursor)?;

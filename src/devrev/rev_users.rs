@@ -116,7 +116,7 @@ list_endpoint! {
 }
 
 /// `rev-users.merge`: the secondary contact becomes part of the primary one. Answered at once, carried out
-/// later, and never taken back: there is no job ID, no idempotency key and no way to undo it.
+/// later, and never undone: there is no job ID, no idempotency key and no way to undo it.
 #[derive(Debug, Clone, Serialize)]
 pub struct RevUsersMerge {
     /// The contact that stays.

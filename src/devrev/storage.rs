@@ -58,7 +58,7 @@ impl Storage {
 
     /// Downloads a file into a sink, and returns that. `locate` gives its URL: it is asked once more, and only
     /// once, when the host does not take the first one, which may have expired. A download that broke is begun
-    /// anew, in a new sink, and so is one of another size than `size` says, in bytes.
+    /// again, in a new sink, and so is one of another size than `size` says, in bytes.
     pub async fn download<S, L, F>(
         &self,
         locate: L,

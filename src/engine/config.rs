@@ -23,7 +23,7 @@ pub struct Config {
     pub open_batches: usize,
     /// Whether an outcome is recorded as soon as it is there, and not with its batch.
     pub record_each: bool,
-    /// How long changes in flight may go on after the stop signal.
+    /// How long changes in flight may continue after the stop signal.
     pub grace: Duration,
 }
 
@@ -32,7 +32,7 @@ pub struct Config {
 pub enum Mode<A> {
     /// A dry run: the plan is recorded, nothing is changed.
     Plan,
-    /// The plan is carried out.
+    /// The plan is applied.
     Apply(Arc<A>),
 }
 

@@ -18,7 +18,7 @@ use tokio::task::{Id, JoinSet};
 use tracing::Instrument;
 
 /// An outcome waits no longer for the rest of its batch to be recorded: under a low limit a batch takes minutes, and
-/// whoever watches the journal, or goes on after a crash, is to see what was done.
+/// anyone who watches the journal, or continues after a crash, is to see what was done.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch under way.
@@ -116,7 +116,7 @@ where
         }
     }
 
-    /// Carries out batches until there are no more, or until the run is being stopped: then nothing new is
+    /// FromPlan out batches until there are no more, or until the run is being stopped: then nothing new is
     /// begun, and what is in flight may end within the grace.
     pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared<C>>) {
         let mut more = true;
@@ -218,7 +218,7 @@ where
         }
     }
 
-    /// A change ended: tells of it and settles its row.
+    /// A change ended: reports it and settles its row.
     async fn end(&mut self, change: UnderWay, end: End<C>) {
         let UnderWay { batch, place, since } = change;
         if let Some(Place { rows, key, .. }) = self.open.get(&batch).and_then(|open| open.places.get(place)) {
@@ -258,7 +258,7 @@ where
         {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
-        // Listeners may have left; the run goes on without them.
+        // Listeners may have left; the run continues without them.
         let _ = self.events.send(Event::Row { rows, key: key.to_owned(), settled }).await;
     }
 

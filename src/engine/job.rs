@@ -98,7 +98,7 @@ impl Steps {
         let step = raw(step)?;
         let (rows, name) = (self.rows, step_name(&step));
         self.journal.append(vec![Record::Step { rows, step }]).await?;
-        // Listeners that have left, or lag: the change goes on without them.
+        // Listeners that have left, or lag: the change continues without them.
         let _ = self.events.try_send(Event::Step { rows, step: name });
         Ok(())
     }

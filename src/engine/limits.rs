@@ -41,7 +41,7 @@ pub struct Limits {
     pub max_same_failures: u32,
 }
 
-/// Watches a run against its limits. Counts this process's rows only: a resumed run begins anew.
+/// Watches a run against its limits. Counts this process's rows only: a resumed run starts again.
 #[derive(Debug)]
 pub(super) struct Watch {
     limits: Limits,

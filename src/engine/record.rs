@@ -53,7 +53,7 @@ impl Recorder {
         self.journal.append(records).await?;
         self.tally.add_all(&tally);
         if let Some(Whole { number, tally, took }) = finished.batch {
-            // Listeners may have left; the run goes on without them.
+            // Listeners may have left; the run continues without them.
             let _ = self.events.send(Event::Batch { number, tally, took }).await;
         }
         Ok(())

@@ -43,7 +43,7 @@ pub fn unread(error: &ApiError) -> Outcome {
 
 /// A write that failed: whether the row is open, failed or unknown, and whether the run ends.
 pub fn unwritten(error: &ApiError) -> Applied {
-    // A stop is no failure of its own: whoever set it knows why.
+    // A stop is no failure of its own: anyone who set it knows why.
     let halt = ends_run(error).filter(|_| error.kind != ErrorKind::Stopped);
     let state = match error.effect {
         Effect::Unknown => Some(State::Unknown),

@@ -5,7 +5,7 @@
 //! - [`duplicates`]: the same object in several rows
 //! - [`sampling`]: which rows make a small input
 //! - [`merge_contacts`]: two contacts of one person become one
-//! - [`undo_backfill`], [`undo_merge`]: what either did, taken back as far as that can be; [`taking_back`]: what both share
+//! - [`undo_backfill`], [`undo_merge`]: what either did, undone as far as that can be; [`undoing`]: what both share
 //! - [`read_at`]: how old a value is; [`track`]: a change of several steps
 //! - [`registry`]: the list of the jobs
 
@@ -18,8 +18,8 @@ pub mod registry;
 pub mod rules;
 pub mod sampling;
 mod sieve;
-pub mod taking_back;
 pub mod target;
 pub mod track;
 pub mod undo_backfill;
 pub mod undo_merge;
+pub mod undoing;

@@ -19,7 +19,7 @@ pub fn named(command: &str) -> Option<&'static dyn AnyJob> {
     JOBS.into_iter().find(|job| job.command() == command)
 }
 
-/// The job that takes back runs of a job.
+/// The job that undoes runs of a job.
 pub fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
     JOBS.into_iter().find(|job| job.undoes() == Some(command))
 }

@@ -33,15 +33,15 @@ pub trait Stepwise {
     /// The steps so far.
     fn steps(&mut self) -> &mut Vec<Step<Self::What>>;
 
-    /// Whether something may have been sent that cannot be begun anew.
+    /// Whether something may have been sent that cannot be started again.
     fn is_sent(&self) -> bool;
 
-    /// Whether a step has been taken that whoever begins anew should know of.
+    /// Whether a step has been taken that anyone who starts again should know of.
     fn is_begun(&self) -> bool {
         self.is_sent()
     }
 
-    /// Whether something was sent of which it is not known whether it took.
+    /// Whether something was sent for which it is unknown whether it took.
     fn is_in_doubt(&self) -> bool;
 
     /// How many times the step that counts was, or may have been, sent.
@@ -109,7 +109,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
     }
 
     /// Sends what must not be sent twice, if it still may be then. That it is sent is on disk when nothing is left to
-    /// wait for: whoever finds the step there knows that it was, but for a moment.
+    /// wait for: anyone who finds the step there knows that it was, but for a moment.
     pub async fn once<O: Operation>(
         &mut self,
         client: &Client,
@@ -149,7 +149,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
         self.open_or_unknown("not-journalled", text, Some(failure))
     }
 
-    /// The end of a pair that cannot go on just now: as open as before if nothing was done, else in doubt.
+    /// The end of a pair that cannot continue just now: as open as before if nothing was done, else in doubt.
     pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
         let begun = self.change.is_begun();
         let outcome = begun.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
@@ -164,7 +164,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
     /// The end of a pair for an error of a call after which nothing more is known of it than before.
     pub fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
         match failing::ends_run(error) {
-            // Whoever stopped the run knows why.
+            // Anyone who stopped the run knows why.
             Some(_) if error.kind == ErrorKind::Stopped => self.interrupted(),
             Some(failure) => self.open_or_unknown(error.reason(), error.to_string(), Some(failure)),
             None if self.change.is_sent() => self.ended(State::Unknown, reason, error.to_string()),

@@ -2,8 +2,8 @@
 
 use super::error::JournalError;
 use super::line::{Line, MAX_LINE};
-use super::mend::mend;
 use super::record::Record;
+use super::repair::repair;
 use super::replay::{Replay, Torn};
 use super::run_dir::RunDir;
 use super::tests::{
@@ -89,8 +89,8 @@ fn tails_that_a_crash_leaves_are_torn() {
         assert_eq!(said(&replay), model(example().concat().iter()).0);
         let torn = Torn { bytes: tail.len() as u64, at_byte: good.len() as u64 };
         assert_eq!(replay.torn, Some(torn), "{:?}", String::from_utf8_lossy(tail));
-        mend(&run, &replay).unwrap();
-        mend(&run, &replay).unwrap();
+        repair(&run, &replay).unwrap();
+        repair(&run, &replay).unwrap();
         assert_eq!(fs::read(run.journal()).unwrap(), good);
         assert_eq!(fs::read(run.torn()).unwrap(), tail);
         fs::remove_file(run.torn()).unwrap();
@@ -160,5 +160,5 @@ fn mending_a_journal_that_has_changed_is_refused() {
     assert!(matches!(Journal::resume(&run, &replay), Err(JournalError::Moved { .. })));
     let replay = replay_of(&run, b"torn").unwrap();
     fs::write(run.journal(), "torn and more").unwrap();
-    assert!(matches!(mend(&run, &replay), Err(JournalError::Moved { .. })));
+    assert!(matches!(repair(&run, &replay), Err(JournalError::Moved { .. })));
 }

@@ -163,7 +163,7 @@ pub enum JournalError {
     },
 }
 
-/// When a run whose journal could not be written can go on.
+/// When a run whose journal could not be written can continue.
 fn cure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -1,4 +1,4 @@
-//! A journal as it grows, read from beside the process that writes it: nothing is locked, mended or judged.
+//! A journal as it grows, read from beside the process that writes it: nothing is locked, fixed or judged.
 
 use super::error::JournalError;
 use super::line::{Line, MAX_LINE, Reading, Said};
@@ -37,7 +37,7 @@ impl Follow {
         Self { run: run.clone(), words: LastWords::default(), place: 0, next_seq: 1, file: None }
     }
 
-    /// Reads what was added, and tells `each` row that did not go well. Begins anew where the journal is another file, or is
+    /// Reads what was added, and tells `each` row that did not go well. Begins again where the journal is another file, or is
     /// shorter: a torn tail was set aside. What is no whole record yet is left for the next time.
     ///
     /// Fails when the journal cannot be read; one that is not there yet has no records.

@@ -24,9 +24,9 @@ const QUOTE: usize = 80;
 pub enum RunState {
     /// A process works on it, or was killed while it did.
     Running,
-    /// It was asked to stop by a signal; `resume` goes on.
+    /// It was asked to stop by a signal; `resume` continues.
     Interrupted,
-    /// It stopped by itself before the end; `resume` goes on.
+    /// It stopped by itself before the end; `resume` continues.
     Stopped,
     /// Every row has its outcome.
     Finished,
@@ -169,7 +169,7 @@ pub struct Manifest {
     /// What the operator has to know of what the last process went by, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The run that this one carries out, takes back or goes on from.
+    /// The run that this one carries out, undoes or continues from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
 }

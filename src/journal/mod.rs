@@ -4,7 +4,7 @@
 //! - [`run_dir`]: the folder, its name and its files; [`lock`]: one process at a time; [`manifest`]: `run.json`.
 //! - [`record`]: what the journal says; `line`: how it stands in `journal.jsonl`.
 //! - [`writer`]: appends records; an append returns when they are on the disk.
-//! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`mend`]: sets a torn tail aside;
+//! - `scan`: reads lines and judges damage; [`replay`]: what they amount to; [`repair`]: sets a torn tail aside;
 //!   `in_order`: lines by row; [`ordered`]: the last word on every row; [`done`]: the changes that were made;
 //!   [`plan`]: those that a dry run planned; [`follow`]: a journal that another process writes.
 //! - [`evidence`]: whether a run began, and whether its journal is still whole.
@@ -23,10 +23,10 @@ mod in_order;
 mod line;
 pub mod lock;
 pub mod manifest;
-pub mod mend;
 pub mod ordered;
 pub mod plan;
 pub mod record;
+pub mod repair;
 pub mod replay;
 pub mod row_set;
 pub mod run_dir;

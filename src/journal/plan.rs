@@ -140,7 +140,7 @@ impl PlanFile {
         self.line.clear();
         self.at += self.file.read_until(b'\n', &mut self.line)? as u64;
         let row = self.parsed()?.map(|line| line.row);
-        // Past the end, any other row is looked for anew.
+        // Past the end, any other row is looked for again.
         self.last = row.unwrap_or(u64::MAX);
         Ok(row)
     }

@@ -2,9 +2,9 @@
 
 use super::error::JournalError;
 use super::line::Line;
-use super::mend::mend;
 use super::ordered::{Word, Words};
 use super::record::{MAX_ROW, Outcome, Record, Rows, State};
+use super::repair::repair;
 use super::replay::{InDoubt, Replay, Retry};
 use super::run_dir::RunDir;
 use super::writer::Journal;
@@ -298,7 +298,7 @@ fn only_the_owner_may_read() {
     let (_folder, run) = new_run();
     drop(Journal::create(&run).unwrap());
     fs::write(run.journal(), "torn").unwrap();
-    mend(&run, &Replay::read(&run).unwrap()).unwrap();
+    repair(&run, &Replay::read(&run).unwrap()).unwrap();
     for path in [run.journal(), run.torn()] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -7,8 +7,8 @@
 use super::error::JournalError;
 use super::evidence;
 use super::line::{self, Line, MAX_LINE};
-use super::mend;
 use super::record::Record;
+use super::repair;
 use super::replay::Replay;
 use super::run_dir::RunDir;
 use crate::files::{self, Identity};
@@ -79,10 +79,10 @@ impl Journal {
         Self::start(file, run, 1, 0)
     }
 
-    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`mend::mend`]. The
+    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`repair::mend`]. The
     /// caller holds the run's lock, and has since before the replay.
     pub fn resume(run: &RunDir, replay: &Replay) -> Result<Self, JournalError> {
-        mend::mend(run, replay)?;
+        repair::repair(run, replay)?;
         let path = run.journal();
         let failed = || JournalError::io("open", &path);
         let file: File = files::private().append(true).open(&path).map_err(failed())?;
@@ -255,7 +255,7 @@ impl<S: Store> Writer<S> {
                 }
             }
             let committed = self.commit();
-            // Whoever appended may have gone.
+            // Anyone who appended may have gone.
             for reply in waiting {
                 let _ = reply.send(committed.clone());
             }

@@ -109,7 +109,7 @@ fn what_waits_during_a_sync_goes_out_in_one_write() {
                 local.spawn_local(async move { journal.append(vec![intent(row)]).await })
             })
             .collect();
-        // The tasks run once before this one goes on: each has handed its records over.
+        // The tasks run once before this one continues: each has handed its records over.
         local.run_until(tokio::task::yield_now()).await;
         open.send(()).unwrap();
         open.send(()).unwrap();

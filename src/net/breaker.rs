@@ -1,7 +1,7 @@
 //! The circuit breaker: when the API, or the way to it, is down, calls wait instead of failing rows.
 //!
 //! *Closed*: calls go out. It opens after so many transport failures and 5xx in a row; an answer of any other
-//! status, 4xx included, shows that the API is there and begins the count anew. *Open*: every call waits for
+//! status, 4xx included, shows that the API is there and begins the count again. *Open*: every call waits for
 //! the cooldown. *Half-open*: one caller makes one probing read, which closes the breaker or opens it again
 //! for twice as long. After so many failed probes it gives up, and every call fails with `BreakerOpen`.
 
@@ -65,7 +65,7 @@ pub(crate) enum Denied {
     Stopped,
 }
 
-/// The right to make the probe. Whoever gives it up leaves it to the next caller: else all would wait for good.
+/// The right to make the probe. Anyone who gives it up leaves it to the next caller: else all would wait for good.
 struct Probe<'a> {
     breaker: &'a Breaker,
     has_ended: bool,

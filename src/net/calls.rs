@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// The longest wait that the API may ask for; more than a window means that something else is wrong.
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(330);
-/// Between two tries for the file that another process has locked, and how long that may go on.
+/// Between two tries for the file that another process has locked, and how long that may continue.
 const LOCKED_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_LOCKED: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ pub(crate) struct Calls {
     is_waiting: bool,
     /// Until when the next call waits for the limit, as far as that is known.
     pub(crate) waits_until: Option<Instant>,
-    /// Where the time went, up to `reckoned`.
+    /// Where the time went, up to `estimated`.
     time: ClientTime,
     reckoned: Instant,
     /// When those of the last period were answered, the oldest first; empty without a rate.

@@ -1,4 +1,4 @@
-//! What the client has done: counted where it happens, read by whoever shows it.
+//! What the client has done: counted where it happens, read by anyone who shows it.
 
 use crate::figures::CallTotals;
 use reqwest::StatusCode;

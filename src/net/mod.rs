@@ -25,7 +25,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two bytes of an answer; begins anew with each.
+/// Between two bytes of an answer; starts again with each.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection that was idle for longer is closed: firewalls forget those of some minutes, some of half a minute.

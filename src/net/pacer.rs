@@ -107,7 +107,7 @@ impl Pacer {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since the epoch. Does not go back when the clock is set back, and goes on while the machine sleeps.
+    /// Milliseconds since the epoch. Does not go back when the clock is set back, and continues while the machine sleeps.
     fn wall(&self) -> u64 {
         let (instant, wall) = self.began;
         let wall = SystemTime::now().max(wall + instant.elapsed());

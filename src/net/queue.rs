@@ -32,7 +32,7 @@ struct Line {
     came: u64,
     /// Turns that were handed over.
     handed: u32,
-    /// Those who wait, with their numbers. Whoever gave up is passed over.
+    /// Those who wait, with their numbers. Anyone who gave up is passed over.
     waiting: BTreeMap<Urgency, VecDeque<(u64, oneshot::Sender<Turn>)>>,
 }
 

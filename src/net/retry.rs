@@ -67,7 +67,7 @@ impl Sleeper for Interruptible {
     }
 }
 
-/// Makes tries until one succeeds, one may not be repeated, or the retries are used up. `seen` is told of
+/// Makes tries until one succeeds, one may not be repeated, or the retries are used up. `seen` is told about
 /// each failure that is followed by another try, with the delay before it.
 pub(crate) async fn retry<T, F>(
     policy: RetryPolicy,

@@ -30,7 +30,7 @@ const LONGEST_TRIP: u64 = 60_000;
 /// The calls of one process in one span. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Slot {
-    /// The process; 0 where it is not known.
+    /// The process; 0 where it is unknown.
     owner: u64,
     began: u64,
     /// When a call was last sent or answered.

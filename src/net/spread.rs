@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// tokio's clock for governor: its own would go on while tokio's is paused in tests.
+/// tokio's clock for governor: its own would continue while tokio's is paused in tests.
 #[derive(Debug, Clone)]
 struct TokioClock(Instant);
 

@@ -22,7 +22,7 @@ pub enum State {
     NotChecked,
     /// A run can begin, and may not go as wished.
     Warning,
-    /// A run would fail, or could not be told of.
+    /// A run would fail, or could not be told about.
     Problem,
 }
 

@@ -1,5 +1,5 @@
 //! A guard against formulas: a spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for one, and what
-//! customers have put into DevRev must not be executed by whoever opens a result file.
+//! customers have put into DevRev must not be executed by anyone who opens a result file.
 
 use std::borrow::Cow;
 

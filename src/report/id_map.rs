@@ -30,7 +30,7 @@ struct Ids {
     new_shown: Option<String>,
 }
 
-/// Writes the map anew from the journal, in the order of the input. A dry run gets none.
+/// Writes the map again from the journal, in the order of the input. A dry run gets none.
 pub fn write(run: &RunDir) -> io::Result<()> {
     let words = Words::read(run).map_err(io::Error::other)?;
     atomic::replace(&run.id_map(), |file| {

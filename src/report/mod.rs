@@ -2,7 +2,7 @@
 //!
 //! - [`terminal`]: the one place that prints
 //! - [`logging`]: the log, on standard error and in the run's folder
-//! - [`reporter`]: who hears of a run while it goes on; [`progress`]: what is shown of it then
+//! - [`reporter`]: who hears of a run while it continues; [`progress`]: what is shown of it then
 //!   ([`under_way`]: of changes that have not ended; `speed`: how fast it goes and what that leaves);
 //!   [`profile`]: where the time went
 //! - [`metrics`]: the run's metrics, for Prometheus; [`alerts`]: who is told by Slack and e-mail

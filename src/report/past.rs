@@ -32,7 +32,7 @@ pub struct Past {
     pub run: String,
     /// `running`, `crashed`, `interrupted`, `stopped`, `finished`, [`NEVER_BEGAN`] or [`UNREADABLE`].
     pub state: &'static str,
-    /// Whether a process holds it just now: one that works on it, or one that takes back what it did.
+    /// Whether a process holds it just now: one that works on it, or one that undoes what it did.
     pub in_use: bool,
     /// What `run.json` says.
     #[serde(flatten)]
@@ -86,7 +86,7 @@ pub struct Parent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// It takes back what that one did.
+    /// It undoes what that one did.
     TakesBack,
     /// It carries out what that one planned.
     CarriesOut,

@@ -18,10 +18,10 @@ const DETAIL: usize = 160;
 /// The columns of what stands before a value.
 const LABEL: usize = 14;
 
-/// All there is to tell of a run.
+/// Everything about a run.
 #[derive(Debug, Serialize)]
 pub struct PastRun {
-    /// What the list tells of it, too.
+    /// What the list shows of it, too.
     #[serde(flatten)]
     pub past: Past,
     /// Its folder.

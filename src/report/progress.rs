@@ -1,4 +1,4 @@
-//! Progress while a run goes on: a bar on a terminal, a line every 30 seconds off it.
+//! Progress while a run continues: a bar on a terminal, a line every 30 seconds off it.
 
 use super::reporter::Reporter;
 use super::speed::{Mark, Speeds, TimeLeft, Work};

@@ -1,4 +1,4 @@
-//! Those who report of a run while it goes on, and how they hear of it.
+//! Those who report on a run while it continues, and how they hear of it.
 
 use super::summary::Summary;
 use crate::engine::event::Event;
@@ -15,10 +15,10 @@ use tokio::time::MissedTickBehavior;
 /// Between two looks at the figures.
 pub const TICK: Duration = Duration::from_millis(200);
 
-/// Work that goes on when a reporter's part is over, such as a message on its way; bounded in time by whoever makes it.
+/// Work that continues when a reporter's part is over, such as a message on its way; bounded in time by anyone who makes it.
 pub type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Reports of a run while it goes on. It is called between the engine's events: it must not block, and whatever takes
+/// Reports of a run while it continues. It is called between the engine's events: it must not block, and whatever takes
 /// time it does in a task of its own.
 pub trait Reporter: Send {
     /// Something happened.
@@ -79,7 +79,7 @@ impl Reporters {
     }
 
     fn each(&mut self, tell: impl Fn(&mut dyn Reporter)) {
-        // Whoever panicked is not used again: what it left half done is seen by nobody.
+        // Anyone who panicked is not used again: what it left half done is seen by nobody.
         self.0.retain_mut(|reporter| catch_unwind(AssertUnwindSafe(|| tell(&mut **reporter))).is_ok());
     }
 

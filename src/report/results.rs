@@ -1,6 +1,6 @@
 //! The result files of a run: what the journal says of each row, put beside the row.
 //!
-//! They are made anew from the input and the journal whenever a process of the run ends, in the order of the
+//! They are made again from the input and the journal whenever a process of the run ends, in the order of the
 //! input. So every row is in exactly one of them, whatever crashed before, and memory stays flat: both
 //! sources are streamed side by side.
 

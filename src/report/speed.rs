@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Speeds are shown of the last so long: long enough to be steady, short enough to tell of a change.
+/// Speeds are shown of the last so long: long enough to be steady, short enough to show a change.
 const WINDOW: Duration = Duration::from_secs(30);
 
 /// Estimates go by about this share of the time so far, within these bounds: calls go out in bursts under a limit of so
-/// many a minute, and the speed must outlast the pauses between them; but it must tell of a change before long.
+/// many a minute, and the speed must outlast the pauses between them; but it must show a change before long.
 const SHARE: u32 = 4;
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(600);
 /// Periods of a rate limit that a speed is taken over at the least.
 const PERIODS: u32 = 5;
-/// A new estimate that is greater by less than this share, and these seconds, is no news: the old one goes on to fall.
+/// A new estimate that is greater by less than this share, and these seconds, is no news: the old one continues to fall.
 const NEWS: f64 = 1.25;
 const MOMENT: Duration = Duration::from_secs(5);
 

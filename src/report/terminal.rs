@@ -179,7 +179,7 @@ pub(super) fn is_unseen(c: char) -> bool {
 }
 
 /// The text without the control characters that JSON lets stand as they are, DEL and those from U+0080 to U+009F: some
-/// terminals obey them. Their escapes are the same to whoever reads the JSON.
+/// terminals obey them. Their escapes are the same to anyone who reads the JSON.
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
     let is_suspect = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
     if !text.contains(is_suspect) {

@@ -24,7 +24,7 @@ fn word_of(step: &str) -> Option<usize> {
         "merging" => 1,
         "acknowledged" | "disproven" => 2,
         "proven" | "ref-set" | "checked" => 3,
-        // Of a merge that is taken back.
+        // Of a merge that is undone.
         "ref-put-back" => 4,
         "creating" | "not-created" => 5,
         "created" | "works" => 6,

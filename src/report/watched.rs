@@ -44,7 +44,7 @@ pub struct Watched {
     left: TimeLeft,
     /// By reason, how many rows were told.
     told: BTreeMap<String, u64>,
-    /// Whether whoever read the lines has gone.
+    /// Whether anyone who read the lines has gone.
     is_gone: bool,
 }
 

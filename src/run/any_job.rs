@@ -33,9 +33,9 @@ pub trait AnyJob: Sync {
     fn rows(&self, manifest: &Manifest, rows: u64) -> Option<u64>;
     /// Goes on with a run.
     fn resume<'a>(&self, resumed: Resumed<'a>, settings: Settings) -> Running<'a>;
-    /// Carries out a plan.
+    /// FromPlan out a plan.
     fn apply<'a>(&self, applying: Applying<'a>, settings: Settings) -> Running<'a>;
-    /// Takes a run back.
+    /// Undoes a run.
     fn undo<'a>(&self, undoing: Undoing<'a>, settings: Settings) -> Running<'a>;
 }
 
@@ -81,14 +81,14 @@ impl<J: Job> AnyJob for Registered<J> {
     }
 
     fn resume<'a>(&self, resumed: Resumed<'a>, settings: Settings) -> Running<'a> {
-        Box::pin(resumed.go_on::<J>(settings))
+        Box::pin(resumed.run::<J>(settings))
     }
 
     fn apply<'a>(&self, applying: Applying<'a>, settings: Settings) -> Running<'a> {
-        Box::pin(applying.carry_out::<J>(settings))
+        Box::pin(applying.run::<J>(settings))
     }
 
     fn undo<'a>(&self, undoing: Undoing<'a>, settings: Settings) -> Running<'a> {
-        Box::pin(undoing.take_back::<J>(settings))
+        Box::pin(undoing.run::<J>(settings))
     }
 }

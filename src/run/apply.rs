@@ -1,4 +1,4 @@
-//! Begins a run that carries out what a dry run planned.
+//! Begins a run that applies what a dry run planned.
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -7,10 +7,10 @@ use crate::journal::manifest::Manifest;
 use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
 use crate::run::begin::{self, New, RowsFrom};
-use crate::run::carry::{Carries, age, long_span, planned_at};
 use crate::run::checks;
 use crate::run::corrections::Corrections;
 use crate::run::job::Job;
+use crate::run::planned::{FromPlan, age, long_span, planned_at};
 use crate::run::target::Target;
 use crate::settings::Settings;
 use std::fs::File;
@@ -37,7 +37,7 @@ pub struct Applying<'a> {
 
 impl Applying<'_> {
     /// Begins the run, and works on it until it ends.
-    pub async fn carry_out<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, from, of } = self;
         let mut job: J = checks::options(&of, &from)?;
         let corrected = job.correct(&Corrections {
@@ -65,7 +65,7 @@ impl Applying<'_> {
             terminal.say(&format!("the plan of {} is {} old (made {at})", of.id, long_span(age)));
         }
         let new = New {
-            carries: Some(Carries { from: &from, of: &of, on_drift: args.on_drift }),
+            carries: Some(FromPlan { from: &from, of: &of, on_drift: args.on_drift }),
             resend_unproven: args.resend_unproven,
             ..New::run(settings, false, &args.batch, global, terminal)
         };

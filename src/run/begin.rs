@@ -1,4 +1,4 @@
-//! Begins a run: everything up to the moment from which `resume` can go on with it.
+//! Begins a run: everything up to the moment from which `resume` can continue with it.
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -11,11 +11,11 @@ use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
-use crate::run::carry::Carries;
 use crate::run::checks::{self, same_input};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
 use crate::run::job::{Job, Make, Scan};
+use crate::run::planned::FromPlan;
 use crate::run::scan::source_failure;
 use crate::run::session::Session;
 use crate::run::signals;
@@ -44,10 +44,10 @@ pub struct New<'a> {
     pub global: &'a cli::Global,
     /// Where progress is shown.
     pub terminal: Terminal,
-    /// `run.json` of the run that this one takes back: it is done in the same organisation.
+    /// `run.json` of the run that this one undoes: it is done in the same organisation.
     pub parent: Option<&'a Manifest>,
     /// The plan that it carries out, of a run in the same organisation.
-    pub carries: Option<Carries<'a>>,
+    pub carries: Option<FromPlan<'a>>,
     /// `--resend-unproven`
     pub resend_unproven: bool,
 }
@@ -191,7 +191,7 @@ async fn take_in<J: Job>(
         // An absolute path: `resume` may be called from elsewhere. The export may be replaced before that.
         RowsFrom::Csv(csv, _) if csv != Path::new("-") => {
             let csv = std::path::absolute(csv).unwrap_or_else(|_| csv.to_owned());
-            // A run may write its files anew when it is resumed, or be removed.
+            // A run may write its files again when it is resumed, or be removed.
             let is_kept = is_of_a_run(&csv, &settings.runs_dir)
                 || std::fs::metadata(&csv).is_ok_and(|file| file.len() <= settings.keep_input_max);
             if !is_kept {
@@ -347,7 +347,7 @@ fn manifest<J: Job>(
     };
     let parent = match (new.parent, planned) {
         (Some(parent), _) => Some(parent.id.clone()),
-        // An undo that was planned takes back what its plan does.
+        // An undo that was planned undoes what its plan does.
         (None, Some(planned)) => Some(planned.parent.clone().unwrap_or_else(|| planned.id.clone())),
         (None, None) => None,
     };

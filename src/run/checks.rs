@@ -1,4 +1,4 @@
-//! Whether a run may go on, be carried out or be taken back: its input, its target and its parent are what they were.
+//! Whether a run may continue, be carried out or be undone: its input, its target and its parent are what they were.
 
 use crate::exit::{Exit, Failure};
 use crate::journal::error::JournalError;
@@ -61,7 +61,7 @@ pub fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> 
     })
 }
 
-/// A run goes on where it began.
+/// A run continues where it began.
 pub fn same_target(
     manifest: &Manifest,
     place: &Place,
@@ -95,7 +95,7 @@ pub fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
             || (!retry.reasons.is_empty() && ["already", "skipped", "failed"].into_iter().any(some)))
 }
 
-/// Two runs that take back the same would get in each other's way.
+/// Two runs that undo the same would get in each other's way.
 pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     for run in RunDir::list(runs_dir)? {
         let manifest = match Manifest::read(&run) {
@@ -126,7 +126,7 @@ pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Holds the run that this one takes back, for as long as the lock lives; `None` where it is not there any more. Fails
+/// Holds the run that this one undoes, for as long as the lock lives; `None` where it is not there any more. Fails
 /// where that cannot be told.
 pub fn hold_parent(manifest: &Manifest, runs_dir: &Path) -> Result<Option<RunLock>, Failure> {
     let Some(id) = &manifest.parent else { return Ok(None) };

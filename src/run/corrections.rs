@@ -1,4 +1,4 @@
-//! Settings that `resume` and `apply` take anew: where that is safe they replace what the run began with, and say so;
+//! Settings that `resume` and `apply` take again: where that is safe they replace what the run began with, and say so;
 //! where it is not they are refused, so that nobody believes in a setting that the run does not go by.
 
 use crate::cli;

@@ -1,4 +1,4 @@
-//! A run that carries out a plan: only what was planned is looked at, and only what still is as it was planned is
+//! A run that applies a plan: only what was planned is looked at, and only what still is as it was planned is
 //! changed. Whatever differs has drifted: it is left alone and said, or it stops the run.
 
 use crate::cli::choices::OnDrift;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// Differences that are told of one row; more are counted.
+/// Differences that are told about one row; more are counted.
 const SHOWN: usize = 5;
 /// The reason of a row that is left alone because it has drifted.
 pub const DRIFTED: &str = "drifted";
@@ -38,7 +38,7 @@ pub trait Plannable: Serialize {
     /// stop at whatever is otherwise, it stops at them.
     const OTHERWISE: &'static [&'static str] = &[];
     /// Whether one that failed may have been carried out in part. What the run itself has done of it is no drift: tried
-    /// again, it is gone on with, and not held against the plan a second time.
+    /// again, it is continued, and not held against the plan a second time.
     const IN_PARTS: bool = false;
 
     /// Whether an outcome that says that nothing is to be changed says so because what was planned has been made, perhaps by

@@ -94,9 +94,9 @@ pub struct Reported(pub &'static str);
 /// Writes rows into a file.
 pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
 
-/// A run that is to be taken back.
+/// A run that is to be undone.
 #[derive(Debug, Clone, Copy)]
-pub struct TakenBack<'a> {
+pub struct UndoneRun<'a> {
     /// Its folder.
     pub run: &'a RunDir,
     /// Its `run.json`.
@@ -113,7 +113,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     const COMMAND: &'static str;
     /// Which pace its calls keep.
     const RATES: Rates = Rates::Backfill;
-    /// The job whose runs it takes back, if it is an undo.
+    /// The job whose runs it undoes, if it is an undo.
     const UNDOES: Option<&'static str> = None;
     /// What is lost with a run of it that has done something, besides its undo.
     const LOSES: &'static [&'static str] = &[];
@@ -157,17 +157,17 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
         None
     }
 
-    /// The command that takes rows of a run's input anew, with the run's options, but for the file.
+    /// The command that takes rows of a run's input again, with the run's options, but for the file.
     fn again(&self, run: &RunDir, manifest: &Manifest) -> Option<String> {
         Some(format!("{}{}", Self::COMMAND, self.flags(run, manifest)?))
     }
 
     /// The options of an undo, and what writes its rows; none for a job that takes nothing back.
-    fn undoing(_of: TakenBack<'_>) -> Option<Result<(Self, Make), Failure>> {
+    fn undoing(_of: UndoneRun<'_>) -> Option<Result<(Self, Make), Failure>> {
         None
     }
 
-    /// Takes what may be given anew when a run is resumed or its plan is carried out. Returns the names of settings and
+    /// Takes what may be given again when a run is resumed or its plan is applied. Returns the names of settings and
     /// what `run.json` says of them from now on, and what was replaced, in words.
     fn correct(&mut self, given: &Corrections<'_>) -> Result<Corrected, Failure> {
         given.only(&[]).map(|()| Corrected::default())
@@ -207,7 +207,7 @@ pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'sta
     /// How the engine works, where that is not as the settings say.
     fn tune(&self, _config: &mut Config) {}
 
-    /// Writes the files that only runs of this job have, anew from the journal, whenever a process of a run ends that
+    /// Writes the files that only runs of this job have, again from the journal, whenever a process of a run ends that
     /// is not dry. Blocks. The error says which could not be written.
     fn result_files(_run: &RunDir) -> Result<(), String> {
         Ok(())

@@ -1,4 +1,4 @@
-//! What carrying out a plan takes: calls, and the time that they need under the rate limit.
+//! What applying a plan takes: calls, and the time that they need under the rate limit.
 
 use crate::net::rate::Rate;
 use crate::report::units::span;

@@ -5,18 +5,18 @@ use crate::exit::{Exit, Failure};
 use crate::journal::evidence;
 use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, Manifest};
-use crate::journal::mend::mend;
+use crate::journal::repair::repair;
 use crate::journal::replay::{Replay, Retry};
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::logging;
 use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
-use crate::run::carry;
 use crate::run::checks::{dialect, kept_copy, options, same_input, same_target};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrections;
 use crate::run::job::{Job, Scan};
+use crate::run::planned;
 use crate::run::session::{self, Session};
 use crate::run::signals;
 use crate::run::target::Target;
@@ -48,7 +48,7 @@ pub struct Resumed<'a> {
 
 impl Resumed<'_> {
     /// Goes on until it ends.
-    pub async fn go_on<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, run, mut manifest, .. } = self;
         let mut job: J = options(&manifest, &run)?;
         same_target(&manifest, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
@@ -96,9 +96,9 @@ impl Resumed<'_> {
         } else {
             Confirmation::needed(!manifest.dry_run, job.in_sandbox(), args.batch.yes)?
         };
-        mend(&run, &replay)?;
+        repair(&run, &replay)?;
         let journal = Journal::resume(&run, &replay)?;
-        let taken = carry::taken_over(&run, &mut manifest, args.on_drift);
+        let taken = planned::taken_over(&run, &mut manifest, args.on_drift);
         let plan = stop
             .race(taken)
             .await

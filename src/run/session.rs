@@ -19,7 +19,7 @@ use crate::source::Input;
 use crate::stop::Stop;
 use std::time::{Duration, Instant};
 
-/// A run that this process holds, and all that it needs to go on with it.
+/// A run that this process holds, and all that it needs to continue with it.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub struct Session<J: Job> {
@@ -43,15 +43,15 @@ pub struct Session<J: Job> {
     pub replay: Replay,
     /// The journal, open for this process's records.
     pub journal: Journal,
-    /// The plan that is carried out, and what is done about what has drifted.
+    /// The plan that is applied, and what is done about what has drifted.
     pub plan: Option<(PlanFile, OnDrift)>,
-    /// Whether merges of which it is not known that they took may be sent again.
+    /// Whether merges for which it is unknown whether they took may be sent again.
     pub resend_unproven: bool,
-    /// What this process was given anew.
+    /// What this process was given again.
     pub corrected: Corrected,
     /// Whether and how the operator is asked.
     pub confirmation: Confirmation,
-    /// Whether an earlier process of this run, or of the one that it carries out or takes back, was in production: what
+    /// Whether an earlier process of this run, or of the one that it carries out or undoes, was in production: what
     /// began there is there still, whatever `ENVIRONMENT` says by now.
     pub in_production: bool,
     /// What ends every wait.

@@ -51,7 +51,7 @@ fn ignores_hangups() -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// The same for a command that has nothing to save: whoever waits for the stop signal leaves at once.
+/// The same for a command that has nothing to save: anyone who waits for the stop signal leaves at once.
 pub fn listen_quietly(stop: &Stop) -> std::io::Result<()> {
     let (mut signals, stop) = (Signals::new()?, stop.clone());
     tokio::spawn(async move { stop.set(signals.next().await) });

@@ -73,7 +73,7 @@ pub struct Standing<'a> {
     pub exit: Option<u8>,
     /// The changes after which it ended, as `--max-changes` said.
     pub portion: Option<u64>,
-    /// The command that takes rows of its input anew, but for the file; none for rows that no operator wrote.
+    /// The command that takes rows of its input again, but for the file; none for rows that no operator wrote.
     pub again: Option<String>,
     /// Rows by the name of their state.
     pub counts: &'a BTreeMap<String, u64>,

@@ -1,7 +1,7 @@
-//! Begins a run that takes another one back.
+//! Begins a run that undoes another one.
 
 use super::begin::{self, New, RowsFrom};
-use super::job::{Job, TakenBack};
+use super::job::{Job, UndoneRun};
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::journal::manifest::Manifest;
@@ -9,7 +9,7 @@ use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 
-/// A run that is to be taken back, and that this process holds.
+/// A run that is to be undone, and that this process holds.
 #[derive(Debug)]
 pub struct Undoing<'a> {
     /// What was typed.
@@ -26,9 +26,9 @@ pub struct Undoing<'a> {
 
 impl Undoing<'_> {
     /// Begins the undo, and works on it until it ends.
-    pub async fn take_back<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, run, parent } = self;
-        let of = TakenBack { run, manifest: parent, settings: &settings, limit: args.limit };
+        let of = UndoneRun { run, manifest: parent, settings: &settings, limit: args.limit };
         let (job, make) = J::undoing(of).unwrap_or_else(|| {
             let text = format!("a defect: {} takes nothing back", J::COMMAND);
             Err(Failure::new(Exit::Unexpected, text))

@@ -1,4 +1,4 @@
-//! Who reports of a run while it goes on, as the settings say.
+//! Who reports on a run while it continues, as the settings say.
 
 use crate::exit::Failure;
 use crate::monitor::Monitor;

@@ -10,10 +10,10 @@ use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::monitor::Monitor;
 use crate::report::progress::Scope;
 use crate::report::terminal::one_line;
-use crate::run::carry;
 use crate::run::drift::{ByPlan, OnlyPlanned};
 use crate::run::finish;
 use crate::run::job::{Job, Notes, Scan, Start};
+use crate::run::planned;
 use crate::run::session::{self, Session};
 use crate::run::target::{Identity, Target};
 use crate::run::watching;
@@ -22,7 +22,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long changes in flight may go on after a signal.
+/// How long changes in flight may continue after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl<J: Job> Session<J> {
@@ -43,7 +43,7 @@ impl<J: Job> Session<J> {
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
-            // A wrong `--group-map` or organisation: what the run keeps of it could not be mended either.
+            // A wrong `--group-map` or organisation: what the run keeps of it could not be fixed either.
             Err(failure) if matches!(failure.exit, Exit::Usage | Exit::Changed) && is_new => {
                 return self.abandon(failure, is_new);
             }
@@ -193,7 +193,7 @@ impl<J: Job> Session<J> {
         Ok(Some(RowsLock::take(&RowsLock::folders(&self.settings.runs_dir), &what, &self.run)?))
     }
 
-    /// A run goes on only in the organisation in which it began.
+    /// A run continues only in the organisation in which it began.
     fn same_organisation(&mut self, identity: Identity, target: &str) -> Result<(), Failure> {
         let Identity { org, user } = identity;
         if let Some(before) = &self.manifest.org
@@ -236,7 +236,7 @@ impl<J: Job> Session<J> {
             lines.iter().fold(String::new(), |text, line| text + "  " + &one_line(line) + "\n"),
             match &self.manifest.applies {
                 None => self.job.what(scan),
-                Some(applies) => carry::what::<J>(applies),
+                Some(applies) => planned::what::<J>(applies),
             },
         );
         let in_production = self.settings.is_production() || self.in_production;

@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Carries out what is due by now.
+    /// FromPlan out what is due by now.
     pub(super) fn settle(&mut self, now: Duration) {
         while let Some((due, event)) = self.merges.next_due(now) {
             match event {

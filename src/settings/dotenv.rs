@@ -187,7 +187,7 @@ fn strange(unknown: &[(usize, String)]) -> Vec<String> {
     texts
 }
 
-/// Hands out a text one line at a time, so that whoever reads lines has never taken more of them than it has used.
+/// Hands out a text one line at a time, so that anyone who reads lines has never taken more of them than it has used.
 struct ByLine<'a> {
     text: &'a str,
     /// Lines that were handed out to their ends.

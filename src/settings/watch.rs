@@ -51,7 +51,7 @@ pub struct AlertSettings {
     pub api_errors: u64,
 }
 
-/// The URL of an incoming webhook. Whoever has it can write to the channel: it is not shown.
+/// The URL of an incoming webhook. Anyone who has it can write to the channel: it is not shown.
 #[derive(Clone)]
 pub struct SlackWebhook(Url);
 

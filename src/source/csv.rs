@@ -1,6 +1,6 @@
 //! A CSV file as a stream of rows.
 //!
-//! What can be got over is a [`RowProblem`] of one record, and the reading goes on: too many or too few
+//! What can be got over is a [`RowProblem`] of one record, and the reading continues: too many or too few
 //! fields, text that is not UTF-8, text after a closing quote. What cannot is a [`SourceError`], and the
 //! reading ends: after an unclosed quote nothing tells rows from the text of a field.
 

@@ -46,7 +46,7 @@ pub struct Select {
     pub sql: String,
     /// The names of its columns, as the job calls them.
     pub names: Vec<&'static str>,
-    /// What the operator is told of the order; nothing where it is the query's own.
+    /// What the operator is told about the order; nothing where it is the query's own.
     pub note: Option<String>,
 }
 

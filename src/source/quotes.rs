@@ -44,7 +44,7 @@ pub(super) fn judge(record: &[u8], delimiter: u8) -> Quotes {
     verdict
 }
 
-/// Where the field goes on after its closing quote; the search begins inside the quotes.
+/// Where the field continues after its closing quote; the search begins inside the quotes.
 fn closing(record: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = find(record, at, b'"')? + 1;

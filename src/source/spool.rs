@@ -60,7 +60,7 @@ impl Write for Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if self.file.is_some() {
-            // If it cannot be removed, the error that brought this about has been told of.
+            // If it cannot be removed, the error that brought this about has been told about.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -50,7 +50,7 @@ impl Spool {
     pub fn finish(mut self) -> io::Result<Spooled> {
         if self.file.is_some() {
             self.spill()?;
-            // Whoever reads has a use for the memory.
+            // Anyone who reads has a use for the memory.
             self.buffer = Vec::new();
         }
         if let Some(file) = &mut self.file {

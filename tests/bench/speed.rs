@@ -1,4 +1,4 @@
-//! Without a limit: rows a second, memory, how the time grows; and how soon a long run goes on.
+//! Without a limit: rows a second, memory, how the time grows; and how soon a long run continues.
 
 use super::Measure;
 use super::program::{Ran, Server, run as run_program};
@@ -91,7 +91,7 @@ fn apply() -> [Measure; 2] {
     ]
 }
 
-/// Takes the last outcome off the journal, so that one row is in doubt, and goes on.
+/// Takes the last outcome off the journal, so that one row is in doubt, and continues.
 fn resume(folder: &Path, listen: &str) -> Measure {
     let run = std::fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
     let run = run.into_iter().find(|path| path.join("journal.jsonl").exists()).unwrap();

@@ -19,7 +19,7 @@ pub(crate) fn before(upstream: &str, change: impl Change) -> String {
     std::thread::spawn(move || {
         for (number, stream) in (1..).zip(listener.incoming()) {
             let (upstream, change) = (upstream.clone(), Arc::clone(&change));
-            // One connection a call. Whoever hangs up has not waited for the answer.
+            // One connection a call. Anyone who hangs up has not waited for the answer.
             std::thread::spawn(move || stream.and_then(|stream| one(stream, &upstream, number, &*change)));
         }
     });

@@ -1,7 +1,7 @@
 //! What the tests share: a folder with a sandbox ([`site`]), the program ([`program`], [`terminal`]), and what it leaves
 //! behind ([`run`]), also long ago ([`past`]).
 //!
-//! - for those who are told of a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
+//! - for those who are told about a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
 //! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
@@ -52,7 +52,7 @@ pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// Tells whoever runs the tests; `cargo test` would show what is merely printed only where a test fails.
+/// Tells anyone who runs the tests; `cargo test` would show what is merely printed only where a test fails.
 pub(crate) fn tell(text: &str) {
     // Nobody is there to be told otherwise.
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -1,4 +1,4 @@
-//! Who is told of runs, and whether a message reaches them.
+//! Who is told about runs, and whether a message reaches them.
 
 use crate::cli::choices::Notify;
 use crate::exit::Exit;

@@ -27,7 +27,7 @@ const TIMED: usize = 5;
 const LONGEST_TIMING: Duration = Duration::from_secs(10);
 /// From here on a run is slow.
 const SLOW: f64 = 1.0;
-/// A clock that is wrong by more, in seconds, is told of.
+/// A clock that is wrong by more, in seconds, causes a warning.
 const MOST_SKEW: f64 = 30.0;
 /// Both clocks are read in whole seconds somewhere: less is no difference.
 const NO_SKEW: f64 = 2.0;

@@ -6,7 +6,7 @@ use crate::report::doctor::Check;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A token that expires sooner is told of, in days.
+/// A token that expires sooner causes a warning, in days.
 const SOON: i64 = 14;
 
 /// The longest text of a token's that is shown, in characters: what matters comes after it.

@@ -24,7 +24,7 @@ pub(super) struct Unreached {
     pub(super) refused: bool,
 }
 
-/// What an error of a call means to whoever set this up.
+/// What an error of a call means to anyone who set this up.
 pub(super) fn judge(error: &ApiError) -> Unreached {
     let text = error.to_string();
     let check = match &error.kind {

@@ -91,7 +91,7 @@ impl Seen {
         (tally, problem)
     }
 
-    /// What there is to tell of it. `others` knows the runs that have to do with it.
+    /// Everything about it. `others` knows the runs that have to do with it.
     pub fn past(&self, tally: &Tally, problem: Option<String>, others: &Others, place: &Place) -> Past {
         let (state, problem) = match (&self.found, self.status()) {
             (Found::NeverBegan, _) if self.held => (Status::Running.name(), problem),
@@ -160,7 +160,7 @@ pub fn rows(manifest: &Manifest) -> Option<u64> {
 #[derive(Debug, Default)]
 pub struct Others {
     dry_runs: HashSet<String>,
-    /// Runs by the one that they take back or carry out.
+    /// Runs by the one that they undo or carry out.
     children: HashMap<String, Vec<Child>>,
 }
 
@@ -182,7 +182,7 @@ impl Others {
             self.dry_runs.insert(manifest.id.clone());
         }
         let planned = manifest.applies.as_ref().map(|applies| (&applies.run, How::CarriesOut));
-        // An undo that was planned has to do with the run that it takes back, and with its plan.
+        // An undo that was planned has to do with the run that it undoes, and with its plan.
         let parent = manifest.parent.as_ref().filter(|parent| planned.is_none_or(|(run, _)| run != *parent));
         for (related, how) in planned.into_iter().chain(parent.map(|parent| (parent, How::TakesBack))) {
             self.children.entry(related.clone()).or_default().push(Child {
@@ -225,7 +225,7 @@ fn is_whole(manifest: &Manifest) -> bool {
         && wrong.iter().all(|state| manifest.counts.get(*state).is_none_or(|rows| *rows == 0))
 }
 
-/// The run that this one carries out or takes back.
+/// The run that this one carries out or undoes.
 fn parent(manifest: &Manifest) -> Option<Parent> {
     let planned = manifest.applies.as_ref().map(|applies| (&applies.run, How::CarriesOut));
     let (run, how) = planned.or(manifest.parent.as_ref().map(|parent| (parent, How::TakesBack)))?;

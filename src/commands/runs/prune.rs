@@ -252,7 +252,7 @@ fn files(run: &RunDir) -> Result<u64, String> {
     Ok(bytes)
 }
 
-/// When a run that says nothing of itself was last worked on. The lock does not count: whoever looks at a run
+/// When a run that says nothing of itself was last worked on. The lock does not count: anyone who looks at a run
 /// may have touched it.
 fn touched(run: &RunDir) -> DateTime<Utc> {
     let made = run.id().get(..15).and_then(|at| NaiveDateTime::parse_from_str(at, "%Y%m%d-%H%M%S").ok());

@@ -1,4 +1,4 @@
-//! `runs show`: all there is to tell of a run.
+//! `runs show`: everything about a run.
 
 use super::look::{Others, Seen};
 use crate::exit::{Exit, Failure};

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Follows the run, or the newest that is worked on. Returns what it came to; nothing if whoever read the lines has gone.
+/// Follows the run, or the newest that is worked on. Returns what it came to; nothing if anyone who read the lines has gone.
 /// Blocks until then.
 pub fn watch(
     runs_dir: &Path,
@@ -58,7 +58,7 @@ fn at_work(runs_dir: &Path) -> Result<RunDir, Failure> {
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Whether a process works on it; one that takes back what it did is at work on another run.
+/// Whether a process works on it; one that undoes what it did is at work on another run.
 fn is_at_work(seen: &Seen) -> bool {
     match seen.found {
         Found::Manifest(_) => seen.status() == Some(Status::Running),

@@ -12,7 +12,7 @@ use crate::jobs::failing;
 pub enum Named<'a> {
     /// `CREATOR_GROUP_FIELD`: it can be corrected.
     BySetting,
-    /// This run, which is taken back.
+    /// This run, which is undone.
     ByRun(&'a str),
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `works.list` answers a hundred issues of many creators at once, so where the file names most of its
 //! creators' issues a list page stands for many `works.get`. Where it does not, pages bring what nobody
-//! asked for. So pages are budgeted: a list goes on only while it pays (see `Budget`), and what it did not
+//! asked for. So pages are budgeted: a list continues only while it pays (see `Budget`), and what it did not
 //! bring is read one by one. Correctness never rests on a list being whole.
 //!
 //! What a page brings beyond this batch is kept for the next ones, within bounds of number and age.
@@ -108,7 +108,7 @@ impl Budget {
     }
 }
 
-/// A list under way. It goes on where it stopped when a later batch wants more of it.
+/// A list under way. It continues where it stopped when a later batch wants more of it.
 #[derive(Debug)]
 struct OpenList {
     creators: Vec<String>,
@@ -220,7 +220,7 @@ impl Lookup {
         }
         for place in demand.keys() {
             // A list that was read to its end has nothing to add, until its values are too old: then it is
-            // begun anew. One that is under way goes on, and its next pages are as fresh as can be.
+            // started again. One that is under way continues, and its next pages are as fresh as can be.
             let list = &mut self.lists[*place];
             if list.pages.ended() && !list.given_up && list.began.age() >= KEPT_AGE {
                 *list = OpenList::new(std::mem::take(&mut list.creators));

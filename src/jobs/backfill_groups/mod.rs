@@ -80,7 +80,7 @@ pub struct Change {
     /// Who created the issue, if DevRev says: by it, issues are found many at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator: Option<String>,
-    /// When `before` was read. Not written down: another process reads anew.
+    /// When `before` was read. Not written down: another process reads again.
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,
 }

@@ -147,7 +147,7 @@ fn is_as_before(track: &Track<'_>, now: &str) -> bool {
     track.change.new_ref.is_some() && now == track.change.primary.external_ref.as_deref().unwrap_or_default()
 }
 
-/// Says where a secondary that stays still shows the reference: whoever looks a contact up by it finds two.
+/// Says where a secondary that stays still shows the reference: anyone who looks a contact up by it finds two.
 fn say_if_shared(track: &Track<'_>) {
     let Some(secondary) = &track.change.secondary_after else { return };
     if secondary.external_ref.is_some() && secondary.external_ref.as_deref() == right_reference(track) {
@@ -210,7 +210,7 @@ async fn set_ref(merger: &Merger, track: &mut Track<'_>) -> Result<(), Applied> 
     if error.kind != ErrorKind::Conflict {
         return Err(track.failed("ref-not-set", &error));
     }
-    // Whoever has it, it should not be the secondary any more.
+    // Anyone who has it, it should not be the secondary any more.
     if settle::is_active(&merger.reads, &track.change).await {
         track.record(What::Disproven).await?;
         let text = "the secondary was gone and is back: check both contacts in DevRev, then resume";

@@ -1,4 +1,4 @@
-//! A merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows what may
+//! A merge, step by step. Each step is on disk before the next is taken, so that anyone who resumes knows what may
 //! have been sent.
 
 use super::after;
@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 
 /// Pairs in one question.
 const PAIRS: usize = 25;
-/// How often a pair that is used while it is backed up is backed up anew.
+/// How often a pair that is used while it is backed up is backed up again.
 const MOST_BACKUPS: u32 = 3;
 /// How often a pair is looked at again because its merge had to wait for longer than the look is good.
 const MOST_LOOKS: u32 = 10;
@@ -138,7 +138,7 @@ impl Merger {
         }
     }
 
-    /// Where a plan is carried out, a pair is merged only as it was planned: what came between its batch's look, which was held
+    /// Where a plan is applied, a pair is merged only as it was planned: what came between its batch's look, which was held
     /// against the plan, and this one is drift too. Nothing of it was sent.
     fn as_planned(&self, track: &Track<'_>, found: &Found, seen: &Found) -> Result<(), Applied> {
         // What may have been sent is followed up, whatever is seen.

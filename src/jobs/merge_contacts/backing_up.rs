@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// Room that is left on the disk, in bytes: the journal has to go on.
+/// Room that is left on the disk, in bytes: the journal has to continue.
 const RESERVE: u64 = 64 << 20;
 
 /// The backups of both contacts.

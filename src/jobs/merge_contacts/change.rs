@@ -30,7 +30,7 @@ pub struct Change {
     /// The steps that earlier processes have recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-    /// What was read from DevRev. Not written down: another process reads anew.
+    /// What was read from DevRev. Not written down: another process reads again.
     #[serde(skip)]
     pub found: Option<Arc<Found>>,
     /// The primary after the merge, once it was read.
@@ -215,7 +215,7 @@ pub enum Proof {
 /// How far a merge has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Nothing was sent: all can begin anew.
+    /// Nothing was sent: all can start again.
     Begin,
     /// The merge may have been sent.
     Sent,

@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Disk space that a ticket is reckoned with, in bytes.
+/// Disk space that a ticket is estimated with, in bytes.
 const TICKET_BYTES: u64 = 1 << 20;
 /// Pairs that may be under way at once: most of them wait for DevRev.
 const OPEN_PAIRS: usize = 400;

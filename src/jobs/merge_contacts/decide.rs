@@ -76,7 +76,7 @@ pub fn both<'s>(
     }
     let is_made = secondary.read.key().is_some_and(|key| made.contains(&key));
     if primary.read.is_verified == Some(true) && secondary.read.is_verified != Some(true) && !is_made {
-        // Whoever made it never showed that the address is theirs: its works would become a verified one's.
+        // Anyone who made it never showed that the address is theirs: its works would become a verified one's.
         let text = format!("{} is not verified, {} is", pair.secondary.id, pair.primary.id);
         return Err(skipped("unverified-into-verified", text));
     }

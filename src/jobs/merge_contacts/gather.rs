@@ -89,7 +89,7 @@ impl Gather {
     }
 
     /// Notes a record with too many or too few fields, or worse: its address may stand in any column, and
-    /// whoever has the same one must not be paired as if this record were not there.
+    /// anyone who has the same one must not be paired as if this record were not there.
     fn note_bad(&mut self, row: &Row, mut note: Note) -> io::Result<()> {
         let fields = row.fields.iter().filter_map(|field| std::str::from_utf8(field).ok());
         let (mut keys, mut in_filter) = (Vec::new(), false);

@@ -44,7 +44,7 @@ pub struct How {
     pub on_missing: OnMissingAttachment,
     /// Contacts that are verified, whatever DevRev shows.
     pub made: Arc<Made>,
-    /// Where a plan is carried out: what is done about a pair that is no longer as it was planned.
+    /// Where a plan is applied: what is done about a pair that is no longer as it was planned.
     pub on_drift: Option<OnDrift>,
 }
 

@@ -1,7 +1,7 @@
 //! Merges duplicate contacts: the same e-mail address, one contact whose external reference begins with `REVU-`,
 //! one whose begins with `user_`.
 //!
-//! A merge cannot be taken back. So each goes this way, and nothing is sent before the step before it is on disk:
+//! A merge cannot be undone. So each goes this way, and nothing is sent before the step before it is on disk:
 //!
 //! - [`pairing`]: which rows are about two contacts of one person, as [`gather`] [notes](note) them (of the `addresses` asked
 //!   for) and `groups` sorts them; [`reason`]: why rows of one address are no [`pair`]; [`kept`]: a row while its

@@ -1,7 +1,7 @@
 //! Questions of many pairs, put to DevRev together: what one pair asks alone costs as many calls as what fifty
 //! pairs ask at once.
 //!
-//! Whoever asks waits until so many have asked, until nobody is busy any more (so that nobody else would ask
+//! Anyone who asks waits until so many have asked, until nobody is busy any more (so that nobody else would ask
 //! soon), or for a bounded time.
 
 use crate::jobs::failing;
@@ -112,7 +112,7 @@ async fn serve<Q: Clone, A>(
         let busy = activity.begin();
         let alone = questions.clone();
         let answered = ask(questions).await;
-        // Whoever asked may have gone.
+        // Anyone who asked may have gone.
         match answered {
             Ok(found) => {
                 for (answer, sender) in found.into_iter().zip(answers) {

@@ -82,7 +82,7 @@ impl Backups {
         Ok(kept)
     }
 
-    /// Why an attachment is missing, if it is gone for good and the operator goes on without it.
+    /// Why an attachment is missing, if it is gone for good and the operator continues without it.
     fn passed_over(&self, trouble: Trouble) -> Result<String, Trouble> {
         match (trouble, self.on_missing) {
             (Trouble::Gone(text), OnMissingAttachment::Record) => Ok(text),
@@ -142,7 +142,7 @@ impl Backups {
     }
 }
 
-/// Whether DevRev has no such artifact, or its storage host no such file, also at a URL that was asked for anew. A page of
+/// Whether DevRev has no such artifact, or its storage host no such file, also at a URL that was asked for again. A page of
 /// a gateway says neither.
 fn is_gone(error: &ApiError) -> bool {
     let is_of_storage = error.endpoint == STORAGE;

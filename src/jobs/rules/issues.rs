@@ -29,7 +29,7 @@ pub struct IssueColumns {
 pub struct IssueRow<'r> {
     /// The issue.
     pub issue: Ref<'r>,
-    /// Whoever created it.
+    /// Anyone who created it.
     pub creator: Ref<'r>,
     /// The group that it is assigned to.
     pub assigned_group: Ref<'r>,

@@ -7,20 +7,20 @@ use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::command::BackfillOptions;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::plan::GroupPlan;
-use crate::jobs::taking_back::feed::Made;
-use crate::jobs::taking_back::job::TakeBack;
 use crate::jobs::target::DevRev;
 use crate::jobs::undo_backfill::{Item, UndoBackfill, rows};
+use crate::jobs::undoing::feed::Made;
+use crate::jobs::undoing::job::UndoJob;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::checks::options;
-use crate::run::job::{Job, Make, PlanSummary, Start, TakenBack};
+use crate::run::job::{Job, Make, PlanSummary, Start, UndoneRun};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoBackfillOptions {
-    /// The run that is taken back.
+    /// The run that is undone.
     pub of: String,
     /// `--limit`: only the first issues.
     pub limit: Option<u64>,
@@ -47,7 +47,7 @@ impl Made for Item {
     }
 }
 
-impl TakeBack for UndoBackfillOptions {
+impl UndoJob for UndoBackfillOptions {
     const NAME: &'static str = "undo-backfill";
     const OF: &'static str = BackfillOptions::COMMAND;
     type Item = Item;
@@ -62,7 +62,7 @@ impl TakeBack for UndoBackfillOptions {
         self.limit
     }
 
-    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure> {
+    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
         let BackfillOptions { field, .. } = options(of.manifest, of.run)?;
         let run = of.run.clone();
         let options = Self { of: of.manifest.id.clone(), limit: of.limit, field };

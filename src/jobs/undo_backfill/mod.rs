@@ -45,7 +45,7 @@ pub struct Change {
     pub before: String,
     /// The group that it gets back; `None` for none.
     pub after: Option<String>,
-    /// When `before` was read. Not written down: another process reads anew.
+    /// When `before` was read. Not written down: another process reads again.
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,
 }

@@ -1,4 +1,4 @@
-//! An undo of a merge, step by step. Each step is on disk before the next is taken, so that whoever resumes knows
+//! An undo of a merge, step by step. Each step is on disk before the next is taken, so that anyone who resumes knows
 //! what may have been sent.
 
 use super::change::Change;
@@ -96,7 +96,7 @@ impl Undoer {
                 Err(error) if error.kind == ErrorKind::Conflict => {
                     return Err(track.failed("ref-taken", &error));
                 }
-                // Nothing is created: whoever goes on looks at the primary and begins anew.
+                // Nothing is created: anyone who continues looks at the primary and starts again.
                 Err(error) if error.effect == Effect::Unknown => {
                     return Err(track.ended(State::Unknown, "not-put-back", error.to_string()));
                 }

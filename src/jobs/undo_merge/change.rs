@@ -1,4 +1,4 @@
-//! A merge that is to be taken back, and the steps of it that were taken: what the journal and the plan hold.
+//! A merge that is to be undone, and the steps of it that were taken: what the journal and the plan hold.
 
 use super::steps::{Left, NewContact, Put, Stage, Step, What};
 use crate::devrev::works::{OwnedWork, Role};
@@ -32,7 +32,7 @@ pub struct Change {
     /// The steps that earlier processes have recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-    /// What was read from DevRev. Not written down: another process reads anew.
+    /// What was read from DevRev. Not written down: another process reads again.
     #[serde(skip)]
     pub seen: Option<Arc<Seen>>,
 }
@@ -95,7 +95,7 @@ pub struct Work {
 pub struct Named {
     /// The role: owner or reporter.
     pub role: Role,
-    /// Whether it named the primary beside it: then it goes on to.
+    /// Whether it named the primary beside it: then it continues to.
     pub beside_primary: bool,
 }
 
@@ -104,9 +104,9 @@ pub struct Named {
 pub struct Lost {
     /// When the secondary was created.
     pub created_date: Option<String>,
-    /// Works that it created, which go on to name the primary.
+    /// Works that it created, which continue to name the primary.
     pub created_works: Vec<String>,
-    /// Timelines, of works and conversations, whose messages by it go on to name the primary.
+    /// Timelines, of works and conversations, whose messages by it continue to name the primary.
     pub timelines: u64,
     /// Conversations that it took part in, in which the primary stays.
     pub conversations: u64,

@@ -3,24 +3,24 @@
 use crate::engine::config::Config;
 use crate::exit::Failure;
 use crate::jobs::merge_contacts::elsewhere;
-use crate::jobs::taking_back::feed::Made;
-use crate::jobs::taking_back::job::TakeBack;
 use crate::jobs::target::DevRev;
 use crate::jobs::undo_merge::page;
 use crate::jobs::undo_merge::plan::UndoPlan;
 use crate::jobs::undo_merge::undoer::Undoer;
 use crate::jobs::undo_merge::{Item, UndoMerge, rows};
+use crate::jobs::undoing::feed::Made;
+use crate::jobs::undoing::job::UndoJob;
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::id_map;
-use crate::run::job::{Make, PlanSummary, Reported, Start, TakenBack};
+use crate::run::job::{Make, PlanSummary, Reported, Start, UndoneRun};
 use crate::settings::{Rates, Settings};
 use serde::{Deserialize, Serialize};
 
 /// The options of an undo of merges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoMergeOptions {
-    /// The run that is taken back.
+    /// The run that is undone.
     pub of: String,
     /// `--limit`: only the first pairs.
     pub limit: Option<u64>,
@@ -48,7 +48,7 @@ impl Made for Item {
     }
 }
 
-impl TakeBack for UndoMergeOptions {
+impl UndoJob for UndoMergeOptions {
     const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
     const OF: &'static str = crate::jobs::merge_contacts::COMMAND;
     const PACE: Rates = Rates::Merge;
@@ -71,7 +71,7 @@ impl TakeBack for UndoMergeOptions {
         self.limit
     }
 
-    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure> {
+    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
         // Where the merges had them, unless they were moved.
         let is_given = of.settings.origin("BACKUP_DIR") != "default";
         let backup_dir = is_given.then(|| of.settings.backup_dir.clone());
@@ -92,7 +92,7 @@ impl TakeBack for UndoMergeOptions {
 
     async fn halves(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
         let settings = start.settings;
-        // This process holds the run that is taken back: a run of merges that begins meanwhile is turned away.
+        // This process holds the run that is undone: a run of merges that begins meanwhile is turned away.
         let elsewhere = if start.manifest.dry_run {
             elsewhere::Elsewhere::default()
         } else {

@@ -1,4 +1,4 @@
-//! Creates the secondary anew. Whoever sends this twice may make two contacts: so after a sending whose fate is not
+//! Creates the secondary again. Anyone who sends this twice may make two contacts: so after a sending whose fate is not
 //! known, DevRev is asked for the contact before it is sent again, and its reference, which only one contact can
 //! have, keeps a second one from being made even then.
 

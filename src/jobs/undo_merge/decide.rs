@@ -78,7 +78,7 @@ pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Opti
     for holder in holders.iter().filter(|holder| holder.key() != primary) {
         let merged_away = holder.primary_identity.as_ref().is_some_and(|into| into.key() == primary)
             || holder.state.as_deref() == Some("deleted")
-            // As some tenants leave it; a merge that is taken back was proven.
+            // As some tenants leave it; a merge that is undone was proven.
             || is_ended(holder);
         if holder.key() == contact_key(&item.secondary) {
             if merged_away {
@@ -97,7 +97,7 @@ pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Opti
     Ok(None)
 }
 
-/// Whether a contact with the secondary's reference is the secondary made anew after this time.
+/// Whether a contact with the secondary's reference is the secondary made again after this time.
 pub fn is_it(contact: &RevUser, email: &str, after: DateTime<Utc>) -> bool {
     let created = contact.created_date.as_deref().and_then(|date| DateTime::parse_from_rfc3339(date).ok());
     folded(contact.email.as_deref().unwrap_or_default()) == email

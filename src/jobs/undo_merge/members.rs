@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 const PLAIN: [&str; 5] = ["display_name", "email", "external_ref", "description", "phone_numbers"];
 /// Members that are taken over in another form.
 const OTHERS: [&str; 4] = ["external_refs", "custom_fields", "tags", "rev_org"];
-/// Members that say nothing of the contact itself, or that every contact is given anew.
+/// Members that say nothing of the contact itself, or that every contact is given again.
 const OWN: [&str; 12] = [
     "id",
     "display_id",

@@ -257,7 +257,7 @@ impl UndoMerge {
     }
 }
 
-/// The outcome of a pair of which nothing is left to be taken back.
+/// The outcome of a pair of which nothing is left to be undone.
 fn as_before(change: &Change) -> Outcome {
     let new = change.new_contact().map_or("", |new| &new.display_id);
     let text = format!("{} is there again as {new}, with its works", change.secondary.display_id);

@@ -1,4 +1,4 @@
-//! What the page of a run says of a merge that is to be taken back, or was.
+//! What the page of a run says of a merge that is to be undone, or was.
 
 use crate::jobs::merge_contacts::page::{Step, with_steps};
 use crate::jobs::undo_merge::change::{Backups, Change, Lost};

@@ -1,4 +1,4 @@
-//! What `report.json` says of a pair that was taken back.
+//! What `report.json` says of a pair that was undone.
 
 use super::change::Change;
 use crate::journal::record::Outcome;

@@ -46,7 +46,7 @@ pub enum What {
 /// How far an undo has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Nothing is created: all can begin anew.
+    /// Nothing is created: all can start again.
     Begin,
     /// The secondary may have been created.
     Creating,

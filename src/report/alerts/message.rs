@@ -13,7 +13,7 @@ const LONGEST: usize = 160;
 /// The most reasons that are named; the most frequent ones.
 const MOST_REASONS: usize = 10;
 
-/// The run that is told of.
+/// The run that is told about.
 #[derive(Debug, Clone)]
 pub struct About {
     /// Its ID.
@@ -83,7 +83,7 @@ impl Message {
         message
     }
 
-    /// That tells of nothing but that it arrives.
+    /// That says nothing but that it arrives.
     pub(super) fn test() -> Self {
         let facts = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         Self::new("devrev-batch: a test; messages about runs arrive here".to_owned(), facts)
@@ -150,7 +150,7 @@ fn counts(tally: &Tally) -> String {
     states.join(", ")
 }
 
-/// The command that goes on with the run, if one of these sentences ends with it.
+/// The command that continues the run, if one of these sentences ends with it.
 fn resume(next: &[String]) -> Option<&str> {
     const COMMAND: &str = "devrev-batch resume ";
     next.iter().find_map(|text| text.find(COMMAND).and_then(|place| text.get(place..)))

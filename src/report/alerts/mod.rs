@@ -1,4 +1,4 @@
-//! Who is told of a run by Slack and e-mail: when something goes wrong in it, and how it ended.
+//! Who is told about a run by Slack and e-mail: when something goes wrong in it, and how it ended.
 //!
 //! What cannot be sent is a warning, and changes nothing of the run.
 //!
@@ -101,7 +101,7 @@ impl Reporter for Alerts {
     }
 }
 
-/// Whether a run's end is told. Whoever pressed Ctrl-C knows of it.
+/// Whether a run's end is told. Anyone who pressed Ctrl-C knows of it.
 fn is_told(notify: Notify, exit: u8) -> bool {
     match notify {
         Notify::Always => true,

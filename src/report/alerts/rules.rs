@@ -1,4 +1,4 @@
-//! What of a run is worth a message while it goes on, and how often.
+//! What of a run is worth a message while it continues, and how often.
 
 use crate::engine::event::{Settled, Tally};
 use crate::figures::Figures;
@@ -77,7 +77,7 @@ pub(super) struct Rules {
     pub(super) tally: Tally,
     /// Whether the error rate is too high just now, and that was told.
     too_many: bool,
-    /// Whether errors of the API go on in a row that was told of.
+    /// Whether errors of the API continue in a row that was told about.
     in_a_row: bool,
     most_in_a_row: u64,
     openings: u64,
@@ -167,7 +167,7 @@ impl Rules {
         [errors, self.unless_told(breaker)].into_iter().flatten()
     }
 
-    /// Passes on what its kind has not been told of for long enough.
+    /// Passes on what its kind has not been told about for long enough.
     fn unless_told(&mut self, trouble: Option<Trouble>) -> Option<Trouble> {
         let kind = trouble?.kind();
         let now = Instant::now();

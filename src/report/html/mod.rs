@@ -25,7 +25,7 @@ use std::io::{self, Write};
 /// Where the objects that keys name are in the target's app.
 #[derive(Debug, Clone, Copy)]
 pub struct Links<'a> {
-    /// The app's address; none if it is not known.
+    /// The app's address; none if it is unknown.
     pub app: Option<&'a str>,
     /// The object's place below that address; `None` for a key that has none. What it is made of needs no escaping.
     pub path: fn(&str) -> Option<String>,

@@ -1,6 +1,6 @@
-//! `--metrics-listen`: `/metrics` and `/healthz` over HTTP while the run goes on.
+//! `--metrics-listen`: `/metrics` and `/healthz` over HTTP while the run continues.
 //!
-//! Whoever asks gets little and is soon gone: one answer a connection, few connections at once, and each ends after
+//! Anyone who asks gets little and is soon gone: one answer a connection, few connections at once, and each ends after
 //! some seconds whatever it does. Of a request only its head is read, and hyper bounds that.
 
 use super::exposition;

@@ -16,7 +16,7 @@ const OPEN: &str = "open";
 pub(super) const STARTING: &str = "starting";
 const RUNNING: &str = "running";
 
-/// What does not change while a run goes on.
+/// What does not change while a run continues.
 #[derive(Debug, Clone)]
 pub struct About {
     /// The run's ID.

@@ -176,7 +176,7 @@ async fn the_demonstration_data_is_served() {
     assert_eq!(rig.text("issues").await.lines().count(), 300);
 }
 
-/// `test_data/contacts.csv` belongs to the demonstration data: every row tells of a contact, and says how many
+/// `test_data/contacts.csv` belongs to the demonstration data: every row is about a contact, and says how many
 /// tickets it has, but for those that are wrong on purpose.
 #[tokio::test]
 async fn the_demonstration_contacts_are_as_their_csv_says() {

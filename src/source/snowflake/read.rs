@@ -26,7 +26,7 @@ pub struct Spooled {
     pub fingerprint: Fingerprint,
     /// How many there are.
     pub rows: u64,
-    /// What the operator is to be told of their order.
+    /// What the operator is to be told about their order.
     pub note: Option<String>,
 }
 

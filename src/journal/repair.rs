@@ -8,13 +8,13 @@ use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Appends a torn tail to `journal.torn` and cuts the journal back to its last good line; both are durable
-/// when this returns. Does nothing for a journal that is whole or was mended. The caller holds the run's
+/// when this returns. Does nothing for a journal that is whole or was fixed. The caller holds the run's
 /// lock.
 ///
 /// Killed half-way, it can be done again: the tail is then in `journal.torn` twice.
-pub fn mend(run: &RunDir, replay: &Replay) -> Result<(), JournalError> {
+pub fn repair(run: &RunDir, replay: &Replay) -> Result<(), JournalError> {
     let path = run.journal();
-    let failed = || JournalError::io("mend", &path);
+    let failed = || JournalError::io("repair", &path);
     let mut journal = OpenOptions::new().read(true).write(true).open(&path).map_err(failed())?;
     let found = journal.metadata().map_err(failed())?.len();
     let Some(torn) = replay.torn.filter(|_| found != replay.good_bytes) else {

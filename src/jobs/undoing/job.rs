@@ -3,14 +3,14 @@
 use crate::engine::config::Config;
 use crate::engine::job::{Applier, Planner};
 use crate::exit::{Exit, Failure};
-use crate::jobs::taking_back::feed::{self, Made, MadeFeed, MadeRows};
 use crate::jobs::target::DevRev;
+use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::drift::Plannable;
-use crate::run::job::{Job, Make, PlanSummary, Reported, Start, TakenBack};
+use crate::run::job::{Job, Make, PlanSummary, Reported, Start, UndoneRun};
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -20,7 +20,7 @@ use std::fmt::Debug;
 use std::future::Future;
 
 /// What one undo has of its own; see [`Job`] for what is not said here.
-pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+pub trait UndoJob: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
     /// See [`Job::COMMAND`].
     const NAME: &'static str;
     /// See [`Job::UNDOES`].
@@ -42,14 +42,14 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     /// Takes back.
     type Writer: Applier<<Self::Reader as Planner>::Change>;
 
-    /// The run that is taken back.
+    /// The run that is undone.
     fn of(&self) -> &str;
 
     /// `--limit`: only the first rows.
     fn limit(&self) -> Option<u64>;
 
     /// See [`Job::undoing`].
-    fn taking_back(of: TakenBack<'_>) -> Result<(Self, Make), Failure>;
+    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure>;
 
     /// What will happen to so many rows, for the question whether it may.
     fn question(&self, rows: u64) -> String;
@@ -83,7 +83,7 @@ pub trait TakeBack: Serialize + DeserializeOwned + Clone + Debug + Send + Sync +
     }
 }
 
-impl<T: TakeBack> Job for T {
+impl<T: UndoJob> Job for T {
     const COMMAND: &'static str = T::NAME;
     const RATES: Rates = T::PACE;
     const UNDOES: Option<&'static str> = Some(T::OF);
@@ -114,8 +114,8 @@ impl<T: TakeBack> Job for T {
         Some(self.limit().map_or(rows, |limit| limit.min(rows)))
     }
 
-    fn undoing(of: TakenBack<'_>) -> Option<Result<(Self, Make), Failure>> {
-        Some(T::taking_back(of))
+    fn undoing(of: UndoneRun<'_>) -> Option<Result<(Self, Make), Failure>> {
+        Some(T::undo_of(of))
     }
 
     fn what(&self, scan: &MadeRows) -> String {

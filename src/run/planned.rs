@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The plan that a new run carries out.
 #[derive(Debug)]
-pub struct Carries<'a> {
+pub struct FromPlan<'a> {
     /// The dry run's folder.
     pub from: &'a RunDir,
     /// Its `run.json`.
@@ -24,7 +24,7 @@ pub struct Carries<'a> {
     pub on_drift: OnDrift,
 }
 
-impl Carries<'_> {
+impl FromPlan<'_> {
     /// Copies the plan into the new run's folder: what it goes by from now on, whatever becomes of the dry run.
     pub async fn take_over(&self, run: &RunDir) -> Result<(Applies, (PlanFile, OnDrift)), Failure> {
         let (from, to) = (self.from.clone(), run.clone());
@@ -64,7 +64,7 @@ impl Carries<'_> {
     }
 }
 
-/// The plan that a run carries out which goes on, and what is done about drift; none for a run without one.
+/// The plan that a run carries out which continues, and what is done about drift; none for a run without one.
 pub async fn taken_over(
     run: &RunDir,
     manifest: &mut Manifest,

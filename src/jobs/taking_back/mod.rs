@@ -1,6 +1,0 @@
-//! What every undo has in common.
-//!
-//! - [`job`]: the job; [`feed`]: its rows, which are made of what the run that is taken back did
-
-pub mod feed;
-pub mod job;

@@ -1,0 +1,6 @@
+//! What every undo has in common.
+//!
+//! - [`job`]: the job; [`feed`]: its rows, which are made of what the run that is undone did
+
+pub mod feed;
+pub mod job;
