@@ -104,13 +104,15 @@ impl Client {
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        self.tries(operation, Before::Nothing, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
+        self.tries(self.0.retry, operation, Before::Nothing, None::<NoLook<O::Answer>>)
+            .await
+            .map(|written| written.answer)
     }
 
     /// Sends a request with a single try: what fails is not tried again, however it failed.
     pub async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
         let policy = RetryPolicy { max_retries: 0, ..self.0.retry };
-        let outcome = self.tries_by(policy, operation, Before::Nothing, None::<NoLook<O::Answer>>).await;
+        let outcome = self.tries(policy, operation, Before::Nothing, None::<NoLook<O::Answer>>).await;
         outcome.map(|written| written.answer)
     }
 
@@ -129,7 +131,7 @@ impl Client {
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
-        self.tries(operation, Before::Fresh(&fresh), Some(look)).await
+        self.tries(self.0.retry, operation, Before::Fresh(&fresh), Some(look)).await
     }
 
     /// Sends what must not be sent twice ([`Safety::Once`]): one try, whatever comes of it. A 429 closes the way for
@@ -145,24 +147,12 @@ impl Client {
     {
         let announce = || -> Announced<'_> { Box::pin(announce()) };
         let before = Before::Announce(&announce);
-        self.tries(operation, before, None::<NoLook<O::Answer>>).await.map(|written| written.answer)
+        self.tries(self.0.retry, operation, before, None::<NoLook<O::Answer>>)
+            .await
+            .map(|written| written.answer)
     }
 
     async fn tries<O, L, F>(
-        &self,
-        operation: &O,
-        before: Before<'_>,
-        look: Option<L>,
-    ) -> Result<Written<O::Answer>, ApiError>
-    where
-        O: Operation,
-        L: Fn() -> F + Sync,
-        F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
-    {
-        self.tries_by(self.0.retry, operation, before, look).await
-    }
-
-    async fn tries_by<O, L, F>(
         &self,
         policy: RetryPolicy,
         operation: &O,
@@ -174,8 +164,9 @@ impl Client {
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
+        let endpoint = operation.endpoint();
         let body = serde_json::to_vec(operation).map_err(|error| {
-            ApiError::unanswered(O::ENDPOINT, ErrorKind::Refused, format!("request not sent: {error}"))
+            ApiError::unanswered(endpoint, ErrorKind::Refused, format!("request not sent: {error}"))
         })?;
         let body = bytes::Bytes::from(body);
         let sent = AtomicU32::new(0);
@@ -191,10 +182,12 @@ impl Client {
                     Ok(Found::Settled(answer)) => return Ok(answer),
                     Ok(Found::NotDone) => {}
                     // The look has had retries of its own.
-                    Err(error) => return Err(Failed { error: still_in_doubt::<O>(error), again: false }),
+                    Err(error) => {
+                        return Err(Failed { error: still_in_doubt(endpoint, error), again: false });
+                    }
                 }
             }
-            let outcome = self.through_the_limit::<O>(&body, before, &sent, &anew).await;
+            let outcome = self.through_the_limit(operation, &body, before, &sent, &anew).await;
             outcome.map_err(|error| {
                 anew.fetch_or(error.kind == ErrorKind::Broken, Ordering::Relaxed);
                 let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
@@ -208,7 +201,7 @@ impl Client {
         let seen = |failed: Failed, delay: Duration| {
             self.0.meter.retried();
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(endpoint = O::ENDPOINT, delay_ms, "{}; trying again", failed.error);
+            tracing::warn!(endpoint, delay_ms, "{}; trying again", failed.error);
         };
         let outcome = retry(policy, &self.0.stop, seen, attempt).await;
         let outcome = match (outcome, &look) {
@@ -227,23 +220,26 @@ impl Client {
     /// One try, after as many waits as DevRev asks for: a 429 is not a failed try.
     async fn through_the_limit<O: Operation>(
         &self,
+        operation: &O,
         body: &bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
         anew: &AtomicBool,
     ) -> Result<O::Answer, ApiError> {
+        let endpoint = operation.endpoint();
         let mut throttled = 0;
         loop {
             let admitted = self.0.breaker.admit(|| self.probe()).await;
             admitted.map_err(|denied| match denied {
-                Denied::Stopped => stopped(O::ENDPOINT),
+                Denied::Stopped => stopped(endpoint),
                 Denied::GaveUp => {
                     let text = "DevRev did not come back while the circuit breaker waited";
-                    ApiError::unanswered(O::ENDPOINT, ErrorKind::BreakerOpen, text)
+                    ApiError::unanswered(endpoint, ErrorKind::BreakerOpen, text)
                 }
             })?;
             let is_anew = anew.load(Ordering::Relaxed);
-            let error = match self.send::<O>(body.clone(), before, sent, is_anew, &mut throttled).await {
+            let error = match self.send(operation, body.clone(), before, sent, is_anew, &mut throttled).await
+            {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -262,7 +258,8 @@ impl Client {
     /// The probing read of the half-open breaker.
     async fn probe(&self) -> bool {
         let outcome = self
-            .send::<DevUsersSelf>(
+            .send(
+                &DevUsersSelf {},
                 bytes::Bytes::from_static(b"{}"),
                 Before::Nothing,
                 &AtomicU32::new(0),
@@ -277,18 +274,20 @@ impl Client {
     /// was answered with 429 in a row, or all calls were, whichever is more.
     async fn send<O: Operation>(
         &self,
+        operation: &O,
         body: bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
         anew: bool,
         throttled: &mut u32,
     ) -> Result<O::Answer, ApiError> {
+        let endpoint = operation.endpoint();
         let inner = &*self.0;
         let permit = inner.pacer.permit(self.1).await.map_err(|held| match held {
-            Held::Stopped => stopped(O::ENDPOINT),
+            Held::Stopped => stopped(endpoint),
             Held::Closed(left) => {
                 let text = format!("not sent: DevRev accepts no calls for another {}", answer::seconds(left));
-                ApiError::unanswered(O::ENDPOINT, ErrorKind::Throttled { retry_after: Some(left) }, text)
+                ApiError::unanswered(endpoint, ErrorKind::Throttled { retry_after: Some(left) }, text)
             }
         })?;
         let goes = match before {
@@ -299,20 +298,20 @@ impl Client {
         if !goes {
             permit.unsent();
             let text = "not sent: it waited for longer than what it rests on is good";
-            return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Stale, text));
+            return Err(ApiError::unanswered(endpoint, ErrorKind::Stale, text));
         }
         sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
-        let exchange = inner.transport.exchange(O::ENDPOINT, body, anew || O::SAFETY == Safety::Once);
+        let exchange = inner.transport.exchange(endpoint, body, anew || O::SAFETY == Safety::Once);
         let exchanged = match O::SAFETY {
-            Safety::Read => self.unless_stopped(O::ENDPOINT, exchange).await,
+            Safety::Read => self.unless_stopped(endpoint, exchange).await,
             // Anyone who began a write decides when to give it up: what became of it is then unknown.
             Safety::Write | Safety::Once => exchange.await,
         };
         let took = start.elapsed();
         let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
         let given_up = exchanged.as_ref().is_err_and(|error| error.kind == ErrorKind::Stopped);
-        inner.meter.called(O::ENDPOINT, status, took, given_up);
+        inner.meter.called(endpoint, status, took, given_up);
         let mut request_id = None;
         let outcome = exchanged.and_then(|(status, headers, body)| {
             request_id = answer::request_id(&headers).map(|id| inner.transport.clean(id));
@@ -324,7 +323,7 @@ impl Client {
             {
                 inner.pacer.close_for(wait.min(LONGEST_RETRY_AFTER));
             }
-            judge::<O>(status, &headers, &body)
+            judge::<O>(endpoint, status, &headers, &body)
         });
         let outcome = outcome.map_err(|error| inner.transport.without_token(error));
         match (&outcome, status) {
@@ -332,7 +331,7 @@ impl Client {
                 let refusal = permit.refused(*throttled, *retry_after);
                 *throttled = refusal.in_a_row;
                 let (wait, in_a_row) = (answer::seconds(refusal.wait), refusal.in_a_row);
-                tracing::info!(endpoint = O::ENDPOINT, in_a_row, "{text}; no calls for {wait}");
+                tracing::info!(endpoint, in_a_row, "{text}; no calls for {wait}");
             }
             (_, Some(_)) => permit.taken(),
             (_, None) => {}
@@ -340,7 +339,7 @@ impl Client {
         inner.breaker.note(outcome.as_ref().is_err_and(ApiError::outage));
         drop(permit);
         tracing::debug!(
-            endpoint = O::ENDPOINT,
+            endpoint,
             status = status.map(|status| status.as_u16()),
             attempt = sent.load(Ordering::Relaxed),
             latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -411,9 +410,9 @@ impl Client {
 }
 
 /// A write whose fate the look at it could not tell either.
-fn still_in_doubt<O: Operation>(look: ApiError) -> ApiError {
+fn still_in_doubt(endpoint: &'static str, look: ApiError) -> ApiError {
     let text = format!("no answer, and the read that checks its outcome failed: {look}");
-    ApiError { endpoint: O::ENDPOINT, effect: Effect::Unknown, text, ..look }
+    ApiError { endpoint, effect: Effect::Unknown, text, ..look }
 }
 
 fn stopped(endpoint: &'static str) -> ApiError {

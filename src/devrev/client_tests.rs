@@ -1,6 +1,7 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
+use crate::devrev::operation::Patch;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
 use crate::net::rate::Rate;
 use crate::sandbox::{Data, Options, Sandbox};
@@ -229,4 +230,23 @@ async fn a_write_that_waited_too_long_is_not_sent() {
     let look = || async { Ok(Found::<WorkAnswer>::NotDone) };
     let error = client.write(&update, || asked.fetch_add(1, Ordering::SeqCst) == 0, look).await.unwrap_err();
     assert_eq!((error.kind, error.effect, error.attempts), (ErrorKind::Stale, Effect::None, 1));
+}
+
+#[tokio::test]
+async fn a_patch_names_its_endpoint_and_carries_what_was_made_at_run_time() {
+    let sandbox = sandbox(&["path=works.update,status=503,count=1"]).await;
+    let client = client(&sandbox);
+    let body = serde_json::json!({"id": "ISS-1", "type": "issue", "title": "Patched"});
+    let patch = Patch::new("works.update", body.as_object().unwrap().clone());
+    let look = || async { Ok(Found::NotDone) };
+    let written = client.write(&patch, || true, look).await.unwrap();
+    assert_eq!(written.attempts, 2);
+    let answer: serde_json::Value = serde_json::from_str(written.answer.get()).unwrap();
+    assert_eq!(answer["work"]["title"], "Patched");
+    let wrong = Patch::new("works.update", serde_json::Map::new());
+    let error = client.write(&wrong, || true, look).await.unwrap_err();
+    assert_eq!(
+        (error.endpoint, error.kind, error.effect),
+        ("works.update", ErrorKind::Refused, Effect::None)
+    );
 }

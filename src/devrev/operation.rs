@@ -8,6 +8,8 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// Whether a request may be made again when it is unknown what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,37 @@ pub trait Operation: Serialize + Sync {
     const SAFETY: Safety;
     /// The body of a successful answer.
     type Answer: DeserializeOwned + Send;
+
+    /// The endpoint of this request, where it is known only at run time.
+    fn endpoint(&self) -> &'static str {
+        Self::ENDPOINT
+    }
+}
+
+/// A write whose endpoint and body are made at run time: a patch of fields that no type here knows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Patch {
+    #[serde(skip)]
+    endpoint: &'static str,
+    body: Map<String, Value>,
+}
+
+impl Patch {
+    /// A patch with this body, for an endpoint such as `works.update`.
+    pub fn new(endpoint: &'static str, body: Map<String, Value>) -> Self {
+        Self { endpoint, body }
+    }
+}
+
+impl Operation for Patch {
+    const ENDPOINT: &'static str = "patch";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = Box<RawValue>;
+
+    fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
 }
 
 /// What a look at DevRev found after a write whose fate was not known.
@@ -52,6 +85,7 @@ pub struct Written<A> {
 
 /// Makes an answer of a whole exchange, or the class of its failure.
 pub(super) fn judge<O: Operation>(
+    endpoint: &'static str,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -60,7 +94,7 @@ pub(super) fn judge<O: Operation>(
     if !status.is_success() {
         let message = ApiMessage::read(&text);
         let waits = answer::Waits::read(headers, &message);
-        return Err(ApiError::refused(O::ENDPOINT, status, &message, waits, answer::location(headers)));
+        return Err(ApiError::refused(endpoint, status, &message, waits, answer::location(headers)));
     }
     // No body at all says as much as `null`: enough of an acknowledgement, and too little of anything else.
     let json = if text.trim().is_empty() { "null" } else { &*text };
@@ -74,6 +108,6 @@ pub(super) fn judge<O: Operation>(
         });
         let begins = message::beginning(&text);
         let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
-        ApiError { status: Some(status), ..ApiError::unanswered(O::ENDPOINT, class, text) }
+        ApiError { status: Some(status), ..ApiError::unanswered(endpoint, class, text) }
     })
 }

@@ -29,20 +29,33 @@ pub struct Step<W> {
 pub trait Stepwise {
     /// What a step may be.
     type What: Serialize + DeserializeOwned + Send + Sync;
+    /// How far a change may have come.
+    type Stage: PartialEq;
+    /// Nothing that counts was sent.
+    const BEGIN: Self::Stage;
+    /// Something was sent, and its outcome is unknown.
+    const IN_DOUBT: Self::Stage;
+
+    /// How far it has come.
+    fn stage_now(&self) -> Self::Stage;
 
     /// The steps so far.
     fn steps(&mut self) -> &mut Vec<Step<Self::What>>;
 
     /// Whether something may have been sent that cannot be started again.
-    fn is_sent(&self) -> bool;
+    fn is_sent(&self) -> bool {
+        self.stage_now() != Self::BEGIN
+    }
 
     /// Whether a step has been taken that anyone who starts again should know of.
     fn is_begun(&self) -> bool {
         self.is_sent()
     }
 
-    /// Whether something was sent for which it is unknown whether it took.
-    fn is_in_doubt(&self) -> bool;
+    /// Whether something was sent whose outcome is unknown.
+    fn is_in_doubt(&self) -> bool {
+        self.stage_now() == Self::IN_DOUBT
+    }
 
     /// How many times the step that counts was, or may have been, sent.
     fn attempts(&self) -> u32;

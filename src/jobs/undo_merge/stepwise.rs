@@ -17,24 +17,23 @@ impl Plannable for Change {
     }
 
     fn told(&self, outcome: Outcome) -> Outcome {
-        let report = report::pair(self, &outcome);
+        let report = self.report(&outcome);
         outcome.reported(report)
     }
 }
 
 impl Stepwise for Change {
     type What = What;
+    type Stage = Stage;
+    const BEGIN: Stage = Stage::Begin;
+    const IN_DOUBT: Stage = Stage::Creating;
+
+    fn stage_now(&self) -> Stage {
+        self.stage()
+    }
 
     fn steps(&mut self) -> &mut Vec<Step> {
         &mut self.steps
-    }
-
-    fn is_sent(&self) -> bool {
-        self.stage() != Stage::Begin
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        self.stage() == Stage::Creating
     }
 
     fn is_begun(&self) -> bool {
