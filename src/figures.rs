@@ -14,11 +14,11 @@ const DIGITS: u8 = 2;
 
 /// How long calls took, to two digits, in memory that does not grow: some 25 KiB, or nothing while there are none.
 #[derive(Debug, Clone, Default)]
-pub struct Latencies(Option<Histogram<u64>>);
+pub(crate) struct Latencies(Option<Histogram<u64>>);
 
 impl Latencies {
     /// Takes in how long a call took.
-    pub fn add(&mut self, took: Duration) {
+    pub(crate) fn add(&mut self, took: Duration) {
         if self.0.is_none() {
             // These bounds are good ones: it does not fail.
             self.0 = Histogram::new_with_bounds(1, LONGEST, DIGITS).ok();
@@ -28,28 +28,18 @@ impl Latencies {
         }
     }
 
-    /// Adds those of another.
-    pub fn add_all(&mut self, other: &Self) {
-        let Some(more) = &other.0 else { return };
-        match &mut self.0 {
-            // All have the same bounds: it does not fail.
-            Some(times) => drop(times.add(more)),
-            None => self.0 = Some(more.clone()),
-        }
-    }
-
     /// How many there are.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, Histogram::len)
     }
 
     /// How many took no longer than this.
-    pub fn within(&self, time: Duration) -> u64 {
+    pub(crate) fn within(&self, time: Duration) -> u64 {
         self.0.as_ref().map_or(0, |times| times.count_between(0, micros(time)))
     }
 
     /// The time within which this share of the calls (0 to 1) were answered; nothing without any.
-    pub fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         Duration::from_micros(self.0.as_ref().map_or(0, |times| times.value_at_quantile(share)))
     }
 }
@@ -60,7 +50,7 @@ fn micros(time: Duration) -> u64 {
 
 /// Calls to one endpoint.
 #[derive(Debug, Clone, Default)]
-pub struct EndpointCalls {
+pub(crate) struct EndpointCalls {
     /// Requests sent, every try counted.
     pub calls: u64,
     /// Requests by HTTP status; `none` where no answer came.
@@ -86,11 +76,11 @@ impl Serialize for EndpointCalls {
 }
 
 /// The percentiles that are shown, and the shares that they stand for.
-pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
+pub(crate) const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
 /// The calls of one client.
 #[derive(Debug, Clone, Default)]
-pub struct CallTotals {
+pub(crate) struct CallTotals {
     /// Requests sent, every try counted.
     pub calls: u64,
     /// Of these, tries after a failed one.
@@ -108,7 +98,7 @@ pub struct CallTotals {
 
 /// What the circuit breaker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Breaker {
+pub(crate) enum Breaker {
     /// Calls go out.
     #[default]
     Closed,
@@ -122,7 +112,7 @@ pub enum Breaker {
 
 /// Where the time of a client went; what is left of the process's own time was spent on neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClientTime {
+pub(crate) struct ClientTime {
     /// At least one call was under way.
     pub calling: Duration,
     /// None was, because of a rate limit.
@@ -133,7 +123,7 @@ pub struct ClientTime {
 
 /// What this process needs of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ProcessFigures {
+pub(crate) struct ProcessFigures {
     /// Memory, in bytes.
     pub resident: u64,
     /// The most that was seen so far, in bytes.
@@ -144,7 +134,7 @@ pub struct ProcessFigures {
 
 /// All of it: what was done so far, and what is being done just now.
 #[derive(Debug, Clone, Default)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Since this process began its work on the run.
     pub elapsed: Duration,
     /// Of that, the time that the look at the input took.
@@ -190,16 +180,5 @@ mod tests {
         let within = times.within(Duration::from_millis(250));
         assert!((249..=253).contains(&within), "{within}");
         assert_eq!(times.within(Duration::MAX), 1002);
-    }
-
-    #[test]
-    fn those_of_two_add_up() {
-        let (mut one, mut other) = (Latencies::default(), Latencies::default());
-        one.add_all(&other);
-        assert_eq!(one.count(), 0);
-        other.add(Duration::from_secs(1));
-        one.add_all(&other);
-        one.add_all(&other);
-        assert_eq!(one.count(), 2);
     }
 }

@@ -13,7 +13,7 @@ const LONGEST_VALUE: usize = 80;
 
 /// Something that a row, or the input at this row, has against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The data record's number, from 1.
     pub row: u64,
     /// The line on which the record begins, from 1. Unknown only where more than 2^27 lines are not the first
@@ -31,7 +31,7 @@ pub struct Finding {
 
 impl Finding {
     /// What is wrong with a record that is no row.
-    pub fn of_problem(row: &Row, problem: &RowProblem) -> Self {
+    pub(crate) fn of_problem(row: &Row, problem: &RowProblem) -> Self {
         let (rule, column) = match problem {
             RowProblem::Ragged { .. } => (Rule::RaggedRecord, None),
             RowProblem::StrayQuote { .. } => (Rule::StrayQuote, None),
@@ -45,7 +45,7 @@ impl Finding {
     }
 
     /// Why the reading ended before the input did; `row` is where it was when the error does not know.
-    pub fn of_error(error: &SourceError, row: u64) -> Self {
+    pub(crate) fn of_error(error: &SourceError, row: u64) -> Self {
         let rule = match error {
             SourceError::UnclosedQuote { .. } => Rule::UnclosedQuote,
             SourceError::RecordTooLong { .. } => Rule::RecordTooLong,
@@ -74,7 +74,7 @@ impl Serialize for Finding {
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// The row cannot be worked on.
     Error,
     /// Worth knowing; the row can be worked on.
@@ -83,7 +83,7 @@ pub enum Severity {
 
 impl Severity {
     /// Its name in `--json`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Note => "note",
@@ -93,7 +93,7 @@ impl Severity {
 
 /// The rules. Their names are stable: scripts read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// The input could not be read to its end.
     Unreadable,
     /// A quote is opened and never closed.
@@ -130,7 +130,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rule's name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
             Self::UnclosedQuote => "unclosed-quote",
@@ -152,7 +152,7 @@ impl Rule {
     }
 
     /// How much it matters that the rule is not kept.
-    pub fn severity(self) -> Severity {
+    pub(crate) fn severity(self) -> Severity {
         match self {
             // No date is used.
             Self::DuplicateSame | Self::Date | Self::DateOrder => Severity::Note,
@@ -162,7 +162,7 @@ impl Rule {
 }
 
 /// A value fit to be shown: not too long, and nothing in it that acts on a terminal or cannot be seen.
-pub fn shown(value: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     let mut text = String::new();
     for (count, character) in value.chars().enumerate() {
         if count == LONGEST_VALUE {

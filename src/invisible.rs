@@ -2,7 +2,7 @@
 
 /// Whether a character takes no room of its own: format characters, direction marks and fillers. White space and
 /// control characters are asked about elsewhere.
-pub fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     // Unicode's Default_Ignorable_Code_Point, and the annotation marks beside the specials.
     matches!(
         character,

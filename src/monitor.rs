@@ -8,7 +8,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Measures this process; clones share what was seen.
 #[derive(Clone)]
-pub struct Monitor(Arc<Mutex<Inner>>);
+pub(crate) struct Monitor(Arc<Mutex<Inner>>);
 
 struct Inner {
     system: System,
@@ -24,13 +24,13 @@ impl fmt::Debug for Monitor {
 
 impl Monitor {
     /// Begins. None where the system does not tell which process this is.
-    pub fn begin() -> Option<Self> {
+    pub(crate) fn begin() -> Option<Self> {
         let pid = sysinfo::get_current_pid().ok()?;
         Some(Self(Arc::new(Mutex::new(Inner { system: System::new(), pid, peak: 0 }))))
     }
 
     /// Looks, which takes the reading of a few small files that are no disk's. None where the system does not tell.
-    pub fn look(&self) -> Option<ProcessFigures> {
+    pub(crate) fn look(&self) -> Option<ProcessFigures> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = inner.pid;
         let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();

@@ -62,7 +62,7 @@ fn trimmed(text: &str) -> &str {
 
 /// Where a record stands, small enough to sort by: rows ascend with their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which data record it is, counted from 1; less than 2^36.
     pub row: u64,
     /// The line on which it begins; `None` where more lines than fit into a place are not the first of a
@@ -75,14 +75,14 @@ impl Place {
     const UNKNOWN: u64 = (1 << Self::EXCESS_BITS) - 1;
 
     /// The place as one number, less than 2^63 and not 0.
-    pub fn pack(self) -> u64 {
+    pub(crate) fn pack(self) -> u64 {
         // The line runs ahead of the row by the blank lines and the quoted line ends before it.
         let excess = self.line.map_or(Self::UNKNOWN, |line| line.saturating_sub(self.row).min(Self::UNKNOWN));
         self.row << Self::EXCESS_BITS | excess
     }
 
     /// The place that was packed.
-    pub fn unpack(packed: u64) -> Self {
+    pub(crate) fn unpack(packed: u64) -> Self {
         let (row, excess) = (packed >> Self::EXCESS_BITS, packed & Self::UNKNOWN);
         Self { row, line: (excess != Self::UNKNOWN).then_some(row + excess) }
     }

@@ -7,10 +7,10 @@ mod dotenv;
 mod names;
 mod rate;
 #[cfg(feature = "snowflake")]
-pub mod snowflake;
+pub(crate) mod snowflake;
 mod sources;
 mod token;
-pub mod watch;
+pub(crate) mod watch;
 
 use crate::cli::Global;
 use crate::cli::batch::BatchFlags;
@@ -37,7 +37,7 @@ const DEFAULT_BASE_URL: &str = "https://api.devrev.ai";
 
 /// Whose defaults the rate limit has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rates {
+pub(crate) enum Rates {
     /// 50 calls in 10 s.
     Backfill,
     /// 45 calls in 60 s.
@@ -46,7 +46,7 @@ pub enum Rates {
 
 /// Resolved settings.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `ENVIRONMENT`: what the operator calls the place; shown in every prompt.
     pub environment: String,
     /// `DEVREV_API_TOKEN`.
@@ -97,13 +97,13 @@ pub struct Settings {
 }
 
 /// Whether an environment of this name is the real thing.
-pub fn is_production(environment: &str) -> bool {
+pub(crate) fn is_production(environment: &str) -> bool {
     ["production", "prod"].iter().any(|name| environment.eq_ignore_ascii_case(name))
 }
 
 impl Settings {
     /// Resolves the settings. The error names every value that is wrong.
-    pub fn resolve(global: &Global, batch: &BatchFlags, rates: Rates) -> Result<Self, Failure> {
+    pub(crate) fn resolve(global: &Global, batch: &BatchFlags, rates: Rates) -> Result<Self, Failure> {
         let environment =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let settings = Self::from_sources(batch, rates, environment, dotenv(global.env_file.as_deref())?)?;
@@ -111,28 +111,28 @@ impl Settings {
     }
 
     /// Resolves the settings of a command that runs no batch.
-    pub fn for_client(global: &Global, client: &ClientFlags) -> Result<Self, Failure> {
+    pub(crate) fn for_client(global: &Global, client: &ClientFlags) -> Result<Self, Failure> {
         let batch = BatchFlags { client: client.clone(), ..BatchFlags::default() };
         Self::resolve(global, &batch, Rates::Backfill)
     }
 
     /// Whether `ENVIRONMENT` says that this is the real thing.
-    pub fn is_production(&self) -> bool {
+    pub(crate) fn is_production(&self) -> bool {
         is_production(&self.environment)
     }
 
     /// The rate that a run keeps: in a sandbox of its own, which has no limit, only one that was asked for.
-    pub fn rate_of(&self, sandbox: bool) -> Option<Rate> {
+    pub(crate) fn rate_of(&self, sandbox: bool) -> Option<Rate> {
         self.rate.filter(|_| !sandbox || self.rate_given && self.rate_share.is_none())
     }
 
     /// Where the value of a setting came from: a flag, the environment, the `.env` file or the default.
-    pub fn origin(&self, name: &str) -> &str {
+    pub(crate) fn origin(&self, name: &str) -> &str {
         self.record.get(name).and_then(|entry| entry["from"].as_str()).unwrap_or("default")
     }
 
     /// What is said where a token is needed and there is none.
-    pub fn no_token() -> Failure {
+    pub(crate) fn no_token() -> Failure {
         let text = "no token: put one into DEVREV_API_TOKEN (in the environment or in .env; .env.sample shows how), \
                     or rehearse with --sandbox";
         Failure::new(Exit::Usage, text)
@@ -263,12 +263,12 @@ fn limits(from: &mut Sources<'_>, batch: &BatchFlags) -> Option<Limits> {
 }
 
 /// The file that settings are read from if it is there.
-pub fn env_file(global: &Global) -> &Path {
+pub(crate) fn env_file(global: &Global) -> &Path {
     global.env_file.as_deref().unwrap_or(Path::new(".env"))
 }
 
 /// The proxy that the HTTP library takes from the environment for https: the variable, and its value without user info.
-pub fn proxy() -> Option<(&'static str, String)> {
+pub(crate) fn proxy() -> Option<(&'static str, String)> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let set = |name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
     names.into_iter().find_map(set).map(|(name, value)| {

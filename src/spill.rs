@@ -3,7 +3,7 @@
 //! Records are three numbers. They gather in a buffer; full buffers are sorted and written to temporary files
 //! that have no name, so that they vanish with the process however it ends; at the end the files are merged.
 
-pub mod spool;
+pub(crate) mod spool;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +13,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// What is sorted: by the first number, then the second, then the third.
-pub type Record = [u64; 3];
+pub(crate) type Record = [u64; 3];
 
 const RECORD_BYTES: usize = size_of::<Record>();
 /// Records held in memory: 6 MiB.
@@ -25,7 +25,7 @@ const READ_BYTES: usize = RECORD_BYTES << 10;
 
 /// Takes records in any order, in memory that does not grow with their number.
 #[derive(Debug)]
-pub struct Sorter {
+pub(crate) struct Sorter {
     folder: PathBuf,
     limits: Limits,
     buffer: Vec<Record>,
@@ -41,7 +41,7 @@ struct Limits {
 
 impl Sorter {
     /// A sorter that keeps what memory does not hold in unnamed files in `folder`.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self::with_limits(folder, Limits { records: BUFFER_RECORDS, runs: MOST_RUNS })
     }
 
@@ -50,7 +50,7 @@ impl Sorter {
     }
 
     /// Takes a record. Fails when a full buffer cannot be written.
-    pub fn push(&mut self, record: Record) -> io::Result<()> {
+    pub(crate) fn push(&mut self, record: Record) -> io::Result<()> {
         if self.buffer.len() >= self.limits.records {
             self.spill()?;
         }
@@ -60,7 +60,7 @@ impl Sorter {
     }
 
     /// The records in ascending order. Fails when the disk does.
-    pub fn finish(mut self) -> io::Result<Sorted> {
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         if self.levels.is_empty() {
             sort(&mut self.buffer);
             return Ok(Sorted(Source::Memory(self.buffer.into_iter())));
@@ -122,7 +122,7 @@ fn sort(records: &mut [Record]) {
 
 /// The records of a [`Sorter`] in ascending order. An error of the disk ends it.
 #[derive(Debug)]
-pub struct Sorted(Source);
+pub(crate) struct Sorted(Source);
 
 #[derive(Debug)]
 enum Source {

@@ -12,7 +12,7 @@ use crate::run::checks::{hold_parent, unique};
 use crate::settings::{Rates, Settings};
 
 /// Begins a run that applies a plan, and works on it until it ends.
-pub async fn run(
+pub(crate) async fn run(
     mut args: cli::batch::Apply,
     global: cli::Global,
     terminal: Terminal,

@@ -31,7 +31,7 @@ const AT_ONCE: usize = 2;
 ///
 /// The outcome is [`Exit::Backup`] when a backup is damaged, or one that a merge rests on is missing. Fails when there
 /// is nothing to verify ([`Exit::Usage`]): a check of nothing must not look like success.
-pub async fn run(
+pub(crate) async fn run(
     args: cli::around::Backups,
     global: &cli::Global,
     terminal: Terminal,

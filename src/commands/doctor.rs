@@ -48,7 +48,7 @@ const NEED_SETTINGS: [&str; 14] = [
 /// Checks what a run needs. The outcome is that of the worst check.
 ///
 /// Fails only when a signal ends it, or the result cannot be written.
-pub async fn run(args: Doctor, global: cli::Global) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: Doctor, global: cli::Global) -> Result<Exit, Failure> {
     let stop = Stop::default();
     signals::listen_quietly(&stop).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)

@@ -7,14 +7,14 @@
 //!
 //! `backfill-groups` and `merge-contacts` are in the folders of their jobs.
 
-pub mod apply;
-pub mod backups;
-pub mod doctor;
-pub mod online;
-pub mod resume;
-pub mod runs;
-pub mod sample;
-pub mod sandbox;
-pub mod shell;
-pub mod undo;
-pub mod validate;
+pub(crate) mod apply;
+pub(crate) mod backups;
+pub(crate) mod doctor;
+pub(crate) mod online;
+pub(crate) mod resume;
+pub(crate) mod runs;
+pub(crate) mod sample;
+pub(crate) mod sandbox;
+pub(crate) mod shell;
+pub(crate) mod undo;
+pub(crate) mod validate;

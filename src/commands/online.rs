@@ -35,7 +35,7 @@ struct Mention {
 
 /// The users and groups that an input names, each once.
 #[derive(Debug, Default)]
-pub struct Mentioned {
+pub(crate) struct Mentioned {
     places: FxHashMap<Key, Mention>,
     /// Whether there were more than can be asked about.
     cut: bool,
@@ -43,7 +43,7 @@ pub struct Mentioned {
 
 impl Mentioned {
     /// Notes that a row names an object.
-    pub fn note(&mut self, key: Key, row: u64, line: u64, column: &'static str, text: &str) {
+    pub(crate) fn note(&mut self, key: Key, row: u64, line: u64, column: &'static str, text: &str) {
         if self.places.len() >= MOST_MENTIONED && !self.places.contains_key(&key) {
             self.cut = true;
             return;
@@ -53,7 +53,7 @@ impl Mentioned {
     }
 
     /// What DevRev does not have, as findings in the order of the rows.
-    pub async fn absent(&self, settings: &Settings, sandbox: bool) -> Result<Vec<Finding>, Failure> {
+    pub(crate) async fn absent(&self, settings: &Settings, sandbox: bool) -> Result<Vec<Finding>, Failure> {
         let connection = DevRev::open(settings, sandbox, &Stop::default()).await?;
         connection.identity().await?;
         let client = connection.client.read_only();

@@ -20,7 +20,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Goes on with a run until it ends.
-pub async fn run(args: cli::batch::Resume, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    args: cli::batch::Resume,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let retry = Retry { failed: args.retry_failed, reasons: args.retry.clone() };
     let run = match &args.run {

@@ -5,13 +5,13 @@
 //! - [`close`]: the end of a run by hand
 //! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
-pub mod close;
-pub mod list;
-pub mod look;
-pub mod prune;
-pub mod remove;
-pub mod show;
-pub mod watch;
+pub(crate) mod close;
+pub(crate) mod list;
+pub(crate) mod look;
+pub(crate) mod prune;
+pub(crate) mod remove;
+pub(crate) mod show;
+pub(crate) mod watch;
 
 use crate::cli;
 use crate::cli::around::{Only, RunsCommand, SHOWN};
@@ -25,7 +25,11 @@ use serde::Serialize;
 use std::io::IsTerminal;
 
 /// Runs `runs`.
-pub fn run(args: cli::around::Runs, global: &cli::Global, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: cli::around::Runs,
+    global: &cli::Global,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let flags = BatchFlags { runs_dir: args.runs_dir, ..BatchFlags::default() };
     let settings = Settings::resolve(global, &flags, Rates::Backfill)?;
     let (runs_dir, place) = (&settings.runs_dir, Place::of(&settings));

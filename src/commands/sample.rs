@@ -27,7 +27,11 @@ use std::path::Path;
 const MOST: u64 = 1_000_000;
 
 /// Runs `sample`.
-pub fn run(args: &cli::input::Sample, global: &cli::Global, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &cli::input::Sample,
+    global: &cli::Global,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     check(args, global.json)?;
     // What is spooled goes when this ends.
     let folder = tempfile::tempdir().map_err(|error| {

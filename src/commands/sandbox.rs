@@ -8,7 +8,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Serves until the process is ended.
-pub async fn run(args: cli::around::Sandbox, json: bool) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: cli::around::Sandbox, json: bool) -> Result<Exit, Failure> {
     let usage = |error: String| Failure::new(Exit::Usage, error);
     let data = args.data.as_deref().map_or_else(|| Ok(Data::demo()), Data::read);
     let data = data.map_err(|error| usage(error.to_string()))?;

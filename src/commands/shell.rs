@@ -19,7 +19,7 @@ const BASH_NAME: &str = "devrev__batch";
 const BASH_SLIP: &str = "devrev__subcmd__batch";
 
 /// Prints the completions of a shell.
-pub fn completions(args: &Completions, json: bool) -> Result<Exit, Failure> {
+pub(crate) fn completions(args: &Completions, json: bool) -> Result<Exit, Failure> {
     no_json(json, "completions")?;
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
@@ -32,7 +32,7 @@ pub fn completions(args: &Completions, json: bool) -> Result<Exit, Failure> {
 }
 
 /// Prints the manual page, or writes those of all commands.
-pub fn man(dir: Option<&Path>, json: bool) -> Result<Exit, Failure> {
+pub(crate) fn man(dir: Option<&Path>, json: bool) -> Result<Exit, Failure> {
     no_json(json, "man")?;
     // Else there would be a page of every command's `help`.
     let mut command = Cli::command().disable_help_subcommand(true);

@@ -15,7 +15,11 @@ use crate::run::undo::Undoing;
 use crate::settings::{Rates, Settings};
 
 /// Begins a run that undoes another one, and works on it until it ends.
-pub async fn run(args: cli::batch::Undo, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    args: cli::batch::Undo,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let run = RunDir::open(&settings.runs_dir, &args.run)?;
     // Held until this process ends: nobody may continue with a run that is being undone.

@@ -29,10 +29,10 @@ use crate::source::{Input, SourceError};
 use crate::stop::Stop;
 
 /// Asks DevRev about what an input names; returns what it does not have.
-pub type Ask<'a> = dyn Fn(&Mentioned) -> Result<Vec<Finding>, Failure> + 'a;
+pub(crate) type Ask<'a> = dyn Fn(&Mentioned) -> Result<Vec<Finding>, Failure> + 'a;
 
 /// Runs `validate`.
-pub async fn run(
+pub(crate) async fn run(
     args: cli::input::Validate,
     global: cli::Global,
     terminal: Terminal,
@@ -87,7 +87,7 @@ pub async fn run(
 /// The outcome is [`Exit::InvalidInput`] when anything is wrong with it. Fails when the input cannot be got at
 /// ([`Exit::Usage`]), when its header is not one to go by ([`Exit::InvalidInput`]), or when a temporary file
 /// or the report cannot be written ([`Exit::Unexpected`]).
-pub fn check_input(
+pub(crate) fn check_input(
     input: &Input,
     kind: Option<Kind>,
     limit: Option<u64>,

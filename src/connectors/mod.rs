@@ -2,7 +2,7 @@
 //! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`open`].
 
 #[cfg(feature = "snowflake")]
-pub mod snowflake;
+pub(crate) mod snowflake;
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// The flags of every command that reads rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<'a> {
+pub(crate) struct Typed<'a> {
     /// Which rows.
     pub rows: &'a cli::input::RowsArgs,
     /// Flags of every command.
@@ -27,7 +27,7 @@ pub struct Typed<'a> {
 
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
 /// on to a query.
-pub fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
+pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
     match (flags.source, &flags.csv) {
@@ -55,7 +55,7 @@ fn open(source: cli::input::Source, typed: Typed<'_>, query: Query) -> Result<Bo
             Ok(Box::new(snowflake::Queried::new(query, arguments(typed.rows), typed.global, typed.client)?))
         }
         source => {
-            let _ = (typed, query);
+            let _ = (typed.global, typed.client, query);
             let name = cli::choices::word(&source);
             let text = format!("--source {name}: this build has no {name}; build it with --features {name}");
             Err(Failure::new(Exit::Usage, text))

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// A query of Snowflake, ready to be sent.
 #[derive(Debug, Clone)]
-pub struct Queried {
+pub(crate) struct Queried {
     access: Access,
     query: Query,
     arguments: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Queried {
 
 impl Queried {
     /// Reads the settings; sends nothing. `arguments` ask for the same rows again.
-    pub fn new(
+    pub(crate) fn new(
         query: Query,
         arguments: Vec<String>,
         global: &cli::Global,
@@ -63,7 +63,7 @@ impl Source for Queried {
 }
 
 /// What a failure of Snowflake's means for a command that has sent nothing to DevRev yet.
-pub fn failure(error: &SnowflakeError) -> Failure {
+pub(crate) fn failure(error: &SnowflakeError) -> Failure {
     let (exit, next) = match error {
         SnowflakeError::Login { .. } => {
             let next = "; check SNOWFLAKE_USER and SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH";

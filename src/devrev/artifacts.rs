@@ -6,13 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// A file as other objects show it (schema `artifact-summary`).
 #[derive(Debug, Clone, Deserialize)]
-pub struct ArtifactSummary {
+pub(crate) struct ArtifactSummary {
     /// The artifact's DON; empty where DevRev does not name it.
     #[serde(default)]
     pub id: String,
-    /// Its display ID.
-    #[serde(default, deserialize_with = "lenient::word")]
-    pub display_id: Option<String>,
     /// The file itself.
     #[serde(default, deserialize_with = "lenient::maybe")]
     pub file: Option<ArtifactFile>,
@@ -20,7 +17,7 @@ pub struct ArtifactSummary {
 
 /// Schema `artifact-file-summary`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ArtifactFile {
+pub(crate) struct ArtifactFile {
     /// The file's name, as anyone who uploaded it chose.
     #[serde(default, deserialize_with = "lenient::word")]
     pub name: Option<String>,
@@ -32,27 +29,27 @@ pub struct ArtifactFile {
 
 impl ArtifactSummary {
     /// The file's name, or the artifact's ID for want of one.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         let name = self.file.as_ref().and_then(|file| file.name.as_deref());
         name.filter(|name| !name.trim().is_empty()).unwrap_or(&self.id)
     }
 
     /// The size that DevRev says, in bytes.
-    pub fn size(&self) -> Option<u64> {
+    pub(crate) fn size(&self) -> Option<u64> {
         self.file.as_ref()?.size.and_then(|size| u64::try_from(size).ok())
     }
 }
 
 /// `artifacts.locate`: where a file can be downloaded for a while.
 #[derive(Debug, Clone, Serialize)]
-pub struct ArtifactsLocate {
+pub(crate) struct ArtifactsLocate {
     /// The artifact's ID.
     pub id: String,
 }
 
 /// The answer: a URL on another host, to which the token must not be sent.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ArtifactsLocateAnswer {
+pub(crate) struct ArtifactsLocateAnswer {
     /// The URL. Anyone who has it can read the file: not to be shown.
     pub url: String,
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// `auth-tokens.info` of the token that the call is made with.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct AuthTokensInfo {}
+pub(crate) struct AuthTokensInfo {}
 
 /// The answer (schema `auth-tokens-info-response`). It says nothing of what the token may do.
 #[derive(Debug, Clone, Deserialize)]
-pub struct TokenAnswer {
+pub(crate) struct TokenAnswer {
     token: Token,
 }
 
@@ -23,7 +23,7 @@ struct Token {
 
 impl TokenAnswer {
     /// When the token expires, if it does.
-    pub fn expires(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn expires(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.token.expiry, 0).filter(|_| self.token.expiry > 0)
     }
 }

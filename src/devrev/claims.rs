@@ -16,7 +16,7 @@ const ORGANISATION: &str = "http://devrev.ai/devo_don";
 
 /// The claims of a token that matter to its owner. Each may be missing, or may say anything at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// When it expires.
     pub expires: Option<DateTime<Utc>>,
     /// The user that it belongs to: a DON, as a rule.
@@ -27,7 +27,7 @@ pub struct Claims {
 
 impl Claims {
     /// Reads a token's claims; `None` for a token that is no JWT.
-    pub fn read(token: &str) -> Option<Self> {
+    pub(crate) fn read(token: &str) -> Option<Self> {
         if token.len() > LONGEST {
             return None;
         }
@@ -50,13 +50,13 @@ impl Claims {
     }
 
     /// The organisation: `devo/XXXX`.
-    pub fn organisation(&self) -> Option<&str> {
+    pub(crate) fn organisation(&self) -> Option<&str> {
         let dons = [self.organisation.as_deref(), self.subject.as_deref()].into_iter().flatten();
         dons.filter_map(dev_users::organisation).find(|part| part.starts_with("devo/"))
     }
 
     /// The user within the organisation, such as `devu/7`; what else the token says where that is no DON.
-    pub fn user(&self) -> Option<&str> {
+    pub(crate) fn user(&self) -> Option<&str> {
         let subject = self.subject.as_deref()?;
         Some(subject.split(':').nth(4).filter(|_| subject.starts_with("don:")).unwrap_or(subject))
     }

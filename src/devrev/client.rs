@@ -3,7 +3,9 @@
 use super::dev_users::DevUsersSelf;
 use super::operation::{Found, Operation, Safety, Written, judge};
 use super::storage::Storage;
-use crate::figures::{Breaker as BreakerPhase, CallTotals, Figures};
+#[cfg(test)]
+use crate::figures::CallTotals;
+use crate::figures::{Breaker as BreakerPhase, Figures};
 use crate::net::answer::{self, RateHeaders};
 use crate::net::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
 use crate::net::calls::LONGEST_RETRY_AFTER;
@@ -47,7 +49,7 @@ type Announced<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
 /// How to reach DevRev.
 #[derive(Debug, Clone)]
-pub struct ClientSettings {
+pub(crate) struct ClientSettings {
     /// The base URL, checked by [`crate::settings`]; may have a path.
     pub base_url: Url,
     /// The token. Never shown.
@@ -73,11 +75,11 @@ struct Inner {
 
 /// The client that can write. Cheap to clone; clones share everything but how urgent their calls are.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>, Urgency);
+pub(crate) struct Client(Arc<Inner>, Urgency);
 
 impl Client {
     /// Makes a client; sends nothing.
-    pub fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
+    pub(crate) fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
         Ok(Self(
             Arc::new(Inner {
                 transport: Transport::new(&settings.base_url, &settings.token)?,
@@ -95,7 +97,7 @@ impl Client {
 
     /// The same client, whose calls are so urgent.
     #[must_use]
-    pub fn urgent(&self, urgency: Urgency) -> Self {
+    pub(crate) fn urgent(&self, urgency: Urgency) -> Self {
         Self(Arc::clone(&self.0), urgency)
     }
 
@@ -103,14 +105,14 @@ impl Client {
     /// certainly not acted on it.
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
-    pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+    pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
         self.tries(self.0.retry, operation, Before::Nothing, None::<NoLook<O::Answer>>)
             .await
             .map(|written| written.answer)
     }
 
     /// Sends a request with a single try: what fails is not tried again, however it failed.
-    pub async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
+    pub(crate) async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
         let policy = RetryPolicy { max_retries: 0, ..self.0.retry };
         let outcome = self.tries(policy, operation, Before::Nothing, None::<NoLook<O::Answer>>).await;
         outcome.map(|written| written.answer)
@@ -120,7 +122,7 @@ impl Client {
     ///
     /// A write may wait for minutes: for the limit, for DevRev to come back. So `fresh` is asked just before
     /// each sending whether what the write rests on is still good; if not, it fails with [`ErrorKind::Stale`].
-    pub async fn write<O, L, F>(
+    pub(crate) async fn write<O, L, F>(
         &self,
         operation: &O,
         fresh: impl Fn() -> bool + Sync,
@@ -139,7 +141,7 @@ impl Client {
     ///
     /// `announce` is awaited just before each sending, when nothing is left to wait for: it writes down that the
     /// request is about to be sent. If it says no, nothing is sent, and this fails with [`ErrorKind::Stale`].
-    pub async fn once<O, N, F>(&self, operation: &O, announce: N) -> Result<O::Answer, ApiError>
+    pub(crate) async fn once<O, N, F>(&self, operation: &O, announce: N) -> Result<O::Answer, ApiError>
     where
         O: Operation,
         N: Fn() -> F + Sync,
@@ -371,12 +373,13 @@ impl Client {
     }
 
     /// What has been called so far.
-    pub fn totals(&self) -> CallTotals {
+    #[cfg(test)]
+    pub(crate) fn totals(&self) -> CallTotals {
         self.0.meter.totals()
     }
 
     /// What the client has done and is doing; what else a process does is left as it is by default.
-    pub fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         let Inner { pacer, breaker, meter, .. } = &*self.0;
         let phase = match breaker.state() {
             BreakerState::Closed => BreakerPhase::Closed,
@@ -399,12 +402,12 @@ impl Client {
     }
 
     /// What the last answer said beside its body; `None` before the first.
-    pub fn heard(&self) -> Option<Heard> {
+    pub(crate) fn heard(&self) -> Option<Heard> {
         *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Downloads of files, counted with the calls of this client.
-    pub fn storage(&self) -> Result<Storage, ClientError> {
+    pub(crate) fn storage(&self) -> Result<Storage, ClientError> {
         Storage::new(&self.0.transport, self.0.retry, self.0.stop.clone(), Arc::clone(&self.0.meter))
     }
 }

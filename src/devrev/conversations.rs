@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A conversation's members that are read by name.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Conversation {
+pub(crate) struct Conversation {
     /// The conversation's DON.
     pub id: String,
     /// Its display ID.
@@ -21,7 +21,7 @@ pub struct Conversation {
 
 /// `conversations.list` by members.
 #[derive(Debug, Clone, Serialize)]
-pub struct ConversationsList {
+pub(crate) struct ConversationsList {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<String>,
     limit: u32,
@@ -31,7 +31,7 @@ pub struct ConversationsList {
 
 impl ConversationsList {
     /// The conversations in which any of these users takes part; all of them, if there is none.
-    pub fn with(members: Vec<String>) -> Self {
+    pub(crate) fn with(members: Vec<String>) -> Self {
         Self { members, limit: PAGE_LIMIT, cursor: None }
     }
 }

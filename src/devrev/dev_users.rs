@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// `dev-users.self`: the token's user.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct DevUsersSelf {}
+pub(crate) struct DevUsersSelf {}
 
 /// `dev-users.get`.
 #[derive(Debug, Clone, Serialize)]
-pub struct DevUsersGet {
+pub(crate) struct DevUsersGet {
     /// The user's ID, in either form.
     pub id: String,
 }
 
 /// The answer of both.
 #[derive(Debug, Clone, Deserialize)]
-pub struct DevUserAnswer {
+pub(crate) struct DevUserAnswer {
     /// The user.
     pub dev_user: UserSummary,
 }
@@ -36,7 +36,7 @@ impl Operation for DevUsersGet {
 
 impl DevUserAnswer {
     /// The organisation that the user belongs to, from the DON: `devo/XXXX`.
-    pub fn organisation(&self) -> Option<&str> {
+    pub(crate) fn organisation(&self) -> Option<&str> {
         organisation(&self.dev_user.id)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// `groups.list`: groups whose members are of these types. Default groups are listed too: how many there are is reported,
 /// and `--group-map` may name one.
 #[derive(Debug, Clone, Serialize)]
-pub struct GroupsList {
+pub(crate) struct GroupsList {
     member_type: &'static [&'static str],
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,7 +18,7 @@ pub struct GroupsList {
 
 impl GroupsList {
     /// The groups of dev users, and those of contacts only if they are asked for.
-    pub fn of_members(contacts: bool) -> Self {
+    pub(crate) fn of_members(contacts: bool) -> Self {
         let member_type: &[_] = if contacts { &["dev_user", "rev_user"] } else { &["dev_user"] };
         Self { member_type, limit: PAGE_LIMIT, cursor: None }
     }
@@ -26,7 +26,7 @@ impl GroupsList {
 
 /// A group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Group {
+pub(crate) struct Group {
     /// The group's DON.
     pub id: String,
     /// The group's display ID.
@@ -47,15 +47,16 @@ list_endpoint! {
 
 /// `groups.get`.
 #[derive(Debug, Clone, Serialize)]
-pub struct GroupsGet {
+pub(crate) struct GroupsGet {
     /// The group's ID, in either form.
     pub id: String,
 }
 
 /// The answer of `groups.get`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct GroupAnswer {
+pub(crate) struct GroupAnswer {
     /// The group.
+    #[expect(dead_code, reason = "an answer without a group is not this endpoint's")]
     pub group: Group,
 }
 
@@ -67,7 +68,7 @@ impl Operation for GroupsGet {
 
 /// `groups.members.list`: the direct members of one group.
 #[derive(Debug, Clone, Serialize)]
-pub struct GroupMembersList {
+pub(crate) struct GroupMembersList {
     group: String,
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +77,7 @@ pub struct GroupMembersList {
 
 impl GroupMembersList {
     /// The members of the group with this ID.
-    pub fn of(group: impl Into<String>) -> Self {
+    pub(crate) fn of(group: impl Into<String>) -> Self {
         Self { group: group.into(), limit: PAGE_LIMIT, cursor: None }
     }
 }
@@ -89,7 +90,7 @@ struct Membership {
 
 /// A page of members.
 #[derive(Debug, Clone)]
-pub struct GroupMembersListAnswer {
+pub(crate) struct GroupMembersListAnswer {
     members: Vec<Membership>,
     next_cursor: Option<String>,
 }

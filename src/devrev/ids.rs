@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 /// The types of object that this tool names by ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ObjectType {
+pub(crate) enum ObjectType {
     /// A work of type issue: `issue/123`, `ISS-123`.
     Issue,
     /// A work of type ticket: `ticket/9`, `TKT-9`.
@@ -45,7 +45,7 @@ impl ObjectType {
     ];
 
     /// How the type is written in a DON's last part.
-    pub fn don_name(self) -> &'static str {
+    pub(crate) fn don_name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
             Self::Ticket => "ticket",
@@ -76,7 +76,7 @@ impl ObjectType {
     }
 
     /// The prefix of the type's display IDs, without the hyphen.
-    pub fn display_prefix(self) -> &'static str {
+    pub(crate) fn display_prefix(self) -> &'static str {
         match self {
             Self::Issue => "ISS",
             Self::Ticket => "TKT",
@@ -91,7 +91,7 @@ impl ObjectType {
     }
 
     /// The type's name in a sentence.
-    pub fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Issue => "an issue",
             Self::Ticket => "a ticket",
@@ -112,15 +112,15 @@ impl ObjectType {
 }
 
 /// The types that are contacts.
-pub const CONTACT_TYPES: &[ObjectType] = &[ObjectType::RevUser];
+pub(crate) const CONTACT_TYPES: &[ObjectType] = &[ObjectType::RevUser];
 
 /// The types that may create an issue.
-pub const USER_TYPES: &[ObjectType] =
+pub(crate) const USER_TYPES: &[ObjectType] =
     &[ObjectType::DevUser, ObjectType::RevUser, ObjectType::ServiceAccount, ObjectType::SysUser];
 
 /// Why a text is not an ID, or not the one that is wanted here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdError {
+pub(crate) enum IdError {
     /// Neither a DON nor a display ID.
     #[error("`{text}` is neither a DON (don:...) nor a display ID such as {prefix}-123")]
     Shape {
@@ -149,7 +149,7 @@ pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// An ID taken apart, borrowed from the text that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ref<'a> {
+pub(crate) struct Ref<'a> {
     /// What type of object it names.
     pub object: ObjectType,
     /// The last part of the ID, which both forms share: `123` of `ISS-123`.
@@ -158,14 +158,14 @@ pub struct Ref<'a> {
 
 /// What tells one object from another, whichever form of ID names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub(crate) struct Key {
     object: ObjectType,
     tail: Box<str>,
 }
 
 impl Key {
     /// The type of object that the key names.
-    pub fn object(&self) -> ObjectType {
+    pub(crate) fn object(&self) -> ObjectType {
         self.object
     }
 }
@@ -179,7 +179,7 @@ impl fmt::Display for Key {
 
 impl<'a> Ref<'a> {
     /// Takes an ID of one of the `wanted` types apart. Allocates only for an error.
-    pub fn parse(text: &'a str, wanted: &[ObjectType]) -> Result<Self, IdError> {
+    pub(crate) fn parse(text: &'a str, wanted: &[ObjectType]) -> Result<Self, IdError> {
         let prefix = wanted.first().map_or("ISS", |object| object.display_prefix());
         let shape = || IdError::Shape { text: shortened(text), prefix };
         if text.len() > MAX_ID_BYTES {
@@ -197,7 +197,7 @@ impl<'a> Ref<'a> {
 
     /// Takes an ID apart as people paste it: within a link to DevRev's app, within a formula of a spreadsheet
     /// (`="ISS-4"`), or with zeros before its number (`ISS-004`).
-    pub fn pasted(text: &'a str, wanted: &[ObjectType]) -> Option<Self> {
+    pub(crate) fn pasted(text: &'a str, wanted: &[ObjectType]) -> Option<Self> {
         let text = within(text);
         let found = Self::parse(text, wanted).ok().or_else(|| {
             let (prefix, tail) = text.split_once('-')?;
@@ -248,19 +248,19 @@ impl<'a> Ref<'a> {
 
     /// The number of a numbered object (an issue, a ticket).
     #[inline]
-    pub fn number(self) -> Option<u64> {
+    pub(crate) fn number(self) -> Option<u64> {
         self.tail.parse().ok()
     }
 
     /// What this ID shares with every other text that names the same object.
-    pub fn key(self) -> Key {
+    pub(crate) fn key(self) -> Key {
         Key { object: self.object, tail: self.tail.into() }
     }
 }
 
 /// Where the object of a DON is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The partition and the organisation: `dvrv-us-1:devo/XXXX`.
     pub organisation: &'a str,
     /// The workspace, where the DON names it.
@@ -269,7 +269,7 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Where a DON says that its object is; a display ID says nothing.
-    pub fn of(don: &'a str) -> Option<Self> {
+    pub(crate) fn of(don: &'a str) -> Option<Self> {
         let (_service, rest) = don.strip_prefix("don:")?.split_once(':')?;
         let (partition, after) = rest.split_once(':')?;
         let (organisation, after) = after.split_once(':')?;
@@ -281,7 +281,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether both may be the same place. One that names no workspace may be in any.
-    pub fn agrees(&self, other: &Self) -> bool {
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
         self.organisation.eq_ignore_ascii_case(other.organisation)
             && match (self.workspace, other.workspace) {
                 (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
@@ -325,7 +325,7 @@ fn within(text: &str) -> &str {
 }
 
 /// The ID that a text of the operator's [holds](Ref::pasted), in a form that DevRev takes; the text itself if it holds none.
-pub fn id_text<'a>(text: &'a str, wanted: &[ObjectType]) -> Cow<'a, str> {
+pub(crate) fn id_text<'a>(text: &'a str, wanted: &[ObjectType]) -> Cow<'a, str> {
     if Ref::parse(text, wanted).is_ok() {
         return text.into();
     }
@@ -347,23 +347,23 @@ fn shortened(text: &str) -> String {
 }
 
 /// Which types of object an [`Id`] may name.
-pub trait Names {
+pub(crate) trait Names {
     /// The types, the most usual first.
     const TYPES: &'static [ObjectType];
 }
 
 /// Names issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Issue {}
+pub(crate) enum Issue {}
 /// Names users of any sort: anyone who may create an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum User {}
+pub(crate) enum User {}
 /// Names contacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RevUser {}
+pub(crate) enum RevUser {}
 /// Names groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Group {}
+pub(crate) enum Group {}
 
 impl Names for Issue {
     const TYPES: &'static [ObjectType] = &[ObjectType::Issue];
@@ -379,34 +379,34 @@ impl Names for Group {
 }
 
 /// An issue's ID.
-pub type IssueId = Id<Issue>;
+pub(crate) type IssueId = Id<Issue>;
 /// A user's ID.
-pub type UserId = Id<User>;
+pub(crate) type UserId = Id<User>;
 /// A contact's ID.
-pub type RevUserId = Id<RevUser>;
+pub(crate) type RevUserId = Id<RevUser>;
 /// A group's ID.
-pub type GroupId = Id<Group>;
+pub(crate) type GroupId = Id<Group>;
 
 /// A checked ID, kept as it was written: DevRev takes either form.
-pub struct Id<T> {
+pub(crate) struct Id<T> {
     text: Box<str>,
     names: PhantomData<fn() -> T>,
 }
 
 impl<T: Names> Id<T> {
     /// Checks that a text is the ID of the right type of object.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, IdError> {
         Ref::parse(text, T::TYPES)?;
         Ok(Self { text: text.into(), names: PhantomData })
     }
 
     /// The ID as it was written.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// What this ID shares with every other text that names the same object.
-    pub fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         match Ref::parse(&self.text, T::TYPES) {
             Ok(found) => found.key(),
             // The constructor has checked the text.

@@ -5,22 +5,22 @@
 //! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
-pub mod artifacts;
-pub mod auth_tokens;
-pub mod claims;
-pub mod client;
-pub mod conversations;
-pub mod dev_users;
-pub mod groups;
-pub mod ids;
-pub mod operation;
-pub mod pages;
-pub mod read_only;
-pub mod rev_users;
-pub mod schemas;
-pub mod storage;
-pub mod timeline;
-pub mod users;
-pub mod whole;
-pub mod work_users;
-pub mod works;
+pub(crate) mod artifacts;
+pub(crate) mod auth_tokens;
+pub(crate) mod claims;
+pub(crate) mod client;
+pub(crate) mod conversations;
+pub(crate) mod dev_users;
+pub(crate) mod groups;
+pub(crate) mod ids;
+pub(crate) mod operation;
+pub(crate) mod pages;
+pub(crate) mod read_only;
+pub(crate) mod rev_users;
+pub(crate) mod schemas;
+pub(crate) mod storage;
+pub(crate) mod timeline;
+pub(crate) mod users;
+pub(crate) mod whole;
+pub(crate) mod work_users;
+pub(crate) mod works;

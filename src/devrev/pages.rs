@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
 /// The most that is asked of a page (DevRev's own bound unless a tenant has another).
-pub const PAGE_LIMIT: u32 = 100;
+pub(crate) const PAGE_LIMIT: u32 = 100;
 
 /// Pages that a list may have before it is taken for endless: a million items.
 const MOST_PAGES: usize = 10_000;
 
 /// A list endpoint.
-pub trait List: Operation {
+pub(crate) trait List: Operation {
     /// What is listed.
     type Item;
     /// Asks for the page after this cursor.
@@ -32,7 +32,7 @@ macro_rules! list_endpoint {
     ($(#[$doc:meta])+ $request:ident = $endpoint:literal -> $answer:ident { $items:ident: $item:ty }) => {
         $(#[$doc])+
         #[derive(Debug)]
-        pub struct $answer {
+        pub(crate) struct $answer {
             $items: Vec<$item>,
             next_cursor: Option<String>,
         }
@@ -97,7 +97,7 @@ where
 
 /// A list that is being read.
 #[derive(Debug)]
-pub struct Pages<O> {
+pub(crate) struct Pages<O> {
     /// The next request, unless the end was reached.
     next: Option<O>,
     seen: HashSet<String>,
@@ -105,14 +105,14 @@ pub struct Pages<O> {
 
 impl<O: List> Pages<O> {
     /// Begins at the first page.
-    pub fn new(first: O) -> Self {
+    pub(crate) fn new(first: O) -> Self {
         Self { next: Some(first), seen: HashSet::new() }
     }
 
     /// Reads the next page; `None` after the last.
     ///
     /// A cursor that comes a second time is an error: such a list would never end.
-    pub async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
+    pub(crate) async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
         // Taken only with the answer at hand: anyone who gives up waiting, or meets an error, has not reached the end.
         let Some(request) = &self.next else { return Ok(None) };
         let (items, cursor) = O::split(client.call(request).await?);
@@ -137,7 +137,7 @@ impl<O: List> Pages<O> {
     }
 
     /// Whether the last page was read.
-    pub fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.next.is_none()
     }
 }

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 /// A contact's members that are read by name (schema `rev-user`).
 #[derive(Debug, Clone, Deserialize)]
-pub struct RevUser {
+pub(crate) struct RevUser {
     /// The contact's DON.
     pub id: String,
     /// Its display ID.
@@ -47,12 +47,12 @@ pub struct RevUser {
 
 impl RevUser {
     /// What tells this contact from others; `None` for an ID that is not a contact's.
-    pub fn key(&self) -> Option<Key> {
+    pub(crate) fn key(&self) -> Option<Key> {
         contact_key(&self.id)
     }
 
     /// The ID as people know it: short enough for the name of a folder, too.
-    pub fn shown(&self) -> Cow<'_, str> {
+    pub(crate) fn shown(&self) -> Cow<'_, str> {
         match (&self.display_id, self.key()) {
             (Some(shown), _) => shown.into(),
             (None, Some(key)) => key.to_string().into(),
@@ -62,20 +62,20 @@ impl RevUser {
 }
 
 /// What tells the contact of this ID from others.
-pub fn contact_key(id: &str) -> Option<Key> {
+pub(crate) fn contact_key(id: &str) -> Option<Key> {
     Ref::parse(id, CONTACT_TYPES).ok().map(Ref::key)
 }
 
 /// The answer of `rev-users.get`, `.update` and `.create`.
 #[derive(Debug, Deserialize)]
-pub struct RevUserAnswer {
+pub(crate) struct RevUserAnswer {
     /// The contact as it is now.
     pub rev_user: Whole<RevUser>,
 }
 
 /// `rev-users.get`. A contact that was merged may be gone (404) or have moved (301).
 #[derive(Debug, Clone, Serialize)]
-pub struct RevUsersGet {
+pub(crate) struct RevUsersGet {
     /// The contact's ID, in either form.
     pub id: String,
 }
@@ -88,7 +88,7 @@ impl Operation for RevUsersGet {
 
 /// `rev-users.list` by e-mail addresses or by external references.
 #[derive(Debug, Clone, Serialize)]
-pub struct RevUsersList {
+pub(crate) struct RevUsersList {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     email: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,12 +100,12 @@ pub struct RevUsersList {
 
 impl RevUsersList {
     /// The contacts that have any of these addresses; all of them, if there is none.
-    pub fn by_email(email: Vec<String>) -> Self {
+    pub(crate) fn by_email(email: Vec<String>) -> Self {
         Self { email, external_ref: Vec::new(), limit: PAGE_LIMIT, cursor: None }
     }
 
     /// The contacts that have any of these references.
-    pub fn by_external_ref(external_ref: Vec<String>) -> Self {
+    pub(crate) fn by_external_ref(external_ref: Vec<String>) -> Self {
         Self { email: Vec::new(), external_ref, limit: PAGE_LIMIT, cursor: None }
     }
 }
@@ -118,7 +118,7 @@ list_endpoint! {
 /// `rev-users.merge`: the secondary contact becomes part of the primary one. Answered at once, carried out
 /// later, and never undone: there is no job ID, no idempotency key and no way to undo it.
 #[derive(Debug, Clone, Serialize)]
-pub struct RevUsersMerge {
+pub(crate) struct RevUsersMerge {
     /// The contact that stays.
     pub primary_user: String,
     /// The contact that ends.
@@ -128,7 +128,7 @@ pub struct RevUsersMerge {
 /// An empty acknowledgement: `{}`, or no body at all.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(from = "Option<Empty>")]
-pub struct Acknowledged;
+pub(crate) struct Acknowledged;
 
 /// An object whose members say nothing.
 #[derive(Debug, Deserialize)]
@@ -148,7 +148,7 @@ impl Operation for RevUsersMerge {
 
 /// `rev-users.update` of some members of a contact.
 #[derive(Debug, Clone, Serialize)]
-pub struct RevUsersUpdate {
+pub(crate) struct RevUsersUpdate {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_ref: Option<String>,
@@ -158,20 +158,20 @@ pub struct RevUsersUpdate {
 
 impl RevUsersUpdate {
     /// Changes nothing yet.
-    pub fn of(id: impl Into<String>) -> Self {
+    pub(crate) fn of(id: impl Into<String>) -> Self {
         Self { id: id.into(), external_ref: None, display_name: None }
     }
 
     /// Sets the reference; 409 while another contact has it.
     #[must_use]
-    pub fn external_ref(mut self, external_ref: Option<String>) -> Self {
+    pub(crate) fn external_ref(mut self, external_ref: Option<String>) -> Self {
         self.external_ref = external_ref;
         self
     }
 
     /// Sets the name.
     #[must_use]
-    pub fn display_name(mut self, display_name: Option<String>) -> Self {
+    pub(crate) fn display_name(mut self, display_name: Option<String>) -> Self {
         self.display_name = display_name;
         self
     }
@@ -185,7 +185,7 @@ impl Operation for RevUsersUpdate {
 
 /// `rev-users.create`: a new contact, with a new ID each time that it is sent. 409 while another contact has the external reference.
 #[derive(Debug, Clone, Serialize)]
-pub struct RevUsersCreate {
+pub(crate) struct RevUsersCreate {
     /// The members of schema `rev-users-create-request`.
     #[serde(flatten)]
     pub members: Map<String, Value>,

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// `schemas.aggregated.get` of issues: stock fields, and custom fields of the tenant. Those of subtypes and apps are
 /// not among them.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct IssueSchemaGet {
+pub(crate) struct IssueSchemaGet {
     leaf_type: &'static str,
 }
 
@@ -19,7 +19,7 @@ impl Default for IssueSchemaGet {
 
 /// The answer (schema `aggregated-schema-get-response`).
 #[derive(Debug, Clone, Deserialize)]
-pub struct SchemaAnswer {
+pub(crate) struct SchemaAnswer {
     /// The schema.
     pub schema: Schema,
 }
@@ -32,7 +32,7 @@ impl Operation for IssueSchemaGet {
 
 /// The fields of an object (schema `aggregated-schema`); a list that is not told is `None`.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Schema {
+pub(crate) struct Schema {
     /// Custom fields, by their full names (`tnt__...`).
     #[serde(default)]
     pub custom_fields: Option<Vec<Field>>,
@@ -46,7 +46,7 @@ pub struct Schema {
 
 /// A field (schema `schema-field-descriptor`). A member of an unexpected type counts as one that is not there.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Field {
+pub(crate) struct Field {
     #[serde(default)]
     name: Value,
     #[serde(default, rename = "field_type")]
@@ -72,27 +72,27 @@ struct Condition {
 
 impl Field {
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.name.as_str().unwrap_or_default()
     }
 
     /// Whether every object must have a value, and gets none by default.
-    pub fn must_be_given(&self) -> bool {
+    pub(crate) fn must_be_given(&self) -> bool {
         self.is_required() && self.default_value.is_null()
     }
 
     /// Whether every object must have a value.
-    pub fn is_required(&self) -> bool {
+    pub(crate) fn is_required(&self) -> bool {
         self.is_required == Value::Bool(true)
     }
 
     /// Whether a value that was set cannot be changed.
-    pub fn is_immutable(&self) -> bool {
+    pub(crate) fn is_immutable(&self) -> bool {
         self.is_immutable == Value::Bool(true)
     }
 
     /// Whether it may hold the ID of a group; `None` where that cannot be told.
-    pub fn holds_a_group(&self) -> Option<bool> {
+    pub(crate) fn holds_a_group(&self) -> Option<bool> {
         match self.kind.as_str()? {
             "id" => {
                 let types: Vec<&str> = self.id_types().collect();
@@ -104,7 +104,7 @@ impl Field {
     }
 
     /// Its type for people: `text`, `id of account`, `array of id`.
-    pub fn type_name(&self) -> String {
+    pub(crate) fn type_name(&self) -> String {
         let name = self.kind.as_str().unwrap_or("unknown");
         match (name, self.base_type.as_str()) {
             ("array", Some(base)) => format!("array of {base}"),
@@ -122,7 +122,7 @@ impl Field {
 
 impl Schema {
     /// Whether some condition makes a field required.
-    pub fn may_be_required(&self, name: &str) -> bool {
+    pub(crate) fn may_be_required(&self, name: &str) -> bool {
         let effects = self.conditions.iter().flatten().filter_map(|condition| condition.effects.as_array());
         effects.flatten().any(|effect| {
             let fields = effect.get("fields").and_then(Value::as_array);

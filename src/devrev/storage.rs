@@ -16,23 +16,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What these downloads are called among the endpoints.
-pub const STORAGE: &str = "storage";
+pub(crate) const STORAGE: &str = "storage";
 /// Of a whole download.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
 /// Hops from host to host; storage hosts have been seen to make one.
 const MOST_REDIRECTS: usize = 3;
 /// The largest file of unknown size that is kept, in bytes.
-pub const LARGEST: u64 = 64 << 30;
+pub(crate) const LARGEST: u64 = 64 << 30;
 
 /// Takes the bytes of a file.
-pub trait Sink: Send {
+pub(crate) trait Sink: Send {
     /// Takes some more. An error ends the download for good.
     fn write(&mut self, bytes: &[u8]) -> Result<(), String>;
 }
 
 /// Downloads files.
 #[derive(Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     http: reqwest::Client,
     retry: RetryPolicy,
     stop: Stop,
@@ -59,7 +59,7 @@ impl Storage {
     /// Downloads a file into a sink, and returns that. `locate` gives its URL: it is asked once more, and only
     /// once, when the host does not take the first one, which may have expired. A download that broke is begun
     /// again, in a new sink, and so is one of another size than `size` says, in bytes.
-    pub async fn download<S, L, F>(
+    pub(crate) async fn download<S, L, F>(
         &self,
         locate: L,
         size: Option<u64>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// An entry's members that are read by name.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The files of a comment.
     #[serde(default, deserialize_with = "lenient::list")]
     pub artifacts: Vec<ArtifactSummary>,
@@ -16,7 +16,7 @@ pub struct Entry {
 
 /// `timeline-entries.list` of one object, all collections and visibilities.
 #[derive(Debug, Clone, Serialize)]
-pub struct TimelineEntriesList {
+pub(crate) struct TimelineEntriesList {
     object: String,
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ pub struct TimelineEntriesList {
 
 impl TimelineEntriesList {
     /// The entries of the object with this ID.
-    pub fn of(object: impl Into<String>) -> Self {
+    pub(crate) fn of(object: impl Into<String>) -> Self {
         Self { object: object.into(), limit: PAGE_LIMIT, cursor: None }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 /// A user or other member, in the few members that this tool reads. It may be shown as an object or as an ID alone;
 /// whatever is neither names nobody.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct UserSummary {
+pub(crate) struct UserSummary {
     /// The user's DON; empty where DevRev does not name it.
     pub id: String,
     /// The user's display ID.
@@ -40,12 +40,12 @@ impl<'de> Deserialize<'de> for UserSummary {
 
 impl UserSummary {
     /// Whether it names nobody at all.
-    pub fn is_nobody(&self) -> bool {
+    pub(crate) fn is_nobody(&self) -> bool {
         self.id.is_empty() && self.display_id.is_none()
     }
 
     /// What tells this user from others; `None` for what is no user (a group within a group).
-    pub fn key(&self) -> Option<Key> {
+    pub(crate) fn key(&self) -> Option<Key> {
         let parse = |text: &str| Ref::parse(text, USER_TYPES).ok().map(Ref::key);
         parse(&self.id).or_else(|| parse(self.display_id.as_deref()?))
     }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// An object with its own text. What is backed up is the text.
 #[derive(Debug, Clone)]
-pub struct Whole<T> {
+pub(crate) struct Whole<T> {
     /// The object's JSON.
     pub raw: Box<RawValue>,
     /// The members that are read by name.
@@ -23,7 +23,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Whole<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devrev::works::OwnedWork;
+    use crate::devrev::works::{OwnedWork, Role};
 
     #[test]
     fn an_object_is_kept_to_the_last_byte_and_read_as_far_as_it_is_understood() {
@@ -32,7 +32,8 @@ mod tests {
         let work: Whole<OwnedWork> = serde_json::from_str(text).unwrap();
         assert_eq!(work.raw.get(), text);
         assert!(work.read.is_ticket() && work.read.artifacts.is_empty());
-        let users: Vec<_> = work.read.users().map(|user| user.key().map(|key| key.to_string())).collect();
+        let users = Role::ALL.iter().flat_map(|role| work.read.users_as(*role));
+        let users: Vec<_> = users.map(|user| user.key().map(|key| key.to_string())).collect();
         assert_eq!(users, [Some("REVU-1".to_owned()), None]);
     }
 }

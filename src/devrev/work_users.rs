@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 /// `works.get`, with the users of the work.
 #[derive(Debug, Clone, Serialize)]
-pub struct WorkUsersGet {
+pub(crate) struct WorkUsersGet {
     /// The work's ID, in either form.
     pub id: String,
 }
 
 /// The answer of either.
 #[derive(Debug, Clone, Deserialize)]
-pub struct WorkUsersAnswer {
+pub(crate) struct WorkUsersAnswer {
     /// The work as it is now.
     pub work: OwnedWork,
 }
@@ -26,14 +26,14 @@ impl Operation for WorkUsersGet {
 
 /// The users that a list is to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UserSet {
+pub(crate) struct UserSet {
     /// All of them, by ID.
     pub set: Vec<String>,
 }
 
 /// `works.update` of a work's users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WorkUsersUpdate {
+pub(crate) struct WorkUsersUpdate {
     /// The work's ID.
     pub id: String,
     /// Its type, such as `ticket`.

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 /// asks for, a title among it, is never read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Box<RawValue>")]
-pub struct Work {
+pub(crate) struct Work {
     /// The work's DON.
     pub id: String,
     /// Its display ID.
@@ -57,12 +57,12 @@ impl Work {
     }
 
     /// The names of its customized fields, as far as they are shown.
-    pub fn custom_fields(&self) -> Vec<String> {
+    pub(crate) fn custom_fields(&self) -> Vec<String> {
         self.custom().into_keys().collect()
     }
 
     /// The number of an issue; `None` if this is no issue.
-    pub fn issue_number(&self) -> Option<u64> {
+    pub(crate) fn issue_number(&self) -> Option<u64> {
         let number = |text: &str| Ref::parse(text, Issue::TYPES).ok().and_then(Ref::number);
         number(&self.id).or_else(|| number(self.display_id.as_deref()?))
     }
@@ -70,7 +70,7 @@ impl Work {
 
 /// The field that holds an issue's creator group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupField {
+pub(crate) enum GroupField {
     /// A field of the customized object: `custom_fields: {"tnt__creator_group": <group>}`.
     Custom(String),
     /// A field of the object itself, as some gateways have it: `creator_group: {"id": <group>}`.
@@ -82,7 +82,7 @@ const CUSTOM_PREFIXES: [&str; 3] = ["tnt__", "ctype__", "app_"];
 
 impl GroupField {
     /// The field with this name; its prefix says where it stands.
-    pub fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         if CUSTOM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             Self::Custom(name.to_owned())
         } else {
@@ -99,14 +99,14 @@ impl GroupField {
     }
 
     /// Whether a work shows the field at all, be it empty.
-    pub fn is_shown(&self, work: &Work) -> bool {
+    pub(crate) fn is_shown(&self, work: &Work) -> bool {
         self.value(work).is_some()
     }
 
     /// The group's ID that a work holds; `None` if it holds none. A group may be shown as its ID or as an
     /// object with one; a value of any other shape is given as its JSON: it is there, and must not be
     /// overwritten unseen.
-    pub fn read(&self, work: &Work) -> Option<String> {
+    pub(crate) fn read(&self, work: &Work) -> Option<String> {
         let shown = self.value(work)?;
         let Ok(value) = serde_json::from_str::<Value>(shown.get()) else {
             return Some(shown.get().to_owned());
@@ -124,14 +124,14 @@ impl GroupField {
 
 /// `works.get`.
 #[derive(Debug, Clone, Serialize)]
-pub struct WorksGet {
+pub(crate) struct WorksGet {
     /// The work's ID, in either form.
     pub id: String,
 }
 
 /// The answer of `works.get` and `works.update`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct WorkAnswer {
+pub(crate) struct WorkAnswer {
     /// The work as it is now.
     pub work: Work,
 }
@@ -144,7 +144,7 @@ impl Operation for WorksGet {
 
 /// `works.list`: issues, mostly by their creators.
 #[derive(Debug, Clone, Serialize)]
-pub struct WorksList {
+pub(crate) struct WorksList {
     #[serde(rename = "type")]
     kind: [&'static str; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -156,12 +156,12 @@ pub struct WorksList {
 
 impl WorksList {
     /// The issues that any of these users created.
-    pub fn issues_created_by(users: Vec<String>) -> Self {
+    pub(crate) fn issues_created_by(users: Vec<String>) -> Self {
         Self { kind: ["issue"], created_by: users, limit: PAGE_LIMIT, cursor: None }
     }
 
     /// A page of issues, whichever come first.
-    pub fn some_issues() -> Self {
+    pub(crate) fn some_issues() -> Self {
         Self::issues_created_by(Vec::new())
     }
 }
@@ -175,7 +175,7 @@ list_endpoint! {
 /// given: so each takes a call of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub(crate) enum Role {
     /// Created it.
     Creator,
     /// Is among its owners.
@@ -186,12 +186,12 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Creator, Self::Owner, Self::Reporter];
+    pub(crate) const ALL: [Self; 3] = [Self::Creator, Self::Owner, Self::Reporter];
 }
 
 /// A work of any type, in the members that say to whom it belongs.
 #[derive(Debug, Clone, Deserialize)]
-pub struct OwnedWork {
+pub(crate) struct OwnedWork {
     /// The work's DON.
     pub id: String,
     /// Its display ID.
@@ -213,17 +213,12 @@ pub struct OwnedWork {
 
 impl OwnedWork {
     /// Whether it is a ticket.
-    pub fn is_ticket(&self) -> bool {
+    pub(crate) fn is_ticket(&self) -> bool {
         self.kind.as_deref() == Some("ticket")
     }
 
-    /// Everybody who owns, created or reported it; some may be named twice.
-    pub fn users(&self) -> impl Iterator<Item = &UserSummary> {
-        self.created_by.iter().chain(&self.owned_by).chain(&self.reported_by)
-    }
-
     /// The users in this role.
-    pub fn users_as(&self, role: Role) -> &[UserSummary] {
+    pub(crate) fn users_as(&self, role: Role) -> &[UserSummary] {
         match role {
             Role::Creator => self.created_by.as_slice(),
             Role::Owner => &self.owned_by,
@@ -234,7 +229,7 @@ impl OwnedWork {
 
 /// `works.list`: works of every type by users in one role.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct WorksOf {
+pub(crate) struct WorksOf {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     created_by: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -248,7 +243,7 @@ pub struct WorksOf {
 
 impl WorksOf {
     /// The works of any of these users in this role.
-    pub fn users(role: Role, users: Vec<String>) -> Self {
+    pub(crate) fn users(role: Role, users: Vec<String>) -> Self {
         let mut list = Self { limit: PAGE_LIMIT, ..Self::default() };
         match role {
             Role::Creator => list.created_by = users,
@@ -266,7 +261,7 @@ list_endpoint! {
 
 /// `works.update` of one issue's creator group.
 #[derive(Debug, Clone, Serialize)]
-pub struct WorksUpdate {
+pub(crate) struct WorksUpdate {
     id: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -276,7 +271,7 @@ pub struct WorksUpdate {
 
 impl WorksUpdate {
     /// Sets the group of the issue with this ID; `None` takes it away.
-    pub fn group_of_issue(id: impl Into<String>, field: &GroupField, group: Option<&str>) -> Self {
+    pub(crate) fn group_of_issue(id: impl Into<String>, field: &GroupField, group: Option<&str>) -> Self {
         let fields = match field {
             // Without the schema's name the API refuses a customized field.
             GroupField::Custom(name) => [

@@ -1,6 +1,5 @@
 //! A batch on its way through the stages.
 
-use super::event::Tally;
 use super::job::Verdict;
 use crate::journal::record::{Outcome, Rows};
 use std::time::{Duration, Instant};
@@ -45,6 +44,5 @@ pub(super) struct Finished<C> {
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) number: u64,
-    pub(super) tally: Tally,
     pub(super) took: Duration,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// How the engine works.
 #[derive(Debug, Clone, Copy)]
-pub struct Config {
+pub(crate) struct Config {
     /// Tasks in a batch.
     pub batch_size: usize,
     /// Tasks in the first batch.
@@ -29,7 +29,7 @@ pub struct Config {
 
 /// What a run does with what it has planned.
 #[derive(Debug)]
-pub enum Mode<A> {
+pub(crate) enum Mode<A> {
     /// A dry run: the plan is recorded, nothing is changed.
     Plan,
     /// The plan is applied.
@@ -38,7 +38,7 @@ pub enum Mode<A> {
 
 /// How a run ended.
 #[derive(Debug, Clone)]
-pub enum How {
+pub(crate) enum How {
     /// Every task has its result.
     Finished,
     /// As many changes were made as were allowed; tasks may be left.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A row's result.
 #[derive(Debug, Clone)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// A dry run's: this would be changed.
     Planned,
     /// The row's outcome.
@@ -15,7 +15,7 @@ pub enum Settled {
 
 impl Settled {
     /// The state's name in files and summaries.
-    pub fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match self {
             Self::Planned => "planned",
             Self::Outcome(outcome) => outcome.state.name(),
@@ -46,20 +46,18 @@ impl Settled {
     }
 
     /// Whether this counts as an error: failed, or its state is unknown.
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         matches!(self, Self::Outcome(Outcome { state: State::Failed | State::Unknown, .. }))
     }
 }
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A row, or two that share one, has its result. It becomes durable with its batch.
     Row {
         /// The rows.
         rows: Rows,
-        /// The object's ID as people know it.
-        key: String,
         /// The result.
         settled: Settled,
     },
@@ -79,8 +77,6 @@ pub enum Event {
     Batch {
         /// Its number in this process, from 1.
         number: u64,
-        /// The rows that it settled.
-        tally: Tally,
         /// From the first call for it to its last answer.
         took: Duration,
     },
@@ -88,7 +84,7 @@ pub enum Event {
 
 /// Rows by state and reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Rows by state.
     pub states: BTreeMap<String, u64>,
     /// Rows by state and reason, where there is one.
@@ -97,7 +93,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts rows.
-    pub fn add(&mut self, state: &str, reason: Option<&str>, rows: u64) {
+    pub(crate) fn add(&mut self, state: &str, reason: Option<&str>, rows: u64) {
         *entry(&mut self.states, state) += rows;
         if let Some(reason) = reason {
             *entry(entry(&mut self.reasons, state), reason) += rows;
@@ -105,7 +101,7 @@ impl Tally {
     }
 
     /// Counts a result of so many rows.
-    pub fn count(&mut self, settled: &Settled, rows: u64) {
+    pub(crate) fn count(&mut self, settled: &Settled, rows: u64) {
         match settled {
             Settled::Planned => self.add(settled.state(), None, rows),
             Settled::Outcome(outcome) => self.count_outcome(outcome, rows),
@@ -113,12 +109,12 @@ impl Tally {
     }
 
     /// Counts an outcome of so many rows.
-    pub fn count_outcome(&mut self, outcome: &Outcome, rows: u64) {
+    pub(crate) fn count_outcome(&mut self, outcome: &Outcome, rows: u64) {
         self.add(outcome.state.name(), outcome.reason.as_deref(), rows);
     }
 
     /// Adds what another tally has counted.
-    pub fn add_all(&mut self, other: &Self) {
+    pub(crate) fn add_all(&mut self, other: &Self) {
         for (state, rows) in &other.states {
             *entry(&mut self.states, state) += rows;
         }
@@ -131,17 +127,17 @@ impl Tally {
     }
 
     /// Rows in this state.
-    pub fn of(&self, state: &str) -> u64 {
+    pub(crate) fn of(&self, state: &str) -> u64 {
         self.states.get(state).copied().unwrap_or(0)
     }
 
     /// Rows in any state.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.states.values().sum()
     }
 
     /// Rows that failed or whose state is unknown.
-    pub fn errors(&self) -> u64 {
+    pub(crate) fn errors(&self) -> u64 {
         self.of("failed") + self.of("unknown")
     }
 }

@@ -259,7 +259,7 @@ where
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
         // Listeners may have left; the run continues without them.
-        let _ = self.events.send(Event::Row { rows, key: key.to_owned(), settled }).await;
+        let _ = self.events.send(Event::Row { rows, settled }).await;
     }
 
     async fn finish_if_whole(&mut self, number: u64) {
@@ -268,14 +268,13 @@ where
         }
         let Some(mut open) = self.open.remove(&number) else { return };
         let ended = open.take_ended();
-        let (tally, attempted) = (open.tally, open.attempted);
         // What a stop cut short says nothing about the batch.
         if !self.stop.is_set()
-            && let Some(why) = self.watch.batch(&tally, attempted)
+            && let Some(why) = self.watch.batch(&open.tally, open.attempted)
         {
             self.halt.with(Failure::new(Exit::Stopped, why));
         }
-        let whole = Whole { number: open.number, tally, took: open.since.elapsed() };
+        let whole = Whole { number: open.number, took: open.since.elapsed() };
         self.send(Finished { ended, batch: Some(whole) }).await;
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 /// One thing to be done, made of one row or two.
 #[derive(Debug)]
-pub struct Task<I> {
+pub(crate) struct Task<I> {
     /// The rows in the input.
     pub rows: Rows,
     /// The object's ID as people know it, such as `ISS-5`.
@@ -25,7 +25,7 @@ pub struct Task<I> {
 
 /// What the planner is asked to decide.
 #[derive(Debug)]
-pub struct Asked<I> {
+pub(crate) struct Asked<I> {
     /// What the row asks for.
     pub item: I,
     /// See [`Task::in_doubt`].
@@ -34,7 +34,7 @@ pub struct Asked<I> {
 
 /// What a planner decides about an item.
 #[derive(Debug)]
-pub enum Verdict<C> {
+pub(crate) enum Verdict<C> {
     /// This is to be changed.
     Change(C),
     /// Nothing is to be done, for this reason.
@@ -43,7 +43,7 @@ pub enum Verdict<C> {
 
 /// Reads what it needs to know about a batch, in as few calls as it can, and decides. It holds no way to
 /// write: a dry run is a planner without an applier.
-pub trait Planner: Send + 'static {
+pub(crate) trait Planner: Send + 'static {
     /// What one row asks for.
     type Item: Send + 'static;
     /// A change from one state to another; written to the journal before it is made.
@@ -60,7 +60,7 @@ pub trait Planner: Send + 'static {
 
 /// How an attempt to make a change ended.
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// The row's state; `None` when nothing was sent and the row is as open as before.
     pub outcome: Option<Outcome>,
     /// Set when the whole run has to end: refused credentials, an open circuit breaker.
@@ -74,7 +74,7 @@ impl From<Outcome> for Applied {
 }
 
 /// Makes changes. Its intent is durable before it is called.
-pub trait Applier<C>: Send + Sync + 'static {
+pub(crate) trait Applier<C>: Send + Sync + 'static {
     /// Makes one change and proves it.
     fn apply(&self, change: C, steps: Steps) -> impl Future<Output = Applied> + Send;
 }
@@ -82,7 +82,7 @@ pub trait Applier<C>: Send + Sync + 'static {
 /// Where the steps of one change are written down, for changes that are made in several. A change in doubt is
 /// handed to the planner with the steps that were recorded since its intent.
 #[derive(Debug)]
-pub struct Steps {
+pub(crate) struct Steps {
     journal: Journal,
     rows: Rows,
     events: mpsc::Sender<Event>,
@@ -94,7 +94,7 @@ impl Steps {
     }
 
     /// Writes a step down; it is durable when this returns `Ok`. After an error nothing more may be sent.
-    pub async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
         let step = raw(step)?;
         let (rows, name) = (self.rows, step_name(&step));
         self.journal.append(vec![Record::Step { rows, step }]).await?;
@@ -106,7 +106,7 @@ impl Steps {
 
 /// The applier of a run that has none: there is no such value.
 #[derive(Debug, Clone, Copy)]
-pub enum NoApplier {}
+pub(crate) enum NoApplier {}
 
 impl<C: Send + 'static> Applier<C> for NoApplier {
     async fn apply(&self, _change: C, _steps: Steps) -> Applied {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// How many errors a run puts up with.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MaxErrors {
+pub(crate) enum MaxErrors {
     /// So many rows may fail; one more stops the run.
     Rows(u64),
     /// So much of the settled rows may fail; looked at after each batch, from [`PERCENT_FROM`] rows on.
@@ -14,7 +14,7 @@ pub enum MaxErrors {
 }
 
 /// A share of fewer rows than this says little.
-pub const PERCENT_FROM: u64 = 100;
+pub(crate) const PERCENT_FROM: u64 = 100;
 
 impl FromStr for MaxErrors {
     type Err = &'static str;
@@ -32,7 +32,7 @@ impl FromStr for MaxErrors {
 
 /// The conditions that stop a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// `--max-errors`; none by default.
     pub max_errors: Option<MaxErrors>,
     /// `--max-batch-failures`: batches in a row that failed entirely.

@@ -10,14 +10,14 @@
 //! - [`event`]: what is told to listeners
 
 mod batch;
-pub mod config;
-pub mod event;
+pub(crate) mod config;
+pub(crate) mod event;
 mod execute;
 mod halt;
-pub mod job;
-pub mod limits;
+pub(crate) mod job;
+pub(crate) mod limits;
 mod prepare;
 mod record;
-pub mod run;
+pub(crate) mod run;
 #[cfg(test)]
 mod tests;

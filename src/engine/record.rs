@@ -52,9 +52,9 @@ impl Recorder {
         }
         self.journal.append(records).await?;
         self.tally.add_all(&tally);
-        if let Some(Whole { number, tally, took }) = finished.batch {
+        if let Some(Whole { number, took }) = finished.batch {
             // Listeners may have left; the run continues without them.
-            let _ = self.events.send(Event::Batch { number, tally, took }).await;
+            let _ = self.events.send(Event::Batch { number, took }).await;
         }
         Ok(())
     }

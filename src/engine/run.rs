@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 /// Runs all tasks of a feed. Events go to `events`; a listener that lags slows the run.
 ///
 /// The journal's owner closes it. The tally counts what this process settled.
-pub async fn run<P, A>(
+pub(crate) async fn run<P, A>(
     config: Config,
     planner: P,
     mode: Mode<A>,

@@ -112,7 +112,7 @@ async fn ran_with(
     let running = tokio::spawn(run(config, OddOnes, mode, feed, journal.clone(), sender, stop));
     let mut seen = BTreeMap::new();
     while let Some(event) = events.recv().await {
-        if let Event::Row { rows, settled, .. } = event {
+        if let Event::Row { rows, settled } = event {
             let row = rows.row;
             assert!(seen.insert(row, settled.state()).is_none(), "row {row} ended twice");
         }

@@ -16,7 +16,7 @@ use crate::spill::{Sorted, Sorter};
 
 /// Gathers the rows.
 #[derive(Debug)]
-pub struct Duplicates {
+pub(crate) struct Duplicates {
     folder: PathBuf,
     /// Key, row, values.
     rows: Spool,
@@ -25,7 +25,7 @@ pub struct Duplicates {
 
 /// A row that is not the only one with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Duplicate {
+pub(crate) struct Duplicate {
     /// The row.
     pub row: u64,
     /// What it shares with its fellows.
@@ -36,7 +36,7 @@ pub struct Duplicate {
 
 /// How a row stands to the others with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// All of them have the same values; this is the first one, which stands for all.
     SameAs(u64),
     /// Not all of them have the same values; this is the first one whose values are not this row's.
@@ -45,19 +45,19 @@ pub enum Verdict {
 
 impl Duplicates {
     /// Keeps what memory does not hold in unnamed files in `folder`.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), rows: Spool::new(folder), sieve: Sieve::new() }
     }
 
     /// Notes a row: what it is about, a fingerprint of its values, and its number, which is at least 1, less
     /// than 2^63, and no other row's. Fails when the disk does.
-    pub fn note(&mut self, key: u64, values: u64, row: u64) -> io::Result<()> {
+    pub(crate) fn note(&mut self, key: u64, values: u64, row: u64) -> io::Result<()> {
         self.sieve.note(key);
         self.rows.push([key, row, values])
     }
 
     /// The verdicts in the order of the rows. Fails when the disk does.
-    pub fn finish(self) -> io::Result<Verdicts> {
+    pub(crate) fn finish(self) -> io::Result<Verdicts> {
         let mut rows = Sorter::new(&self.folder);
         let caught = self.sieve.finish();
         if caught.any() {
@@ -136,7 +136,7 @@ struct Conflict {
 
 /// The rows that have fellows, in their order. An error of the disk ends it.
 #[derive(Debug)]
-pub struct Verdicts(Sorted);
+pub(crate) struct Verdicts(Sorted);
 
 impl Iterator for Verdicts {
     type Item = io::Result<Duplicate>;

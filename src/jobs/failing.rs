@@ -6,7 +6,7 @@ use crate::journal::record::{Outcome, State};
 use crate::net::error::{ApiError, Effect, ErrorKind};
 
 /// The failure that ends the run, if this error is of that kind: no other row would fare better.
-pub fn ends_run(error: &ApiError) -> Option<Failure> {
+pub(crate) fn ends_run(error: &ApiError) -> Option<Failure> {
     let (exit, what) = match &error.kind {
         ErrorKind::Unauthorized => {
             (Exit::Credentials, "DevRev refuses the token: put a valid one into DEVREV_API_TOKEN")
@@ -25,7 +25,7 @@ pub fn ends_run(error: &ApiError) -> Option<Failure> {
 ///
 /// A refusal that another try would meet again ([`Exit::Credentials`], [`Exit::Unexpected`]) does not invite `resume`, as
 /// [`Exit::Stopped`] does.
-pub fn needed(error: &ApiError, what: &str) -> Failure {
+pub(crate) fn needed(error: &ApiError, what: &str) -> Failure {
     ends_run(error).unwrap_or_else(|| {
         let (exit, next) = match error.kind {
             ErrorKind::Forbidden => (Exit::Credentials, "; use a token of a user who may read it"),
@@ -37,12 +37,12 @@ pub fn needed(error: &ApiError, what: &str) -> Failure {
 }
 
 /// A row whose reading failed: the row failed, nothing was changed.
-pub fn unread(error: &ApiError) -> Outcome {
+pub(crate) fn unread(error: &ApiError) -> Outcome {
     Outcome::of(State::Failed, error.reason(), error.to_string())
 }
 
 /// A write that failed: whether the row is open, failed or unknown, and whether the run ends.
-pub fn unwritten(error: &ApiError) -> Applied {
+pub(crate) fn unwritten(error: &ApiError) -> Applied {
     // A stop is no failure of its own: anyone who set it knows why.
     let halt = ends_run(error).filter(|_| error.kind != ErrorKind::Stopped);
     let state = match error.effect {

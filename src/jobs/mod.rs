@@ -9,17 +9,17 @@
 //! - [`read_at`]: how old a value is; [`track`]: a change of several steps
 //! - [`registry`]: the list of the jobs
 
-pub mod backfill_groups;
-pub mod duplicates;
-pub mod failing;
-pub mod merge_contacts;
-pub mod read_at;
-pub mod registry;
-pub mod rules;
-pub mod sampling;
+pub(crate) mod backfill_groups;
+pub(crate) mod duplicates;
+pub(crate) mod failing;
+pub(crate) mod merge_contacts;
+pub(crate) mod read_at;
+pub(crate) mod registry;
+pub(crate) mod rules;
+pub(crate) mod sampling;
 mod sieve;
-pub mod target;
-pub mod track;
-pub mod undo_backfill;
-pub mod undo_merge;
-pub mod undoing;
+pub(crate) mod target;
+pub(crate) mod track;
+pub(crate) mod undo_backfill;
+pub(crate) mod undo_merge;
+pub(crate) mod undoing;

@@ -5,17 +5,17 @@ use tokio::time::Instant;
 
 /// When a value was read.
 #[derive(Debug, Clone, Copy)]
-pub struct ReadAt(pub(super) Instant, pub(super) SystemTime);
+pub(crate) struct ReadAt(pub(super) Instant, pub(super) SystemTime);
 
 impl ReadAt {
     /// Just now.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self(Instant::now(), SystemTime::now())
     }
 
     /// How old the value is: by the steady clock, or by the wall clock if that says more, for the steady one
     /// stands still while a laptop sleeps.
-    pub fn age(self) -> Duration {
+    pub(crate) fn age(self) -> Duration {
         self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
     }
 }

@@ -7,7 +7,7 @@ use super::undo_merge::command::UndoMergeOptions;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
-pub static JOBS: [&dyn AnyJob; 4] = [
+pub(crate) static JOBS: [&dyn AnyJob; 4] = [
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
     &Registered::<UndoBackfillOptions>::NEW,
@@ -15,11 +15,11 @@ pub static JOBS: [&dyn AnyJob; 4] = [
 ];
 
 /// The job of a run, by the name that its `run.json` has for it.
-pub fn named(command: &str) -> Option<&'static dyn AnyJob> {
+pub(crate) fn named(command: &str) -> Option<&'static dyn AnyJob> {
     JOBS.into_iter().find(|job| job.command() == command)
 }
 
 /// The job that undoes runs of a job.
-pub fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
+pub(crate) fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
     JOBS.into_iter().find(|job| job.undoes() == Some(command))
 }

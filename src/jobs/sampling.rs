@@ -11,7 +11,7 @@ type Ranked = (u64, u64);
 
 /// Spreads a sample over groups of rows as evenly as they allow.
 #[derive(Debug)]
-pub struct Spread {
+pub(crate) struct Spread {
     size: usize,
     seed: u64,
     /// The groups of the lowest ranks; never more than the sample has rows.
@@ -22,12 +22,12 @@ pub struct Spread {
 
 impl Spread {
     /// A sample of at most `size` rows.
-    pub fn new(size: usize, seed: u64) -> Self {
+    pub(crate) fn new(size: usize, seed: u64) -> Self {
         Self { size, seed, groups: BTreeMap::new(), kept: 0 }
     }
 
     /// Notes a row of a group.
-    pub fn note(&mut self, row: u64, group: Key) {
+    pub(crate) fn note(&mut self, row: u64, group: Key) {
         let of_group = (rank(self.seed, hash(&group)), group);
         if !self.groups.contains_key(&of_group) && self.groups.len() >= self.size {
             match self.groups.last_key_value() {
@@ -71,7 +71,7 @@ impl Spread {
     }
 
     /// The rows that are taken, in ascending order, and how many groups they are of.
-    pub fn finish(mut self) -> (Vec<u64>, usize) {
+    pub(crate) fn finish(mut self) -> (Vec<u64>, usize) {
         let (share, mut more) = self.share();
         let mut taken = Vec::new();
         for rows in self.groups.values_mut() {
@@ -86,7 +86,7 @@ impl Spread {
 }
 
 /// The rows of so many pairs, in ascending order. Each pair is given as its two rows.
-pub fn pairs(all: impl Iterator<Item = (u64, u64)>, most: usize, seed: u64) -> Vec<u64> {
+pub(crate) fn pairs(all: impl Iterator<Item = (u64, u64)>, most: usize, seed: u64) -> Vec<u64> {
     // The highest rank is on top.
     let mut taken: BinaryHeap<(u64, u64, u64)> = BinaryHeap::new();
     for (one, other) in all {

@@ -20,7 +20,7 @@ const WORKS: [ObjectType; 2] = [ObjectType::Issue, ObjectType::Ticket];
 
 /// A client, and the sandbox that it talks to if there is one: it serves as long as this lives.
 #[derive(Debug)]
-pub struct DevRev {
+pub(crate) struct DevRev {
     /// The client.
     pub client: Client,
     /// The base URL, or `sandbox`.
@@ -90,7 +90,7 @@ impl DevRev {
     }
 
     /// Asks who the token belongs to.
-    pub async fn token_user(&self) -> Result<DevUserAnswer, Failure> {
+    pub(crate) async fn token_user(&self) -> Result<DevUserAnswer, Failure> {
         self.client.read_only().call(&DevUsersSelf {}).await.map_err(|error| {
             failing::needed(&error, &format!("cannot ask {} who the token belongs to", self.name))
         })

@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A step, and when it was recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Step<W> {
+pub(crate) struct Step<W> {
     /// When.
     pub at: DateTime<Utc>,
     /// What.
@@ -26,7 +26,7 @@ pub struct Step<W> {
 }
 
 /// A change that is made in several steps.
-pub trait Stepwise {
+pub(crate) trait Stepwise {
     /// What a step may be.
     type What: Serialize + DeserializeOwned + Send + Sync;
     /// How far a change may have come.
@@ -66,7 +66,9 @@ pub trait Stepwise {
 
 /// A change in doubt as it was meant, with the steps that were taken. `Err` for one that this version cannot read:
 /// nothing is guessed then.
-pub fn meant<C: Stepwise + DeserializeOwned>(in_doubt: &InDoubt) -> Result<Option<C>, serde_json::Error> {
+pub(crate) fn meant<C: Stepwise + DeserializeOwned>(
+    in_doubt: &InDoubt,
+) -> Result<Option<C>, serde_json::Error> {
     let Some(change) = &in_doubt.change else { return Ok(None) };
     let mut change: C = serde_json::from_str(change.get())?;
     for step in &in_doubt.steps {
@@ -76,7 +78,7 @@ pub fn meant<C: Stepwise + DeserializeOwned>(in_doubt: &InDoubt) -> Result<Optio
 }
 
 /// What becomes of a row whose change in doubt cannot be read.
-pub fn unreadable(error: &impl Display) -> Outcome {
+pub(crate) fn unreadable(error: &impl Display) -> Outcome {
     let text = format!(
         "an earlier process may have sent a change, and its record in the journal cannot be read: {error}; check it \
             in DevRev by hand"
@@ -86,7 +88,7 @@ pub fn unreadable(error: &impl Display) -> Outcome {
 
 /// How the sending of what must not be sent twice ended.
 #[derive(Debug)]
-pub enum Sent<A> {
+pub(crate) enum Sent<A> {
     /// It was sent, and this is the answer.
     Answered(A),
     /// It was sent, and failed so.
@@ -101,7 +103,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A change under way.
 #[derive(Debug)]
-pub struct Track<'s, C> {
+pub(crate) struct Track<'s, C> {
     /// The change with all steps so far.
     pub change: C,
     steps: &'s Steps,
@@ -109,12 +111,12 @@ pub struct Track<'s, C> {
 
 impl<'s, C: Stepwise> Track<'s, C> {
     /// Goes on with a change, whose steps are written down there.
-    pub fn new(change: C, steps: &'s Steps) -> Self {
+    pub(crate) fn new(change: C, steps: &'s Steps) -> Self {
         Self { change, steps }
     }
 
     /// Writes a step down. Fails when the disk does: then nothing more may be sent.
-    pub async fn record(&mut self, what: C::What) -> Result<(), Applied> {
+    pub(crate) async fn record(&mut self, what: C::What) -> Result<(), Applied> {
         let step = Step { at: Utc::now(), what };
         self.steps.record(&step).await.map_err(|failure| self.not_journalled(failure))?;
         self.change.steps().push(step);
@@ -123,7 +125,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
 
     /// Sends what must not be sent twice, if it still may be then. That it is sent is on disk when nothing is left to
     /// wait for: anyone who finds the step there knows that it was, but for a moment.
-    pub async fn once<O: Operation>(
+    pub(crate) async fn once<O: Operation>(
         &mut self,
         client: &Client,
         operation: &O,
@@ -163,19 +165,24 @@ impl<'s, C: Stepwise> Track<'s, C> {
     }
 
     /// The end of a pair that cannot continue just now: as open as before if nothing was done, else in doubt.
-    pub fn open_or_unknown(&self, reason: &'static str, text: String, halt: Option<Failure>) -> Applied {
+    pub(crate) fn open_or_unknown(
+        &self,
+        reason: &'static str,
+        text: String,
+        halt: Option<Failure>,
+    ) -> Applied {
         let begun = self.change.is_begun();
         let outcome = begun.then(|| self.reported(Outcome::of(State::Unknown, reason, text)));
         Applied { outcome, halt }
     }
 
     /// The end of a pair that is in this state.
-    pub fn ended(&self, state: State, reason: &'static str, text: impl Into<String>) -> Applied {
+    pub(crate) fn ended(&self, state: State, reason: &'static str, text: impl Into<String>) -> Applied {
         self.reported(Outcome::of(state, reason, text)).into()
     }
 
     /// The end of a pair for an error of a call after which nothing more is known of it than before.
-    pub fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
+    pub(crate) fn failed(&self, reason: &'static str, error: &ApiError) -> Applied {
         match failing::ends_run(error) {
             // Anyone who stopped the run knows why.
             Some(_) if error.kind == ErrorKind::Stopped => self.interrupted(),
@@ -186,7 +193,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
     }
 
     /// The end of a pair in a run that is being stopped.
-    pub fn interrupted(&self) -> Applied {
+    pub(crate) fn interrupted(&self) -> Applied {
         self.open_or_unknown(
             "interrupted",
             "the run was stopped; `resume` continues from here".to_owned(),
@@ -196,7 +203,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
 
     /// An outcome with all that the report is to say. A change in doubt stays so, whatever else is said of it:
     /// nothing may make it look as if nothing was sent.
-    pub fn reported(&self, mut outcome: Outcome) -> Outcome {
+    pub(crate) fn reported(&self, mut outcome: Outcome) -> Outcome {
         if self.change.is_in_doubt() {
             outcome.state = State::Unknown;
         }
@@ -205,7 +212,7 @@ impl<'s, C: Stepwise> Track<'s, C> {
     }
 
     /// The end of a change that took, and of which all is as it should be.
-    pub fn done(&self) -> Applied {
+    pub(crate) fn done(&self) -> Applied {
         self.reported(Outcome::done(0)).into()
     }
 }

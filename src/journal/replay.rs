@@ -43,7 +43,7 @@ pub struct Replay {
     pub reopened: BTreeMap<String, u64>,
     /// The length of the journal up to and with its last good line.
     pub good_bytes: u64,
-    /// What a crash left behind that; see [`repair`](super::repair::mend).
+    /// What a crash left behind that; see [`repair`](super::repair::repair).
     pub torn: Option<Torn>,
 }
 

@@ -79,7 +79,7 @@ impl Journal {
         Self::start(file, run, 1, 0)
     }
 
-    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`repair::mend`]. The
+    /// Goes on with a journal as it was replayed; a torn tail is set aside first, see [`repair::repair`]. The
     /// caller holds the run's lock, and has since before the replay.
     pub fn resume(run: &RunDir, replay: &Replay) -> Result<Self, JournalError> {
         repair::repair(run, replay)?;

@@ -50,7 +50,7 @@ impl AutoRate {
 }
 
 /// This share of a window's calls, rounded down; at least one.
-pub fn share_of(limit: u64, share: f64) -> NonZeroU32 {
+pub(crate) fn share_of(limit: u64, share: f64) -> NonZeroU32 {
     // A limit beyond 2^32 is none; the cast cuts to the bounds of the type.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     let calls = (limit as f64 * share + 1e-9) as u32;

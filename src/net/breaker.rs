@@ -16,7 +16,7 @@ const LONGEST_COOLDOWN: Duration = Duration::from_secs(60);
 
 /// When the breaker opens, and how long it hopes.
 #[derive(Debug, Clone, Copy)]
-pub struct BreakerSettings {
+pub(crate) struct BreakerSettings {
     /// Failures in a row that open it.
     pub threshold: u32,
     /// How long it stays open before the first probe; doubled with each that fails, up to a minute.
@@ -27,7 +27,7 @@ pub struct BreakerSettings {
 
 /// What the breaker is doing, for those who show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerState {
+pub(crate) enum BreakerState {
     /// Calls go out.
     Closed,
     /// Calls wait until then.
@@ -52,7 +52,7 @@ struct Inner {
 
 /// The breaker of one client.
 #[derive(Debug)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     settings: BreakerSettings,
     inner: watch::Sender<Inner>,
     stop: Stop,
@@ -90,18 +90,18 @@ impl Drop for Probe<'_> {
 
 impl Breaker {
     /// A closed breaker.
-    pub fn new(settings: BreakerSettings, stop: Stop) -> Self {
+    pub(crate) fn new(settings: BreakerSettings, stop: Stop) -> Self {
         let inner = Inner { state: BreakerState::Closed, failures: 0, probes_failed: 0, openings: 0 };
         Self { settings, inner: watch::Sender::new(inner), stop }
     }
 
     /// What the breaker is doing.
-    pub fn state(&self) -> BreakerState {
+    pub(crate) fn state(&self) -> BreakerState {
         self.inner.borrow().state
     }
 
     /// How often it has opened after being closed.
-    pub fn openings(&self) -> u64 {
+    pub(crate) fn openings(&self) -> u64 {
         self.inner.borrow().openings
     }
 

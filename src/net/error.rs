@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// What a failed request may have changed in the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Nothing: it was never sent, or the API refused it.
     None,
     /// Not known: it was sent, and the answer is missing, unreadable or a server's failure.
@@ -20,7 +20,7 @@ pub enum Effect {
 
 /// The class of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ErrorKind {
+pub(crate) enum ErrorKind {
     /// 401: the token is missing, wrong or expired.
     Unauthorized,
     /// 403, in the API's own words: the token's user may not do this.
@@ -88,7 +88,7 @@ impl ErrorKind {
 /// A call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{endpoint}: {text}")]
-pub struct ApiError {
+pub(crate) struct ApiError {
     /// The endpoint, such as `works.update`.
     pub endpoint: &'static str,
     /// The class.
@@ -111,7 +111,7 @@ impl ApiError {
     }
 
     /// An answer that contradicts itself or the question.
-    pub fn of_answer(text: impl Into<String>) -> Self {
+    pub(crate) fn of_answer(text: impl Into<String>) -> Self {
         Self::unanswered("answer", ErrorKind::Unreadable, text)
     }
 
@@ -169,7 +169,7 @@ impl ApiError {
     }
 
     /// Whether the same request may succeed if it is made again later.
-    pub fn transient(&self) -> bool {
+    pub(crate) fn transient(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::Throttled { .. }
@@ -182,7 +182,7 @@ impl ApiError {
 
     /// Whether the request was not carried out, and a short wait may be all that is needed: the rate limit, unless it
     /// asks for a longer wait than this tool makes, or no connection.
-    pub fn passes_soon(&self) -> bool {
+    pub(crate) fn passes_soon(&self) -> bool {
         match self.kind {
             ErrorKind::Throttled { retry_after } => {
                 retry_after.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER)
@@ -193,7 +193,7 @@ impl ApiError {
     }
 
     /// Whether the failure says that the API (or the way to it) is down: what the circuit breaker counts.
-    pub fn outage(&self) -> bool {
+    pub(crate) fn outage(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::Server | ErrorKind::Connect | ErrorKind::Broken | ErrorKind::Unreadable
@@ -201,7 +201,7 @@ impl ApiError {
     }
 
     /// A short, stable name of the class, for counting failures by reason.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self.kind {
             ErrorKind::Unauthorized => "unauthorized",
             ErrorKind::Forbidden => "forbidden",

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 /// What one answer said.
 #[derive(Debug, Clone, Copy)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Calls that a window of the API's allows.
     pub limit: Option<u64>,
     /// Calls left in this window.

@@ -1,22 +1,22 @@
 //! What every connection of this tool has in common, whoever is at the other end.
 
-pub mod answer;
-pub mod auto_rate;
-pub mod breaker;
-pub mod calls;
-pub mod error;
-pub mod heard;
-pub mod lenient;
-pub mod message;
-pub mod meter;
-pub mod pacer;
-pub mod queue;
-pub mod rate;
-pub mod retry;
-pub mod shared_calls;
-pub mod spread;
-pub mod throttle;
-pub mod transport;
+pub(crate) mod answer;
+pub(crate) mod auto_rate;
+pub(crate) mod breaker;
+pub(crate) mod calls;
+pub(crate) mod error;
+pub(crate) mod heard;
+pub(crate) mod lenient;
+pub(crate) mod message;
+pub(crate) mod meter;
+pub(crate) mod pacer;
+pub(crate) mod queue;
+pub(crate) mod rate;
+pub(crate) mod retry;
+pub(crate) mod shared_calls;
+pub(crate) mod spread;
+pub(crate) mod throttle;
+pub(crate) mod transport;
 
 use reqwest::ClientBuilder;
 use std::error::Error;
@@ -36,7 +36,7 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether what is sent there cannot be read on its way: https, or http to this machine.
-pub fn is_safe(url: &Url) -> bool {
+pub(crate) fn is_safe(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.host().is_some(),
         "http" => is_here(url),
@@ -53,13 +53,13 @@ const OF_CGI: &str = "REQUEST_METHOD";
 /// A proxy setting that the HTTP library would silently pass over. Its value may hold a password, and is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}; write http://HOST:PORT, or unset it")]
-pub struct ProxyError {
+pub(crate) struct ProxyError {
     name: &'static str,
     problem: &'static str,
 }
 
 /// Checks the proxies that the environment names.
-pub fn check_proxies() -> Result<(), ProxyError> {
+pub(crate) fn check_proxies() -> Result<(), ProxyError> {
     proxies_of(std::env::var_os)
 }
 
@@ -105,7 +105,7 @@ fn proxy_problem(value: &str) -> Option<&'static str> {
 }
 
 /// Whether a URL is one of this machine.
-pub fn is_here(url: &Url) -> bool {
+pub(crate) fn is_here(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -116,7 +116,7 @@ pub fn is_here(url: &Url) -> bool {
 
 /// Connections that are set up alike; whoever makes them bounds the whole request, and says what redirections mean.
 /// Fails where they would bypass a proxy that is meant.
-pub fn builder(is_https: bool) -> Result<ClientBuilder, ProxyError> {
+pub(crate) fn builder(is_https: bool) -> Result<ClientBuilder, ProxyError> {
     if is_https {
         check_proxies()?;
     }
@@ -136,7 +136,7 @@ pub fn builder(is_https: bool) -> Result<ClientBuilder, ProxyError> {
 }
 
 /// An error with all its causes, which hold the part that helps.
-pub fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

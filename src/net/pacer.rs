@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Lets calls out one by one.
 #[derive(Debug)]
-pub struct Pacer {
+pub(crate) struct Pacer {
     calls: Mutex<Calls>,
     /// Told of every answer.
     answers: Notify,
@@ -93,7 +93,7 @@ impl Drop for Waiting<'_> {
 
 impl Pacer {
     /// A pacer with these settings. After a 429 that names no time the first wait is `first_wait`.
-    pub fn new(settings: &PaceSettings, first_wait: Duration, stop: Stop) -> Self {
+    pub(crate) fn new(settings: &PaceSettings, first_wait: Duration, stop: Stop) -> Self {
         Self {
             calls: Mutex::new(Calls::new(settings, first_wait)),
             answers: Notify::new(),
@@ -157,22 +157,22 @@ impl Pacer {
     }
 
     /// The rate that it keeps now.
-    pub fn rate(&self) -> Option<Rate> {
+    pub(crate) fn rate(&self) -> Option<Rate> {
         self.calls().rate
     }
 
     /// How long the gate stays closed from now on, if it is.
-    pub fn closed_for(&self) -> Option<Duration> {
+    pub(crate) fn closed_for(&self) -> Option<Duration> {
         left(self.calls().closed_until)
     }
 
     /// How long the next call will wait for the limit, if one is waiting and that is known.
-    pub fn next_call_in(&self) -> Option<Duration> {
+    pub(crate) fn next_call_in(&self) -> Option<Duration> {
         left(self.calls().waits_until)
     }
 
     /// Where the time since this was made went.
-    pub fn time(&self) -> ClientTime {
+    pub(crate) fn time(&self) -> ClientTime {
         self.calls().time()
     }
 }

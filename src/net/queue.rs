@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 /// How urgent a call is, the most urgent first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub(crate) enum Urgency {
     /// It completes a change that was sent.
     Complete,
     /// It sends a change, or is the last look before that.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A rate: so many calls in any window of so long.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// Calls in a window; not 0.
     pub calls: NonZeroU32,
     /// The window.
@@ -15,7 +15,7 @@ pub struct Rate {
 
 /// What limits the calls.
 #[derive(Debug, Clone, Default)]
-pub struct PaceSettings {
+pub(crate) struct PaceSettings {
     /// The rate; `None` for no limit but the API's own answers.
     pub rate: Option<Rate>,
     /// For `auto`: the share of the server's limit to use (more than 0, at most 1), once its headers have told it.

@@ -17,7 +17,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
 /// How often and how soon a failed call is made again.
 #[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     /// Tries after the first.
     pub max_retries: u32,
     /// The ceiling of the first delay; doubled with each retry, up to a minute.

@@ -15,7 +15,7 @@ const SHORTEST_TOKEN: usize = 12;
 
 /// A client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// The token cannot be sent in a header.
     #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
     Token,

@@ -11,7 +11,7 @@ const SHOWN: usize = 10;
 
 /// All backups that were looked at.
 #[derive(Debug, Serialize)]
-pub struct BackupsReport {
+pub(crate) struct BackupsReport {
     /// The folder that was asked for.
     pub dir: String,
     /// Each backup, by name.
@@ -38,7 +38,7 @@ pub struct BackupsReport {
 
 /// One backup.
 #[derive(Debug, Serialize)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// The name of its folder.
     pub folder: String,
     /// Whether it is whole.
@@ -55,7 +55,7 @@ pub struct Judged {
 
 impl Judged {
     /// What was found about a folder.
-    pub fn new(folder: String, found: Result<Verified, Vec<Problem>>) -> Self {
+    pub(crate) fn new(folder: String, found: Result<Verified, Vec<Problem>>) -> Self {
         match found {
             Ok(verified) => Self {
                 folder,
@@ -74,7 +74,12 @@ impl Judged {
 
 impl BackupsReport {
     /// Counts what was found.
-    pub fn new(dir: String, backups: Vec<Judged>, partial_names: Vec<String>, ignored: Vec<String>) -> Self {
+    pub(crate) fn new(
+        dir: String,
+        backups: Vec<Judged>,
+        partial_names: Vec<String>,
+        ignored: Vec<String>,
+    ) -> Self {
         let ok = backups.iter().filter(|backup| backup.ok).count();
         let damaged = backups.len() - ok;
         Self {
@@ -92,7 +97,7 @@ impl BackupsReport {
     }
 
     /// The report for people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{} {} verified", self.ok, noun(self.ok, "backup"));
         match self.damaged {
             0 => text.push_str(", nothing wrong"),

@@ -7,7 +7,7 @@ use std::io::Write;
 
 /// Whose the input's own fields are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Own {
+pub(crate) enum Own {
     /// The operator's: they stay as they are, byte for byte.
     Operator,
     /// This tool's, of what DevRev said: they must not be taken for formulas.

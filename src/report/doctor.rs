@@ -15,7 +15,7 @@ const WIDTH: u16 = 80;
 /// How a check came out, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub(crate) enum State {
     /// As it should be.
     Ok,
     /// Nobody knows; why is what was found.
@@ -28,7 +28,7 @@ pub enum State {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// Its name.
     pub check: &'static str,
     /// How it came out.
@@ -44,22 +44,22 @@ pub struct Check {
 
 impl Check {
     /// All is well.
-    pub fn ok(check: &'static str, found: impl Into<String>) -> Self {
+    pub(crate) fn ok(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, state: State::Ok, found: clipped(found.into()), todo: None, exit: Exit::Ok }
     }
 
     /// It could not be told, for this reason.
-    pub fn not_checked(check: &'static str, why: impl Into<String>) -> Self {
+    pub(crate) fn not_checked(check: &'static str, why: impl Into<String>) -> Self {
         Self { state: State::NotChecked, ..Self::ok(check, why) }
     }
 
     /// Worth a look.
-    pub fn warning(check: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
+    pub(crate) fn warning(check: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { state: State::Warning, ..Self::ok(check, found) }.todo(todo)
     }
 
     /// Wrong, with the exit code of its kind.
-    pub fn problem(
+    pub(crate) fn problem(
         check: &'static str,
         exit: Exit,
         found: impl Into<String>,
@@ -70,19 +70,19 @@ impl Check {
 
     /// With what was looked at before what was found.
     #[must_use]
-    pub fn of(self, looked_at: &str) -> Self {
+    pub(crate) fn of(self, looked_at: &str) -> Self {
         Self { found: clipped(format!("{looked_at} {}", self.found)), ..self }
     }
 
     /// The same as a check of another name.
     #[must_use]
-    pub fn named(self, check: &'static str) -> Self {
+    pub(crate) fn named(self, check: &'static str) -> Self {
         Self { check, ..self }
     }
 
     /// With what to do.
     #[must_use]
-    pub fn todo(self, todo: impl Into<String>) -> Self {
+    pub(crate) fn todo(self, todo: impl Into<String>) -> Self {
         Self { todo: Some(clipped(todo.into())), ..self }
     }
 }
@@ -96,13 +96,13 @@ fn clipped(text: String) -> String {
 
 /// All that was looked at.
 #[derive(Debug, Clone)]
-pub struct DoctorReport {
+pub(crate) struct DoctorReport {
     checks: Vec<Check>,
 }
 
 impl DoctorReport {
     /// The checks, in the order in which they are shown.
-    pub fn new(checks: Vec<Check>) -> Self {
+    pub(crate) fn new(checks: Vec<Check>) -> Self {
         Self { checks }
     }
 
@@ -113,7 +113,7 @@ impl DoctorReport {
 
     /// The outcome: of several problems the one that has to be solved first. Settings come before the credentials
     /// among them, these before a server that is not reached with them, and all before this machine's own trouble.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         let mut problems = self.checks.iter().filter(|check| check.state == State::Problem).peekable();
         if problems.peek().is_none() {
             return Exit::Ok;
@@ -125,12 +125,12 @@ impl DoctorReport {
     }
 
     /// The report for machines.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({ "checks": self.checks, "exit": self.exit().code(), "worst": self.worst() })
     }
 
     /// The report for people.
-    pub fn text(&self, coloured: bool) -> String {
+    pub(crate) fn text(&self, coloured: bool) -> String {
         let mut table = Table::new();
         table.load_style(NOTHING).set_width(WIDTH).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["check", "state", "found, and -> what to do"]);

@@ -31,7 +31,7 @@ struct Ids {
 }
 
 /// Writes the map again from the journal, in the order of the input. A dry run gets none.
-pub fn write(run: &RunDir) -> io::Result<()> {
+pub(crate) fn write(run: &RunDir) -> io::Result<()> {
     let words = Words::read(run).map_err(io::Error::other)?;
     atomic::replace(&run.id_map(), |file| {
         let mut file = Writer::from_writer(file);

@@ -26,7 +26,7 @@ const KEPT: &str = "debug";
 static RUN_LOG: Mutex<Option<NonBlocking>> = Mutex::new(None);
 
 /// Begins to log. On standard error, records appear above the progress bars.
-pub fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
     let level = global.log_level.as_deref().unwrap_or(if global.quiet { "error" } else { "warn" });
     if !["error", "warn", "info", "debug", "trace"].contains(&level) {
         let text = format!("--log-level: `{level}` is not error, warn, info, debug or trace");
@@ -50,7 +50,7 @@ pub fn init(global: &Global, terminal: &Terminal) -> Result<(), Failure> {
 
 /// The run's log is written as long as this lives; what was logged by then is on its way to the disk when it is dropped.
 #[derive(Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     _worker: WorkerGuard,
 }
 
@@ -62,7 +62,7 @@ impl Drop for Kept {
 
 /// Goes on with the log of a run. Fails when its file cannot be opened; that it cannot be written later is no failure of
 /// the run's.
-pub fn keep(run: &RunDir) -> Result<Kept, Failure> {
+pub(crate) fn keep(run: &RunDir) -> Result<Kept, Failure> {
     let path = run.log();
     let file: File = files::private().append(true).create(true).open(&path).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)

@@ -21,13 +21,13 @@ const USUAL_ID: usize = 36;
 const LONGEST_ID: usize = 40;
 
 /// The state of a folder without a `run.json`.
-pub const NEVER_BEGAN: &str = "never-began";
+pub(crate) const NEVER_BEGAN: &str = "never-began";
 /// The state of a run whose `run.json` says nothing.
-pub const UNREADABLE: &str = "unreadable";
+pub(crate) const UNREADABLE: &str = "unreadable";
 
 /// A run as it stands.
 #[derive(Debug, Clone, Serialize)]
-pub struct Past {
+pub(crate) struct Past {
     /// Its ID.
     pub run: String,
     /// `running`, `crashed`, `interrupted`, `stopped`, `finished`, [`NEVER_BEGAN`] or [`UNREADABLE`].
@@ -48,7 +48,7 @@ pub struct Past {
 
 /// What `run.json` says of a run.
 #[derive(Debug, Clone, Serialize)]
-pub struct About {
+pub(crate) struct About {
     /// The command, such as `backfill-groups`.
     pub command: String,
     /// Whether it was a dry run.
@@ -75,7 +75,7 @@ pub struct About {
 
 /// Another run that a run has to do with.
 #[derive(Debug, Clone, Serialize)]
-pub struct Parent {
+pub(crate) struct Parent {
     /// Its ID.
     pub run: String,
     /// What is done about it.
@@ -85,7 +85,7 @@ pub struct Parent {
 /// What a run does about its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub(crate) enum How {
     /// It undoes what that one did.
     TakesBack,
     /// It carries out what that one planned.
@@ -94,7 +94,7 @@ pub enum How {
 
 impl Parent {
     /// In words.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let how = match self.how {
             How::TakesBack => "undoes",
             How::CarriesOut => "applies",
@@ -105,7 +105,7 @@ impl Parent {
 
 /// A run that has to do with an earlier one.
 #[derive(Debug, Clone, Serialize)]
-pub struct By {
+pub(crate) struct By {
     /// Its ID.
     pub run: String,
     /// What it does about the earlier one.
@@ -116,7 +116,7 @@ pub struct By {
 
 impl By {
     /// In words.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let how = match (self.how, self.finished) {
             (How::TakesBack, true) => "undone by",
             (How::TakesBack, false) => "undone in part by",
@@ -129,7 +129,7 @@ impl By {
 
 /// The runs of a folder.
 #[derive(Debug, Serialize)]
-pub struct PastRuns {
+pub(crate) struct PastRuns {
     /// The folder.
     pub runs_dir: String,
     /// The runs that are shown, newest first.
@@ -140,7 +140,7 @@ pub struct PastRuns {
 
 impl PastRuns {
     /// The list for people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.runs.is_empty() && self.left_out == 0 {
             return printable(&format!("no runs in {}", self.runs_dir));
         }
@@ -226,7 +226,7 @@ impl About {
     }
 
     /// How long it took, for people.
-    pub fn took(&self) -> Option<String> {
+    pub(crate) fn took(&self) -> Option<String> {
         self.seconds.map(|seconds| span(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default()))
     }
 }

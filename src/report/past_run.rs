@@ -20,7 +20,7 @@ const LABEL: usize = 14;
 
 /// Everything about a run.
 #[derive(Debug, Serialize)]
-pub struct PastRun {
+pub(crate) struct PastRun {
     /// What the list shows of it, too.
     #[serde(flatten)]
     pub past: Past,
@@ -43,7 +43,7 @@ pub struct PastRun {
 
 /// Where a run came from.
 #[derive(Debug, Serialize)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The version that made it.
     pub tool_version: String,
     /// The organisation that it worked in.
@@ -64,7 +64,7 @@ pub struct Origin {
 
 /// A setting.
 #[derive(Debug, Serialize)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its name.
     pub name: String,
     /// Its value, without secrets.
@@ -75,7 +75,7 @@ pub struct Setting {
 
 /// What `report.json` says, as far as it is told here.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct LastProcess {
+pub(crate) struct LastProcess {
     /// The run.
     #[serde(skip_serializing)]
     pub run: String,
@@ -98,7 +98,7 @@ pub struct LastProcess {
 
 /// Rows that failed for one reason.
 #[derive(Debug, Serialize)]
-pub struct FailedFor {
+pub(crate) struct FailedFor {
     /// `failed` or `unknown`.
     pub state: &'static str,
     /// The reason's code.
@@ -111,7 +111,7 @@ pub struct FailedFor {
 
 /// A row that failed.
 #[derive(Debug, Serialize)]
-pub struct Example {
+pub(crate) struct Example {
     /// Its number.
     pub row: u64,
     /// What it is about, as people know it.
@@ -122,7 +122,7 @@ pub struct Example {
 
 /// A file.
 #[derive(Debug, Serialize)]
-pub struct FileSize {
+pub(crate) struct FileSize {
     /// Its name.
     pub name: String,
     /// Its size.
@@ -131,7 +131,7 @@ pub struct FileSize {
 
 impl PastRun {
     /// The run for people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{} {}", self.what(), self.past.state.replace('-', " "));
         if self.past.in_use && self.past.state != "running" {
             text.push_str(", and in use by another process");

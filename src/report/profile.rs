@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(120);
 
 /// Where the time went. The first four add up to the whole; the others lie within them. All in seconds.
 #[derive(Debug, Clone, Serialize)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// All of it.
     pub seconds: f64,
     /// The look at the input, before anything was sent.
@@ -36,7 +36,7 @@ pub struct Profile {
 
 /// What durability cost.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Fsync {
+pub(crate) struct Fsync {
     /// How often.
     pub count: u64,
     /// How long, together.
@@ -45,7 +45,7 @@ pub struct Fsync {
 
 impl Profile {
     /// Of these figures.
-    pub fn new(figures: &Figures) -> Self {
+    pub(crate) fn new(figures: &Figures) -> Self {
         let time = figures.time;
         let spent = figures.parsing + time.calling + time.held;
         let (count, sync_time) = figures.syncs;
@@ -62,7 +62,7 @@ impl Profile {
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("where {} went\n", shown(self.seconds));
         for (what, seconds) in [
             ("reading the input", self.parsing),

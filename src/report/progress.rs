@@ -18,7 +18,7 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What progress is measured against.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Rows of the input that the run takes.
     pub total: u64,
     /// Rows that were settled before this process.
@@ -26,7 +26,7 @@ pub struct Scope {
 }
 
 /// Shows progress.
-pub struct Progress {
+pub(crate) struct Progress {
     terminal: Terminal,
     scope: Scope,
     /// On a terminal.
@@ -45,7 +45,7 @@ pub struct Progress {
 
 impl Progress {
     /// Shows it on this terminal.
-    pub fn new(terminal: Terminal, quiet: bool, scope: Scope) -> Self {
+    pub(crate) fn new(terminal: Terminal, quiet: bool, scope: Scope) -> Self {
         Self {
             bar: None,
             has_lines: !quiet && !terminal.draws(),
@@ -128,7 +128,7 @@ impl Line {
 impl Reporter for Progress {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Row { rows, settled, .. } => {
+            Event::Row { rows, settled } => {
                 self.tally.count(settled, rows.count());
                 self.under_way.ended(rows.row);
                 self.changed += self.pending.remove(&rows.row).unwrap_or(0);
@@ -210,7 +210,7 @@ mod tests {
 
     fn settle(progress: &mut Progress, rows: u64) {
         for row in 1..=rows {
-            progress.event(&Event::Row { rows: row.into(), key: String::new(), settled: Settled::Planned });
+            progress.event(&Event::Row { rows: row.into(), settled: Settled::Planned });
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// The runs that are old enough, and what becomes of them.
 #[derive(Debug, Serialize)]
-pub struct Pruned {
+pub(crate) struct Pruned {
     /// Where the runs are.
     pub runs_dir: String,
     /// Runs that ended before this are old enough.
@@ -27,7 +27,7 @@ pub struct Pruned {
 
 /// A run that goes.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Going {
+pub(crate) struct Going {
     /// Its ID.
     pub run: String,
     /// `finished`, `dry run` or `never began`.
@@ -47,7 +47,7 @@ pub struct Going {
 
 /// A run that stays.
 #[derive(Debug, Serialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Its ID.
     pub run: String,
     /// Why.
@@ -56,7 +56,7 @@ pub struct Kept {
 
 /// How the removal of a run ended.
 #[derive(Debug)]
-pub enum Removal {
+pub(crate) enum Removal {
     /// It is gone.
     Removed,
     /// It stays for this reason.
@@ -67,19 +67,25 @@ pub enum Removal {
 
 impl Going {
     /// A run that is to go.
-    pub fn new(run: &str, what: &'static str, at: DateTime<Utc>, bytes: u64, loses: Vec<String>) -> Self {
+    pub(crate) fn new(
+        run: &str,
+        what: &'static str,
+        at: DateTime<Utc>,
+        bytes: u64,
+        loses: Vec<String>,
+    ) -> Self {
         Self { run: run.to_owned(), what, at, bytes, loses, removed: false, problem: None }
     }
 }
 
 impl Pruned {
     /// Begins with nothing found.
-    pub fn new(runs_dir: String, before: DateTime<Utc>, dry_run: bool) -> Self {
+    pub(crate) fn new(runs_dir: String, before: DateTime<Utc>, dry_run: bool) -> Self {
         Self { runs_dir, before, dry_run, runs: Vec::new(), removed: 0, kept: Vec::new(), younger: 0 }
     }
 
     /// Notes how the removal of a run ended.
-    pub fn note(&mut self, run: &str, removal: Removal) {
+    pub(crate) fn note(&mut self, run: &str, removal: Removal) {
         let Some(place) = self.runs.iter().position(|going| going.run == run) else { return };
         match (removal, self.runs.get_mut(place)) {
             (Removal::Removed, Some(going)) => {
@@ -96,12 +102,12 @@ impl Pruned {
     }
 
     /// Whether a run could not be removed.
-    pub fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.runs.iter().any(|going| going.problem.is_some())
     }
 
     /// What would go, for people.
-    pub fn plan(&self) -> String {
+    pub(crate) fn plan(&self) -> String {
         let before = self.before.format("%Y-%m-%d %H:%M:%S UTC");
         let mut text = if self.runs.is_empty() {
             format!("No run in {} that ended before {before} can go.", self.runs_dir)
@@ -125,7 +131,7 @@ impl Pruned {
     }
 
     /// What went, for people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.dry_run || self.runs.is_empty() && self.removed == 0 {
             return self.plan();
         }

@@ -13,14 +13,14 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 /// Between two looks at the figures.
-pub const TICK: Duration = Duration::from_millis(200);
+pub(crate) const TICK: Duration = Duration::from_millis(200);
 
 /// Work that continues when a reporter's part is over, such as a message on its way; bounded in time by anyone who makes it.
-pub type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Reports of a run while it continues. It is called between the engine's events: it must not block, and whatever takes
 /// time it does in a task of its own.
-pub trait Reporter: Send {
+pub(crate) trait Reporter: Send {
     /// Something happened.
     fn event(&mut self, _event: &Event) {}
 
@@ -41,7 +41,7 @@ pub trait Reporter: Send {
 
 /// All who report of a run. One that panics reports no more; the others and the run do not care.
 #[derive(Default)]
-pub struct Reporters(Vec<Box<dyn Reporter>>);
+pub(crate) struct Reporters(Vec<Box<dyn Reporter>>);
 
 impl fmt::Debug for Reporters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,12 +51,16 @@ impl fmt::Debug for Reporters {
 
 impl Reporters {
     /// One more.
-    pub fn add(&mut self, reporter: impl Reporter + 'static) {
+    pub(crate) fn add(&mut self, reporter: impl Reporter + 'static) {
         self.0.push(Box::new(reporter));
     }
 
     /// Hands all events on until the engine sends no more, and the figures regularly.
-    pub async fn listen(&mut self, mut events: mpsc::Receiver<Event>, figures: impl Fn() -> Figures + Send) {
+    pub(crate) async fn listen(
+        &mut self,
+        mut events: mpsc::Receiver<Event>,
+        figures: impl Fn() -> Figures + Send,
+    ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -84,7 +88,7 @@ impl Reporters {
     }
 
     /// Tells all how the run ended, and waits for what they have left to do.
-    pub async fn end(mut self, summary: &Summary, figures: &Figures) {
+    pub(crate) async fn end(mut self, summary: &Summary, figures: &Figures) {
         self.each(|reporter| reporter.ended(summary, figures));
         let closing = self.0.into_iter().filter_map(|reporter| {
             let closing = catch_unwind(AssertUnwindSafe(|| reporter.close())).ok()?;
@@ -106,8 +110,8 @@ mod tests {
 
     impl Reporter for Hears {
         fn event(&mut self, event: &Event) {
-            if let Event::Row { key, .. } = event {
-                self.0.lock().unwrap().push(key.clone());
+            if let Event::Row { rows, .. } = event {
+                self.0.lock().unwrap().push(rows.row.to_string());
             }
         }
 
@@ -129,7 +133,7 @@ mod tests {
         let sends = tokio::spawn(async move {
             for row in 1..=3_u64 {
                 let settled = Settled::Planned;
-                sender.send(Event::Row { rows: row.into(), key: row.to_string(), settled }).await.unwrap();
+                sender.send(Event::Row { rows: row.into(), settled }).await.unwrap();
             }
             tokio::time::sleep(TICK * 2).await;
         });
@@ -166,7 +170,7 @@ mod tests {
         let (sender, events) = mpsc::channel(4);
         for row in 1..=4_u64 {
             let settled = Settled::Planned;
-            sender.send(Event::Row { rows: row.into(), key: row.to_string(), settled }).await.unwrap();
+            sender.send(Event::Row { rows: row.into(), settled }).await.unwrap();
         }
         drop(sender);
         reporters.listen(events, Figures::default).await;

@@ -33,7 +33,7 @@ struct Files<'a> {
 /// Writes the result files of a run and counts the rows by state and reason.
 ///
 /// `words` are the last words of the journal in the order of the rows, `rows` the input, and `own` says whose it is.
-pub fn write<W>(run: &RunDir, rows: CsvRows, own: Own, words: W, dry_run: bool) -> io::Result<Tally>
+pub(crate) fn write<W>(run: &RunDir, rows: CsvRows, own: Own, words: W, dry_run: bool) -> io::Result<Tally>
 where
     W: Iterator<Item = Result<(u64, Word), JournalError>>,
 {

@@ -16,7 +16,7 @@ const ADDED: [&str; 3] = ["_row", "_group", "_reason"];
 ///
 /// `rows` is the input, and `group_of` says of a row's number with which group it has to be looked at, and why. Returns how many rows were written. Fails when the input cannot be read
 /// or the file not be written, and once `stop` is set; what was at `path` is then as it was.
-pub fn write_review(
+pub(crate) fn write_review(
     path: &Path,
     mut rows: CsvRows,
     stop: &Stop,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// A small input that was made.
 #[derive(Debug, Serialize)]
-pub struct Sampled {
+pub(crate) struct Sampled {
     /// Where it is; `-` for standard output.
     pub file: String,
     /// What it was made of, as the operator calls it.
@@ -33,7 +33,7 @@ pub struct Sampled {
 
 impl Sampled {
     /// What there is to tell people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let rows = counted(self.rows as u64, "row");
         let of = match (self.pairs, self.groups) {
             (Some(pairs), _) => format!(" ({})", counted(pairs as u64, "pair")),

@@ -14,7 +14,7 @@ const FIRST_STEP: Duration = TICK;
 
 /// What was done in a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// Rows that got their result, by state as in [`STATES`].
     pub rows: [u64; STATES.len()],
     /// Requests sent.
@@ -36,14 +36,14 @@ impl Done {
     }
 
     /// Rows in any state.
-    pub fn all_rows(&self) -> u64 {
+    pub(crate) fn all_rows(&self) -> u64 {
         self.rows.iter().sum()
     }
 }
 
 /// What was done from one moment to another.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// From when, since the process began.
     pub from: Duration,
     /// How long; more than nothing.
@@ -131,23 +131,23 @@ fn sum(neighbours: &[Done]) -> Done {
 
 /// The series of a process's work: kept by a [`Reporter`], and read when the run has ended.
 #[derive(Debug, Clone, Default)]
-pub struct Series(Arc<Mutex<Points>>);
+pub(crate) struct Series(Arc<Mutex<Points>>);
 
 impl Series {
     /// Who keeps it.
-    pub fn keeper(&self) -> Keeper {
+    pub(crate) fn keeper(&self) -> Keeper {
         Keeper { series: self.clone(), last: Figures::default(), now: Done::default() }
     }
 
     /// What was done when: none where nothing was.
-    pub fn points(&self) -> Vec<Point> {
+    pub(crate) fn points(&self) -> Vec<Point> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).read()
     }
 }
 
 /// Keeps a [`Series`].
 #[derive(Debug)]
-pub struct Keeper {
+pub(crate) struct Keeper {
     series: Series,
     last: Figures,
     /// Since the last tick.
@@ -156,7 +156,7 @@ pub struct Keeper {
 
 impl Reporter for Keeper {
     fn event(&mut self, event: &Event) {
-        if let Event::Row { rows, settled, .. } = event
+        if let Event::Row { rows, settled } = event
             && let Some(state) = STATES.iter().position(|state| *state == settled.state())
         {
             self.now.rows[state] += rows.count();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn row(keeper: &mut Keeper, rows: Rows, settled: Settled) {
-        keeper.event(&Event::Row { rows, key: String::new(), settled });
+        keeper.event(&Event::Row { rows, settled });
     }
 
     fn total(points: &[Point]) -> Done {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The run's ID.
     pub run: String,
     /// The run's folder.
@@ -76,7 +76,7 @@ pub(super) const STATES: [&str; 6] = ["planned", "done", "already", "skipped", "
 
 impl Summary {
     /// The summary as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let what = if self.dry_run { "dry run of " } else { "" };
         let _ =

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Standard error with the progress bars that are drawn on it: whatever else is written there appears above
 /// them.
 #[derive(Debug, Clone)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     bars: MultiProgress,
     /// Whether bars are drawn at all.
     draws: bool,
@@ -21,24 +21,24 @@ pub struct Terminal {
 
 impl Terminal {
     /// Standard error; bars only on a terminal and unless `quiet`.
-    pub fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         let draws = !quiet && io::stderr().is_terminal();
         let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), draws, asking: Arc::default() }
     }
 
     /// Whether progress is drawn as a bar.
-    pub fn draws(&self) -> bool {
+    pub(crate) fn draws(&self) -> bool {
         self.draws
     }
 
     /// The bars.
-    pub fn bars(&self) -> &MultiProgress {
+    pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
     }
 
     /// Writes a line to standard error: on a line of its own, whatever stands there.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         self.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
             // Without a standard error there is nobody to tell.
@@ -47,7 +47,7 @@ impl Terminal {
     }
 
     /// Whether a question waits for its answer.
-    pub fn is_asking(&self) -> bool {
+    pub(crate) fn is_asking(&self) -> bool {
         self.asking.load(Ordering::Relaxed)
     }
 
@@ -58,7 +58,7 @@ impl Terminal {
 
     /// Asks on standard error and reads a line from standard input; `None` at its end (Ctrl-D). Whatever is said before
     /// there is an answer begins a line of its own.
-    pub fn ask(&self, question: &str) -> io::Result<Option<String>> {
+    pub(crate) fn ask(&self, question: &str) -> io::Result<Option<String>> {
         self.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
             self.asking.store(true, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Terminal {
 }
 
 /// Whether a stream is written to in colours.
-pub fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
+pub(crate) fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
@@ -89,7 +89,7 @@ pub fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
 
 /// Writes the result to standard output, without control characters that some terminals obey. A reader that has gone
 /// is no error.
-pub fn result(text: &str) -> io::Result<()> {
+pub(crate) fn result(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{}", without_controls(text)).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -98,7 +98,7 @@ pub fn result(text: &str) -> io::Result<()> {
 }
 
 /// Writes a line to standard output as [`result`] does, and says whether anybody reads it.
-pub fn is_heard(line: &str) -> bool {
+pub(crate) fn is_heard(line: &str) -> bool {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()).is_ok()
 }
@@ -106,7 +106,7 @@ pub fn is_heard(line: &str) -> bool {
 /// Standard output for data that is passed on byte for byte; on a terminal as [`printable`] text. What is written to
 /// a reader that has gone is dropped.
 #[derive(Debug)]
-pub struct Data {
+pub(crate) struct Data {
     out: BufWriter<io::Stdout>,
     is_terminal: bool,
     is_gone: bool,
@@ -114,7 +114,7 @@ pub struct Data {
 
 impl Data {
     /// Begins.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         Self { is_terminal: stdout.is_terminal(), out: BufWriter::new(stdout), is_gone: false }
     }
@@ -161,12 +161,12 @@ impl Write for Data {
 
 /// Text without control characters (but for line breaks) and others that are not seen: what comes from files and
 /// servers must not steer the terminal, nor turn what stands beside it round.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// The same on one line: a name from DevRev must not begin a line of its own.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()
 }
 

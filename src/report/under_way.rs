@@ -34,18 +34,18 @@ fn word_of(step: &str) -> Option<usize> {
 
 /// Counts pairs by the last step that was recorded of them.
 #[derive(Debug, Default)]
-pub struct UnderWay(HashMap<u64, usize>);
+pub(crate) struct UnderWay(HashMap<u64, usize>);
 
 impl UnderWay {
     /// A step of this row's change is recorded.
-    pub fn step(&mut self, row: u64, step: &str) {
+    pub(crate) fn step(&mut self, row: u64, step: &str) {
         if let Some(word) = word_of(step) {
             self.0.insert(row, word);
         }
     }
 
     /// Those of these rows, each with its last step.
-    pub fn of(rows: &[(u64, String)]) -> Self {
+    pub(crate) fn of(rows: &[(u64, String)]) -> Self {
         let mut pairs = Self::default();
         for (row, step) in rows {
             pairs.step(*row, step);
@@ -54,17 +54,17 @@ impl UnderWay {
     }
 
     /// The row has its result, or is open again.
-    pub fn ended(&mut self, row: u64) {
+    pub(crate) fn ended(&mut self, row: u64) {
         self.0.remove(&row);
     }
 
     /// How many changes their parts come to.
-    pub fn credit(&self) -> f64 {
+    pub(crate) fn credit(&self) -> f64 {
         self.0.values().filter_map(|word| MADE.get(*word)).sum()
     }
 
     /// `pairs: 5 backed up, 1 sent`; `None` while there is none.
-    pub fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let mut counts = [0_u64; WORDS.len()];
         for word in self.0.values() {
             if let Some(count) = counts.get_mut(*word) {

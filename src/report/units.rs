@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes for people.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let (mut shown, mut unit) = (bytes, "bytes");
     let mut tenths = 0;
@@ -23,7 +23,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
-pub fn span(time: Duration) -> String {
+pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", time.as_secs_f64()),
@@ -34,7 +34,7 @@ pub fn span(time: Duration) -> String {
 }
 
 /// A number with its thousands apart: `1,234,567`.
-pub fn number(number: u64) -> String {
+pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -47,12 +47,12 @@ pub fn number(number: u64) -> String {
 }
 
 /// How many there are of something: `1 row`, `2,000 rows`.
-pub fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// A measure, to three digits or so: `0.12`, `9.5`, `1,234`.
-pub fn measure(value: f64) -> String {
+pub(crate) fn measure(value: f64) -> String {
     match value {
         _ if !value.is_finite() || value <= 0.0 => "0".to_owned(),
         ..0.995 => trimmed(format!("{value:.2}")),
@@ -68,7 +68,7 @@ fn trimmed(text: String) -> String {
 }
 
 /// A short time: `0.4 ms`, `120 ms`, `3.5 s`.
-pub fn short_time(time: Duration) -> String {
+pub(crate) fn short_time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 {
         format!("{} ms", measure(seconds * 1000.0))
@@ -78,7 +78,7 @@ pub fn short_time(time: Duration) -> String {
 }
 
 /// A part of a whole in percent; what is not nothing is not shown as nothing.
-pub fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // counts far below 2^52
     let percent = part as f64 * 100.0 / whole.max(1) as f64;
     match percent {

@@ -14,7 +14,7 @@ use crate::report::units::counted;
 const SHOWN: usize = 5;
 
 /// Takes the findings as they are made.
-pub struct Report<'w> {
+pub(crate) struct Report<'w> {
     out: BufWriter<&'w mut dyn Write>,
     json: bool,
     rules: BTreeMap<Rule, Found>,
@@ -31,7 +31,7 @@ struct Found {
 
 /// What was validated.
 #[derive(Debug, Clone, Copy)]
-pub struct Validated<'a> {
+pub(crate) struct Validated<'a> {
     /// What the operator calls the input.
     pub input: &'a str,
     /// The arguments that name it; none where it cannot be read again.
@@ -48,7 +48,7 @@ pub struct Validated<'a> {
 
 impl<'w> Report<'w> {
     /// Writes to `out`: findings at once and as JSON, or a summary for people at the end.
-    pub fn new(json: bool, out: &'w mut dyn Write) -> Self {
+    pub(crate) fn new(json: bool, out: &'w mut dyn Write) -> Self {
         let mut report = Self {
             out: BufWriter::new(out),
             json,
@@ -64,7 +64,7 @@ impl<'w> Report<'w> {
     }
 
     /// Takes a finding. A failure to write is kept for [`Self::finish`].
-    pub fn add(&mut self, finding: Finding) {
+    pub(crate) fn add(&mut self, finding: Finding) {
         let first = self.errors + self.notes == 0;
         match finding.rule.severity() {
             Severity::Error => self.errors += 1,
@@ -84,17 +84,17 @@ impl<'w> Report<'w> {
     }
 
     /// Whether anything that was found is an error.
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
     /// Whether nothing more can be written.
-    pub fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.failed.is_some()
     }
 
     /// Ends a report that cannot be finished: the object that was begun is closed, with the failure in it.
-    pub fn abandon(mut self, failure: Failure) -> Failure {
+    pub(crate) fn abandon(mut self, failure: Failure) -> Failure {
         if !self.json {
             return failure;
         }
@@ -105,7 +105,7 @@ impl<'w> Report<'w> {
     }
 
     /// Writes what is left to write. Fails when this or any earlier write did.
-    pub fn finish(mut self, validated: &Validated<'_>) -> io::Result<()> {
+    pub(crate) fn finish(mut self, validated: &Validated<'_>) -> io::Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -224,7 +224,7 @@ fn line(finding: &Finding) -> String {
 }
 
 /// A text that a shell takes for one word.
-pub fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,:=@%+".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()

@@ -22,7 +22,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// Where lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lines {
+pub(crate) enum Lines {
     /// Nowhere.
     None,
     /// To standard output.
@@ -33,7 +33,7 @@ pub enum Lines {
 
 /// Shows it.
 #[derive(Debug)]
-pub struct Watched {
+pub(crate) struct Watched {
     terminal: Terminal,
     lines: Lines,
     bar: Option<ProgressBar>,
@@ -50,7 +50,7 @@ pub struct Watched {
 
 impl Watched {
     /// Begins.
-    pub fn new(terminal: Terminal, lines: Lines) -> Self {
+    pub(crate) fn new(terminal: Terminal, lines: Lines) -> Self {
         Self {
             terminal,
             lines,
@@ -65,12 +65,12 @@ impl Watched {
     }
 
     /// Whether nobody reads any more.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.is_gone
     }
 
     /// Tells of rows that did not go well; of those before the first look only the counts are told.
-    pub fn trouble(&mut self, trouble: &Trouble) {
+    pub(crate) fn trouble(&mut self, trouble: &Trouble) {
         if self.before.is_none() {
             return;
         }
@@ -87,7 +87,7 @@ impl Watched {
     }
 
     /// Shows how it stands, so long after the beginning.
-    pub fn look(&mut self, now: &Now, total: Option<u64>, elapsed: Duration) {
+    pub(crate) fn look(&mut self, now: &Now, total: Option<u64>, elapsed: Duration) {
         let changed =
             ["done", "failed", "unknown"].iter().filter_map(|state| now.counts.get(*state)).sum::<u64>();
         let is_first = self.before.is_none();
@@ -136,7 +136,7 @@ impl Watched {
     }
 
     /// The run is worked on no longer: what comes now is what it came to.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -13,10 +13,10 @@ use futures_util::future::LocalBoxFuture;
 use std::marker::PhantomData;
 
 /// A run that is worked on until it ends.
-pub type Running<'a> = LocalBoxFuture<'a, Result<Exit, Failure>>;
+pub(crate) type Running<'a> = LocalBoxFuture<'a, Result<Exit, Failure>>;
 
 /// See [`Job`].
-pub trait AnyJob: Sync {
+pub(crate) trait AnyJob: Sync {
     /// [`Job::COMMAND`]
     fn command(&self) -> &'static str;
     /// [`Job::RATES`]
@@ -40,11 +40,11 @@ pub trait AnyJob: Sync {
 }
 
 /// A job as the registry has it.
-pub struct Registered<J>(PhantomData<fn() -> J>);
+pub(crate) struct Registered<J>(PhantomData<fn() -> J>);
 
 impl<J: Job> Registered<J> {
     /// The entry.
-    pub const NEW: Self = Self(PhantomData);
+    pub(crate) const NEW: Self = Self(PhantomData);
 }
 
 fn options<J: Job>(manifest: &Manifest) -> Option<J> {

@@ -22,7 +22,7 @@ const OLD: Duration = Duration::from_secs(24 * 3600);
 
 /// A dry run that this process holds.
 #[derive(Debug)]
-pub struct Applying<'a> {
+pub(crate) struct Applying<'a> {
     /// What was typed.
     pub args: &'a cli::batch::Apply,
     /// `--quiet`, `--json`
@@ -37,7 +37,7 @@ pub struct Applying<'a> {
 
 impl Applying<'_> {
     /// Begins the run, and works on it until it ends.
-    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub(crate) async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, from, of } = self;
         let mut job: J = checks::options(&of, &from)?;
         let corrected = job.correct(&Corrections {

@@ -33,7 +33,7 @@ use std::time::Instant;
 
 /// What is typed for every new run.
 #[derive(Debug)]
-pub struct New<'a> {
+pub(crate) struct New<'a> {
     /// The settings.
     pub settings: Settings,
     /// `--dry-run`
@@ -54,7 +54,7 @@ pub struct New<'a> {
 
 impl<'a> New<'a> {
     /// A run of its own.
-    pub fn run(
+    pub(crate) fn run(
         settings: Settings,
         dry_run: bool,
         typed: &cli::batch::BatchFlags,
@@ -75,7 +75,7 @@ impl<'a> New<'a> {
 }
 
 /// Where the rows come from.
-pub enum RowsFrom<'a> {
+pub(crate) enum RowsFrom<'a> {
     /// A file, or standard input for `-`, and how it is read.
     Csv(&'a Path, Dialect),
     /// A query, whose rows are kept in the run's folder.
@@ -98,7 +98,7 @@ enum Kept {
 }
 
 /// Begins a run and works on it until it ends. `prepare` puts into the run's folder what only this job keeps there.
-pub async fn run<J: Job>(
+pub(crate) async fn run<J: Job>(
     job: J,
     mut new: New<'_>,
     rows: RowsFrom<'_>,

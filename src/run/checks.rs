@@ -14,13 +14,13 @@ use crate::source::{Fingerprint, Input};
 use std::path::Path;
 
 /// How a run reads its input.
-pub fn dialect(known: &manifest::Input) -> Dialect {
+pub(crate) fn dialect(known: &manifest::Input) -> Dialect {
     let delimiter = known.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
     Dialect { delimiter, blank_rows: !known.leaves_out_blank_rows }
 }
 
 /// A run's copy at `spool` of what an earlier copy at `from` holds: called what it is a copy of, where that is a file.
-pub fn kept_copy(known: &manifest::Input, from: &Path, spool: &Path) -> Input {
+pub(crate) fn kept_copy(known: &manifest::Input, from: &Path, spool: &Path) -> Input {
     // Whether it came on standard input or was made is not known.
     let in_folder = from.parent().and_then(Path::file_name).zip(from.file_name());
     let is_of_run =
@@ -29,7 +29,7 @@ pub fn kept_copy(known: &manifest::Input, from: &Path, spool: &Path) -> Input {
 }
 
 /// The rows of a run stay the ones that it began with.
-pub fn same_input(
+pub(crate) fn same_input(
     known: &manifest::Input,
     now: &Fingerprint,
     input: &Input,
@@ -52,7 +52,7 @@ pub fn same_input(
 }
 
 /// The options that a run began with.
-pub fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
+pub(crate) fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
     let job = manifest.settings.get("job").cloned().unwrap_or_default();
     serde_json::from_value(job).map_err(|error| {
         let text =
@@ -62,7 +62,7 @@ pub fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> 
 }
 
 /// A run continues where it began.
-pub fn same_target(
+pub(crate) fn same_target(
     manifest: &Manifest,
     place: &Place,
     in_sandbox: bool,
@@ -85,7 +85,7 @@ pub fn same_target(
 }
 
 /// Whether `resume` would find work in a run.
-pub fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
+pub(crate) fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
     let some = |state: &str| manifest.counts.get(state).is_some_and(|rows| *rows > 0);
     manifest.closed.is_none()
         && (manifest.state != RunState::Finished
@@ -96,7 +96,7 @@ pub fn has_something_left(manifest: &Manifest, retry: &Retry) -> bool {
 }
 
 /// Two runs that undo the same would get in each other's way.
-pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
+pub(crate) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
     for run in RunDir::list(runs_dir)? {
         let manifest = match Manifest::read(&run) {
             Ok(manifest) => manifest,
@@ -128,7 +128,7 @@ pub fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
 
 /// Holds the run that this one undoes, for as long as the lock lives; `None` where it is not there any more. Fails
 /// where that cannot be told.
-pub fn hold_parent(manifest: &Manifest, runs_dir: &Path) -> Result<Option<RunLock>, Failure> {
+pub(crate) fn hold_parent(manifest: &Manifest, runs_dir: &Path) -> Result<Option<RunLock>, Failure> {
     let Some(id) = &manifest.parent else { return Ok(None) };
     match RunDir::open(runs_dir, id) {
         Ok(run) => Ok(Some(RunLock::take(&run)?)),

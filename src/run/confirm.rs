@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 
 /// Whether a question could be put to a person, and whether one is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
+pub(crate) enum Confirmation {
     /// Nothing real is written, or `--yes` was given.
     NotNeeded,
     /// A person is asked.
@@ -16,7 +16,7 @@ pub enum Confirmation {
 impl Confirmation {
     /// Decides before anything else happens: off a terminal and without `--yes`, a run that writes to a
     /// real DevRev does not begin.
-    pub fn needed(writes: bool, sandbox: bool, yes: bool) -> Result<Self, Failure> {
+    pub(crate) fn needed(writes: bool, sandbox: bool, yes: bool) -> Result<Self, Failure> {
         if !writes || sandbox || yes {
             return Ok(Self::NotNeeded);
         }
@@ -30,7 +30,7 @@ impl Confirmation {
 
     /// Asks, if need be: `y` or `yes` continues, or only the organisation's name where it has to be `typed`, which nobody
     /// does by habit.
-    pub fn obtain(self, terminal: &Terminal, what: &str, typed: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn obtain(self, terminal: &Terminal, what: &str, typed: Option<&str>) -> Result<(), Failure> {
         if self == Self::NotNeeded {
             return Ok(());
         }

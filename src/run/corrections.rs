@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// What a command was given besides the run's name.
 #[derive(Debug)]
-pub struct Corrections<'a> {
+pub(crate) struct Corrections<'a> {
     /// Its flags.
     pub flags: &'a cli::batch::Corrections,
     /// Its settings.
@@ -26,9 +26,9 @@ pub struct Corrections<'a> {
 
 impl Corrections<'_> {
     /// Refuses flags that this job does not have.
-    pub fn only(&self, flags: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn only(&self, flags: &[&str]) -> Result<(), Failure> {
         let Some(flag) = self.typed().find(|flag| !flags.contains(flag)) else { return Ok(()) };
-        Err(self.usage(format!(
+        Err(Self::usage(format!(
             "--{flag}: run {} is of `{}`, which has no such option",
             self.id(),
             self.manifest.command
@@ -36,14 +36,14 @@ impl Corrections<'_> {
     }
 
     /// Refuses what would have made another plan; backups are no part of it.
-    pub fn keep_plan(&self) -> Result<(), Failure> {
+    pub(crate) fn keep_plan(&self) -> Result<(), Failure> {
         let Some(flag) = self.typed().find(|flag| *flag != "on-missing-attachment") else { return Ok(()) };
         self.decides(&format!("--{flag}"))
     }
 
     /// The value that a setting has now, if it was given, is not the one that the run began with, and does not come
     /// from a weaker place.
-    pub fn given(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn given(&self, name: &str) -> Option<&Value> {
         let now = self.settings.record.get(name)?;
         let then = &self.manifest.settings["resolved"][name];
         let is_other = now["value"] != then["value"] && strength(now) > 0 && strength(now) >= strength(then);
@@ -51,24 +51,24 @@ impl Corrections<'_> {
     }
 
     /// Fails where a plan depends on a setting: it was made with one value.
-    pub fn decides(&self, what: &str) -> Result<(), Failure> {
+    pub(crate) fn decides(&self, what: &str) -> Result<(), Failure> {
         if self.replay.is_none() || self.manifest.dry_run {
             let text = format!(
                 "{what}: run {} planned with another value; make a new plan with this one",
                 self.id()
             );
-            return Err(self.usage(text));
+            return Err(Self::usage(text));
         }
         Ok(())
     }
 
     /// A refusal.
-    pub fn usage(&self, text: String) -> Failure {
+    pub(crate) fn usage(text: String) -> Failure {
         Failure::new(Exit::Usage, text)
     }
 
     /// The run's ID.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.manifest.id
     }
 
@@ -87,7 +87,7 @@ impl Corrections<'_> {
 
 /// What was replaced.
 #[derive(Debug, Default)]
-pub struct Corrected {
+pub(crate) struct Corrected {
     /// Settings, with what `run.json` says of them from now on.
     pub settings: Vec<(&'static str, Value)>,
     /// Files of the run's folder that are replaced once the operator has agreed: their names and contents.
@@ -98,12 +98,12 @@ pub struct Corrected {
 
 impl Corrected {
     /// Replaces the files in the run's folder.
-    pub fn keep_files(&self, run: &RunDir) -> Result<(), Failure> {
+    pub(crate) fn keep_files(&self, run: &RunDir) -> Result<(), Failure> {
         self.files.iter().try_for_each(|(name, content)| keep_file(run, name, content))
     }
 
     /// Replaces an option for the rows that are left, if another one was given.
-    pub fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: Option<T>) {
+    pub(crate) fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: Option<T>) {
         if let Some(given) = given.filter(|given| given != option) {
             let (now, then) = (word(&given), word(option));
             self.said.push(format!("--{flag} {now} replaces {then} for the rows that are left"));
@@ -112,7 +112,7 @@ impl Corrected {
     }
 
     /// Replaces a setting; `shown` is what it is from now on, `then` what it was.
-    pub fn set(&mut self, name: &'static str, entry: &Value, shown: &str, then: &str) {
+    pub(crate) fn set(&mut self, name: &'static str, entry: &Value, shown: &str, then: &str) {
         let from = entry["from"].as_str().unwrap_or_default();
         self.said.push(format!("{shown} ({from}) replaces {then} for the rows that are left"));
         self.settings.push((name, entry.clone()));
@@ -120,7 +120,7 @@ impl Corrected {
 }
 
 /// Keeps a file in a run's folder: `resume` goes by it.
-pub fn keep_file(run: &RunDir, name: &str, content: &[u8]) -> Result<(), Failure> {
+pub(crate) fn keep_file(run: &RunDir, name: &str, content: &[u8]) -> Result<(), Failure> {
     let path = run.path().join(name);
     atomic::replace(&path, |file| file.write_all(content)).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)
@@ -138,6 +138,6 @@ fn strength(entry: &Value) -> u8 {
 }
 
 /// A choice as its flag takes it: the word that `run.json` has for it.
-pub fn word(choice: &impl serde::Serialize) -> String {
+pub(crate) fn word(choice: &impl serde::Serialize) -> String {
     serde_json::to_value(choice).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -15,9 +15,9 @@ use serde_json::value::{RawValue, to_raw_value};
 /// Differences that are told about one row; more are counted.
 const SHOWN: usize = 5;
 /// The reason of a row that is left alone because it has drifted.
-pub const DRIFTED: &str = "drifted";
+pub(crate) const DRIFTED: &str = "drifted";
 /// The reason of a row of an undo that finds all as it was.
-pub const AS_BEFORE: &str = "as-before";
+pub(crate) const AS_BEFORE: &str = "as-before";
 /// The longest value that is shown whole, in characters.
 const LONGEST: usize = 80;
 /// The member of a change that holds the steps that were taken, for changes of several steps.
@@ -31,7 +31,7 @@ impl OnDrift {
 }
 
 /// A change that can be held against an earlier plan of it.
-pub trait Plannable: Serialize {
+pub(crate) trait Plannable: Serialize {
     /// Its members that are not part of what is decided: what it is estimated to take, how things are called.
     const PASSING: &'static [&'static str] = &[];
     /// The reasons of failures that say that DevRev is not as it was planned. They stay failures, but where the run is to
@@ -55,7 +55,7 @@ pub trait Plannable: Serialize {
 
 /// An item, and what was planned for it.
 #[derive(Debug)]
-pub struct Planned<I> {
+pub(crate) struct Planned<I> {
     item: I,
     row: u64,
     key: String,
@@ -64,7 +64,7 @@ pub struct Planned<I> {
 }
 
 /// The tasks of a feed that a plan is about.
-pub struct OnlyPlanned<F> {
+pub(crate) struct OnlyPlanned<F> {
     feed: F,
     plan: PlanFile,
     begun: RowSet,
@@ -72,7 +72,7 @@ pub struct OnlyPlanned<F> {
 
 impl<F> OnlyPlanned<F> {
     /// Of this feed, what this plan is about. `begun` are the rows of whose change the run has taken steps.
-    pub fn new(feed: F, plan: PlanFile, begun: RowSet) -> Self {
+    pub(crate) fn new(feed: F, plan: PlanFile, begun: RowSet) -> Self {
         Self { feed, plan, begun }
     }
 }
@@ -107,14 +107,14 @@ where
 
 /// The reading and deciding half of a job that goes by a plan.
 #[derive(Debug)]
-pub struct ByPlan<P> {
+pub(crate) struct ByPlan<P> {
     planner: P,
     on_drift: OnDrift,
 }
 
 impl<P> ByPlan<P> {
     /// What this planner decides, as far as it is what was planned.
-    pub fn new(planner: P, on_drift: OnDrift) -> Self {
+    pub(crate) fn new(planner: P, on_drift: OnDrift) -> Self {
         Self { planner, on_drift }
     }
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 const LOOK_EVERY: u64 = 50;
 
 /// The rows of one run.
-pub struct RowFeed {
+pub(crate) struct RowFeed {
     rows: CsvRows,
     limit: u64,
     /// What earlier processes of the run have settled or left in doubt.
@@ -32,7 +32,7 @@ pub struct RowFeed {
 
 impl RowFeed {
     /// The first `limit` rows of an input that had this stamp when it was looked at.
-    pub fn open(
+    pub(crate) fn open(
         input: &Input,
         stamp: Stamp,
         limit: Option<u64>,
@@ -52,27 +52,27 @@ impl RowFeed {
     }
 
     /// The names of the columns.
-    pub fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         self.rows.header()
     }
 
     /// Says which columns are used: a row is not bad for what stands in others.
-    pub fn use_only(&mut self, columns: Vec<usize>) {
+    pub(crate) fn use_only(&mut self, columns: Vec<usize>) {
         self.rows.use_only(columns);
     }
 
     /// Whether the journal has settled a row, and it is not to be tried again.
-    pub fn settled(&self, row: u64) -> bool {
+    pub(crate) fn settled(&self, row: u64) -> bool {
         self.replay.settled.contains(row)
     }
 
     /// The change that an earlier process meant to make for a row and that is in doubt; it is handed out once.
-    pub fn in_doubt(&mut self, row: u64) -> Option<InDoubt> {
+    pub(crate) fn in_doubt(&mut self, row: u64) -> Option<InDoubt> {
         self.replay.unknown.remove(&row)
     }
 
     /// Ends the feed; says so if it ends because the file was changed.
-    pub fn end(&mut self) -> Option<Failure> {
+    pub(crate) fn end(&mut self) -> Option<Failure> {
         self.ended = true;
         unchanged(&self.path, &self.stamp).err()
     }
@@ -110,22 +110,22 @@ impl Iterator for RowFeed {
 }
 
 /// The number of a row, whether or not it is one.
-pub fn number(row: &Result<Row, BadRow>) -> u64 {
+pub(crate) fn number(row: &Result<Row, BadRow>) -> u64 {
     row.as_ref().map_or_else(|bad| bad.row.number, |row| row.number)
 }
 
 /// The task of a row that cannot be named by what it is about.
-pub fn unnamed<I>(row: u64, outcome: Outcome, in_doubt: Option<InDoubt>) -> Task<I> {
+pub(crate) fn unnamed<I>(row: u64, outcome: Outcome, in_doubt: Option<InDoubt>) -> Task<I> {
     Task { rows: row.into(), key: format!("row {row}"), item: Err(outcome), in_doubt }
 }
 
 /// The task of a record that is not a row.
-pub fn bad<I>(bad: &BadRow) -> Task<I> {
+pub(crate) fn bad<I>(bad: &BadRow) -> Task<I> {
     unnamed(bad.row.number, invalid(&[Finding::of_problem(&bad.row, &bad.problem)]), None)
 }
 
 /// The outcome of a row that is wrong: its first rule as the reason, all of them in words.
-pub fn invalid(findings: &[Finding]) -> Outcome {
+pub(crate) fn invalid(findings: &[Finding]) -> Outcome {
     let wrong = || findings.iter().filter(|finding| finding.rule.severity() == Severity::Error);
     let words: Vec<_> = wrong()
         .map(|finding| match &finding.column {

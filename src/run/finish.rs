@@ -35,7 +35,7 @@ use std::num::NonZeroU64;
 /// Ends a run. What cannot be written is said, and never hides how the run ended.
 ///
 /// `stamp` is the input's at the beginning: from another input no result files are made.
-pub async fn run<J: Job>(
+pub(crate) async fn run<J: Job>(
     mut session: Session<J>,
     how: How,
     stamp: Option<Stamp>,

@@ -27,7 +27,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// What a first pass over an input has found. Nothing is sent before it is over.
 #[derive(Debug)]
-pub struct Scan<T> {
+pub(crate) struct Scan<T> {
     /// The input's content.
     pub fingerprint: Fingerprint,
     /// By which a change under the run is noticed.
@@ -41,7 +41,7 @@ pub struct Scan<T> {
 }
 
 /// Sums up what a dry run has planned.
-pub trait PlanSummary: Send {
+pub(crate) trait PlanSummary: Send {
     /// Takes a planned change, in the order of the rows; `key` is the object's ID as people know it.
     fn take(&mut self, key: &str, change: &RawValue);
     /// All of it, for people.
@@ -52,7 +52,7 @@ pub trait PlanSummary: Send {
 
 /// What is at hand when a run's work begins.
 #[derive(Debug)]
-pub struct Start<'a, F, T> {
+pub(crate) struct Start<'a, F, T> {
     /// What the run changes.
     pub target: &'a T,
     /// The settings of this process.
@@ -78,25 +78,25 @@ pub struct Start<'a, F, T> {
 }
 
 /// What a job has to say of the beginning of a run.
-pub type Notes = Mutex<Vec<String>>;
+pub(crate) type Notes = Mutex<Vec<String>>;
 
 impl<F, T> Start<'_, F, T> {
     /// Notes what the operator has to know of what the run goes by: the question, the summary and `runs show` say it.
-    pub fn note(&self, text: String) {
+    pub(crate) fn note(&self, text: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 
 /// The member of `report.json` that has what outcomes and plans say of themselves.
 #[derive(Debug, Clone, Copy)]
-pub struct Reported(pub &'static str);
+pub(crate) struct Reported(pub &'static str);
 
 /// Writes rows into a file.
-pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
+pub(crate) type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
 
 /// A run that is to be undone.
 #[derive(Debug, Clone, Copy)]
-pub struct UndoneRun<'a> {
+pub(crate) struct UndoneRun<'a> {
     /// Its folder.
     pub run: &'a RunDir,
     /// Its `run.json`.
@@ -108,7 +108,7 @@ pub struct UndoneRun<'a> {
 }
 
 /// A job with its options, which `run.json` keeps so that `resume` does the same.
-pub trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
     /// The command's name, in run IDs and `run.json`.
     const COMMAND: &'static str;
     /// Which pace its calls keep.

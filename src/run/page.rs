@@ -15,7 +15,7 @@ use crate::run::watching::Charted;
 
 /// What the page is made of, besides what the session has.
 #[derive(Debug)]
-pub struct Page<'a> {
+pub(crate) struct Page<'a> {
     /// What the run came to.
     pub summary: &'a Summary,
     /// How this process ends.
@@ -29,7 +29,7 @@ pub struct Page<'a> {
 }
 
 /// Writes the page. The error says what could not be written.
-pub async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), String> {
+pub(crate) async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), String> {
     let Page { summary, exit, figures, charted, rows } = page;
     let (rows, trouble) = match rows {
         Ok(rows) => (rows, None),
@@ -63,7 +63,7 @@ pub async fn write<J: Job>(session: &Session<J>, page: Page<'_>) -> Result<(), S
 }
 
 /// Gathers the rows that the page shows from the journal alone.
-pub async fn gather<J: Job>(run: &RunDir) -> Result<RowsTable, String> {
+pub(crate) async fn gather<J: Job>(run: &RunDir) -> Result<RowsTable, String> {
     let run = run.clone();
     let gather = move || {
         let mut rows = RowsTable::new(J::tell);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// About so many calls.
 #[derive(Debug, Clone, Copy)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// The calls.
     pub calls: u64,
     /// The limit that the run will keep; `None` for DevRev's own alone.
@@ -16,14 +16,14 @@ pub struct Cost {
 impl Cost {
     /// How long they take under the limit at least: the calls of a window go out at once, then the next window has to
     /// begin.
-    pub fn time(self) -> Option<Duration> {
+    pub(crate) fn time(self) -> Option<Duration> {
         let rate = self.rate?;
         let windows = self.calls.saturating_sub(1) / u64::from(rate.calls.get());
         Some(rate.period.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX)))
     }
 
     /// The sentence.
-    pub fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match (self.time(), self.rate) {
             (Some(Duration::ZERO), Some(rate)) => format!(
                 "About {} calls: all at once under the limit of {} in {}.\n",

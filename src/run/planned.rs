@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The plan that a new run carries out.
 #[derive(Debug)]
-pub struct FromPlan<'a> {
+pub(crate) struct FromPlan<'a> {
     /// The dry run's folder.
     pub from: &'a RunDir,
     /// Its `run.json`.
@@ -26,7 +26,7 @@ pub struct FromPlan<'a> {
 
 impl FromPlan<'_> {
     /// Copies the plan into the new run's folder: what it goes by from now on, whatever becomes of the dry run.
-    pub async fn take_over(&self, run: &RunDir) -> Result<(Applies, (PlanFile, OnDrift)), Failure> {
+    pub(crate) async fn take_over(&self, run: &RunDir) -> Result<(Applies, (PlanFile, OnDrift)), Failure> {
         let (from, to) = (self.from.clone(), run.clone());
         let copy = move || {
             let copied = plan::copy(&from, &to)?;
@@ -65,7 +65,7 @@ impl FromPlan<'_> {
 }
 
 /// The plan that a run carries out which continues, and what is done about drift; none for a run without one.
-pub async fn taken_over(
+pub(crate) async fn taken_over(
     run: &RunDir,
     manifest: &mut Manifest,
     on_drift: Option<OnDrift>,
@@ -113,7 +113,7 @@ fn defect(error: &tokio::task::JoinError) -> Failure {
 }
 
 /// What will happen, for the question whether it may.
-pub fn what<J: Job>(applies: &Applies) -> String {
+pub(crate) fn what<J: Job>(applies: &Applies) -> String {
     let drift = if applies.abort_on_drift {
         "the run stops at the first that has changed since it was planned"
     } else {
@@ -129,17 +129,17 @@ pub fn what<J: Job>(applies: &Applies) -> String {
 }
 
 /// When it began: its end is a later one each time that it is resumed, which makes no row of it any younger.
-pub fn planned_at(of: &Manifest) -> DateTime<Utc> {
+pub(crate) fn planned_at(of: &Manifest) -> DateTime<Utc> {
     of.created_at
 }
 
 /// None for what a clock that was set back says of the future.
-pub fn age(of: DateTime<Utc>) -> Duration {
+pub(crate) fn age(of: DateTime<Utc>) -> Duration {
     Utc::now().signed_duration_since(of).to_std().unwrap_or_default()
 }
 
 /// A time for people that may be of days.
-pub fn long_span(time: Duration) -> String {
+pub(crate) fn long_span(time: Duration) -> String {
     const DAY: u64 = 24 * 3600;
     match time.as_secs() / DAY {
         0 if time.as_secs() < 60 => "less than a minute".to_owned(),

@@ -29,7 +29,7 @@ use std::time::Instant;
 
 /// A run that this process holds.
 #[derive(Debug)]
-pub struct Resumed<'a> {
+pub(crate) struct Resumed<'a> {
     /// What was typed.
     pub args: &'a cli::batch::Resume,
     /// `--quiet`, `--json`
@@ -48,7 +48,7 @@ pub struct Resumed<'a> {
 
 impl Resumed<'_> {
     /// Goes on until it ends.
-    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub(crate) async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, run, mut manifest, .. } = self;
         let mut job: J = options(&manifest, &run)?;
         same_target(&manifest, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 /// Scans an input while another thread takes its fingerprint.
-pub fn fingerprinted<T>(
+pub(crate) fn fingerprinted<T>(
     input: &Input,
     scan: impl FnOnce(CsvFile) -> Result<T, Failure>,
 ) -> Result<(Fingerprint, Stamp, T), Failure> {
@@ -29,7 +29,7 @@ pub fn fingerprinted<T>(
 }
 
 /// What it means that temporary data cannot be kept.
-pub fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
+pub(crate) fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| {
         let text = format!("cannot keep temporary data in {}: {error}", scratch.display());
         Failure::new(Exit::Unexpected, text)
@@ -37,7 +37,7 @@ pub fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
 }
 
 /// Hands over every record and whether it is a row. Returns what there is to know of how the file was read.
-pub fn each_record(
+pub(crate) fn each_record(
     mut file: CsvFile,
     mut take: impl FnMut(&Row, bool) -> Result<(), Failure>,
 ) -> Result<Vec<String>, Failure> {
@@ -49,12 +49,12 @@ pub fn each_record(
 }
 
 /// What a header without the needed columns means for a command.
-pub fn header_failure(error: &ColumnError) -> Failure {
+pub(crate) fn header_failure(error: &ColumnError) -> Failure {
     Failure::new(Exit::InvalidInput, format!("{error}; correct the header"))
 }
 
 /// What it means that the input cannot be got at.
-pub fn unreadable(input: &Input, error: &io::Error) -> Failure {
+pub(crate) fn unreadable(input: &Input, error: &io::Error) -> Failure {
     Failure::new(
         Exit::Usage,
         format!("cannot read {}: {error}; check the path given with --csv", input.name()),
@@ -62,7 +62,7 @@ pub fn unreadable(input: &Input, error: &io::Error) -> Failure {
 }
 
 /// Fails when a file is not as its stamp has it: its rows would be rows that nobody has looked at.
-pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
+pub(crate) fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
     match Stamp::of(path) {
         Ok(now) if now == *stamp => Ok(()),
         _ => {
@@ -76,7 +76,7 @@ pub fn unchanged(path: &Path, stamp: &Stamp) -> Result<(), Failure> {
 }
 
 /// What an input that cannot be read means for a command: a wrong path, or wrong content.
-pub fn source_failure(error: &SourceError) -> Failure {
+pub(crate) fn source_failure(error: &SourceError) -> Failure {
     if matches!(error, SourceError::Changed { .. }) {
         Failure::new(Exit::Changed, error.to_string())
     } else if matches!(error, SourceError::Spool { .. }) {

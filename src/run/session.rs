@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// A run that this process holds, and all that it needs to continue with it.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
-pub struct Session<J: Job> {
+pub(crate) struct Session<J: Job> {
     /// The settings of this process.
     pub settings: Settings,
     /// What the job does.
@@ -30,8 +30,10 @@ pub struct Session<J: Job> {
     /// The run's folder.
     pub run: RunDir,
     /// Held until the process ends.
+    #[expect(dead_code, reason = "held, not read")]
     pub lock: RunLock,
     /// The run's log, which is written till then.
+    #[expect(dead_code, reason = "held, not read")]
     pub log: logging::Kept,
     /// `run.json`.
     pub manifest: Manifest,
@@ -73,11 +75,11 @@ pub struct Session<J: Job> {
 }
 
 /// The rows that a run takes.
-pub fn total<J: Job>(manifest: &Manifest, job: &J, scan: &Scan<J::Found>) -> u64 {
+pub(crate) fn total<J: Job>(manifest: &Manifest, job: &J, scan: &Scan<J::Found>) -> u64 {
     manifest.applies.as_ref().map_or_else(|| job.total(scan), |applies| applies.rows)
 }
 
 /// Whether every row of a run that takes so many has a result which this process leaves as it is.
-pub fn is_idle(replay: &Replay, rows: u64) -> bool {
+pub(crate) fn is_idle(replay: &Replay, rows: u64) -> bool {
     replay.unknown.is_empty() && replay.settled.len() >= rows
 }

@@ -6,7 +6,7 @@ use crate::stop::{Cause, Stop};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Begins to listen. From then on signals set the stop signal instead of ending the process.
-pub fn listen(stop: &Stop, terminal: &Terminal) -> std::io::Result<()> {
+pub(crate) fn listen(stop: &Stop, terminal: &Terminal) -> std::io::Result<()> {
     tokio::spawn(watch(Signals::new()?, stop.clone(), terminal.clone()));
     Ok(())
 }
@@ -52,14 +52,14 @@ fn ignores_hangups() -> bool {
 }
 
 /// The same for a command that has nothing to save: anyone who waits for the stop signal leaves at once.
-pub fn listen_quietly(stop: &Stop) -> std::io::Result<()> {
+pub(crate) fn listen_quietly(stop: &Stop) -> std::io::Result<()> {
     let (mut signals, stop) = (Signals::new()?, stop.clone());
     tokio::spawn(async move { stop.set(signals.next().await) });
     Ok(())
 }
 
 /// The failure of a command that a signal ended before its run began.
-pub fn interrupted(stop: &Stop, text: &str) -> Failure {
+pub(crate) fn interrupted(stop: &Stop, text: &str) -> Failure {
     Failure::new(exit_of(stop.cause().unwrap_or(Cause::Interrupt)), text)
 }
 
@@ -95,7 +95,7 @@ async fn watch(mut signals: Signals, stop: Stop, terminal: Terminal) {
 }
 
 /// Does what may block for long on a thread of its own. A stop ends the wait for it at once.
-pub async fn on_thread<T: Send + 'static>(
+pub(crate) async fn on_thread<T: Send + 'static>(
     stop: &Stop,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// How a run stands, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// A process works on it.
     Running,
     /// The process that worked on it is gone, and has not said how it ended.
@@ -29,7 +29,7 @@ pub enum Status {
 
 impl Status {
     /// What `run.json` and the lock come to.
-    pub fn of(state: RunState, held: bool) -> Self {
+    pub(crate) fn of(state: RunState, held: bool) -> Self {
         match state {
             RunState::Finished => Self::Finished,
             // `resume` takes the lock before it writes that it is at work.
@@ -41,12 +41,12 @@ impl Status {
     }
 
     /// How a run stands, by its `run.json` and the lock.
-    pub fn of_run(manifest: &Manifest, held: bool) -> Self {
+    pub(crate) fn of_run(manifest: &Manifest, held: bool) -> Self {
         if manifest.closed.is_some() && !held { Self::Closed } else { Self::of(manifest.state, held) }
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Crashed => "crashed",
@@ -60,7 +60,7 @@ impl Status {
 
 /// All of a run that what comes next depends on.
 #[derive(Debug, Clone)]
-pub struct Standing<'a> {
+pub(crate) struct Standing<'a> {
     /// The run.
     pub run: &'a RunDir,
     /// How it stands.
@@ -85,7 +85,7 @@ pub struct Standing<'a> {
 
 /// Something that an operator can do about a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Check the rows whose outcome is unknown.
     CheckUnknown,
     /// Continue it.
@@ -102,7 +102,7 @@ pub enum Step {
 
 impl<'a> Standing<'a> {
     /// How a run stands, by its `run.json`.
-    pub fn of(
+    pub(crate) fn of(
         run: &'a RunDir,
         manifest: &Manifest,
         again: Option<String>,
@@ -130,7 +130,7 @@ impl<'a> Standing<'a> {
     }
 
     /// What can be done, the most useful first; nothing while a process is at work.
-    pub fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         if matches!(self.status, Status::Running | Status::Closed) {
             return Vec::new();
         }
@@ -167,7 +167,7 @@ impl<'a> Standing<'a> {
     }
 
     /// A step in words; those that are a command alone as the command.
-    pub fn sentence(&self, step: Step, place: &Place) -> String {
+    pub(crate) fn sentence(&self, step: Step, place: &Place) -> String {
         let failed = self.run.failed();
         match (step, self.command(step, place)) {
             (Step::Resume, Some(command)) if self.refused() => {
@@ -204,7 +204,7 @@ impl<'a> Standing<'a> {
     }
 
     /// The command that takes a step, where there is one.
-    pub fn command(&self, step: Step, place: &Place) -> Option<String> {
+    pub(crate) fn command(&self, step: Step, place: &Place) -> Option<String> {
         let id = self.run.id();
         let file = |path: &Path| {
             Some(format!("{} --csv {}", self.again.as_deref()?, shell_word(&path.to_string_lossy())))
@@ -244,7 +244,7 @@ fn has_rows(path: &Path) -> bool {
 
 /// The flags by which a later command finds the run and the settings that this one was given.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub(crate) struct Place {
     flags: String,
     /// Whether nobody could be asked here whether a command may write.
     no_terminal: bool,
@@ -252,7 +252,7 @@ pub struct Place {
 
 impl Place {
     /// Those that are not the default.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         let mut flags = String::new();
         let runs_dir = settings.runs_dir.as_os_str();
         if runs_dir != "runs" {

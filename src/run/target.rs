@@ -10,7 +10,7 @@ use std::future::Future;
 
 /// Where a target is, as `run.json` keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Its address, without secrets.
     pub address: String,
     /// The setting that names it.
@@ -19,7 +19,7 @@ pub struct Place {
 
 /// Who a run is to its target.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The organisation: a run continues only in the one in which it began.
     pub org: Party,
     /// The user.
@@ -27,7 +27,7 @@ pub struct Identity {
 }
 
 /// A connection to what a run changes.
-pub trait Target: Debug + Send + Sync + Sized + 'static {
+pub(crate) trait Target: Debug + Send + Sync + Sized + 'static {
     /// What is said on the report page where links would be, if there is no setting for them.
     const LINK_HINT: &'static str;
 

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// A run that is to be undone, and that this process holds.
 #[derive(Debug)]
-pub struct Undoing<'a> {
+pub(crate) struct Undoing<'a> {
     /// What was typed.
     pub args: &'a cli::batch::Undo,
     /// `--quiet`, `--json`
@@ -26,7 +26,7 @@ pub struct Undoing<'a> {
 
 impl Undoing<'_> {
     /// Begins the undo, and works on it until it ends.
-    pub async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
+    pub(crate) async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, run, parent } = self;
         let of = UndoneRun { run, manifest: parent, settings: &settings, limit: args.limit };
         let (job, make) = J::undoing(of).unwrap_or_else(|| {

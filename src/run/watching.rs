@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// Gathers all who report of this run, and lets them begin. Fails when one of them cannot be had as it was asked for, such as an address
 /// that is taken: before anything is sent.
-pub async fn begin<J: Job>(session: &mut Session<J>, scope: Scope) -> Result<(), Failure> {
+pub(crate) async fn begin<J: Job>(session: &mut Session<J>, scope: Scope) -> Result<(), Failure> {
     let progress = Progress::new(session.terminal.clone(), session.quiet, scope);
     session.reporters.add(progress);
     let watch = &session.settings.watch;
@@ -55,7 +55,7 @@ pub async fn begin<J: Job>(session: &mut Session<J>, scope: Scope) -> Result<(),
 
 /// What the charts of this process's work are made of.
 #[derive(Debug)]
-pub struct Charted {
+pub(crate) struct Charted {
     /// What was done when.
     pub series: Series,
     /// Whether earlier processes have worked on the run: their work is in no chart.
@@ -63,7 +63,7 @@ pub struct Charted {
 }
 
 /// Keeps what the charts need from now on. To be called before the engine takes the replay.
-pub fn chart<J: Job>(session: &mut Session<J>) -> Charted {
+pub(crate) fn chart<J: Job>(session: &mut Session<J>) -> Charted {
     let series = Series::default();
     session.reporters.add(series.keeper());
     Charted { series, resumed: session.replay.next_seq > 0 }

@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl<J: Job> Session<J> {
     /// Works on the run until it ends, one way or another; writes the result files and prints the summary.
-    pub async fn run(mut self) -> Result<Exit, Failure> {
+    pub(crate) async fn run(mut self) -> Result<Exit, Failure> {
         let scope = Scope {
             total: self.scan.as_ref().map_or(0, |scan| session::total(&self.manifest, &self.job, scan)),
             before: self.replay.settled.len(),

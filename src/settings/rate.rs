@@ -70,7 +70,7 @@ impl Settings {
     ///
     /// DevRev's limit counts per user, so the token names the file, but cannot be told from it. Servers on this
     /// machine are told apart by their ports: they are sandboxes.
-    pub fn recent_calls(&self, token: &SecretString) -> Vec<PathBuf> {
+    pub(crate) fn recent_calls(&self, token: &SecretString) -> Vec<PathBuf> {
         let place = match self.base_url.port_or_known_default() {
             Some(port) if net::is_here(&self.base_url) => port.to_string(),
             _ => String::new(),

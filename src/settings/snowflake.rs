@@ -26,13 +26,16 @@ pub(super) const NAMES: [&str; 9] = [
 
 /// Resolves who asks Snowflake, and what of it goes into `run.json`: no secrets. The error names all that is missing
 /// and all that is wrong.
-pub fn resolve(global: &Global, client: &ClientFlags) -> Result<(Access, Map<String, Value>), Failure> {
+pub(crate) fn resolve(
+    global: &Global,
+    client: &ClientFlags,
+) -> Result<(Access, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     from_sources(client, environment, dotenv(global.env_file.as_deref())?)
 }
 
 /// Whether any setting of Snowflake's is there at all.
-pub fn is_set_up(global: &Global) -> Result<bool, Failure> {
+pub(crate) fn is_set_up(global: &Global) -> Result<bool, Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let dotenv = dotenv(global.env_file.as_deref())?;
     let from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };

@@ -19,7 +19,7 @@ pub(super) const SECRETS: [&str; 2] = ["SLACK_WEBHOOK", "SMTP_PASSWORD"];
 
 /// Who watches, and how.
 #[derive(Debug, Clone)]
-pub struct WatchSettings {
+pub(crate) struct WatchSettings {
     /// `--profile`: say at the end where the time went.
     pub profile: bool,
     /// `--monitor`: also measure this process.
@@ -36,7 +36,7 @@ pub struct WatchSettings {
 
 /// When and how people are told.
 #[derive(Debug, Clone)]
-pub struct AlertSettings {
+pub(crate) struct AlertSettings {
     /// `--notify`.
     pub notify: Notify,
     /// `SLACK_WEBHOOK`: an incoming webhook; its URL is a secret.
@@ -53,11 +53,11 @@ pub struct AlertSettings {
 
 /// The URL of an incoming webhook. Anyone who has it can write to the channel: it is not shown.
 #[derive(Clone)]
-pub struct SlackWebhook(Url);
+pub(crate) struct SlackWebhook(Url);
 
 impl SlackWebhook {
     /// The URL, for the one who calls it.
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 }
@@ -70,7 +70,7 @@ impl fmt::Debug for SlackWebhook {
 
 /// How e-mail is sent.
 #[derive(Debug, Clone)]
-pub struct Mail {
+pub(crate) struct Mail {
     /// `SMTP_HOST`.
     pub host: String,
     /// `SMTP_PORT`: 465 speaks TLS from the beginning, any other begins with STARTTLS.

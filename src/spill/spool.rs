@@ -14,7 +14,7 @@ const READ_BYTES: usize = 64 << 10;
 /// Takes records, in memory that does not grow with their number: what memory does not hold is in a temporary
 /// file without a name.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     folder: PathBuf,
     limit: usize,
     /// The latest records, as they go to the file.
@@ -26,7 +26,7 @@ pub struct Spool {
 
 impl Spool {
     /// A spool that keeps what memory does not hold in an unnamed file in `folder`.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self::with_limit(folder, BUFFER_RECORDS)
     }
 
@@ -37,7 +37,7 @@ impl Spool {
 
     /// Takes a record. Fails when a full buffer cannot be written.
     #[inline]
-    pub fn push(&mut self, record: Record) -> io::Result<()> {
+    pub(crate) fn push(&mut self, record: Record) -> io::Result<()> {
         if self.buffer.len() >= self.limit {
             self.spill()?;
         }
@@ -47,7 +47,7 @@ impl Spool {
     }
 
     /// The records in the order in which they came. Fails when the disk does.
-    pub fn finish(mut self) -> io::Result<Spooled> {
+    pub(crate) fn finish(mut self) -> io::Result<Spooled> {
         if self.file.is_some() {
             self.spill()?;
             // Anyone who reads has a use for the memory.
@@ -75,7 +75,7 @@ impl Spool {
 
 /// The records of a [`Spool`] in the order in which they came. An error of the disk ends it.
 #[derive(Debug)]
-pub struct Spooled {
+pub(crate) struct Spooled {
     bytes: BufReader<Chain<Stored, Cursor<Vec<u8>>>>,
     failed: bool,
 }

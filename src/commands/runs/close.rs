@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// A run that was closed.
 #[derive(Debug, Serialize)]
-pub struct ClosedRun {
+pub(crate) struct ClosedRun {
     run: String,
     /// Rows that are left as they are.
     open: u64,
@@ -24,7 +24,7 @@ pub struct ClosedRun {
 
 impl ClosedRun {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("run {} is closed", self.run);
         if self.open > 0 {
             let _ = write!(text, "; {} left without a result", counted(self.open, "row"));
@@ -41,7 +41,7 @@ impl ClosedRun {
 }
 
 /// Closes a run. Its files stay.
-pub fn close(runs_dir: &Path, id: &str, reason: Option<String>) -> Result<ClosedRun, Failure> {
+pub(crate) fn close(runs_dir: &Path, id: &str, reason: Option<String>) -> Result<ClosedRun, Failure> {
     let run = RunDir::open(runs_dir, id)?;
     let _lock = RunLock::take(&run)?;
     let mut manifest = Manifest::read(&run)?;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Looks at all runs, and at the newest `limit` closely. Blocks, for longer only where a journal of a crashed run
 /// has to be read.
-pub fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result<PastRuns, Failure> {
+pub(crate) fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result<PastRuns, Failure> {
     let mut others = Others::default();
     let mut shown = Vec::new();
     let since = only.since.as_deref().map(|age| prune::age_of("since", age)).transpose()?;

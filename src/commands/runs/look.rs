@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A run, and what its folder says of it.
 #[derive(Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The run.
     pub run: RunDir,
     /// Whether a process holds it just now.
@@ -27,7 +27,7 @@ pub struct Seen {
 
 /// What there is of a `run.json`.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// It says this.
     Manifest(Box<Manifest>),
     /// It is not there, and the folder shows that it never was: nothing was sent.
@@ -38,7 +38,7 @@ pub enum Found {
 
 impl Seen {
     /// Looks at a run.
-    pub fn of(run: RunDir) -> Self {
+    pub(crate) fn of(run: RunDir) -> Self {
         let held = RunLock::is_held(&run);
         let read = || Manifest::read(&run).map(|manifest| Found::Manifest(Box::new(manifest)));
         // Read again where there is one: it may have begun just now.
@@ -51,7 +51,7 @@ impl Seen {
     }
 
     /// `run.json`, where there is one.
-    pub fn manifest(&self) -> Option<&Manifest> {
+    pub(crate) fn manifest(&self) -> Option<&Manifest> {
         match &self.found {
             Found::Manifest(manifest) => Some(manifest),
             Found::NeverBegan | Found::Unreadable(_) => None,
@@ -59,13 +59,13 @@ impl Seen {
     }
 
     /// How it stands, where that is known.
-    pub fn status(&self) -> Option<Status> {
+    pub(crate) fn status(&self) -> Option<Status> {
         self.manifest().map(|manifest| Status::of_run(manifest, self.held))
     }
 
     /// Its rows by state as `run.json` has them, or as the journal does where no process has counted them; and why
     /// that could not be read. Nothing while a process is at work: they change.
-    pub fn tally(&self) -> (Tally, Option<String>) {
+    pub(crate) fn tally(&self) -> (Tally, Option<String>) {
         let (Some(manifest), Some(status)) = (self.manifest(), self.status()) else {
             return (Tally::default(), None);
         };
@@ -92,7 +92,13 @@ impl Seen {
     }
 
     /// Everything about it. `others` knows the runs that have to do with it.
-    pub fn past(&self, tally: &Tally, problem: Option<String>, others: &Others, place: &Place) -> Past {
+    pub(crate) fn past(
+        &self,
+        tally: &Tally,
+        problem: Option<String>,
+        others: &Others,
+        place: &Place,
+    ) -> Past {
         let (state, problem) = match (&self.found, self.status()) {
             (Found::NeverBegan, _) if self.held => (Status::Running.name(), problem),
             (Found::NeverBegan, _) => (NEVER_BEGAN, Some("nothing was sent".to_owned())),
@@ -112,7 +118,7 @@ impl Seen {
     }
 
     /// How it stands, for what comes next.
-    pub fn standing<'a>(&'a self, tally: &'a Tally) -> Option<Standing<'a>> {
+    pub(crate) fn standing<'a>(&'a self, tally: &'a Tally) -> Option<Standing<'a>> {
         let (manifest, status) = (self.manifest()?, self.status()?);
         let status = if self.held { Status::Running } else { status };
         let again = registry::named(&manifest.command).and_then(|job| job.again(&self.run, manifest));
@@ -148,7 +154,7 @@ impl Seen {
 }
 
 /// Rows that a run takes: a limit may leave some out. `None` where only another look at the input could tell.
-pub fn rows(manifest: &Manifest) -> Option<u64> {
+pub(crate) fn rows(manifest: &Manifest) -> Option<u64> {
     if let Some(applies) = &manifest.applies {
         return Some(applies.rows);
     }
@@ -158,7 +164,7 @@ pub fn rows(manifest: &Manifest) -> Option<u64> {
 
 /// What the runs of a folder have to do with each other.
 #[derive(Debug, Default)]
-pub struct Others {
+pub(crate) struct Others {
     dry_runs: HashSet<String>,
     /// Runs by the one that they undo or carry out.
     children: HashMap<String, Vec<Child>>,
@@ -176,7 +182,7 @@ struct Child {
 
 impl Others {
     /// Notes a run.
-    pub fn note(&mut self, seen: &Seen) {
+    pub(crate) fn note(&mut self, seen: &Seen) {
         let Some(manifest) = seen.manifest() else { return };
         if manifest.dry_run {
             self.dry_runs.insert(manifest.id.clone());
@@ -196,12 +202,12 @@ impl Others {
     }
 
     /// Whether there is a run that carries out, or has carried out, what this dry run planned.
-    pub fn is_carried_out(&self, dry_run: &str) -> bool {
+    pub(crate) fn is_carried_out(&self, dry_run: &str) -> bool {
         self.dry_runs.contains(dry_run) && self.of(dry_run).iter().any(|child| !child.dry_run)
     }
 
     /// A run that takes this one back or carries it out, and has something left to do.
-    pub fn unfinished_child(&self, run: &str) -> Option<&str> {
+    pub(crate) fn unfinished_child(&self, run: &str) -> Option<&str> {
         self.of(run).iter().find(|child| child.has_something_left).map(|child| child.run.as_str())
     }
 

@@ -28,7 +28,7 @@ const BEGINNING: TimeDelta = TimeDelta::hours(24);
 
 /// How it is made sure that the operator means it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// `--dry-run`
     pub dry_run: bool,
     /// `--yes`
@@ -36,12 +36,12 @@ pub struct Ask {
 }
 
 /// The age that `--older-than` says, such as `90d`.
-pub fn age(text: &str) -> Result<TimeDelta, Failure> {
+pub(crate) fn age(text: &str) -> Result<TimeDelta, Failure> {
     age_of("older-than", text)
 }
 
 /// The age that a flag says.
-pub fn age_of(flag: &str, text: &str) -> Result<TimeDelta, Failure> {
+pub(crate) fn age_of(flag: &str, text: &str) -> Result<TimeDelta, Failure> {
     let wrong = |why: String| {
         let text = format!("--{flag}: `{text}` is not an age such as 90d, 12h or 2weeks: {why}");
         Failure::new(Exit::Usage, text)
@@ -53,7 +53,7 @@ pub fn age_of(flag: &str, text: &str) -> Result<TimeDelta, Failure> {
 }
 
 /// Removes the runs that ended longer ago than `age` and are not needed.
-pub fn run(
+pub(crate) fn run(
     runs_dir: &Path,
     age: TimeDelta,
     ask: Ask,
@@ -118,7 +118,7 @@ fn confirm(report: &Pruned, terminal: &Terminal) -> Result<(), Failure> {
 
 /// What becomes of a run.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is not old enough.
     Young,
     /// It is old enough, and stays for this reason.
@@ -139,7 +139,7 @@ impl Verdict {
 }
 
 /// Judges a run. The journal is read of those that are old enough.
-pub fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
+pub(crate) fn judge(seen: &Seen, others: &Others, before: DateTime<Utc>) -> Verdict {
     let id = seen.run.id();
     let (at, what) = match &seen.found {
         Found::Manifest(manifest) => {

@@ -16,7 +16,11 @@ use std::path::Path;
 const PREFIX: &str = ".removed-";
 
 /// Removes a run, if it may still go once nobody else can work on it: `needed` fails with the reason why it stays.
-pub fn run(runs_dir: &Path, run: &RunDir, needed: impl FnOnce(&Seen) -> Result<(), String>) -> Removal {
+pub(crate) fn run(
+    runs_dir: &Path,
+    run: &RunDir,
+    needed: impl FnOnce(&Seen) -> Result<(), String>,
+) -> Removal {
     let lock = match RunLock::take(run) {
         Ok(lock) => lock,
         Err(JournalError::Locked { .. }) => return Removal::Kept("another process works on it".to_owned()),
@@ -40,7 +44,7 @@ pub fn run(runs_dir: &Path, run: &RunDir, needed: impl FnOnce(&Seen) -> Result<(
 }
 
 /// Removes what killed processes have left half removed.
-pub fn leftovers(runs_dir: &Path) -> Result<(), Failure> {
+pub(crate) fn leftovers(runs_dir: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         let text = format!("cannot remove what an earlier prune left in {}: {error}", runs_dir.display());
         Failure::new(Exit::Unexpected, text)

@@ -23,7 +23,7 @@ const REASONS: usize = 100;
 const FILES: usize = 100;
 
 /// Looks at a run. Blocks for as long as its journal takes to read, if rows have failed.
-pub fn look(runs_dir: &Path, id: &str, place: &Place) -> Result<PastRun, Failure> {
+pub(crate) fn look(runs_dir: &Path, id: &str, place: &Place) -> Result<PastRun, Failure> {
     let run = RunDir::open(runs_dir, id)?;
     let mut others = Others::default();
     for other in RunDir::list(runs_dir)? {

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// Follows the run, or the newest that is worked on. Returns what it came to; nothing if anyone who read the lines has gone.
 /// Blocks until then.
-pub fn watch(
+pub(crate) fn watch(
     runs_dir: &Path,
     id: Option<&str>,
     mut view: Watched,

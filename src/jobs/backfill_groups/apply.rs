@@ -17,7 +17,7 @@ const MOST_READS: u32 = 5;
 
 /// A group that is to be written, or taken away.
 #[derive(Debug, Clone)]
-pub struct Write {
+pub(crate) struct Write {
     /// The issue's ID as DevRev gave it.
     pub issue: String,
     /// The group that it held when it was read; `None` for none.
@@ -37,14 +37,14 @@ impl From<Change> for Write {
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
-pub struct GroupWriter {
+pub(crate) struct GroupWriter {
     client: Client,
     field: GroupField,
 }
 
 impl GroupWriter {
     /// Writes this field through this client.
-    pub fn new(client: Client, field: GroupField) -> Self {
+    pub(crate) fn new(client: Client, field: GroupField) -> Self {
         Self { client, field }
     }
 

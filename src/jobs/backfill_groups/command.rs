@@ -46,7 +46,7 @@ const GROUP_MAP: &str = "group-map.csv";
 /// The options of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
-pub struct BackfillOptions {
+pub(crate) struct BackfillOptions {
     /// `--on-ambiguous`.
     pub on_ambiguous: OnAmbiguous,
     /// `--overwrite`.
@@ -76,7 +76,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Begins a run and works on it until it ends.
-pub async fn run(
+pub(crate) async fn run(
     args: cli::batch::BackfillGroups,
     global: cli::Global,
     terminal: Terminal,
@@ -234,7 +234,7 @@ impl Job for BackfillOptions {
                     counted(of_old, "row"),
                     self.field
                 );
-                return Err(given.usage(text));
+                return Err(Corrections::usage(text));
             }
             corrected.set("CREATOR_GROUP_FIELD", entry, field, &self.field);
             self.field.clone_from(field);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// All that a decision rests on besides the row and the issue.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Who is in which groups.
     pub membership: Arc<Membership>,
     /// The operator's own word, which goes before the memberships.
@@ -27,7 +27,7 @@ pub struct Rules {
 
 /// A decision, or the one thing that is still to be asked.
 #[derive(Debug)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Decided.
     Verdict(Verdict<Change>),
     /// This is the outcome, unless the row's creator does not exist at all: DevRev names another one for the
@@ -37,13 +37,18 @@ pub enum Decision {
 
 impl Rules {
     /// Whether DevRev has to be asked about this row's issue.
-    pub fn needs_reading(&self, item: &Item, in_doubt: bool) -> bool {
+    pub(crate) fn needs_reading(&self, item: &Item, in_doubt: bool) -> bool {
         item.creator_group.is_none() || self.overwrite || in_doubt
     }
 
     /// Decides about one row. `in_doubt` is a change that an earlier process meant to make and of which it
     /// is not known whether it was made.
-    pub fn decide(&self, item: &Item, state: Option<IssueState>, in_doubt: Option<&Change>) -> Decision {
+    pub(crate) fn decide(
+        &self,
+        item: &Item,
+        state: Option<IssueState>,
+        in_doubt: Option<&Change>,
+    ) -> Decision {
         let settled = |state, reason, detail: String| {
             Decision::Verdict(Verdict::Settled(Outcome::of(state, reason, detail)))
         };

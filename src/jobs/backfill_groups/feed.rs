@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use std::iter::Peekable;
 
 /// The tasks of one run.
-pub struct IssueFeed {
+pub(crate) struct IssueFeed {
     rows: RowFeed,
     columns: IssueColumns,
     duplicates: Peekable<Verdicts>,
@@ -27,7 +27,7 @@ pub struct IssueFeed {
 
 impl IssueFeed {
     /// The tasks of an input's first `limit` rows, without those that the journal has settled.
-    pub fn new(
+    pub(crate) fn new(
         input: &Input,
         preflight: Preflight,
         limit: Option<u64>,

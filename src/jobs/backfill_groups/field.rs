@@ -10,7 +10,7 @@ const SHOWN: usize = 5;
 
 /// What the schema says of the field.
 #[derive(Debug, PartialEq, Eq)]
-pub enum FieldCheck {
+pub(crate) enum FieldCheck {
     /// It holds a group, or its type cannot be told. What there is to know of it.
     Fits(Vec<String>),
     /// It does not exist; those that may be meant.
@@ -22,7 +22,7 @@ pub enum FieldCheck {
 }
 
 /// Holds the field against the schema of issues.
-pub fn check(schema: &Schema, field: &GroupField) -> FieldCheck {
+pub(crate) fn check(schema: &Schema, field: &GroupField) -> FieldCheck {
     let (name, fields) = match field {
         GroupField::Custom(name) => (name, &schema.custom_fields),
         GroupField::Native(name) => (name, &schema.stock_fields),

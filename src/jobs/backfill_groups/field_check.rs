@@ -9,7 +9,7 @@ use crate::jobs::failing;
 
 /// Where the field's name comes from.
 #[derive(Debug, Clone, Copy)]
-pub enum Named<'a> {
+pub(crate) enum Named<'a> {
     /// `CREATOR_GROUP_FIELD`: it can be corrected.
     BySetting,
     /// This run, which is undone.
@@ -20,7 +20,7 @@ pub enum Named<'a> {
 ///
 /// Fails where it certainly cannot be written. What the token may not read, or DevRev does not tell, is left to the first
 /// write.
-pub async fn check(client: &ReadOnly, name: &str, named: Named<'_>) -> Result<Vec<String>, Failure> {
+pub(crate) async fn check(client: &ReadOnly, name: &str, named: Named<'_>) -> Result<Vec<String>, Failure> {
     let answer = client.call_once(&IssueSchemaGet::default()).await;
     let schema = match answer.map_err(|error| failing::ends_run(&error).ok_or(error)) {
         Ok(answer) => answer.schema,

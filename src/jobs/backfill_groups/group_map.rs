@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Users and their groups, as the file says.
 #[derive(Debug, Clone, Default)]
-pub struct GroupMap(HashMap<Key, GroupRef>);
+pub(crate) struct GroupMap(HashMap<Key, GroupRef>);
 
 /// Problems of a file that are told before the rest is only counted.
 const SHOWN: usize = 10;
@@ -21,7 +21,7 @@ impl GroupMap {
     /// DevRev lists. All problems are told together.
     ///
     /// `name` is what the operator calls the file, of which `path` may be a copy.
-    pub fn read(path: &Path, name: &str, membership: &Membership) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path, name: &str, membership: &Membership) -> Result<Self, Failure> {
         let failure = |text: String| Failure::new(Exit::Usage, format!("--group-map {name}: {text}"));
         let file = File::open(path).map_err(|error| failure(error.to_string()))?;
         let opened = dialect::open(file, name, Dialect::default());
@@ -69,7 +69,7 @@ impl GroupMap {
     }
 
     /// The group of a user, if the file names one.
-    pub fn group_of(&self, user: &Key) -> Option<&GroupRef> {
+    pub(crate) fn group_of(&self, user: &Key) -> Option<&GroupRef> {
         self.0.get(user)
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How old a value may be when its change is sent.
-pub const MAX_AGE: Duration = Duration::from_secs(300);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// How old a kept value may be when a batch is prepared: the batch still has to wait for the one before it.
 const KEPT_AGE: Duration = Duration::from_secs(240);
@@ -46,7 +46,7 @@ const GETS_AT_ONCE: usize = 8;
 
 /// An issue as it was read.
 #[derive(Debug, Clone)]
-pub struct Present {
+pub(crate) struct Present {
     /// Its DON.
     pub id: String,
     /// Who created it, if DevRev says.
@@ -59,7 +59,7 @@ pub struct Present {
 
 /// What is known of an issue.
 #[derive(Debug, Clone)]
-pub enum IssueState {
+pub(crate) enum IssueState {
     /// It is there.
     Present(Present),
     /// It is not; what DevRev said.
@@ -70,7 +70,7 @@ pub enum IssueState {
 
 /// An issue to look up.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     number: u64,
     id: String,
     /// By which a list may bring it. `None`: it has to be read by itself, for a list may lag behind.
@@ -80,13 +80,13 @@ pub struct Wanted {
 impl Wanted {
     /// The issue of an item; of one in doubt, which may have been written a moment ago, only its own read
     /// tells.
-    pub fn new(item: &Item, in_doubt: bool) -> Self {
+    pub(crate) fn new(item: &Item, in_doubt: bool) -> Self {
         let creator = (!in_doubt).then_some(&item.creator);
         Self::by(item.number, item.issue.as_str(), creator)
     }
 
     /// The issue of this number and ID, by its creator if that is known.
-    pub fn by(number: u64, id: &str, creator: Option<&UserId>) -> Self {
+    pub(crate) fn by(number: u64, id: &str, creator: Option<&UserId>) -> Self {
         let creator = creator.map(|creator| (creator.key(), creator.as_str().to_owned()));
         Self { number, id: id.to_owned(), creator }
     }
@@ -134,7 +134,7 @@ impl OpenList {
 
 /// Looks issues up and keeps what it learns by the way.
 #[derive(Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     client: ReadOnly,
     field: GroupField,
     kept: HashMap<u64, Present>,
@@ -147,7 +147,7 @@ pub struct Lookup {
 
 impl Lookup {
     /// Nothing is known yet.
-    pub fn new(client: ReadOnly, field: GroupField) -> Self {
+    pub(crate) fn new(client: ReadOnly, field: GroupField) -> Self {
         Self {
             client,
             field,
@@ -160,7 +160,7 @@ impl Lookup {
     }
 
     /// The state of every wanted issue, by number. An error ends the run.
-    pub async fn states(&mut self, wanted: Vec<Wanted>) -> Result<HashMap<u64, IssueState>, Failure> {
+    pub(crate) async fn states(&mut self, wanted: Vec<Wanted>) -> Result<HashMap<u64, IssueState>, Failure> {
         let mut states = HashMap::with_capacity(wanted.len());
         self.budget.wanted += wanted.len();
         let mut open: HashMap<u64, Wanted> = HashMap::new();
@@ -340,7 +340,7 @@ impl Lookup {
 }
 
 /// Whether two values of the field are the same group, or both none.
-pub fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
+pub(crate) fn same_value(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => same_group(one, other),

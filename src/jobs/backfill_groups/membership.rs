@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// A group as the index keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupRef {
+pub(crate) struct GroupRef {
     /// The group's DON: what is written into an issue.
     pub id: String,
     /// The group's display ID.
@@ -36,12 +36,12 @@ pub struct GroupRef {
 
 impl GroupRef {
     /// What tells this group from others.
-    pub fn key(&self) -> Option<Key> {
+    pub(crate) fn key(&self) -> Option<Key> {
         Ref::parse(&self.id, Group::TYPES).ok().map(Ref::key)
     }
 
     /// The group for people: `GROUP-4 (Billing)`.
-    pub fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let id = self.display_id.as_deref().unwrap_or(&self.id);
         let in_a_line = |name: &String| name.replace(char::is_control, " ");
         self.name.as_ref().map_or_else(|| id.to_owned(), |name| format!("{id} ({})", in_a_line(name)))
@@ -50,7 +50,7 @@ impl GroupRef {
 
 /// The index.
 #[derive(Debug, Clone, Default)]
-pub struct Membership {
+pub(crate) struct Membership {
     groups: Vec<GroupRef>,
     /// Default groups that were left out.
     left_out: Vec<GroupRef>,
@@ -62,7 +62,7 @@ pub struct Membership {
 
 impl Membership {
     /// An index of these groups, in DevRev's order, and their members.
-    pub fn new(groups: Vec<(GroupRef, Vec<Key>)>) -> Self {
+    pub(crate) fn new(groups: Vec<(GroupRef, Vec<Key>)>) -> Self {
         let mut index = Self::default();
         for (place, (group, members)) in groups.into_iter().enumerate() {
             if let Some(key) = group.key() {
@@ -82,48 +82,43 @@ impl Membership {
 
     /// The same, with default groups whose members do not count.
     #[must_use]
-    pub fn leaving_out(self, left_out: Vec<GroupRef>) -> Self {
+    pub(crate) fn leaving_out(self, left_out: Vec<GroupRef>) -> Self {
         Self { left_out, ..self }
     }
 
     /// The groups of a user, in DevRev's order.
-    pub fn groups_of(&self, user: &Key) -> Vec<&GroupRef> {
+    pub(crate) fn groups_of(&self, user: &Key) -> Vec<&GroupRef> {
         self.of_user.get(user).into_iter().flatten().map(|place| &self.groups[*place]).collect()
     }
 
     /// Whether the user is a member of any group, and so exists.
-    pub fn knows(&self, user: &Key) -> bool {
+    pub(crate) fn knows(&self, user: &Key) -> bool {
         self.of_user.contains_key(user)
     }
 
     /// The group with this key, be it one that was left out.
-    pub fn group(&self, key: &Key) -> Option<&GroupRef> {
+    pub(crate) fn group(&self, key: &Key) -> Option<&GroupRef> {
         let left_out = || self.left_out.iter().find(|group| group.key().as_ref() == Some(key));
         self.places.get(key).map(|place| &self.groups[*place]).or_else(left_out)
     }
 
     /// How many groups count.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.groups.len()
     }
 
-    /// Whether no group counts.
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
     /// The default groups that were left out.
-    pub fn left_out(&self) -> &[GroupRef] {
+    pub(crate) fn left_out(&self) -> &[GroupRef] {
         &self.left_out
     }
 
     /// The groups that were deleted while they were listed.
-    pub fn gone(&self) -> &[GroupRef] {
+    pub(crate) fn gone(&self) -> &[GroupRef] {
         &self.gone
     }
 
     /// Lists all groups and the members of each. A group that is gone by then is left out; any other failure ends the run.
-    pub async fn fetch(client: &ReadOnly, scope: Scope) -> Result<Self, Failure> {
+    pub(crate) async fn fetch(client: &ReadOnly, scope: Scope) -> Result<Self, Failure> {
         let mut found = Found { include_default: scope.default, ..Found::default() };
         let mut pages = Pages::new(GroupsList::of_members(scope.contacts));
         while let Some(page) =
@@ -156,7 +151,7 @@ impl Membership {
 
 /// Which groups count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Default groups count, too.
     pub default: bool,
     /// Groups of contacts count, too: some of the rows' creators are contacts.
@@ -203,7 +198,7 @@ async fn members(client: &ReadOnly, group: &str) -> Result<Vec<Key>, ApiError> {
 
 /// An index with its age.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// The index.
     pub membership: Membership,
     /// When its listing began: some of it may be younger.
@@ -214,7 +209,11 @@ pub struct Listed {
 
 impl Listed {
     /// The index from the cache, else from DevRev, which refreshes the cache.
-    pub async fn load(client: &ReadOnly, cache: Option<&Cache>, scope: Scope) -> Result<Self, Failure> {
+    pub(crate) async fn load(
+        client: &ReadOnly,
+        cache: Option<&Cache>,
+        scope: Scope,
+    ) -> Result<Self, Failure> {
         if let Some(cache) = cache
             && let Some(listed) = cache.read().await
         {
@@ -230,7 +229,7 @@ impl Listed {
     }
 
     /// How old it is at this time; none for what a clock that was set back says of the future.
-    pub fn age(&self, now: DateTime<Utc>) -> Duration {
+    pub(crate) fn age(&self, now: DateTime<Utc>) -> Duration {
         (now - self.at).to_std().unwrap_or_default()
     }
 }
@@ -250,7 +249,7 @@ const FORMAT: u32 = 2;
 
 /// Where the index is kept between runs, for one organisation at one base URL.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     path: PathBuf,
     of: String,
     max_age: Duration,
@@ -259,7 +258,7 @@ pub struct Cache {
 impl Cache {
     /// A cache in this folder, of which what is older is not used. `of` names whose groups these are and which of them;
     /// `None` where nothing is to be kept.
-    pub fn new(folder: &Path, of: String, max_age: Duration) -> Option<Self> {
+    pub(crate) fn new(folder: &Path, of: String, max_age: Duration) -> Option<Self> {
         let digest = Sha256::digest(of.as_bytes());
         let name = digest.iter().take(8).fold(String::new(), |mut name, byte| {
             let _ = write!(name, "{byte:02x}");
@@ -273,7 +272,7 @@ impl Cache {
     }
 
     /// The cached index, if it is whole, ours and young enough.
-    pub async fn read(&self) -> Option<Listed> {
+    pub(crate) async fn read(&self) -> Option<Listed> {
         let cache = self.clone();
         tokio::task::spawn_blocking(move || cache.read_file()).await.ok().flatten()
     }
@@ -325,7 +324,7 @@ impl Cache {
 }
 
 /// Whether two texts name one group, in whichever form.
-pub fn same_group(one: &str, other: &str) -> bool {
+pub(crate) fn same_group(one: &str, other: &str) -> bool {
     one == other
         || matches!((GroupId::parse(one), GroupId::parse(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -7,17 +7,17 @@
 //! - [`decide`]: from all that to a change, or a reason for none
 //! - [`apply`]: the change, and its proof
 
-pub mod apply;
-pub mod command;
-pub mod decide;
-pub mod feed;
-pub mod field;
-pub mod field_check;
-pub mod group_map;
-pub mod lookup;
-pub mod membership;
-pub mod plan;
-pub mod scan;
+pub(crate) mod apply;
+pub(crate) mod command;
+pub(crate) mod decide;
+pub(crate) mod feed;
+pub(crate) mod field;
+pub(crate) mod field_check;
+pub(crate) mod group_map;
+pub(crate) mod lookup;
+pub(crate) mod membership;
+pub(crate) mod plan;
+pub(crate) mod scan;
 
 use crate::devrev::dev_users::DevUsersGet;
 use crate::devrev::ids::{GroupId, Issue, IssueId, Key, Names, ObjectType, Ref, UserId};
@@ -40,7 +40,7 @@ use std::collections::HashMap;
 
 /// What a row asks for.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// The issue's number, the same for both forms of its ID.
     pub number: u64,
     /// The issue.
@@ -67,7 +67,7 @@ impl Item {
 
 /// One issue's creator group, before and after: what the journal and the plan hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// The issue's ID as DevRev gave it.
     pub issue: String,
     /// The group that it held when it was read; `None` for none.
@@ -106,7 +106,7 @@ impl Plannable for Change {
 
 /// The job's reading and deciding half.
 #[derive(Debug)]
-pub struct BackfillGroups {
+pub(crate) struct BackfillGroups {
     client: ReadOnly,
     lookup: Lookup,
     rules: Rules,
@@ -119,7 +119,7 @@ const MOST_REMEMBERED_USERS: usize = 100_000;
 
 impl BackfillGroups {
     /// The job with its rules, reading through this client.
-    pub fn new(client: ReadOnly, field: GroupField, rules: Rules) -> Self {
+    pub(crate) fn new(client: ReadOnly, field: GroupField, rules: Rules) -> Self {
         Self { lookup: Lookup::new(client.clone(), field), client, rules, missing_users: HashMap::new() }
     }
 

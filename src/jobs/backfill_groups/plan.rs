@@ -27,7 +27,7 @@ struct Change {
 
 /// Sums up what would be set.
 #[derive(Debug)]
-pub struct GroupPlan {
+pub(crate) struct GroupPlan {
     /// Calls that the dry run made to decide: a run makes about as many.
     reads: u64,
     rate: Option<Rate>,
@@ -37,7 +37,7 @@ pub struct GroupPlan {
 
 impl GroupPlan {
     /// For a run under this limit, decided with so many calls.
-    pub fn new(rate: Option<Rate>, reads: u64) -> Self {
+    pub(crate) fn new(rate: Option<Rate>, reads: u64) -> Self {
         Self { reads, rate, lines: String::new(), changes: 0 }
     }
 

@@ -13,7 +13,7 @@ use crate::source::csv::CsvFile;
 
 /// What was found in an input of issues.
 #[derive(Debug)]
-pub struct Issues {
+pub(crate) struct Issues {
     /// The rows that are about the same issue as another one.
     pub duplicates: Verdicts,
     /// Whether a contact created some of the issues.
@@ -21,12 +21,12 @@ pub struct Issues {
 }
 
 /// An input of issues.
-pub type Preflight = Scan<Issues>;
+pub(crate) type Preflight = Scan<Issues>;
 
 /// Scans an input of issues. Blocks: two passes over the file, on two threads.
 ///
 /// Fails with [`Exit::InvalidInput`](crate::exit::Exit::InvalidInput) when the header or the format is such that rows cannot be told.
-pub fn scan(input: &Input) -> Result<Preflight, Failure> {
+pub(crate) fn scan(input: &Input) -> Result<Preflight, Failure> {
     let (fingerprint, stamp, (rows, duplicates, of_contacts, notes)) = fingerprinted(input, duplicates)?;
     Ok(Scan { fingerprint, stamp, rows, notes, found: Issues { duplicates, of_contacts } })
 }

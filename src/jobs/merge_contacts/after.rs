@@ -276,7 +276,7 @@ fn is_still_there(was: &Value, now: &Value) -> bool {
 }
 
 /// Whether a member of an object says nothing.
-pub fn is_nothing(value: &Value) -> bool {
+pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

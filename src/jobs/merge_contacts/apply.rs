@@ -37,11 +37,11 @@ const MOST_BACKUPS: u32 = 3;
 const MOST_LOOKS: u32 = 10;
 
 /// The reason of a pair whose merge DevRev has refused.
-pub const MERGE_REFUSED: &str = "merge-refused";
+pub(crate) const MERGE_REFUSED: &str = "merge-refused";
 
 impl Merger {
     /// Merges through this client.
-    pub fn new(client: &Client, stop: &Stop, how: How) -> Result<Self, Failure> {
+    pub(crate) fn new(client: &Client, stop: &Stop, how: How) -> Result<Self, Failure> {
         let sends = client.urgent(Urgency::Send);
         let completes = client.urgent(Urgency::Complete);
         let reads = completes.read_only();

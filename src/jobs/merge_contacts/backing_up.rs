@@ -25,7 +25,7 @@ const RESERVE: u64 = 64 << 20;
 
 /// The backups of both contacts.
 #[derive(Debug, Clone)]
-pub struct BackedUp {
+pub(crate) struct BackedUp {
     /// The primary's folder.
     pub primary: PathBuf,
     /// The secondary's folder.
@@ -50,13 +50,13 @@ struct Conversations<'a> {
 
 impl Backups {
     /// Backups of a run, as it is to make them.
-    pub fn new(reads: ReadOnly, storage: Storage, how: &How) -> Self {
+    pub(crate) fn new(reads: ReadOnly, storage: Storage, how: &How) -> Self {
         let (root, run) = (how.backup_dir.clone(), how.run.clone());
         Self { reads, storage, root, run, any_count: how.any_count, on_missing: how.on_missing }
     }
 
     /// Backs both contacts up.
-    pub async fn make(&self, change: &Change, found: &Found) -> Result<BackedUp, Trouble> {
+    pub(crate) async fn make(&self, change: &Change, found: &Found) -> Result<BackedUp, Trouble> {
         let at = Utc::now();
         let first = self.contact(&change.primary, &found.primary, at, None).await?;
         let second = self.contact(&change.secondary, &found.secondary, at, Some(&first)).await?;
@@ -65,7 +65,7 @@ impl Backups {
     }
 
     /// Reads both backups back, and holds them against what DevRev shows and what the rows say.
-    pub fn verify(&self, change: &Change, backed_up: &BackedUp, found: &Found) -> Result<(), Trouble> {
+    pub(crate) fn verify(&self, change: &Change, backed_up: &BackedUp, found: &Found) -> Result<(), Trouble> {
         for (folder, side, kept) in [
             (&backed_up.primary, &change.primary, &found.primary),
             (&backed_up.secondary, &change.secondary, &found.secondary),
@@ -89,7 +89,7 @@ impl Backups {
     }
 
     /// Reads one backup back: it is whole, it is this contact's, and it has as many tickets as the row says.
-    pub fn whole(&self, folder: &Path, side: &Side) -> Result<verify::Verified, Trouble> {
+    pub(crate) fn whole(&self, folder: &Path, side: &Side) -> Result<verify::Verified, Trouble> {
         let verified = verify::verify(folder).map_err(|problems| {
             let words: Vec<_> = problems.iter().take(5).map(ToString::to_string).collect();
             Trouble::Short(format!("{}: {} problems: {}", folder.display(), problems.len(), words.join("; ")))

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Why a contact is not backed up.
 #[derive(Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// Something could not be read from DevRev.
     Unread(ApiError),
     /// Something could not be written.
@@ -36,7 +36,7 @@ impl From<ApiError> for Trouble {
 
 /// Makes backups below one folder.
 #[derive(Debug)]
-pub struct Backups {
+pub(crate) struct Backups {
     pub(super) reads: ReadOnly,
     pub(super) storage: Storage,
     pub(super) root: PathBuf,
@@ -47,7 +47,7 @@ pub struct Backups {
 }
 
 /// Does what may block for long, an fsync above all, without holding up other pairs.
-pub fn on_disk<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn on_disk<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

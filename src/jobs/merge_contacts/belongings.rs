@@ -17,7 +17,7 @@ const USERS: usize = 100;
 
 /// What hangs on one contact, each thing once.
 #[derive(Debug, Clone, Default)]
-pub struct Belongings {
+pub(crate) struct Belongings {
     /// Every work that it owns, created or reported.
     pub works: Vec<Arc<Whole<OwnedWork>>>,
     /// Every conversation that it takes part in.
@@ -26,19 +26,19 @@ pub struct Belongings {
 
 impl Belongings {
     /// How many of the works are tickets.
-    pub fn tickets(&self) -> u64 {
+    pub(crate) fn tickets(&self) -> u64 {
         self.works.iter().filter(|work| work.read.is_ticket()).count() as u64
     }
 
     /// The IDs of all works.
-    pub fn work_ids(&self) -> HashSet<&str> {
+    pub(crate) fn work_ids(&self) -> HashSet<&str> {
         self.works.iter().map(|work| work.read.id.as_str()).collect()
     }
 }
 
 /// Reads the works of contacts, given by their IDs: three calls for up to a hundred contacts, and one more for
 /// every further page. The answer has every contact that was asked for.
-pub async fn works(
+pub(crate) async fn works(
     client: &ReadOnly,
     contacts: &[String],
 ) -> Result<HashMap<Key, Vec<Arc<Whole<OwnedWork>>>>, ApiError> {
@@ -46,7 +46,7 @@ pub async fn works(
 }
 
 /// The same for works that they stand to in one of these roles.
-pub async fn works_as(
+pub(crate) async fn works_as(
     client: &ReadOnly,
     contacts: &[String],
     roles: &[Role],
@@ -77,7 +77,10 @@ pub async fn works_as(
 }
 
 /// Reads works and conversations of contacts.
-pub async fn all(client: &ReadOnly, contacts: &[String]) -> Result<HashMap<Key, Belongings>, ApiError> {
+pub(crate) async fn all(
+    client: &ReadOnly,
+    contacts: &[String],
+) -> Result<HashMap<Key, Belongings>, ApiError> {
     let works = works(client, contacts).await?;
     let mut found: HashMap<Key, Belongings> = works
         .into_iter()

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Two contacts that become one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// Their address, in lower case.
     pub email: String,
     /// The contact that stays.
@@ -43,7 +43,7 @@ pub struct Change {
 
 /// What one merge would take.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Preview {
+pub(crate) struct Preview {
     /// Whether timelines were read for this, or their averages taken.
     pub estimated: bool,
     /// Timelines that the backup would hold: one for each work and conversation.
@@ -60,7 +60,7 @@ pub struct Preview {
 
 /// One contact of the two, as DevRev showed it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Side {
+pub(crate) struct Side {
     /// What the row says.
     pub row: Contact,
     /// The contact's ID as DevRev gave it.
@@ -81,7 +81,7 @@ pub struct Side {
 
 impl Side {
     /// What a row and DevRev say of a contact.
-    pub fn of(row: &Contact, kept: &Shown) -> Self {
+    pub(crate) fn of(row: &Contact, kept: &Shown) -> Self {
         let contact = &kept.contact.read;
         Self {
             row: row.clone(),
@@ -98,7 +98,7 @@ impl Side {
 
 /// What was read of both contacts.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub(crate) struct Found {
     /// Of the primary.
     pub primary: Shown,
     /// Of the secondary.
@@ -110,7 +110,7 @@ pub struct Found {
 impl Found {
     /// The same as it was seen later, when conversations were not read again.
     #[must_use]
-    pub fn as_seen(&self, later: &Self) -> Self {
+    pub(crate) fn as_seen(&self, later: &Self) -> Self {
         let shown = |old: &Shown, new: &Shown| {
             let mut shown = new.clone();
             shown.belongings.conversations.clone_from(&old.belongings.conversations);
@@ -126,7 +126,7 @@ impl Found {
 
 /// What was read of one contact.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// The contact.
     pub contact: Whole<RevUser>,
     /// What hangs on it.
@@ -135,7 +135,7 @@ pub struct Shown {
 
 impl Shown {
     /// How many of the works it created, owns and reported: of every type.
-    pub fn by_role(&self) -> [u64; 3] {
+    pub(crate) fn by_role(&self) -> [u64; 3] {
         let contact = self.contact.read.key();
         let is_in = |work: &OwnedWork, role| work.users_as(role).iter().any(|user| user.key() == contact);
         let works = || self.belongings.works.iter().map(|work| &work.read);
@@ -149,12 +149,12 @@ fn is_none(count: &u64) -> bool {
 }
 
 /// A step of a merge.
-pub type Step = track::Step<What>;
+pub(crate) type Step = track::Step<What>;
 
 /// The steps of a merge, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
-pub enum What {
+pub(crate) enum What {
     /// Both contacts are on disk.
     BackedUp {
         /// The primary's backup.
@@ -199,7 +199,7 @@ pub enum What {
 /// How a merge shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Proof {
+pub(crate) enum Proof {
     /// The secondary's ID leads nowhere (404).
     Gone,
     /// It leads to the primary (301).
@@ -214,7 +214,7 @@ pub enum Proof {
 
 /// How far a merge has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Nothing was sent: all can start again.
     Begin,
     /// The merge may have been sent.
@@ -229,12 +229,12 @@ pub enum Stage {
 
 impl Change {
     /// Whether DevRev has acknowledged a merge of it.
-    pub fn is_acknowledged(&self) -> bool {
+    pub(crate) fn is_acknowledged(&self) -> bool {
         self.steps.iter().any(|step| step.what == What::Acknowledged)
     }
 
     /// How far the recorded steps go.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         let last = self.steps.iter().rev().find_map(|step| match step.what {
             What::Proven { .. } => Some(Stage::Proven),
             What::RefSet => Some(Stage::RefSet),
@@ -246,7 +246,7 @@ impl Change {
     }
 
     /// Whether a merge was sent of which it is not certain that DevRev did not act on it.
-    pub fn in_doubt(&self) -> bool {
+    pub(crate) fn in_doubt(&self) -> bool {
         let sendings = self.steps.iter().fold(0_u32, |sendings, step| match step.what {
             What::Merging { .. } => sendings + 1,
             // Of the last one; an earlier one may still take.
@@ -257,7 +257,7 @@ impl Change {
     }
 
     /// Attachments that the backups made last record as missing.
-    pub fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         let last = self.steps.iter().rev().find_map(|step| match step.what {
             What::BackedUp { missing, .. } => Some(missing),
             _ => None,
@@ -266,7 +266,7 @@ impl Change {
     }
 
     /// The backups of both contacts that were made last.
-    pub fn backups(&self) -> Option<(&PathBuf, &PathBuf)> {
+    pub(crate) fn backups(&self) -> Option<(&PathBuf, &PathBuf)> {
         self.steps.iter().rev().find_map(|step| match &step.what {
             What::BackedUp { primary, secondary, .. } => Some((primary, secondary)),
             _ => None,
@@ -274,7 +274,7 @@ impl Change {
     }
 
     /// How many works were the secondary's, once that was checked.
-    pub fn moved(&self) -> Option<u64> {
+    pub(crate) fn moved(&self) -> Option<u64> {
         self.steps.iter().rev().find_map(|step| match step.what {
             What::Checked { moved, .. } => Some(moved),
             _ => None,

@@ -61,7 +61,7 @@ const IRREVERSIBLE: &str = "DevRev cannot take a merge back.";
 
 /// The options of a merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MergeOptions {
+pub(crate) struct MergeOptions {
     /// `--primary`.
     pub primary: Keep,
     /// `--filter-email`.
@@ -83,7 +83,7 @@ pub struct MergeOptions {
 }
 
 /// Begins a run and works on it until it ends.
-pub async fn run(
+pub(crate) async fn run(
     args: cli::batch::MergeContacts,
     global: cli::Global,
     terminal: Terminal,

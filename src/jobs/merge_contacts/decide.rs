@@ -4,14 +4,14 @@ use super::look::{Seen, leads_to};
 use super::pair::{Contact, Pair, folded};
 use super::proof::is_ended;
 use super::restored::Made;
-use crate::devrev::ids::{Key, Place};
+use crate::devrev::ids::Place;
 use crate::devrev::rev_users::RevUser;
 use crate::devrev::whole::Whole;
 use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 
 /// The reason of a pair that was merged already.
-pub const MERGED_BEFORE: &str = "merged-before";
+pub(crate) const MERGED_BEFORE: &str = "merged-before";
 
 fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
     Outcome::of(State::Skipped, reason, detail)
@@ -19,7 +19,7 @@ fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
 
 /// Both contacts, if they may be merged as they are now; else why not. `made` are contacts that are verified,
 /// whatever DevRev shows.
-pub fn both<'s>(
+pub(crate) fn both<'s>(
     pair: &Pair,
     primary: Option<&'s Seen>,
     secondary: Option<&'s Seen>,
@@ -133,11 +133,6 @@ fn has_secondarys_ref(pair: &Pair, primary: &RevUser) -> bool {
 
 fn moved(contact: &Contact, to: Option<&str>) -> String {
     format!("{} has moved{}", contact.id, to.map(|to| format!(" to {to}")).unwrap_or_default())
-}
-
-/// Whether this contact is another one's.
-pub fn is(contact: &RevUser, key: &Key) -> bool {
-    contact.key().as_ref() == Some(key)
 }
 
 #[cfg(test)]

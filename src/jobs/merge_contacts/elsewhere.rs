@@ -21,7 +21,7 @@ use std::error::Error;
 use std::path::Path;
 
 /// Contacts by key, and the run that may have sent a merge of each.
-pub type Elsewhere = HashMap<Key, String>;
+pub(crate) type Elsewhere = HashMap<Key, String>;
 
 /// Finds the merges that are in doubt in other runs in the same organisation. Blocks for as long as the journals of those
 /// take to read that did not come to their end; once `stop` is set, no more are read, and what is returned is not all.
@@ -29,7 +29,12 @@ pub type Elsewhere = HashMap<Key, String>;
 /// Fails with [`Exit::Locked`] when another process is at work on such a run: what that one is about to send cannot
 /// be foreseen. Two that start at the same time both fail. Fails with [`Exit::Changed`] when a run of merges cannot
 /// be read.
-pub fn in_doubt(runs_dir: &Path, own: &str, org: Option<&Party>, stop: &Stop) -> Result<Elsewhere, Failure> {
+pub(crate) fn in_doubt(
+    runs_dir: &Path,
+    own: &str,
+    org: Option<&Party>,
+    stop: &Stop,
+) -> Result<Elsewhere, Failure> {
     let mut found = Elsewhere::new();
     let runs = RunDir::list(runs_dir)?;
     // A run's name says its command, whatever else of it can be read.

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 ///
 /// Besides the pairing, memory holds the first contact of each pair whose second has not come yet: about 90 bytes
 /// and the contact's texts.
-pub struct ContactFeed {
+pub(crate) struct ContactFeed {
     rows: RowFeed,
     columns: ContactColumns,
     pairing: Pairing,
@@ -30,7 +30,7 @@ pub struct ContactFeed {
 
 impl ContactFeed {
     /// The tasks of an input, as far as they are part of the run and the journal has not settled them.
-    pub fn new(
+    pub(crate) fn new(
         input: &Input,
         preflight: ContactPreflight,
         replay: Replay,

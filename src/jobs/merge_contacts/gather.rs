@@ -23,7 +23,7 @@ const MOST_ADDRESSES: usize = 16;
 /// most for a million, 16 MB during the run; besides, 40 bytes and 8 a row for each group that people must look
 /// at, 40 bytes for each row with a near-duplicate, and the 6 MiB of a [`Near`], which keeps the rest on disk.
 #[derive(Debug)]
-pub struct Gather {
+pub(crate) struct Gather {
     columns: ContactColumns,
     prefixes: Prefixes,
     scope: Scope,
@@ -37,7 +37,7 @@ pub struct Gather {
 impl Gather {
     /// Begins with the header; what memory does not hold goes to unnamed files in `folder`. The error names all
     /// columns that are missing.
-    pub fn new(header: &Header, scope: Scope, folder: &Path) -> Result<Self, ColumnError> {
+    pub(crate) fn new(header: &Header, scope: Scope, folder: &Path) -> Result<Self, ColumnError> {
         Ok(Self {
             columns: ContactColumns::find(header)?,
             prefixes: Prefixes::default(),
@@ -51,13 +51,13 @@ impl Gather {
     }
 
     /// The columns that are used.
-    pub fn used(&self) -> Vec<usize> {
+    pub(crate) fn used(&self) -> Vec<usize> {
         self.columns.used()
     }
 
     /// Notes the next record; `whole` says whether it is a row, as the reader judges it. Every record of the
     /// input has to be noted, in order. Fails when the disk does.
-    pub fn note(&mut self, row: &Row, whole: bool) -> io::Result<()> {
+    pub(crate) fn note(&mut self, row: &Row, whole: bool) -> io::Result<()> {
         self.rows += 1;
         let id = &*id_text(self.columns.id.text(row), CONTACT_TYPES);
         let contact = Ref::parse(id, CONTACT_TYPES).map_or(0, |id| self.hash(0, id.tail).max(1));
@@ -129,7 +129,7 @@ impl Gather {
     }
 
     /// Groups what was noted. Fails when the disk does.
-    pub fn finish(self) -> io::Result<Pairing> {
+    pub(crate) fn finish(self) -> io::Result<Pairing> {
         let is_unmatched = |email: &&String| self.addresses.is_unmatched(email);
         let unmatched = self.scope.emails.iter().filter(is_unmatched).cloned().collect();
         Pairing::new(self.notes, self.rows, &self.scope, unmatched, self.near)

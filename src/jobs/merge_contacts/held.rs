@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// A pair that is asked about.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub(crate) struct Question {
     /// The primary as contacts are asked for.
     pub primary: Contact,
     /// Its ID as DevRev gave it.
@@ -30,7 +30,7 @@ pub struct Question {
 
 impl Question {
     /// Whether the primary has what it should.
-    pub fn about_primary(change: &Change, expected: Arc<BTreeSet<String>>) -> Self {
+    pub(crate) fn about_primary(change: &Change, expected: Arc<BTreeSet<String>>) -> Self {
         Self { expected: Some(expected), ..Self::about(change) }
     }
 
@@ -45,7 +45,7 @@ impl Question {
     }
 
     /// What both have, of a secondary that is there.
-    pub fn about_both(change: &Change) -> Self {
+    pub(crate) fn about_both(change: &Change) -> Self {
         Self { secondary_is_there: true, ..Self::about(change) }
     }
 }
@@ -60,7 +60,7 @@ impl Question {
 
 /// What was seen.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub(crate) struct Held {
     /// The primary.
     pub primary: Seen,
     /// The IDs of its works.
@@ -73,7 +73,7 @@ pub struct Held {
 
 /// Answers questions, in order. Roles are read one by one, the usual ones first, and only until all that is expected was
 /// seen: as a rule one call is enough.
-pub async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Held>, ApiError> {
+pub(crate) async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Held>, ApiError> {
     let wanted: Vec<&Contact> = questions.iter().map(|question| &question.primary).collect();
     let contacts = look::contacts(&reads, &wanted).await?;
     let seen = |id: &str| contact_key(id).and_then(|key| contacts.get(&key));

@@ -7,7 +7,7 @@ use crate::row::Row;
 
 /// A contact whose texts are one allocation: 40 bytes and the texts.
 #[derive(Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     texts: Box<str>,
     /// Where the ID, the address and the reference end; the display name is the rest.
     ends: [u32; 3],
@@ -16,7 +16,7 @@ pub struct Kept {
 
 impl Kept {
     /// Keeps what a row says.
-    pub fn of(row: &Row, columns: &ContactColumns, item: &ContactRow<'_>) -> Self {
+    pub(crate) fn of(row: &Row, columns: &ContactColumns, item: &ContactRow<'_>) -> Self {
         let id = id_text(columns.id.text(row), CONTACT_TYPES);
         let texts = [&*id, item.email, item.external_ref, item.display_name];
         let mut end = 0;
@@ -29,7 +29,7 @@ impl Kept {
     }
 
     /// The contact, which stands in this row. `None` cannot be had from a row that was judged good.
-    pub fn contact(&self, row: u64) -> Option<Contact> {
+    pub(crate) fn contact(&self, row: u64) -> Option<Contact> {
         let [id, email, external_ref] = self.ends.map(|end| end as usize);
         let text = |from, to| self.texts.get(from..to).map(str::to_owned);
         Some(Contact {

@@ -20,7 +20,7 @@ const REFS: usize = 50;
 
 /// What DevRev says of a contact.
 #[derive(Debug, Clone)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// It is there.
     Present(Box<Whole<RevUser>>),
     /// 404; DevRev's own words.
@@ -35,7 +35,7 @@ pub enum Seen {
 }
 
 /// Reads contacts. Fails only when the run has to end: with the error that says why.
-pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, ApiError> {
+pub(crate) async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<Key, Seen>, ApiError> {
     // As they are written, and in lower case: whether DevRev's filter heeds the case is not documented.
     let addresses: BTreeSet<String> =
         wanted.iter().flat_map(|contact| [contact.email.clone(), folded(&contact.email)]).collect();
@@ -72,7 +72,7 @@ pub async fn contacts(client: &ReadOnly, wanted: &[&Contact]) -> Result<HashMap<
 }
 
 /// Reads one contact.
-pub async fn contact_of(client: &ReadOnly, id: &str) -> Seen {
+pub(crate) async fn contact_of(client: &ReadOnly, id: &str) -> Seen {
     match client.call(&RevUsersGet { id: id.to_owned() }).await {
         // Asked for one and answered with another: a redirection that somebody followed on the way.
         Ok(answer) if contact_key(id).is_some_and(|key| answer.rev_user.read.key() != Some(key)) => {
@@ -86,7 +86,10 @@ pub async fn contact_of(client: &ReadOnly, id: &str) -> Seen {
 }
 
 /// The contacts that have any of these references.
-pub async fn holders(client: &ReadOnly, refs: &[String]) -> Result<HashMap<String, Vec<RevUser>>, ApiError> {
+pub(crate) async fn holders(
+    client: &ReadOnly,
+    refs: &[String],
+) -> Result<HashMap<String, Vec<RevUser>>, ApiError> {
     let mut holders: HashMap<String, Vec<RevUser>> = HashMap::new();
     for some in refs.chunks(REFS) {
         let mut pages = Pages::new(RevUsersList::by_external_ref(some.to_vec()));
@@ -101,7 +104,7 @@ pub async fn holders(client: &ReadOnly, refs: &[String]) -> Result<HashMap<Strin
 }
 
 /// Whether a `Location` names this contact. A location that names none says nothing against it.
-pub fn leads_to(location: Option<&str>, contact: &Key) -> Option<bool> {
+pub(crate) fn leads_to(location: Option<&str>, contact: &Key) -> Option<bool> {
     let location = location?;
     // A DON, perhaps within a URL, perhaps escaped there.
     let plain = location.replace("%3A", ":").replace("%3a", ":").replace("%2F", "/").replace("%2f", "/");

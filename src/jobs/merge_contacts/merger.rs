@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 /// How merges are carried out.
 #[derive(Debug, Clone)]
-pub struct How {
+pub(crate) struct How {
     /// The run's ID.
     pub run: String,
     /// `--backup-dir`.
@@ -50,7 +50,7 @@ pub struct How {
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
-pub struct Merger {
+pub(crate) struct Merger {
     /// For what completes merges that were sent.
     pub(super) client: Client,
     /// The same, for its reads.

@@ -21,44 +21,44 @@
 //!   [`relied_on`]: the backups that merges rest on
 
 mod addresses;
-pub mod after;
-pub mod apply;
-pub mod backing_up;
-pub mod backups;
-pub mod belongings;
-pub mod change;
-pub mod command;
-pub mod decide;
-pub mod elsewhere;
-pub mod feed;
+pub(crate) mod after;
+pub(crate) mod apply;
+pub(crate) mod backing_up;
+pub(crate) mod backups;
+pub(crate) mod belongings;
+pub(crate) mod change;
+pub(crate) mod command;
+pub(crate) mod decide;
+pub(crate) mod elsewhere;
+pub(crate) mod feed;
 mod gate;
-pub mod gather;
+pub(crate) mod gather;
 mod groups;
-pub mod held;
+pub(crate) mod held;
 #[cfg(test)]
 pub(crate) mod inputs;
-pub mod kept;
-pub mod look;
+pub(crate) mod kept;
+pub(crate) mod look;
 mod look_again;
-pub mod merger;
+pub(crate) mod merger;
 mod near;
-pub mod note;
-pub mod page;
-pub mod pair;
-pub mod pairing;
-pub mod plan;
-pub mod preview;
-pub mod proof;
-pub mod questions;
-pub mod reason;
-pub mod relied_on;
-pub mod report;
-pub mod restored;
-pub mod scan;
-pub mod settle;
+pub(crate) mod note;
+pub(crate) mod page;
+pub(crate) mod pair;
+pub(crate) mod pairing;
+pub(crate) mod plan;
+pub(crate) mod preview;
+pub(crate) mod proof;
+pub(crate) mod questions;
+pub(crate) mod reason;
+pub(crate) mod relied_on;
+pub(crate) mod report;
+pub(crate) mod restored;
+pub(crate) mod scan;
+pub(crate) mod settle;
 mod stepwise;
 mod timelines;
-pub mod track;
+pub(crate) mod track;
 
 use crate::cli::choices::{Keep, OnCountMismatch};
 use crate::devrev::ids::{Key, RevUserId};
@@ -82,7 +82,7 @@ use std::sync::Arc;
 
 /// What decisions rest on besides the pair and what DevRev shows.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// `--primary`: which contact stays.
     pub keep: Keep,
     /// `--on-count-mismatch`.
@@ -97,7 +97,7 @@ pub struct Rules {
 
 /// The job's reading and deciding half.
 #[derive(Debug)]
-pub struct MergeContacts {
+pub(crate) struct MergeContacts {
     client: ReadOnly,
     rules: Rules,
     sampler: Sampler,
@@ -107,7 +107,7 @@ pub struct MergeContacts {
 
 impl MergeContacts {
     /// The job with its rules, reading through this client.
-    pub fn new(client: &ReadOnly, rules: Rules) -> Self {
+    pub(crate) fn new(client: &ReadOnly, rules: Rules) -> Self {
         // Pairs that are under way go before those that are only looked at.
         let client = client.urgent(Urgency::Ahead);
         Self { client, rules, sampler: Sampler::default(), is_warned_of_counts: false }
@@ -243,12 +243,12 @@ impl MergeContacts {
 }
 
 /// The command whose runs send merges. Other runs are told by it: see [`elsewhere`].
-pub const COMMAND: &str = "merge-contacts";
+pub(crate) const COMMAND: &str = "merge-contacts";
 /// The command that takes merges back.
-pub const UNDO: &str = "undo-merge";
+pub(crate) const UNDO: &str = "undo-merge";
 
 /// The reason of a pair whose ticket counts differ.
-pub const COUNT_DIFFERS: &str = "ticket-count-differs";
+pub(crate) const COUNT_DIFFERS: &str = "ticket-count-differs";
 
 /// What hangs on many contacts, read together, or one by one where that fails.
 struct Together(Option<HashMap<Key, Belongings>>);

@@ -5,7 +5,7 @@ use crate::cli::choices::Keep;
 
 /// What is to be paired, and how.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// `--primary`
     pub keep: Keep,
     /// `--filter-email`: only rows with these addresses are in the run; empty for all rows.

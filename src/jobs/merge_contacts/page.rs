@@ -51,13 +51,13 @@ struct Backups {
 
 /// A step of a change, as the journal has it.
 #[derive(Debug, Deserialize)]
-pub struct Step {
+pub(crate) struct Step {
     step: String,
     at: DateTime<Utc>,
 }
 
 /// The entry with these steps.
-pub fn with_steps(entry: Entry, steps: &[Step]) -> Entry {
+pub(crate) fn with_steps(entry: Entry, steps: &[Step]) -> Entry {
     steps.iter().fold(entry, |entry, step| entry.step(&step.step.replace('-', " "), Some(step.at)))
 }
 
@@ -97,7 +97,7 @@ impl Contact {
 }
 
 /// Says it.
-pub fn tell(said: Said<'_>) -> Option<Entry> {
+pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     match said {
         Said::Planned(change) | Said::Meant(change) => {
             serde_json::from_str(change.get()).ok().map(|change| planned(&change))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a row says of a contact.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Contact {
+pub(crate) struct Contact {
     /// The row in the input, counted from 1.
     pub row: u64,
     /// The contact.
@@ -23,7 +23,7 @@ pub struct Contact {
 
 /// Two contacts that are to be one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The e-mail address that they share, as it is compared: see [`folded`].
     pub email: String,
     /// The contact that is kept.
@@ -35,7 +35,7 @@ pub struct Pair {
 impl Pair {
     /// Makes a pair of two contacts if they are one by all that can be told from their rows: one address, one
     /// reference of each [`Source`], no two organisations. Texts are compared here, not hashes of them.
-    pub fn of(primary: Contact, secondary: Contact) -> Option<Self> {
+    pub(crate) fn of(primary: Contact, secondary: Contact) -> Option<Self> {
         let email = folded(&primary.email);
         let orgs = (organisation(primary.id.as_str()), organisation(secondary.id.as_str()));
         let sources = (Source::of(&primary.external_ref)?, Source::of(&secondary.external_ref)?);
@@ -78,12 +78,12 @@ impl Source {
 
 /// An e-mail address as addresses are compared: without surrounding white space and without the case of ASCII
 /// letters. Other letters are not folded: some that Unicode takes for one belong to two addresses.
-pub fn folded(email: &str) -> String {
+pub(crate) fn folded(email: &str) -> String {
     email.trim().to_ascii_lowercase()
 }
 
 /// The partition and organisation that a DON names, such as `dvrv-us-1:devo/X`; a display ID names none.
-pub fn organisation(id: &str) -> Option<&str> {
+pub(crate) fn organisation(id: &str) -> Option<&str> {
     Place::of(id).map(|place| place.organisation)
 }
 

@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 
 /// Which rows are pairs, and what becomes of the others. 16 bytes a row, and those of the groups.
 #[derive(Debug)]
-pub struct Pairing {
+pub(crate) struct Pairing {
     /// The row of this place has the number after it.
     marks: Vec<Mark>,
     groups: Vec<Group>,
@@ -27,7 +27,7 @@ pub struct Pairing {
 
 /// What a row is to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role<'p> {
+pub(crate) enum Role<'p> {
     /// One of two contacts that are to be one.
     Pair {
         /// The other one's row.
@@ -47,7 +47,7 @@ pub enum Role<'p> {
 
 /// Rows that people must look at: all those that belong together.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// Its number, from 1 in the order of the groups' first rows among those that are asked for.
     pub number: u64,
     /// Why.
@@ -58,7 +58,7 @@ pub struct Group {
 
 impl Group {
     /// The reason in words, with the rows besides this one.
-    pub fn sentence(&self, row: u64) -> String {
+    pub(crate) fn sentence(&self, row: u64) -> String {
         let others: Vec<_> = self.rows.iter().filter(|other| **other != row).take(NAMED).collect();
         let named: Vec<_> = others.iter().map(ToString::to_string).collect();
         let noun = if others.len() == 1 { "row" } else { "rows" };
@@ -72,7 +72,7 @@ impl Group {
 
 /// What was found, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     /// Records of the input, good and bad.
     pub rows: u64,
     /// Those whose address is asked for; all of them if none is. They are the rows of `pairs_found`, `singles`,
@@ -110,7 +110,7 @@ enum Mark {
 
 impl Pairing {
     /// What the row of this number is to the run.
-    pub fn role(&self, row: u64) -> Role<'_> {
+    pub(crate) fn role(&self, row: u64) -> Role<'_> {
         match self.mark(row) {
             Mark::Pair { partner, primary } => Role::Pair { partner, primary },
             _ if self.limited => Role::Out,
@@ -122,7 +122,7 @@ impl Pairing {
     }
 
     /// The group with which people must look at the row, whatever the limit. Invalid rows may have one, too.
-    pub fn review(&self, row: u64) -> Option<&Group> {
+    pub(crate) fn review(&self, row: u64) -> Option<&Group> {
         match self.mark(row) {
             Mark::Review(group) | Mark::InvalidIn(group) => self.groups.get(group),
             _ => None,
@@ -131,7 +131,7 @@ impl Pairing {
 
     /// What people are to look at in this row: the number of its group, and the reason in words. Rows whose
     /// addresses are nearly the same are groups of their own, with numbers after those of the others.
-    pub fn review_of(&self, row: u64) -> Option<(u64, String)> {
+    pub(crate) fn review_of(&self, row: u64) -> Option<(u64, String)> {
         let hint = self.hints.of(row);
         match (self.review(row), hint) {
             (None, None) => None,
@@ -147,22 +147,22 @@ impl Pairing {
     }
 
     /// Which other rows have nearly the same address, in words.
-    pub fn near(&self, row: u64) -> Option<String> {
+    pub(crate) fn near(&self, row: u64) -> Option<String> {
         self.hints.of(row).map(|(_, hint)| hint)
     }
 
     /// What was found, in numbers.
-    pub fn numbers(&self) -> &Numbers {
+    pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
     /// The addresses of `--filter-email` that no row has, as they were given.
-    pub fn unmatched(&self) -> &[String] {
+    pub(crate) fn unmatched(&self) -> &[String] {
         &self.unmatched
     }
 
     /// The last row that is part of the run; 0 if none is.
-    pub fn last_row(&self) -> u64 {
+    pub(crate) fn last_row(&self) -> u64 {
         let numbers = (1..=self.numbers.rows).rev();
         numbers.into_iter().find(|row| self.role(*row) != Role::Out).unwrap_or_default()
     }

@@ -17,7 +17,7 @@ const WIDTH: usize = 36;
 
 /// Sums up what merges would take.
 #[derive(Debug, Default)]
-pub struct MergePlan {
+pub(crate) struct MergePlan {
     rate: Option<Rate>,
     lines: String,
     pairs: u64,
@@ -33,7 +33,7 @@ pub struct MergePlan {
 
 impl MergePlan {
     /// For a run under this limit.
-    pub fn new(rate: Option<Rate>) -> Self {
+    pub(crate) fn new(rate: Option<Rate>) -> Self {
         Self { rate, ..Self::default() }
     }
 

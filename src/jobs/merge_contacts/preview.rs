@@ -27,13 +27,13 @@ struct Sums {
 
 /// Looks into timelines until it has seen enough.
 #[derive(Debug, Default)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     seen: Sums,
 }
 
 impl Sampler {
     /// What the merge of these contacts would take. Fails when a timeline cannot be read.
-    pub async fn preview(&mut self, client: &ReadOnly, found: &Found) -> Result<Preview, ApiError> {
+    pub(crate) async fn preview(&mut self, client: &ReadOnly, found: &Found) -> Result<Preview, ApiError> {
         let mut objects: BTreeMap<&str, u64> = BTreeMap::new();
         let mut known = Sums::default();
         for kept in [&found.primary, &found.secondary] {

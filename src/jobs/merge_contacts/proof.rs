@@ -14,13 +14,13 @@ use std::path::Path;
 const ENDED: [&str; 4] = ["locked", "shadow", "archived", "deactivated"];
 
 /// Whether a contact is in a state in which a merge may leave it.
-pub fn is_ended(contact: &RevUser) -> bool {
+pub(crate) fn is_ended(contact: &RevUser) -> bool {
     contact.state.as_deref().is_some_and(|state| ENDED.contains(&state))
 }
 
 /// Both contacts before their merge, as they were backed up; null where the backup cannot be read.
 #[derive(Debug, Default)]
-pub struct Before {
+pub(crate) struct Before {
     /// The primary.
     pub primary: Value,
     /// The secondary.
@@ -31,7 +31,7 @@ pub struct Before {
 
 impl Before {
     /// Reads the backups that a merge rests on. Blocks.
-    pub fn read(change: &Change) -> Self {
+    pub(crate) fn read(change: &Change) -> Self {
         let Some((primary, secondary)) = change.backups() else { return Self::default() };
         let contact = |folder: &Path| verify::metadata(folder).unwrap_or_default();
         Self {
@@ -54,7 +54,7 @@ impl Before {
     ///
     /// With works: all that the backup knows must be the primary's, and none the secondary's. Without any, its
     /// reference must be gone from it, which no other contact than the primary may have by then.
-    pub fn doubt(&self, change: &Change, now: &RevUser, held: &Held) -> Option<String> {
+    pub(crate) fn doubt(&self, change: &Change, now: &RevUser, held: &Held) -> Option<String> {
         if !self.was_active(change) {
             return Some("its backup does not show that it was active before".to_owned());
         }

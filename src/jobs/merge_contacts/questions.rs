@@ -19,11 +19,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// How many pairs are being worked on right now: neither waiting for others nor for DevRev to settle.
 #[derive(Debug, Clone)]
-pub struct Activity(Arc<watch::Sender<usize>>);
+pub(crate) struct Activity(Arc<watch::Sender<usize>>);
 
 /// Counts as one while it lives.
 #[derive(Debug)]
-pub struct Busy(Arc<watch::Sender<usize>>);
+pub(crate) struct Busy(Arc<watch::Sender<usize>>);
 
 impl Default for Activity {
     fn default() -> Self {
@@ -33,7 +33,7 @@ impl Default for Activity {
 
 impl Activity {
     /// One more is busy.
-    pub fn begin(&self) -> Busy {
+    pub(crate) fn begin(&self) -> Busy {
         self.0.send_modify(|busy| *busy += 1);
         Busy(Arc::clone(&self.0))
     }
@@ -55,14 +55,14 @@ type Waiting<Q, A> = (Q, oneshot::Sender<Result<A, ApiError>>);
 
 /// Puts questions together.
 #[derive(Debug)]
-pub struct Questions<Q, A> {
+pub(crate) struct Questions<Q, A> {
     questions: mpsc::UnboundedSender<Waiting<Q, A>>,
     task: JoinHandle<()>,
 }
 
 impl<Q: Clone + Send + 'static, A: Send + 'static> Questions<Q, A> {
     /// At most `most` questions at once are put to `ask`, which answers each of them, in order.
-    pub fn new(
+    pub(crate) fn new(
         activity: Activity,
         most: usize,
         ask: impl Fn(Vec<Q>) -> Answers<A> + Send + Sync + 'static,
@@ -73,7 +73,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Questions<Q, A> {
     }
 
     /// Asks, and waits for the answer. The error is that of the whole question.
-    pub async fn ask(&self, question: Q) -> Result<A, ApiError> {
+    pub(crate) async fn ask(&self, question: Q) -> Result<A, ApiError> {
         let (answer, answered) = oneshot::channel();
         let lost = || ApiError::of_answer("a defect: a question was not answered");
         self.questions.send((question, answer)).map_err(|_| lost())?;

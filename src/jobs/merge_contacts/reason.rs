@@ -2,7 +2,7 @@
 
 /// What keeps the rows of a group from being merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// A contact stands in two rows, whichever e-mail addresses these have and in whichever form its ID is
     /// written.
     SameContactTwice,
@@ -22,7 +22,7 @@ pub enum Reason {
 
 impl Reason {
     /// The stable code, for machines.
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::SameContactTwice => "same-contact-twice",
             Self::InvalidRowInGroup => "invalid-row-in-group",
@@ -35,7 +35,7 @@ impl Reason {
     }
 
     /// The same for people.
-    pub fn sentence(self) -> &'static str {
+    pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::SameContactTwice => "a contact stands in more than one row",
             Self::InvalidRowInGroup => "a row that belongs with this one is invalid",

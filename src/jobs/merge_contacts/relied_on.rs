@@ -24,7 +24,7 @@ struct Both {
 
 /// The backups of a pair, as the run recorded them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backed {
+pub(crate) struct Backed {
     /// The pair's address.
     pub email: String,
     /// Both backups.
@@ -32,7 +32,7 @@ pub struct Backed {
 }
 
 /// Reads them from a run's journal, which no other process may be writing to.
-pub fn relied_on(run: &RunDir, manifest: &Manifest) -> Result<Vec<Backed>, Box<dyn Error>> {
+pub(crate) fn relied_on(run: &RunDir, manifest: &Manifest) -> Result<Vec<Backed>, Box<dyn Error>> {
     let mut found = Vec::new();
     for made in Done::read(run)? {
         let made = made?;

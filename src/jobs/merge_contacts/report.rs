@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// A pair that ended before both contacts were known: as its rows describe it.
-pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
+pub(crate) fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
     let contact = |contact: &Contact| {
         json!({
             "id": contact.id,
@@ -29,7 +29,7 @@ pub fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
 }
 
 /// A pair in `report.json`.
-pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
+pub(crate) fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
     let before = |side: &Side| {
         json!({
             "id": side.id,

@@ -29,11 +29,11 @@ struct Secondary {
 }
 
 /// Contacts that this tool has created, by key.
-pub type Made = HashSet<Key>;
+pub(crate) type Made = HashSet<Key>;
 
 /// Finds the contacts that undos of merges in the same organisation have created. Blocks for as long as their journals
 /// take to read; once `stop` is set, no more are read. What cannot be read is said in the log: its contacts count as DevRev shows them.
-pub fn verified(runs_dir: &Path, org: Option<&Party>, stop: &Stop) -> Made {
+pub(crate) fn verified(runs_dir: &Path, org: Option<&Party>, stop: &Stop) -> Made {
     let mut found = Made::new();
     for run in RunDir::list(runs_dir).unwrap_or_default() {
         if stop.is_set() {

@@ -10,16 +10,16 @@ use crate::source::Input;
 use crate::source::csv::CsvFile;
 
 /// An input of contacts, and which of them are pairs.
-pub type ContactPreflight = Scan<Pairing>;
+pub(crate) type ContactPreflight = Scan<Pairing>;
 
 /// Scans an input of contacts and pairs them. Blocks.
-pub fn scan(input: &Input, scope: Scope) -> Result<ContactPreflight, Failure> {
+pub(crate) fn scan(input: &Input, scope: Scope) -> Result<ContactPreflight, Failure> {
     let (fingerprint, stamp, (pairing, notes)) = fingerprinted(input, |file| pairing(file, scope))?;
     Ok(Scan { fingerprint, stamp, rows: pairing.numbers().rows, notes, found: pairing })
 }
 
 /// Pairs the contacts of a file.
-pub fn pairing(mut file: CsvFile, scope: Scope) -> Result<(Pairing, Vec<String>), Failure> {
+pub(crate) fn pairing(mut file: CsvFile, scope: Scope) -> Result<(Pairing, Vec<String>), Failure> {
     let scratch = std::env::temp_dir();
     let mut contacts = Gather::new(file.header(), scope, &scratch).map_err(|error| header_failure(&error))?;
     file.use_only(contacts.used());

@@ -27,7 +27,7 @@ const SHORTEST: Duration = Duration::from_millis(250);
 
 /// How long merges take to settle here, as learnt from those before.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     first: Mutex<Duration>,
     shortest: Duration,
     /// How long is waited altogether.
@@ -36,7 +36,7 @@ pub struct Pace {
 
 impl Pace {
     /// Begins with reads `first` after a merge; gives up after `timeout`.
-    pub fn new(first: Duration, timeout: Duration) -> Self {
+    pub(crate) fn new(first: Duration, timeout: Duration) -> Self {
         Self { first: Mutex::new(first), shortest: first.min(SHORTEST), timeout }
     }
 
@@ -55,21 +55,21 @@ impl Pace {
 
 /// Waits between tries until there is no more time.
 #[derive(Debug)]
-pub struct Waits {
+pub(crate) struct Waits {
     next: Duration,
     until: Instant,
 }
 
 impl Waits {
     /// Begins to wait.
-    pub fn new(pace: &Pace) -> Self {
+    pub(crate) fn new(pace: &Pace) -> Self {
         Self { next: pace.first(), until: Instant::now() + pace.timeout }
     }
 
     /// Waits a little longer than the last time. `false` when there was no time left to wait.
     ///
     /// Returns `None` when the run is being stopped.
-    pub async fn wait(&mut self, stop: &Stop) -> Option<bool> {
+    pub(crate) async fn wait(&mut self, stop: &Stop) -> Option<bool> {
         let now = Instant::now();
         if now >= self.until {
             return Some(false);
@@ -82,7 +82,7 @@ impl Waits {
 
 /// What reads over the settle time have shown.
 #[derive(Debug)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// The merge took.
     Proven(Proof),
     /// The secondary became part of another contact than the primary; in words.
@@ -102,7 +102,7 @@ pub enum Settled {
 
 /// Reads the secondary until it is known what became of the merge, or for as long as the pace says. `before` are
 /// both contacts as they were backed up; `held` is asked what they have by now, where that matters.
-pub async fn settle(
+pub(crate) async fn settle(
     reads: &ReadOnly,
     stop: &Stop,
     pace: &Pace,
@@ -178,7 +178,7 @@ pub async fn settle(
 }
 
 /// Whether the secondary is there, and not part of any other contact.
-pub async fn is_active(reads: &ReadOnly, change: &Change) -> bool {
+pub(crate) async fn is_active(reads: &ReadOnly, change: &Change) -> bool {
     let primary = contact_key(&change.primary.id);
     match (primary, look::contact_of(reads, &change.secondary.id).await) {
         (Some(primary), seen @ Seen::Present(_)) => matches!(judge(seen, &primary), Read::Active(_)),

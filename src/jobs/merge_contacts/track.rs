@@ -10,7 +10,7 @@ use crate::journal::record::State;
 use std::time::Duration;
 
 /// A merge under way.
-pub type Track<'s> = track::Track<'s, Change>;
+pub(crate) type Track<'s> = track::Track<'s, Change>;
 
 /// What reads have shown of a merge that is not proven.
 pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -> Applied {

@@ -12,7 +12,7 @@ use crate::source::header::{ColumnError, Header};
 
 /// The columns that there must be. A value must stand in `REV_USER_ID`, `EMAIL` and `TICKET_COUNT`; names,
 /// reference and dates may be empty, as they are for many a contact.
-pub const REQUIRED: &[&str] = &[
+pub(crate) const REQUIRED: &[&str] = &[
     "REV_USER_ID",
     "DISPLAY_NAME",
     "EMAIL",
@@ -28,7 +28,7 @@ const LEAVE_EMPTY_COUNT: &str = "stands for nothing in some exports, and a count
 
 /// Where the columns of contacts are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContactColumns {
+pub(crate) struct ContactColumns {
     /// `REV_USER_ID`
     pub id: Column,
     /// `DISPLAY_NAME`
@@ -49,7 +49,7 @@ pub struct ContactColumns {
 
 /// What a row says of a contact, borrowed from the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContactRow<'r> {
+pub(crate) struct ContactRow<'r> {
     /// The contact.
     pub id: Ref<'r>,
     /// Its e-mail address as it is written.
@@ -64,7 +64,7 @@ pub struct ContactRow<'r> {
 
 impl ContactColumns {
     /// Finds the columns. The error names all that are missing.
-    pub fn find(header: &Header) -> Result<Self, ColumnError> {
+    pub(crate) fn find(header: &Header) -> Result<Self, ColumnError> {
         let found = header.require(REQUIRED)?;
         let mut columns =
             found.into_iter().zip(REQUIRED.iter().copied()).map(|(index, name)| Column { index, name });
@@ -82,19 +82,19 @@ impl ContactColumns {
     }
 
     /// The columns that are used; full names and dates are only compared.
-    pub fn used(&self) -> Vec<usize> {
+    pub(crate) fn used(&self) -> Vec<usize> {
         [self.id, self.display_name, self.email, self.external_ref, self.tickets]
             .map(|column| column.index)
             .into()
     }
 
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
-    pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<ContactRow<'r>> {
+    pub(crate) fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<ContactRow<'r>> {
         self.judge_next(row, &mut Prefixes::default(), found)
     }
 
     /// The same, for one row of many: the prefix of the last one makes it quicker.
-    pub fn judge_next<'r>(
+    pub(crate) fn judge_next<'r>(
         &self,
         row: &'r Row,
         prefixes: &mut Prefixes,

@@ -7,13 +7,13 @@ use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
 
 /// The columns that there must be.
-pub const REQUIRED: &[&str] = &["issue_id", "creator_user_id", "assigned_group"];
+pub(crate) const REQUIRED: &[&str] = &["issue_id", "creator_user_id", "assigned_group"];
 /// The column that there may be: the group that is set already.
-pub const CREATOR_GROUP: &str = "creator_group";
+pub(crate) const CREATOR_GROUP: &str = "creator_group";
 
 /// Where the columns of issues are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IssueColumns {
+pub(crate) struct IssueColumns {
     /// `issue_id`
     pub issue: Column,
     /// `creator_user_id`
@@ -26,7 +26,7 @@ pub struct IssueColumns {
 
 /// What a row says of an issue, borrowed from the row. The texts as they are written are in the row's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IssueRow<'r> {
+pub(crate) struct IssueRow<'r> {
     /// The issue.
     pub issue: Ref<'r>,
     /// Anyone who created it.
@@ -39,7 +39,7 @@ pub struct IssueRow<'r> {
 
 impl IssueColumns {
     /// Finds the columns. The error names all that are missing.
-    pub fn find(header: &Header) -> Result<Self, ColumnError> {
+    pub(crate) fn find(header: &Header) -> Result<Self, ColumnError> {
         let found = header.require(REQUIRED)?;
         let creator_group = header.optional(CREATOR_GROUP)?;
         let mut columns =
@@ -54,18 +54,18 @@ impl IssueColumns {
     }
 
     /// The columns that are used.
-    pub fn used(&self) -> Vec<usize> {
+    pub(crate) fn used(&self) -> Vec<usize> {
         let columns = [Some(self.issue), Some(self.creator), Some(self.assigned_group), self.creator_group];
         columns.into_iter().flatten().map(|column| column.index).collect()
     }
 
     /// Judges a row: hands over all that is wrong with it, not only the first. Allocates only for findings.
-    pub fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<IssueRow<'r>> {
+    pub(crate) fn judge<'r>(&self, row: &'r Row, found: &mut impl FnMut(Finding)) -> Judged<IssueRow<'r>> {
         self.judge_next(row, &mut Prefixes::default(), found)
     }
 
     /// The same, for one row of many: the prefixes of the last one make it quicker.
-    pub fn judge_next<'r>(
+    pub(crate) fn judge_next<'r>(
         &self,
         row: &'r Row,
         prefixes: &mut Prefixes,

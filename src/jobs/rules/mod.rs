@@ -1,18 +1,18 @@
 //! What a row must be to be worked on: one judgement, used by `validate` and by the jobs themselves.
 
-pub mod contacts;
+pub(crate) mod contacts;
 mod dates;
 mod email;
-pub mod issues;
+pub(crate) mod issues;
 mod prefix;
-pub mod queries;
+pub(crate) mod queries;
 
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
 use self::prefix::Prefix;
-pub use self::prefix::Prefixes;
+pub(crate) use self::prefix::Prefixes;
 use crate::devrev::ids::{IdError, ObjectType, Ref};
 use crate::finding::{Finding, Rule, shown};
 use crate::kind::Kind;
@@ -20,7 +20,7 @@ use crate::row::{Row, Texts};
 use crate::source::header::{ColumnError, Header};
 
 /// The columns that an input of a kind must have.
-pub fn required(kind: Kind) -> &'static [&'static str] {
+pub(crate) fn required(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Groups => issues::REQUIRED,
         Kind::Contacts => contacts::REQUIRED,
@@ -29,7 +29,7 @@ pub fn required(kind: Kind) -> &'static [&'static str] {
 
 /// The kind whose columns the header has. Where it has those of neither, the error is about the kind that
 /// it comes nearer to.
-pub fn kind_of(header: &Header) -> Result<Kind, UnknownKind> {
+pub(crate) fn kind_of(header: &Header) -> Result<Kind, UnknownKind> {
     let present = |kind: Kind| required(kind).iter().filter(|name| header.column(name).is_some()).count();
     let complete = |kind: Kind| present(kind) == required(kind).len();
     match (complete(Kind::Groups), complete(Kind::Contacts)) {
@@ -49,7 +49,7 @@ pub fn kind_of(header: &Header) -> Result<Kind, UnknownKind> {
 
 /// Why the header does not say of what kind the input is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownKind {
+pub(crate) enum UnknownKind {
     /// It fits both.
     #[error("the columns fit both `--kind groups` and `--kind contacts`: say which")]
     Either,
@@ -65,7 +65,7 @@ pub enum UnknownKind {
 
 /// A judged row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged<T> {
+pub(crate) struct Judged<T> {
     /// What the row says, if nothing is wrong with it. Notes do not count as wrong.
     pub item: Option<T>,
     /// What the row is about, if that much is right.
@@ -74,7 +74,7 @@ pub struct Judged<T> {
 
 /// What rows are compared by, to find those about the same thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Equal for rows about the same object, in whichever form its ID is written. For issues the number
     /// itself, for contacts a hash.
     pub key: u64,
@@ -100,7 +100,7 @@ const LEAVE_EMPTY: &str = "stands for nothing in some exports: leave the field e
 
 /// A column of the input and the name that it goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     /// Where it is.
     pub index: usize,
     /// Its name as the documentation writes it.
@@ -109,7 +109,7 @@ pub struct Column {
 
 impl Column {
     /// The row's text in this column, without surrounding white space.
-    pub fn text(self, row: &Row) -> &str {
+    pub(crate) fn text(self, row: &Row) -> &str {
         row.text(Some(self.index))
     }
 

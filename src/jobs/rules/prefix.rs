@@ -9,7 +9,7 @@ const LONGEST: usize = 96;
 /// How the last row's IDs began, for each of the columns that hold some. A row is judged the same whatever is
 /// in here; it only is quicker when the row before it is like it.
 #[derive(Debug, Clone, Default)]
-pub struct Prefixes(pub(super) [Prefix; 4]);
+pub(crate) struct Prefixes(pub(super) [Prefix; 4]);
 
 /// How the last good ID of a column began.
 #[derive(Debug, Clone)]

@@ -5,14 +5,14 @@ use crate::kind::Kind;
 use crate::source::query::{Columns, Table};
 
 /// The issues that lack a creator group.
-pub const ISSUES_QUERY: &str = "\
+pub(crate) const ISSUES_QUERY: &str = "\
 SELECT ISSUE_ID, CREATOR_USER_ID, ASSIGNED_GROUP, CREATOR_GROUP
 FROM ISSUES
 WHERE CREATOR_GROUP IS NULL
 ORDER BY ISSUE_ID";
 
 /// All contacts, each with the number of its tickets.
-pub const CONTACTS_QUERY: &str = "\
+pub(crate) const CONTACTS_QUERY: &str = "\
 SELECT
   U.REV_USER_ID, U.DISPLAY_NAME, U.EMAIL, U.EXTERNAL_REF, U.FULL_NAME, U.CREATED_AT, U.UPDATED_AT,
   COALESCE(T.TICKET_COUNT, 0) AS TICKET_COUNT
@@ -23,7 +23,7 @@ LEFT JOIN (
 ORDER BY 1";
 
 /// The table that a command reads; of both where it takes either, of issues is then the default.
-pub fn table(kind: Option<Kind>) -> Table {
+pub(crate) fn table(kind: Option<Kind>) -> Table {
     let of_issues =
         Columns { required: issues::REQUIRED, optional: Some(issues::CREATOR_GROUP), key: "issue_id" };
     let of_contacts = Columns { required: contacts::REQUIRED, optional: None, key: "REV_USER_ID" };

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// The options of an undo of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UndoBackfillOptions {
+pub(crate) struct UndoBackfillOptions {
     /// The run that is undone.
     pub of: String,
     /// `--limit`: only the first issues.

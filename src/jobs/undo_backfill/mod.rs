@@ -3,8 +3,8 @@
 //!
 //! The writing half is that of the backfill itself; [`rows`] makes the input.
 
-pub mod command;
-pub mod rows;
+pub(crate) mod command;
+pub(crate) mod rows;
 
 use super::backfill_groups::apply::Write;
 use super::backfill_groups::lookup::{IssueState, Lookup, Present, Wanted, same_value};
@@ -23,7 +23,7 @@ use std::collections::HashMap;
 
 /// An issue that the backfill changed.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// The issue's number.
     pub number: u64,
     /// The issue's ID as DevRev gave it.
@@ -38,7 +38,7 @@ pub struct Item {
 
 /// One issue's creator group, as it is and as it is to be again: what the journal and the plan hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// The issue's ID as DevRev gave it.
     pub issue: String,
     /// The group that the backfill gave it.
@@ -67,13 +67,13 @@ impl From<Change> for Write {
 
 /// The job's reading and deciding half.
 #[derive(Debug)]
-pub struct UndoBackfill {
+pub(crate) struct UndoBackfill {
     lookup: Lookup,
 }
 
 impl UndoBackfill {
     /// The job, reading this field through this client.
-    pub fn new(client: ReadOnly, field: GroupField) -> Self {
+    pub(crate) fn new(client: ReadOnly, field: GroupField) -> Self {
         Self { lookup: Lookup::new(client, field) }
     }
 

@@ -8,10 +8,10 @@ use ::csv::Writer;
 use std::io::Write;
 
 /// The columns.
-pub const COLUMNS: [&str; 4] = ["issue_id", "before", "after", "creator"];
+pub(crate) const COLUMNS: [&str; 4] = ["issue_id", "before", "after", "creator"];
 
 /// Writes a row for every issue that the run changed. An empty `before` says that it had no group.
-pub fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error: String| {
         Failure::new(Exit::Unexpected, format!("cannot write down what run {} did: {error}", run.id()))
     };

@@ -31,7 +31,7 @@ const MOST_READS: u32 = 5;
 impl Undoer {
     /// Takes merges back through this client. What DevRev is to show soon is looked for `poll_delay` after it was
     /// sent, and then less and less often until `timeout`.
-    pub fn new(client: &Client, stop: &Stop, poll_delay: Duration, timeout: Duration) -> Self {
+    pub(crate) fn new(client: &Client, stop: &Stop, poll_delay: Duration, timeout: Duration) -> Self {
         let (reads, activity) = (client.read_only(), Activity::default());
         let asking = reads.clone();
         let checks = Questions::new(activity.clone(), PAIRS, move |questions| {

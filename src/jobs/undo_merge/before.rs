@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// Both contacts before the merge.
 #[derive(Debug, Clone)]
-pub struct Before {
+pub(crate) struct Before {
     /// The contact that was kept.
     pub primary: RevUser,
     /// The contact that was merged away.
@@ -32,7 +32,7 @@ pub struct Before {
 
 impl Before {
     /// Reads both backups through. Blocks. Unless both are whole, nothing is to be sent.
-    pub fn read(item: &Item) -> Result<Self, Outcome> {
+    pub(crate) fn read(item: &Item) -> Result<Self, Outcome> {
         let (_, primary) = whole(&item.primary_backup, &item.primary)?;
         let (verified, secondary) = whole(&item.secondary_backup, &item.secondary)?;
         let folder = &item.secondary_backup;
@@ -48,7 +48,7 @@ impl Before {
     }
 
     /// The works that can name the secondary again.
-    pub fn pointed(&self) -> Vec<Work> {
+    pub(crate) fn pointed(&self) -> Vec<Work> {
         let works = self.works.iter().filter_map(|work| {
             let roles: Vec<Named> =
                 [Role::Reporter, Role::Owner].into_iter().filter_map(|role| self.named(work, role)).collect();
@@ -70,7 +70,7 @@ impl Before {
     }
 
     /// What cannot come back.
-    pub fn lost(&self) -> Lost {
+    pub(crate) fn lost(&self) -> Lost {
         let created = self
             .works
             .iter()
@@ -87,7 +87,7 @@ impl Before {
 }
 
 /// Whether this contact is among the users.
-pub fn names(users: &[UserSummary], contact: Option<&Key>) -> bool {
+pub(crate) fn names(users: &[UserSummary], contact: Option<&Key>) -> bool {
     contact.is_some() && users.iter().any(|user| user.key().as_ref() == contact)
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// One contact that becomes two again, as far as that can be done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// Their address, in lower case.
     pub email: String,
     /// The contact that was kept.
@@ -39,7 +39,7 @@ pub struct Change {
 
 /// How much there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Works that are pointed at the secondary again.
     pub works: usize,
     /// Works and members that are left, since they were changed after the merge.
@@ -48,7 +48,7 @@ pub struct Counts {
 
 /// The contact that was kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Primary {
+pub(crate) struct Primary {
     /// Its ID.
     pub id: String,
     /// Its display ID.
@@ -59,7 +59,7 @@ pub struct Primary {
 
 /// The contact that was merged away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Secondary {
+pub(crate) struct Secondary {
     /// The ID that it had.
     pub id: String,
     /// The display ID that it had.
@@ -78,7 +78,7 @@ pub struct Secondary {
 
 /// A work that named the secondary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
+pub(crate) struct Work {
     /// Its ID.
     pub id: String,
     /// Its display ID.
@@ -92,7 +92,7 @@ pub struct Work {
 
 /// A role in which a work named the secondary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
+pub(crate) struct Named {
     /// The role: owner or reporter.
     pub role: Role,
     /// Whether it named the primary beside it: then it continues to.
@@ -101,7 +101,7 @@ pub struct Named {
 
 /// What nobody can bring back, whatever else is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
+pub(crate) struct Lost {
     /// When the secondary was created.
     pub created_date: Option<String>,
     /// Works that it created, which continue to name the primary.
@@ -118,7 +118,7 @@ pub struct Lost {
 
 /// The backups of both contacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backups {
+pub(crate) struct Backups {
     /// The primary's.
     pub primary: PathBuf,
     /// The secondary's.
@@ -127,7 +127,7 @@ pub struct Backups {
 
 /// What was read of a pair.
 #[derive(Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Works by ID.
     pub works: HashMap<String, OwnedWork>,
     /// When.
@@ -136,7 +136,7 @@ pub struct Seen {
 
 impl Change {
     /// How far the recorded steps go.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         let last = self.steps.iter().rev().find_map(|step| match step.what {
             What::Created(_) => Some(Stage::Created),
             What::Works { .. } => Some(Stage::Pointed),
@@ -158,7 +158,7 @@ impl Change {
     }
 
     /// The contact in the place of the secondary, once it is there.
-    pub fn new_contact(&self) -> Option<&NewContact> {
+    pub(crate) fn new_contact(&self) -> Option<&NewContact> {
         let created = self.steps.iter().rev().find_map(|step| match &step.what {
             What::Created(contact) => Some(contact),
             _ => None,
@@ -170,7 +170,7 @@ impl Change {
 /// What the steps say of what was done.
 impl Change {
     /// What the primary got back.
-    pub fn written(&self) -> Vec<&Put> {
+    pub(crate) fn written(&self) -> Vec<&Put> {
         let put_back = self.steps.iter().filter_map(|step| match &step.what {
             What::RefPutBack { put_back, .. } => Some(put_back),
             _ => None,
@@ -179,7 +179,7 @@ impl Change {
     }
 
     /// The IDs of the works that were pointed at the new contact.
-    pub fn pointed(&self) -> &[String] {
+    pub(crate) fn pointed(&self) -> &[String] {
         let pointed = self.steps.iter().rev().find_map(|step| match &step.what {
             What::Works { pointed, .. } => Some(pointed.as_slice()),
             _ => None,
@@ -188,7 +188,7 @@ impl Change {
     }
 
     /// The works that DevRev refused to change.
-    pub fn refused(&self) -> Vec<&Left> {
+    pub(crate) fn refused(&self) -> Vec<&Left> {
         let refused = self.steps.iter().rev().find_map(|step| match &step.what {
             What::Works { refused, .. } => Some(refused),
             _ => None,
@@ -197,7 +197,7 @@ impl Change {
     }
 
     /// What stays as it is, since it was changed after the merge.
-    pub fn all_left(&self) -> Vec<&Left> {
+    pub(crate) fn all_left(&self) -> Vec<&Left> {
         let steps = self.steps.iter().filter_map(|step| match &step.what {
             What::RefPutBack { left, .. } | What::Works { left, .. } => Some(left),
             _ => None,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// The options of an undo of merges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UndoMergeOptions {
+pub(crate) struct UndoMergeOptions {
     /// The run that is undone.
     pub of: String,
     /// `--limit`: only the first pairs.

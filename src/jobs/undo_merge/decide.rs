@@ -20,7 +20,7 @@ fn skipped(reason: &'static str, detail: impl Into<String>) -> Outcome {
 }
 
 /// The primary, if it is still there as a contact of its own.
-pub fn primary<'s>(item: &Item, seen: Option<&'s Seen>) -> Result<&'s RevUser, Outcome> {
+pub(crate) fn primary<'s>(item: &Item, seen: Option<&'s Seen>) -> Result<&'s RevUser, Outcome> {
     let id = &item.primary;
     let contact = match seen {
         Some(Seen::Present(contact)) => &contact.read,
@@ -45,7 +45,7 @@ pub fn primary<'s>(item: &Item, seen: Option<&'s Seen>) -> Result<&'s RevUser, O
 
 /// What the primary gets back: whatever is as the merge left it, and was otherwise before. What somebody changed
 /// since is left.
-pub fn put_back(item: &Item, before: &RevUser, now: &RevUser) -> (Vec<Put>, Vec<Left>) {
+pub(crate) fn put_back(item: &Item, before: &RevUser, now: &RevUser) -> (Vec<Put>, Vec<Left>) {
     let (mut put_back, mut left) = (Vec::new(), Vec::new());
     for (member, merged) in
         [(Member::ExternalRef, &item.merged_ref), (Member::DisplayName, &item.merged_name)]
@@ -73,7 +73,11 @@ pub fn put_back(item: &Item, before: &RevUser, now: &RevUser) -> (Vec<Put>, Vec<
 
 /// The contact that is in the place of the secondary already, among those that have its reference now: by an
 /// earlier undo, or since the operator's own system has made it again.
-pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Option<NewContact>, Outcome> {
+pub(crate) fn already(
+    item: &Item,
+    before: &Before,
+    holders: &[RevUser],
+) -> Result<Option<NewContact>, Outcome> {
     let primary = contact_key(&item.primary);
     for holder in holders.iter().filter(|holder| holder.key() != primary) {
         let merged_away = holder.primary_identity.as_ref().is_some_and(|into| into.key() == primary)
@@ -98,7 +102,7 @@ pub fn already(item: &Item, before: &Before, holders: &[RevUser]) -> Result<Opti
 }
 
 /// Whether a contact with the secondary's reference is the secondary made again after this time.
-pub fn is_it(contact: &RevUser, email: &str, after: DateTime<Utc>) -> bool {
+pub(crate) fn is_it(contact: &RevUser, email: &str, after: DateTime<Utc>) -> bool {
     let created = contact.created_date.as_deref().and_then(|date| DateTime::parse_from_rfc3339(date).ok());
     folded(contact.email.as_deref().unwrap_or_default()) == email
         && contact.state.as_deref().unwrap_or("active") == "active"
@@ -107,7 +111,7 @@ pub fn is_it(contact: &RevUser, email: &str, after: DateTime<Utc>) -> bool {
 }
 
 /// Whether another run may have sent a merge of the primary.
-pub fn in_doubt_elsewhere(
+pub(crate) fn in_doubt_elsewhere(
     item: &Item,
     elsewhere: &crate::jobs::merge_contacts::elsewhere::Elsewhere,
 ) -> Result<(), Outcome> {

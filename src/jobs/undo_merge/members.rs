@@ -24,7 +24,7 @@ const OWN: [&str; 12] = [
 ];
 
 /// The request that makes a contact like this one.
-pub fn create(contact: &Value) -> Map<String, Value> {
+pub(crate) fn create(contact: &Value) -> Map<String, Value> {
     let mut members = Map::new();
     for name in PLAIN {
         if let Some(value) = contact.get(name).filter(|value| !is_nothing(value)) {
@@ -58,7 +58,7 @@ pub fn create(contact: &Value) -> Map<String, Value> {
 }
 
 /// The names of members that hold something, and that a new contact cannot be given.
-pub fn lost(contact: &Value) -> Vec<String> {
+pub(crate) fn lost(contact: &Value) -> Vec<String> {
     let known = |name: &str| PLAIN.contains(&name) || OTHERS.contains(&name) || OWN.contains(&name);
     let members = contact.as_object().into_iter().flatten();
     // Files are counted by themselves; a new contact is not verified.

@@ -9,24 +9,24 @@
 //!   [`create`]: the secondary, which gets a new ID; [`point`]: the works that named it; [`check`]: the proof, of what is [`shown`]
 //! - [`change`], [`steps`]: what the journal holds; [`report`]: what the report says
 
-pub mod apply;
-pub mod before;
-pub mod change;
-pub mod check;
-pub mod command;
-pub mod create;
-pub mod decide;
+pub(crate) mod apply;
+pub(crate) mod before;
+pub(crate) mod change;
+pub(crate) mod check;
+pub(crate) mod command;
+pub(crate) mod create;
+pub(crate) mod decide;
 
-pub mod members;
-pub mod page;
-pub mod plan;
-pub mod point;
-pub mod report;
-pub mod rows;
-pub mod shown;
-pub mod steps;
+pub(crate) mod members;
+pub(crate) mod page;
+pub(crate) mod plan;
+pub(crate) mod point;
+pub(crate) mod report;
+pub(crate) mod rows;
+pub(crate) mod shown;
+pub(crate) mod steps;
 mod stepwise;
-pub mod undoer;
+pub(crate) mod undoer;
 
 use super::merge_contacts::elsewhere::Elsewhere;
 use super::merge_contacts::look;
@@ -53,11 +53,11 @@ use std::sync::Arc;
 use steps::{Stage, Step};
 
 /// The command whose runs take merges back. Contacts that they made are told by it.
-pub const COMMAND: &str = crate::jobs::merge_contacts::UNDO;
+pub(crate) const COMMAND: &str = crate::jobs::merge_contacts::UNDO;
 
 /// A pair that was merged.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// Their address, in lower case.
     pub email: String,
     /// The ID of the contact that was kept.
@@ -90,7 +90,7 @@ fn contact(id: &str, email: &str) -> Option<Contact> {
 
 /// The job's reading and deciding half.
 #[derive(Debug)]
-pub struct UndoMerge {
+pub(crate) struct UndoMerge {
     client: ReadOnly,
     elsewhere: Elsewhere,
 }
@@ -113,7 +113,7 @@ struct Now {
 
 impl UndoMerge {
     /// The job, reading through this client. `elsewhere` are the contacts that other runs may be merging.
-    pub fn new(client: ReadOnly, elsewhere: Elsewhere) -> Self {
+    pub(crate) fn new(client: ReadOnly, elsewhere: Elsewhere) -> Self {
         Self { client, elsewhere }
     }
 

@@ -45,7 +45,7 @@ struct Works {
 }
 
 /// Says it.
-pub fn tell(said: Said<'_>) -> Option<Entry> {
+pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     match said {
         Said::Planned(change) | Said::Meant(change) => {
             serde_json::from_str(change.get()).ok().map(|change| planned(&change))

@@ -12,7 +12,7 @@ const SHOWN: u64 = 20;
 
 /// Sums up what would be put back, and what would not.
 #[derive(Debug, Default)]
-pub struct UndoPlan {
+pub(crate) struct UndoPlan {
     lines: String,
     pairs: u64,
     works: u64,

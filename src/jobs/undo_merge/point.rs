@@ -26,7 +26,7 @@ const MOST_READS: u32 = 5;
 
 /// The contacts between whom works are shared out.
 #[derive(Debug, Clone)]
-pub struct Whose {
+pub(crate) struct Whose {
     /// The contact that was kept.
     pub primary: Option<Key>,
     /// The contact in the place of the secondary, once there is one.
@@ -65,7 +65,7 @@ impl Whose {
     }
 
     /// The roles in which a work is no longer as the merge left it.
-    pub fn changed(&self, work: &Work, now: &OwnedWork) -> Vec<Left> {
+    pub(crate) fn changed(&self, work: &Work, now: &OwnedWork) -> Vec<Left> {
         let is_changed = |named: &&Named| {
             let users = now.users_as(named.role);
             !names(users, self.primary.as_ref()) && !self.is_right(users)
@@ -112,7 +112,7 @@ impl Whose {
     }
 
     /// Whether a work names the new contact in every role that this undo could give it.
-    pub fn is_pointed(&self, work: &Work, now: &OwnedWork) -> bool {
+    pub(crate) fn is_pointed(&self, work: &Work, now: &OwnedWork) -> bool {
         work.roles.iter().any(|named| self.is_right(now.users_as(named.role)))
             && matches!(self.next(work, now), Next::Right)
     }
@@ -127,7 +127,7 @@ fn member(role: Role) -> &'static str {
 }
 
 /// Reads a work by itself. `Err` within: it is not there; `None`: it could not be read.
-pub async fn read(client: &ReadOnly, work: &Work) -> Result<Result<Option<OwnedWork>, Left>, Failure> {
+pub(crate) async fn read(client: &ReadOnly, work: &Work) -> Result<Result<Option<OwnedWork>, Left>, Failure> {
     match client.call(&WorkUsersGet { id: work.id.clone() }).await {
         Ok(answer) => Ok(Ok(Some(answer.work))),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(Err(gone(work, &error))),

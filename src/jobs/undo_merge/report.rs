@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// A pair in `report.json`. `new_id` is there once there is a new contact: `undo-id-map.csv` is made of these.
-pub fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
+pub(crate) fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
     let mut report = json!({
         "email": change.email,
         "state": outcome.state.name(),

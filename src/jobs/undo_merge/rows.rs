@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The columns.
-pub const COLUMNS: [&str; 7] = [
+pub(crate) const COLUMNS: [&str; 7] = [
     "email",
     "primary_id",
     "secondary_id",
@@ -50,7 +50,7 @@ struct Backups {
 /// Writes a row for every pair that the run merged. An empty field says that there is none.
 ///
 /// Backups that are in `backup_dir` by now are taken from there.
-pub fn write(run: &RunDir, backup_dir: Option<&Path>, to: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write(run: &RunDir, backup_dir: Option<&Path>, to: &mut dyn Write) -> Result<(), Failure> {
     let mut rows = Writer::from_writer(to);
     let failed = |error: ::csv::Error| {
         let text = format!("cannot write down what run {} did: {error}", run.id());

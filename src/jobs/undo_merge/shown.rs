@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// A pair that is to be looked at.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub(crate) struct Question {
     pub(super) email: String,
     pub(super) primary: String,
     pub(super) new: String,
@@ -20,7 +20,7 @@ pub struct Question {
 
 /// What was seen of it; a contact that is not there is absent.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub(super) primary: Option<RevUser>,
     pub(super) new: Option<RevUser>,
     /// The new contact's.
@@ -28,7 +28,7 @@ pub struct Answer {
 }
 
 /// Looks at many pairs.
-pub async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
+pub(crate) async fn ask(reads: ReadOnly, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
     let both = |question: &Question| {
         let of = |id: &str| contact(id, &question.email);
         [of(&question.primary), of(&question.new)]

@@ -5,12 +5,12 @@ use crate::jobs::track;
 use serde::{Deserialize, Serialize};
 
 /// A step of an undo.
-pub type Step = track::Step<What>;
+pub(crate) type Step = track::Step<What>;
 
 /// The steps of an undo, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
-pub enum What {
+pub(crate) enum What {
     /// The primary has its earlier values.
     RefPutBack {
         /// Which of them were written.
@@ -45,7 +45,7 @@ pub enum What {
 
 /// How far an undo has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Nothing is created: all can start again.
     Begin,
     /// The secondary may have been created.
@@ -60,7 +60,7 @@ pub enum Stage {
 
 /// A member of a contact that gets its earlier value back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put {
+pub(crate) struct Put {
     /// Which.
     pub member: Member,
     /// The value that the merge left.
@@ -72,7 +72,7 @@ pub struct Put {
 /// A member that a merge may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Member {
+pub(crate) enum Member {
     /// The external reference.
     ExternalRef,
     /// The display name.
@@ -81,7 +81,7 @@ pub enum Member {
 
 impl Member {
     /// Its name in DevRev.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ExternalRef => "external_ref",
             Self::DisplayName => "display_name",
@@ -89,7 +89,7 @@ impl Member {
     }
 
     /// Its value in a contact.
-    pub fn of(self, contact: &RevUser) -> Option<&str> {
+    pub(crate) fn of(self, contact: &RevUser) -> Option<&str> {
         match self {
             Self::ExternalRef => contact.external_ref.as_deref(),
             Self::DisplayName => contact.display_name.as_deref(),
@@ -99,7 +99,7 @@ impl Member {
 
 /// The contact that takes the place of the secondary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewContact {
+pub(crate) struct NewContact {
     /// Its ID.
     pub id: String,
     /// Its display ID.
@@ -114,7 +114,7 @@ impl From<&RevUser> for NewContact {
 
 /// Something that stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub(crate) struct Left {
     /// What: a work's display ID, or a member of the primary.
     pub what: String,
     /// Why.

@@ -17,11 +17,11 @@ use tokio::sync::{Mutex, MutexGuard};
 pub(super) const WORKS: usize = 256;
 
 /// An undo under way.
-pub type Track<'s> = track::Track<'s, Change>;
+pub(crate) type Track<'s> = track::Track<'s, Change>;
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
-pub struct Undoer {
+pub(crate) struct Undoer {
     pub(super) client: Client,
     pub(super) reads: ReadOnly,
     pub(super) stop: Stop,

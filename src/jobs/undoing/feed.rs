@@ -13,7 +13,7 @@ use crate::stop::Stop;
 use std::marker::PhantomData;
 
 /// An item that stands in a row as this tool wrote it.
-pub trait Made: Sized + Send + 'static {
+pub(crate) trait Made: Sized + Send + 'static {
     /// The columns that are read.
     const COLUMNS: &'static [&'static str];
 
@@ -23,10 +23,10 @@ pub trait Made: Sized + Send + 'static {
 }
 
 /// Rows that this tool made.
-pub type MadeRows = Scan<()>;
+pub(crate) type MadeRows = Scan<()>;
 
 /// Scans rows with these columns. Blocks.
-pub fn scan<T: Made>(input: &Input) -> Result<MadeRows, Failure> {
+pub(crate) fn scan<T: Made>(input: &Input) -> Result<MadeRows, Failure> {
     let (fingerprint, stamp, rows) = fingerprinted(input, |file| {
         file.header().require(T::COLUMNS).map_err(|error| header_failure(&error))?;
         let mut rows = 0;
@@ -40,7 +40,7 @@ pub fn scan<T: Made>(input: &Input) -> Result<MadeRows, Failure> {
 }
 
 /// The tasks of one run.
-pub struct MadeFeed<T> {
+pub(crate) struct MadeFeed<T> {
     rows: RowFeed,
     columns: Vec<usize>,
     items: PhantomData<fn() -> T>,
@@ -48,7 +48,7 @@ pub struct MadeFeed<T> {
 
 impl<T: Made> MadeFeed<T> {
     /// The tasks of the first `limit` rows, without those that the journal has settled.
-    pub fn new(
+    pub(crate) fn new(
         input: &Input,
         scan: &MadeRows,
         limit: Option<u64>,

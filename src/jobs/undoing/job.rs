@@ -20,7 +20,9 @@ use std::fmt::Debug;
 use std::future::Future;
 
 /// What one undo has of its own; see [`Job`] for what is not said here.
-pub trait UndoJob: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+pub(crate) trait UndoJob:
+    Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
     /// See [`Job::COMMAND`].
     const NAME: &'static str;
     /// See [`Job::UNDOES`].

@@ -2,5 +2,5 @@
 //!
 //! - [`job`]: the job; [`feed`]: its rows, which are made of what the run that is undone did
 
-pub mod feed;
-pub mod job;
+pub(crate) mod feed;
+pub(crate) mod job;

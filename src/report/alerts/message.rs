@@ -15,7 +15,7 @@ const MOST_REASONS: usize = 10;
 
 /// The run that is told about.
 #[derive(Debug, Clone)]
-pub struct About {
+pub(crate) struct About {
     /// Its ID.
     pub run: String,
     /// The command, such as `backfill-groups`.

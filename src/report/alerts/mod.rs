@@ -15,7 +15,7 @@ mod rules;
 mod slack;
 mod unsent;
 
-pub use message::About;
+pub(crate) use message::About;
 
 use super::reporter::{Closing, Reporter};
 use super::summary::Summary;
@@ -32,7 +32,7 @@ use message::Message;
 use rules::{Rules, Trouble};
 
 /// Tells people of a run.
-pub struct Alerts {
+pub(crate) struct Alerts {
     about: About,
     notify: Notify,
     rules: Rules,
@@ -42,7 +42,7 @@ pub struct Alerts {
 impl Alerts {
     /// Begins to watch a run; `None` where nobody is to be told, whatever happens. That a rehearsal goes wrong is
     /// told only if all is to be told.
-    pub fn begin(
+    pub(crate) fn begin(
         settings: &AlertSettings,
         about: About,
         terminal: &Terminal,
@@ -74,8 +74,8 @@ impl Alerts {
 impl Reporter for Alerts {
     fn event(&mut self, event: &Event) {
         let trouble = match event {
-            Event::Row { rows, settled, .. } => self.rules.row(settled, rows.count()),
-            Event::Batch { number, took, .. } => self.rules.batch(*number, *took),
+            Event::Row { rows, settled } => self.rules.row(settled, rows.count()),
+            Event::Batch { number, took } => self.rules.batch(*number, *took),
             Event::Meant { .. } | Event::Step { .. } => None,
         };
         if let Some(trouble) = trouble {
@@ -112,7 +112,7 @@ fn is_told(notify: Notify, exit: u8) -> bool {
 
 /// Sends one message over each way that is set up, whatever `notify` says; returns what each is called, and why it
 /// failed if it did.
-pub async fn send_test(alerts: &AlertSettings) -> Vec<(String, Result<(), String>)> {
+pub(crate) async fn send_test(alerts: &AlertSettings) -> Vec<(String, Result<(), String>)> {
     let channels = Channel::all(alerts);
     let message = Message::test();
     let sends =

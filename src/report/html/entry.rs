@@ -10,7 +10,7 @@ const MOST: usize = 40;
 
 /// What the journal says of a row, in the job's own JSON.
 #[derive(Debug, Clone, Copy)]
-pub enum Said<'a> {
+pub(crate) enum Said<'a> {
     /// A change that a dry run plans.
     Planned(&'a RawValue),
     /// A change that was meant, and nobody knows whether it was made.
@@ -21,7 +21,7 @@ pub enum Said<'a> {
 
 /// The same for people.
 #[derive(Debug, Clone, Default)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub(super) facts: Vec<Fact>,
     pub(super) changes: Vec<Changed>,
     pub(super) steps: Vec<Step>,
@@ -54,7 +54,7 @@ pub(super) struct Step {
 impl Entry {
     /// With a fact more.
     #[must_use]
-    pub fn fact(mut self, name: &str, value: impl AsRef<str>) -> Self {
+    pub(crate) fn fact(mut self, name: &str, value: impl AsRef<str>) -> Self {
         let fact = Fact { name: Text::of(name), value: Text::of(value) };
         push(&mut self.facts, fact, &mut self.more);
         self
@@ -62,7 +62,7 @@ impl Entry {
 
     /// With a change more; `None` for no value.
     #[must_use]
-    pub fn change(mut self, what: &str, before: Option<&str>, after: Option<&str>) -> Self {
+    pub(crate) fn change(mut self, what: &str, before: Option<&str>, after: Option<&str>) -> Self {
         let changed =
             Changed { what: Text::of(what), before: before.map(Text::of), after: after.map(Text::of) };
         push(&mut self.changes, changed, &mut self.more);
@@ -71,13 +71,13 @@ impl Entry {
 
     /// With a step more.
     #[must_use]
-    pub fn step(mut self, name: &str, at: Option<DateTime<Utc>>) -> Self {
+    pub(crate) fn step(mut self, name: &str, at: Option<DateTime<Utc>>) -> Self {
         push(&mut self.steps, Step { name: Text::of(name), at }, &mut self.more);
         self
     }
 
     /// What a planned change says of itself if it has a `before` and an `after`.
-    pub fn before_and_after(what: &str, said: Said<'_>) -> Option<Self> {
+    pub(crate) fn before_and_after(what: &str, said: Said<'_>) -> Option<Self> {
         let Said::Planned(change) = said else { return None };
         let change: Value = serde_json::from_str(change.get()).ok()?;
         let members = change.as_object()?;

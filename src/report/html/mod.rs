@@ -8,9 +8,9 @@
 
 mod chart;
 mod charts;
-pub mod entry;
+pub(crate) mod entry;
 mod page;
-pub mod rows;
+pub(crate) mod rows;
 mod text;
 
 use super::series::Point;
@@ -24,7 +24,7 @@ use std::io::{self, Write};
 
 /// Where the objects that keys name are in the target's app.
 #[derive(Debug, Clone, Copy)]
-pub struct Links<'a> {
+pub(crate) struct Links<'a> {
     /// The app's address; none if it is unknown.
     pub app: Option<&'a str>,
     /// The object's place below that address; `None` for a key that has none. What it is made of needs no escaping.
@@ -35,7 +35,7 @@ pub struct Links<'a> {
 
 /// What the page is made of.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// What the run came to.
     pub summary: &'a Summary,
     /// `run.json` as it is written.
@@ -59,7 +59,7 @@ pub struct Report<'a> {
 }
 
 /// Writes the page.
-pub fn write(file: &mut dyn Write, report: Report<'_>) -> io::Result<()> {
+pub(crate) fn write(file: &mut dyn Write, report: Report<'_>) -> io::Result<()> {
     Page::of(report).write_into(file)
 }
 

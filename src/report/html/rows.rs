@@ -6,12 +6,12 @@ use crate::journal::ordered::Word;
 use crate::journal::record::{Outcome, State};
 
 /// Rows that the page shows at most, in all its lists together.
-pub const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 /// Of every reason so many rows are shown, whatever comes before them.
 const OF_EACH_REASON: usize = 10;
 
 /// Makes words for people of what the journal has of a job.
-pub type Tell = fn(Said<'_>) -> Option<Entry>;
+pub(crate) type Tell = fn(Said<'_>) -> Option<Entry>;
 
 /// A row that failed, or whose state is unknown.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) struct Told {
 
 /// The rows that are shown.
 #[derive(Debug)]
-pub struct RowsTable {
+pub(crate) struct RowsTable {
     tell: Tell,
     pub(super) groups: Vec<Group>,
     failures: usize,
@@ -54,12 +54,12 @@ pub struct RowsTable {
 
 impl RowsTable {
     /// None yet.
-    pub fn new(tell: Tell) -> Self {
+    pub(crate) fn new(tell: Tell) -> Self {
         Self { tell, groups: Vec::new(), failures: 0, told: Vec::new(), all_told: 0 }
     }
 
     /// Takes the last word on a row, in the order of the rows.
-    pub fn take(&mut self, row: u64, word: &Word) {
+    pub(crate) fn take(&mut self, row: u64, word: &Word) {
         match word {
             Word::Outcome { key, outcome, .. } => {
                 if matches!(outcome.state, State::Failed | State::Unknown) {

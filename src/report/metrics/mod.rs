@@ -11,7 +11,7 @@ mod file;
 mod server;
 mod snapshot;
 
-pub use snapshot::About;
+pub(crate) use snapshot::About;
 
 use super::reporter::{Closing, Reporter};
 use super::summary::Summary;
@@ -34,7 +34,7 @@ const LAST: Duration = Duration::from_secs(2);
 
 /// A setting and where it came from, such as `--metrics-file`, for what is said of it.
 #[derive(Debug, Clone)]
-pub struct Asked<T> {
+pub(crate) struct Asked<T> {
     /// The setting.
     pub value: T,
     /// Where it came from.
@@ -43,7 +43,7 @@ pub struct Asked<T> {
 
 /// Where the metrics go.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub(crate) struct Places {
     /// `--metrics-file`.
     pub file: Option<Asked<PathBuf>>,
     /// `--metrics-listen`.
@@ -51,7 +51,7 @@ pub struct Places {
 }
 
 /// Reports the run's metrics.
-pub struct Metrics {
+pub(crate) struct Metrics {
     now: Snapshot,
     snapshots: watch::Sender<Arc<Snapshot>>,
     tasks: Vec<JoinHandle<()>>,
@@ -59,7 +59,11 @@ pub struct Metrics {
 
 impl Metrics {
     /// Begins to report there; `None` if nowhere. Fails where the file cannot be written or the address not be had.
-    pub async fn begin(places: Places, about: About, terminal: &Terminal) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn begin(
+        places: Places,
+        about: About,
+        terminal: &Terminal,
+    ) -> Result<Option<Self>, Failure> {
         if places.file.is_none() && places.listen.is_none() {
             return Ok(None);
         }
@@ -119,7 +123,7 @@ async fn listen(asked: &Asked<SocketAddr>, terminal: &Terminal) -> Result<tokio:
 impl Reporter for Metrics {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Row { rows, settled, .. } => self.now.count(settled.state(), rows.count()),
+            Event::Row { rows, settled } => self.now.count(settled.state(), rows.count()),
             Event::Batch { took, .. } => self.now.batch(*took),
             Event::Meant { .. } | Event::Step { .. } => {}
         }

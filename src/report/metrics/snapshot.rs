@@ -18,7 +18,7 @@ const RUNNING: &str = "running";
 
 /// What does not change while a run continues.
 #[derive(Debug, Clone)]
-pub struct About {
+pub(crate) struct About {
     /// The run's ID.
     pub run: String,
     /// The command, such as `backfill-groups`.
