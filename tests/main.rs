@@ -52,6 +52,7 @@ mod shell;
 #[cfg(feature = "snowflake")]
 mod snowflake;
 mod terminal;
+mod texts;
 mod typescript_sdk;
 mod undo;
 mod undo_merge;

@@ -41,17 +41,17 @@ fn it_may_be_called_from_elsewhere() {
 #[test]
 fn without_a_run_there_is_nothing_to_resume() {
     let fixture = Fixture::new(&Org::of(3));
-    fixture.resume(&[]).run().exits(2).says("has anything left");
+    fixture.resume(&[]).run().exits(2).says("has rows left");
     fixture
         .resume(&["20260101-000000-backfill-groups-0000"])
         .run()
         .exits(2)
         .says("no run was made there yet");
     fixture.backfill(&[]).run().exits(0);
-    fixture.resume(&[]).run().exits(2).says("has anything left");
+    fixture.resume(&[]).run().exits(2).says("has rows left");
     // A job that begins with it continues.
     for flags in [&["--if-any"][..], &["--if-any", "--latest", "--retry-failed"]] {
-        fixture.resume(flags).run().exits(0).says("has anything left");
+        fixture.resume(flags).run().exits(0).says("has rows left");
         let ended = fixture.resume(flags).arg("--json").run().exits(0);
         assert_eq!((&ended.json()["run"], &ended.json()["exit"]), (&json!(null), &json!(0)));
     }
@@ -292,7 +292,7 @@ fn a_run_that_is_closed_is_left_alone() {
     close(&["--reason", "wrong export"]).exits(0).says("is closed; ").says("left without a result");
     close(&[]).exits(2).says("was closed already").says("wrong export");
     fixture.resume(&[run.id()]).run().exits(2).says("was closed (").says("start a new run");
-    fixture.resume(&["--if-any", "--latest"]).run().exits(0).says("no run in runs has anything left");
+    fixture.resume(&["--if-any", "--latest"]).run().exits(0).says("no run in runs has rows left");
     let list = fixture.program(["runs", "--json"]).run().exits(0).json();
     assert_eq!((&list["runs"][0]["state"], &list["runs"][0]["next"]), (&json!("closed"), &json!(null)));
     fixture.program(["runs", "show", run.id()]).run().exits(0).says("wrong export");

@@ -78,7 +78,7 @@ fn merges_say_that_they_cannot_be_taken_back() {
     program.until_it_shows("Type the organisation's name, TEST, to continue:");
     program.types("n\n");
     let shown = program.exits(14);
-    assert!(shown.contains("DevRev cannot take a merge back."), "{shown}");
+    assert!(shown.contains("DevRev cannot undo a merge."), "{shown}");
     assert_eq!(fixture.merges(), 0);
 }
 

@@ -65,8 +65,8 @@ fn nothing_left(
     global: &cli::Global,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    let hint = if args.retry_failed { "" } else { "; failed rows are taken again with --retry-failed" };
-    let text = format!("no run in {} has anything left{hint}", settings.runs_dir.display());
+    let hint = if args.retry_failed { "" } else { "; --retry-failed retries failed rows" };
+    let text = format!("no run in {} has rows left{hint}", settings.runs_dir.display());
     if !args.if_any {
         return Err(Failure::new(Exit::Usage, text));
     }

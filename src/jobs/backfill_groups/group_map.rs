@@ -3,6 +3,7 @@
 use super::membership::{GroupRef, Membership};
 use crate::devrev::ids::{Group, GroupId, Key, Names, User, UserId, id_text};
 use crate::exit::{Exit, Failure};
+use crate::report::units::counted;
 use crate::source::dialect::{self, Dialect};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -76,7 +77,7 @@ impl GroupMap {
 
 fn entry(user: &str, group: &str, fields: usize, membership: &Membership) -> Result<(Key, GroupRef), String> {
     if fields != 2 {
-        return Err(format!("{fields} fields"));
+        return Err(format!("{} where 2 are needed", counted(fields as u64, "field")));
     }
     let user = UserId::parse(&id_text(user, User::TYPES)).map_err(|error| error.to_string())?;
     let group = GroupId::parse(&id_text(group, Group::TYPES)).map_err(|error| error.to_string())?;
@@ -110,7 +111,7 @@ mod tests {
         for part in [
             "line 2: DevRev lists no group GROUP-9",
             "line 3: `ISS-1` is the ID of an issue",
-            "line 4: 1 fields",
+            "line 4: 1 field where",
         ] {
             assert!(error.message.contains(part), "{part} in {error}");
         }

@@ -57,7 +57,7 @@ const MAX_AGE: Duration = Duration::from_secs(120);
 const CALLS_BEFORE: u32 = 120;
 
 /// What is said before merges are sent.
-const IRREVERSIBLE: &str = "DevRev cannot take a merge back.";
+const IRREVERSIBLE: &str = "DevRev cannot undo a merge.";
 
 /// The options of a merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -100,7 +100,7 @@ impl PlanSummary for MergePlan {
         let about = if self.estimated { "about " } else { "" };
         let _ = writeln!(
             text,
-            "\n{} would be merged, and {} change hands. IRREVERSIBLE: DevRev cannot take a merge back.\n\
+            "\n{} would be merged, and {} change hands. IRREVERSIBLE: DevRev cannot undo a merge.\n\
              The backups would hold {} contacts, {} tickets, {about}{} entries of {} timelines and {about}{} files: {about}{}.",
             counted(self.pairs, "pair"),
             counted(self.moved, "ticket"),

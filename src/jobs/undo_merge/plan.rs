@@ -2,6 +2,7 @@
 
 use crate::jobs::undo_merge::change::Change;
 use crate::report::terminal::one_line;
+use crate::report::units::counted;
 use crate::run::job::PlanSummary;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -31,12 +32,12 @@ impl UndoPlan {
             |new| format!("{} is there again as {}", change.secondary.display_id, new.display_id),
         );
         let line = format!(
-            "  {}: {} stays{}; {again}, and gets {} works; {} things are left",
+            "  {}: {} stays{}; {again}, and gets {}; {} left alone",
             change.email,
             change.primary.display_id,
             reference.collect::<String>(),
-            change.counts.works,
-            change.counts.left,
+            counted(change.counts.works, "work"),
+            counted(change.counts.left, "change"),
         );
         let _ = writeln!(self.lines, "{}", one_line(&line));
     }
@@ -70,15 +71,14 @@ impl PlanSummary for UndoPlan {
             text,
             "\nMerges undone: {}; each secondary with a new ID. Works assigned to them: {}. Left alone because they \
                 changed: {}.\n\
-             Not restored: who created {} works, who wrote in {} timelines, who takes part in {} conversations, {} files \
-             of contacts (they are in the backups), and all dates of creation.",
+             Not restored: who created {}, who wrote in {}, who takes part in {}, {} of contacts (they are in the backups), and all dates of creation.",
             self.pairs,
             self.works,
             self.left,
-            self.created_works,
-            self.timelines,
-            self.conversations,
-            self.files
+            counted(self.created_works, "work"),
+            counted(self.timelines, "timeline"),
+            counted(self.conversations, "conversation"),
+            counted(self.files, "file")
         );
         text
     }
