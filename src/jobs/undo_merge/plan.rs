@@ -36,8 +36,8 @@ impl UndoPlan {
             change.email,
             change.primary.display_id,
             reference.collect::<String>(),
-            counted(change.counts.works, "work"),
-            counted(change.counts.left, "change"),
+            counted(change.counts.works as u64, "work"),
+            counted(change.counts.left as u64, "change"),
         );
         let _ = writeln!(self.lines, "{}", one_line(&line));
     }
