@@ -1,22 +1,24 @@
 //! devrev-batch: bulk changes in DevRev that an operator can trust.
 //!
-//! The path of a row, top to bottom; nothing runs backwards:
+//! The path of a row, top to bottom; imports go one way (`docs/design.md` has the map):
 //!
-//! - [`source`]: rows come from a CSV file or a query of Snowflake, one by one ([`row`] is what everybody knows of them)
+//! - [`source`]: rows come from a CSV file or a query of Snowflake, one by one ([`row`] is what every layer knows of them)
 //! - [`jobs`]: what a row means: a typed item, a planned change, an applied change; a folder each, and a line in the
 //!   [registry](jobs::registry)
 //! - [`engine`]: batches, concurrency, stop conditions, interruption; events come out, nothing is printed
 //! - [`journal`]: a run's folder on disk: what resume believes
 //! - [`backup`]: what a contact was before a merge: folders on disk, and the proof that they are whole
-//! - [`devrev`]: the typed client: pace, send, classify, try again; and the same without a way to write
+//! - [`devrev`]: the typed client: pace, send, classify, retry; and the same without a way to write
 //! - [`report`]: what operators see: progress, summary, result files
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
-//! [`mod@run`] is the life of a run, whatever its job; [`commands`] begins with a run that there is, or looks at something,
-//! one file a subcommand; [`cli`] is what was typed, [`settings`] what it
-//! means, [`exit`] how it ends, [`net`] what all connections have in common, [`figures`] what was counted, [`monitor`] what the process needs, [`stop`] what ends every wait, [`kind`], [`finding`] and [`invisible`] what is said of inputs, [`spill`] a sort that needs little memory.
+//! [`mod@run`] is the life of a run, whatever its job; [`commands`] has one file per subcommand; [`connectors`] opens the
+//! sources that rows are queried from; [`cli`] is what was typed and [`settings`] what it means; [`net`] is what every
+//! remote service needs. Small ones: [`exit`] (how a command ends), [`figures`] (what was counted), [`files`] (durable
+//! files), [`monitor`] (what the process needs), [`stop`] (what ends every wait), [`kind`], [`finding`] and [`invisible`]
+//! (what is said of inputs), [`spill`] (a sort that needs little memory).
 
-#![allow(rustdoc::private_intra_doc_links, reason = "who reads them reads the source: this is a program")]
+#![allow(rustdoc::private_intra_doc_links, reason = "this is a program: readers of its docs read the source")]
 
 pub mod backup;
 pub mod cli;
