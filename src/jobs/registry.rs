@@ -4,14 +4,15 @@ use super::backfill_groups::command::BackfillOptions;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
+use super::undoing::job::Undo;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
 pub(crate) static JOBS: [&dyn AnyJob; 4] = [
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
-    &Registered::<UndoBackfillOptions>::NEW,
-    &Registered::<UndoMergeOptions>::NEW,
+    &Registered::<Undo<UndoBackfillOptions>>::NEW,
+    &Registered::<Undo<UndoMergeOptions>>::NEW,
 ];
 
 /// The job of a run, by the name that its `run.json` has for it.

@@ -48,11 +48,11 @@ impl Made for Item {
 }
 
 impl UndoJob for UndoBackfillOptions {
-    const NAME: &'static str = "undo-backfill";
-    const OF: &'static str = BackfillOptions::COMMAND;
+    const COMMAND: &'static str = "undo-backfill";
+    const UNDOES: &'static str = BackfillOptions::COMMAND;
     type Item = Item;
-    type Reader = UndoBackfill;
-    type Writer = GroupWriter;
+    type Planner = UndoBackfill;
+    type Applier = GroupWriter;
 
     fn of(&self) -> &str {
         &self.of
@@ -62,14 +62,14 @@ impl UndoJob for UndoBackfillOptions {
         self.limit
     }
 
-    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
+    fn undoing(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
         let BackfillOptions { field, .. } = options(of.manifest, of.run)?;
         let run = of.run.clone();
         let options = Self { of: of.manifest.id.clone(), limit: of.limit, field };
         Ok((options, Box::new(move |file| rows::write(&run, file))))
     }
 
-    fn question(&self, rows: u64) -> String {
+    fn what(&self, rows: u64) -> String {
         format!(
             "{rows} issues get back the creator group that they had before run {}, or none, where it still is the \
                 one that \
@@ -78,11 +78,11 @@ impl UndoJob for UndoBackfillOptions {
         )
     }
 
-    fn words(said: Said<'_>) -> Option<Entry> {
+    fn tell(said: Said<'_>) -> Option<Entry> {
         Entry::before_and_after("creator group", said)
     }
 
-    async fn first_look(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
+    async fn before_asking(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
         let client = start.target.client.read_only();
         let notes = field_check::check(&client, &self.field, Named::ByRun(&self.of)).await?;
         let lines = notes.iter().map(|note| format!("note          {note}")).collect();
@@ -92,13 +92,13 @@ impl UndoJob for UndoBackfillOptions {
         Ok(lines)
     }
 
-    async fn halves(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoBackfill, GroupWriter), Failure> {
+    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoBackfill, GroupWriter), Failure> {
         let field = GroupField::named(&self.field);
         let planner = UndoBackfill::new(start.target.client.read_only(), field.clone());
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }
 
-    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
         Box::new(GroupPlan::new(settings.rate, calls))
     }
 }

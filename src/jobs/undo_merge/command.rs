@@ -49,19 +49,19 @@ impl Made for Item {
 }
 
 impl UndoJob for UndoMergeOptions {
-    const NAME: &'static str = crate::jobs::undo_merge::COMMAND;
-    const OF: &'static str = crate::jobs::merge_contacts::COMMAND;
-    const PACE: Rates = Rates::Merge;
-    const LOST: &'static [&'static str] = &[
+    const COMMAND: &'static str = crate::jobs::undo_merge::COMMAND;
+    const UNDOES: &'static str = crate::jobs::merge_contacts::COMMAND;
+    const RATES: Rates = Rates::Merge;
+    const LOSES: &'static [&'static str] = &[
         "which new contact stands for which old one (undo-id-map.csv)",
         "that the contacts it created were verified before: merges to come go by what DevRev shows",
     ];
-    const SAYS: Option<Reported> = Some(Reported("undone"));
-    const TYPES_NAME: bool = true;
-    const HEADING: &'static str = "Merges undone";
+    const REPORTED: Option<Reported> = Some(Reported("undone"));
+    const NAME_IS_TYPED: bool = true;
+    const TOLD: &'static str = "Merges undone";
     type Item = Item;
-    type Reader = UndoMerge;
-    type Writer = Undoer;
+    type Planner = UndoMerge;
+    type Applier = Undoer;
 
     fn of(&self) -> &str {
         &self.of
@@ -71,7 +71,7 @@ impl UndoJob for UndoMergeOptions {
         self.limit
     }
 
-    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
+    fn undoing(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
         // Where the merges had them, unless they were moved.
         let is_given = of.settings.origin("BACKUP_DIR") != "default";
         let backup_dir = is_given.then(|| of.settings.backup_dir.clone());
@@ -81,7 +81,7 @@ impl UndoJob for UndoMergeOptions {
         Ok((options, Box::new(move |file| rows::write(&run, backup_dir.as_deref(), file))))
     }
 
-    fn question(&self, rows: u64) -> String {
+    fn what(&self, rows: u64) -> String {
         format!(
             "{} merges of run {} will be undone from their backups, as far as possible: each merged contact is \
                 created again with a NEW ID, and the works that it owned or reported are assigned to it.\n\
@@ -90,7 +90,7 @@ impl UndoJob for UndoMergeOptions {
         )
     }
 
-    async fn halves(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
+    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoMerge, Undoer), Failure> {
         let settings = start.settings;
         // This process holds the run that is undone: a run of merges that begins meanwhile is turned away.
         let elsewhere = if start.manifest.dry_run {
@@ -108,19 +108,19 @@ impl UndoJob for UndoMergeOptions {
         ))
     }
 
-    fn engine(&self, config: &mut Config) {
+    fn tune(&self, config: &mut Config) {
         config.record_each = true;
     }
 
-    fn sums(&self, _settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {
+    fn plan(&self, _settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {
         Box::<UndoPlan>::default()
     }
 
-    fn words(said: Said<'_>) -> Option<Entry> {
+    fn tell(said: Said<'_>) -> Option<Entry> {
         page::tell(said)
     }
 
-    fn files(run: &RunDir) -> Result<(), String> {
+    fn result_files(run: &RunDir) -> Result<(), String> {
         id_map::write(run).map_err(|error| format!("cannot write {}: {error}", run.id_map().display()))
     }
 }

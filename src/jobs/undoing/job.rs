@@ -14,8 +14,8 @@ use crate::run::job::{Job, Make, PlanSummary, Reported, Start, UndoneRun};
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::future::Future;
 
@@ -24,25 +24,25 @@ pub(crate) trait UndoJob:
     Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
     /// See [`Job::COMMAND`].
-    const NAME: &'static str;
+    const COMMAND: &'static str;
     /// See [`Job::UNDOES`].
-    const OF: &'static str;
+    const UNDOES: &'static str;
     /// See [`Job::RATES`].
-    const PACE: Rates = Rates::Backfill;
+    const RATES: Rates = Rates::Backfill;
     /// See [`Job::LOSES`].
-    const LOST: &'static [&'static str] = &[];
+    const LOSES: &'static [&'static str] = &[];
     /// See [`Job::REPORTED`].
-    const SAYS: Option<Reported> = None;
+    const REPORTED: Option<Reported> = None;
     /// See [`Job::NAME_IS_TYPED`].
-    const TYPES_NAME: bool = false;
+    const NAME_IS_TYPED: bool = false;
     /// See [`Job::TOLD`].
-    const HEADING: &'static str = "Changes";
+    const TOLD: &'static str = "Changes";
     /// What a row says.
     type Item: Made;
     /// Reads and decides.
-    type Reader: Planner<Item = Self::Item, Change: Plannable>;
-    /// Takes back.
-    type Writer: Applier<<Self::Reader as Planner>::Change>;
+    type Planner: Planner<Item = Self::Item, Change: Plannable>;
+    /// Undoes.
+    type Applier: Applier<<Self::Planner as Planner>::Change>;
 
     /// The run that is undone.
     fn of(&self) -> &str;
@@ -51,13 +51,13 @@ pub(crate) trait UndoJob:
     fn limit(&self) -> Option<u64>;
 
     /// See [`Job::undoing`].
-    fn undo_of(of: UndoneRun<'_>) -> Result<(Self, Make), Failure>;
+    fn undoing(of: UndoneRun<'_>) -> Result<(Self, Make), Failure>;
 
     /// What will happen to so many rows, for the question whether it may.
-    fn question(&self, rows: u64) -> String;
+    fn what(&self, rows: u64) -> String;
 
     /// See [`Job::before_asking`].
-    fn first_look(
+    fn before_asking(
         &self,
         _start: &Start<'_, (), DevRev>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
@@ -65,39 +65,44 @@ pub(crate) trait UndoJob:
     }
 
     /// Makes both halves of the job.
-    fn halves(
+    fn begin(
         &self,
         start: &Start<'_, (), DevRev>,
-    ) -> impl Future<Output = Result<(Self::Reader, Self::Writer), Failure>> + Send;
+    ) -> impl Future<Output = Result<(Self::Planner, Self::Applier), Failure>> + Send;
 
     /// See [`Job::tune`].
-    fn engine(&self, _config: &mut Config) {}
+    fn tune(&self, _config: &mut Config) {}
 
     /// See [`Job::plan`].
-    fn sums(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
+    fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 
     /// See [`Job::tell`].
-    fn words(said: Said<'_>) -> Option<Entry>;
+    fn tell(said: Said<'_>) -> Option<Entry>;
 
     /// See [`Job::result_files`].
-    fn files(_run: &RunDir) -> Result<(), String> {
+    fn result_files(_run: &RunDir) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl<T: UndoJob> Job for T {
-    const COMMAND: &'static str = T::NAME;
-    const RATES: Rates = T::PACE;
-    const UNDOES: Option<&'static str> = Some(T::OF);
-    const LOSES: &'static [&'static str] = T::LOST;
-    const REPORTED: Option<Reported> = T::SAYS;
-    const NAME_IS_TYPED: bool = T::TYPES_NAME;
+/// The job that undoes what another one did, with the options of that undo.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Undo<T>(T);
+
+impl<T: UndoJob> Job for Undo<T> {
+    const COMMAND: &'static str = T::COMMAND;
+    const RATES: Rates = T::RATES;
+    const UNDOES: Option<&'static str> = Some(T::UNDOES);
+    const LOSES: &'static [&'static str] = T::LOSES;
+    const REPORTED: Option<Reported> = T::REPORTED;
+    const NAME_IS_TYPED: bool = T::NAME_IS_TYPED;
     const ROWS: Own = Own::Made;
-    const TOLD: &'static str = T::HEADING;
+    const TOLD: &'static str = T::TOLD;
     type Target = DevRev;
     type Found = ();
-    type Planner = T::Reader;
-    type Applier = T::Writer;
+    type Planner = T::Planner;
+    type Applier = T::Applier;
     type Feed = MadeFeed<T::Item>;
 
     fn in_sandbox(&self) -> bool {
@@ -109,55 +114,55 @@ impl<T: UndoJob> Job for T {
     }
 
     fn total(&self, scan: &MadeRows) -> u64 {
-        self.limit().map_or(scan.rows, |limit| limit.min(scan.rows))
+        self.0.limit().map_or(scan.rows, |limit| limit.min(scan.rows))
     }
 
     fn rows(&self, rows: u64) -> Option<u64> {
-        Some(self.limit().map_or(rows, |limit| limit.min(rows)))
+        Some(self.0.limit().map_or(rows, |limit| limit.min(rows)))
     }
 
     fn undoing(of: UndoneRun<'_>) -> Option<Result<(Self, Make), Failure>> {
-        Some(T::undo_of(of))
+        Some(T::undoing(of).map(|(options, make)| (Self(options), make)))
     }
 
     fn what(&self, scan: &MadeRows) -> String {
-        self.question(self.total(scan))
+        self.0.what(self.total(scan))
     }
 
     fn check(&self, _settings: &Settings, scan: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
         if scan.rows > 0 {
             return Ok(());
         }
-        let of = self.of();
+        let of = self.0.of();
         let text = format!("run {of} changed nothing that can be undone: none of its rows is `done`");
         Err(Failure::new(Exit::Usage, text))
     }
 
     async fn before_asking(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
-        self.first_look(start).await
+        self.0.before_asking(start).await
     }
 
-    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(T::Reader, T::Writer), Failure> {
-        self.halves(start).await
+    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(T::Planner, T::Applier), Failure> {
+        self.0.begin(start).await
     }
 
     fn feed(&self, input: &Input, scan: MadeRows, replay: Replay, stop: Stop) -> Result<Self::Feed, Failure> {
-        MadeFeed::new(input, &scan, self.limit(), replay, stop)
+        MadeFeed::new(input, &scan, self.0.limit(), replay, stop)
     }
 
     fn tune(&self, config: &mut Config) {
-        self.engine(config);
+        self.0.tune(config);
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
-        self.sums(settings, calls)
+        self.0.plan(settings, calls)
     }
 
     fn result_files(run: &RunDir) -> Result<(), String> {
-        T::files(run)
+        T::result_files(run)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {
-        T::words(said)
+        T::tell(said)
     }
 }
