@@ -66,8 +66,10 @@ fn a_group_map_that_is_wrong_is_told_in_one_go_and_nothing_is_written() {
     assert!(fixture.runs().is_empty());
     fixture.write("map.csv", "DEVU-1,GROUP-99\nISS-1,GROUP-1\nDEVU-2\nDEVU-3,GROUP-1\nDEVU-3,GROUP-2\n");
     let ended = fixture.backfill(&["--group-map", "map.csv"]).run().exits(2);
-    let ended =
-        ended.says("line 1: DevRev lists no group GROUP-99").says("line 2: ").says("line 3: 1 fields");
+    let ended = ended
+        .says("line 1: DevRev lists no group GROUP-99")
+        .says("line 2: ")
+        .says("line 3: 1 field where 2 are needed");
     ended.says("line 5: DEVU-3 has another group further up");
     assert_eq!(fixture.writes(), 0);
 }

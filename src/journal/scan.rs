@@ -7,7 +7,8 @@
 //!
 //! The rule: what follows the last good line is *torn* if it begins with something that is no JSON object,
 //! and no whole record comes after that, unless NUL stands between and the record says that it is of the same
-//! write (`group`). All else is *damage*, and refused: a whole record of a later write proves that the bad
+//! write (`group`). It is not torn if it begins with a whole record that something other than NUL follows, or a record of
+//! a later write: then the newline between the two was spoilt, and it was once durable. All else is *damage*, and refused: a whole record of a later write proves that the bad
 //! line was once durable; a whole object with a wrong number, an unknown type or a missing member was not
 //! left by a crash, last line or not. What the rule cannot see is damage to the very last write by something
 //! other than a crash: it is taken for torn.
@@ -15,6 +16,7 @@
 use super::error::JournalError;
 use super::line::{Line, MAX_LINE, Reading};
 use super::run_dir::RunDir;
+use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -123,6 +125,9 @@ impl Lines<'_> {
         group: u64,
     ) -> Result<Torn, JournalError> {
         let line = self.number;
+        if let Some(problem) = joined(&piece, next_seq, group) {
+            return Err(self.damaged(start, problem));
+        }
         let mut has_nul = piece.contains(&0);
         loop {
             let is_new_line = is_whole;
@@ -143,4 +148,21 @@ impl Lines<'_> {
         }
         Ok(Torn { bytes: self.place - start, at_byte: start })
     }
+}
+
+/// What is wrong with a line that begins with the whole record `next_seq`, if no crash left it like that: its newline was
+/// spoilt, and the next line became a part of it.
+fn joined(piece: &[u8], next_seq: u64, group: u64) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_slice(piece).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let (first, rest) = piece.split_at_checked(values.byte_offset())?;
+    let Reading::Record(record) = Line::read(first) else { return None };
+    let after = rest.iter().position(|byte| *byte != 0)?;
+    let is_later = match Line::read(&rest[after..]) {
+        Reading::Record(next) => next.group() != record.group(),
+        _ => false,
+    };
+    let is_write = record.group() == next_seq || record.group() == group;
+    (is_write && record.seq == next_seq && (after == 0 || is_later))
+        .then(|| format!("record {next_seq} has no newline after it"))
 }

@@ -291,6 +291,25 @@ fn more_reasons_than_there_are_numbers_are_counted_together() {
     assert_eq!(reasons["other"], 9000 - 8190);
 }
 
+#[test]
+fn a_newline_that_is_spoilt_before_the_last_write_is_damage() {
+    let done = |row| outcome(row, Outcome::of(State::Done, "set", ""));
+    let (two_writes, one_write) = ([vec![done(1)], vec![done(2)]], [vec![done(1), done(2)]]);
+    let with = |writes: &[Vec<Record>], byte| {
+        let (_folder, run) = new_run();
+        let mut bytes = text(writes);
+        let newline = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        bytes[newline] = byte;
+        replay_of(&run, &bytes).map(|replay| replay.good_bytes)
+    };
+    for byte in [b'x', b' ', b'}', 0, 0xbb] {
+        let error = with(&two_writes, byte).unwrap_err().to_string();
+        assert!(error.contains("record 1 has no newline after it"), "{byte}: {error}");
+    }
+    // Of one write, a crash may have lost the stretch between the two: neither was acknowledged.
+    assert_eq!(with(&one_write, 0).unwrap(), 0);
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_may_read() {
