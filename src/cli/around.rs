@@ -1,6 +1,6 @@
 //! The commands that run no batch.
 
-use super::choices::RunStatus;
+use super::choices::RUN_STATES;
 use super::client::ClientFlags;
 use super::examples;
 use crate::sandbox::{Fault, MergeEnds, RateLimit};
@@ -93,8 +93,8 @@ pub struct Only {
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
     /// Show only runs in this state
-    #[arg(long, value_name = "STATE")]
-    pub state: Option<RunStatus>,
+    #[arg(long, value_name = "STATE", value_parser = RUN_STATES)]
+    pub state: Option<String>,
     /// Show only runs that began less than this ago, such as 7d
     #[arg(long, value_name = "AGE")]
     pub since: Option<String>,

@@ -66,26 +66,9 @@ pub enum Notify {
     Never,
 }
 
-/// How a run stands, for `runs list`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RunStatus {
-    /// A process is working on it
-    Running,
-    /// Its process ended without saying how
-    Crashed,
-    /// Ctrl-C or a signal stopped it
-    Interrupted,
-    /// It stopped itself before the end
-    Stopped,
-    /// Every row has an outcome
-    Finished,
-    /// An operator closed it
-    Closed,
-    /// Its folder is there, but it sent nothing
-    NeverBegan,
-    /// Its files cannot be read
-    Unreadable,
-}
+/// How runs may stand, for `runs list`.
+pub(crate) const RUN_STATES: [&str; 8] =
+    ["running", "crashed", "interrupted", "stopped", "finished", "closed", "never-began", "unreadable"];
 
 /// The word for a choice, as it is typed.
 pub fn word(choice: &impl ValueEnum) -> String {

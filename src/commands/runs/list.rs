@@ -3,7 +3,6 @@
 use super::look::{Found, Others, Seen};
 use super::prune;
 use crate::cli::around::Only;
-use crate::cli::choices::word;
 use crate::exit::Failure;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
@@ -45,8 +44,7 @@ pub(crate) fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) ->
 
 /// Whether a run is asked for. One that cannot be read may be any.
 fn matches(seen: &Seen, only: &Only, since: Option<DateTime<Utc>>) -> bool {
-    let Only { job, target, .. } = only;
-    let state = only.state.as_ref().map(word);
+    let Only { job, state, target, .. } = only;
     let Some(manifest) = seen.manifest() else {
         let name = if matches!(seen.found, Found::NeverBegan) { NEVER_BEGAN } else { UNREADABLE };
         return state.as_ref().is_none_or(|state| state == name);
@@ -66,4 +64,17 @@ fn matches(seen: &Seen, only: &Only, since: Option<DateTime<Utc>>) -> bool {
         && state.as_ref().is_none_or(|state| state == name)
         && since.is_none_or(|since| manifest.created_at >= since)
         && target.as_ref().is_none_or(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::choices::RUN_STATES;
+    use crate::run::standing::Status::{self, Closed, Crashed, Finished, Interrupted, Running, Stopped};
+
+    #[test]
+    fn every_state_that_a_run_may_be_in_can_be_asked_for() {
+        let states = [Running, Crashed, Interrupted, Stopped, Finished, Closed].map(Status::name);
+        assert_eq!([&states[..], &[NEVER_BEGAN, UNREADABLE]].concat(), RUN_STATES);
+    }
 }

@@ -21,42 +21,34 @@ const ARTIFACT_IDS: Kind = Kind::List(&Kind::Id(ARTIFACTS));
 /// `rev-users-get-request`
 pub(in crate::sandbox) const REV_USERS_GET: &[Field] = &[required("id", Kind::Id(CONTACTS))];
 
+/// The filters that both lists of contacts take, and what one has besides.
+macro_rules! filters {
+    ($($more:expr),*) => {
+        &[
+            unheld("associations", &TEXTS),
+            unheld("created_by", &USERS),
+            not_simulated("created_date"),
+            field("cursor", ANY_TEXT),
+            not_simulated("custom_fields"),
+            field("email", TEXTS),
+            field("external_ref", TEXTS),
+            not_simulated("external_refs"),
+            field("is_verified", FLAG),
+            not_simulated("modified_date"),
+            not_simulated("phone_numbers"),
+            not_simulated("rev_org"),
+            unheld("tags", &TEXTS),
+            $($more),*
+        ]
+    };
+}
+
 /// `rev-users-list-request`
-pub(in crate::sandbox) const REV_USERS_LIST: &[Field] = &[
-    unheld("associations", &TEXTS),
-    unheld("created_by", &USERS),
-    not_simulated("created_date"),
-    field("cursor", ANY_TEXT),
-    not_simulated("custom_fields"),
-    field("email", TEXTS),
-    field("external_ref", TEXTS),
-    not_simulated("external_refs"),
-    field("is_verified", FLAG),
-    field("limit", LIMIT),
-    field("mode", LIST_MODE),
-    not_simulated("modified_date"),
-    not_simulated("phone_numbers"),
-    not_simulated("rev_org"),
-    field("sort_by", Kind::Ignored(&SORT_BY)),
-    unheld("tags", &TEXTS),
-];
+pub(in crate::sandbox) const REV_USERS_LIST: &[Field] =
+    filters!(field("limit", LIMIT), field("mode", LIST_MODE), field("sort_by", Kind::Ignored(&SORT_BY)));
 
 /// `rev-users-scan-request`
-pub(in crate::sandbox) const REV_USERS_SCAN: &[Field] = &[
-    unheld("associations", &TEXTS),
-    unheld("created_by", &USERS),
-    not_simulated("created_date"),
-    field("cursor", ANY_TEXT),
-    not_simulated("custom_fields"),
-    field("email", TEXTS),
-    field("external_ref", TEXTS),
-    not_simulated("external_refs"),
-    field("is_verified", FLAG),
-    not_simulated("modified_date"),
-    not_simulated("phone_numbers"),
-    not_simulated("rev_org"),
-    unheld("tags", &TEXTS),
-];
+pub(in crate::sandbox) const REV_USERS_SCAN: &[Field] = filters!();
 
 /// `rev-users-create-request`
 pub(in crate::sandbox) const REV_USERS_CREATE: &[Field] = &[
