@@ -25,6 +25,13 @@ pub(super) enum Summary<'a> {
 #[derive(Serialize)]
 pub(super) struct ContactSummary<'a> {
     r#type: &'static str,
+    #[serde(flatten)]
+    members: ContactMembers<'a>,
+}
+
+/// What a contact's summary has in common with the whole contact.
+#[derive(Serialize)]
+pub(super) struct ContactMembers<'a> {
     id: String,
     display_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +96,12 @@ impl World {
     }
 
     fn contact<'a>(&self, contact: &'a Contact) -> ContactSummary<'a> {
-        ContactSummary {
-            r#type: "rev_user",
+        ContactSummary { r#type: "rev_user", members: self.members(contact) }
+    }
+
+    /// What a contact and its summary have in common.
+    pub(super) fn members<'a>(&self, contact: &'a Contact) -> ContactMembers<'a> {
+        ContactMembers {
             id: contact.don(&self.org),
             display_id: contact.id().to_string(),
             display_name: contact.display_name.as_deref(),

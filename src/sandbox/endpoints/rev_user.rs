@@ -2,11 +2,10 @@
 
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::error::ApiError;
-use crate::sandbox::format::UserState;
 use crate::sandbox::merge::MergeEnds;
 use crate::sandbox::schema::CONTACTS;
 use crate::sandbox::state::State;
-use crate::sandbox::summary::{ArtifactSummary, RevOrg, Summary, date, rev_org};
+use crate::sandbox::summary::{ArtifactSummary, ContactMembers, Summary, date};
 use crate::sandbox::world::World;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,25 +13,14 @@ use serde_json::{Map, Value};
 /// `rev-user`
 #[derive(Serialize)]
 pub(super) struct RevUser<'a> {
-    id: String,
-    display_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    display_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    full_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    external_ref: Option<&'a str>,
+    #[serde(flatten)]
+    members: ContactMembers<'a>,
     external_refs: Vec<&'a str>,
-    state: UserState,
     is_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     phone_numbers: &'a [String],
     custom_fields: &'a Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rev_org: Option<RevOrg<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_identity: Option<Summary<'a>>,
     artifacts: Vec<ArtifactSummary<'a>>,
@@ -55,19 +43,12 @@ impl<'a> RevUser<'a> {
         }
         let identity = contact.merged.filter(|merged| merged.ends == MergeEnds::Identity);
         Self {
-            id: contact.don(&world.org),
-            display_id: contact.id().to_string(),
-            display_name: contact.display_name.as_deref(),
-            full_name: contact.full_name.as_deref(),
-            email: contact.email(),
-            external_ref: contact.external_ref(),
+            members: world.members(contact),
             external_refs,
-            state: contact.state,
             is_verified: contact.is_verified,
             description: contact.description.as_deref(),
             phone_numbers: &contact.phone_numbers,
             custom_fields: &contact.custom_fields,
-            rev_org: contact.rev_org.as_deref().map(|name| rev_org(&world.org, name)),
             primary_identity: identity.and_then(|merged| world.summary(state, state.user_at(merged.into))),
             artifacts: world.files(&contact.artifacts),
             created_date: date(contact.created),
