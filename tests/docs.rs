@@ -97,8 +97,7 @@ fn project() -> Site {
 fn run(site: &Site, command: &str) -> (u32, String) {
     let mut command = command.to_owned();
     if command.split_whitespace().any(|word| word.trim_start_matches("RUN/") != word || word == "RUN") {
-        let newest = newest_run(site);
-        command = command.replace("RUN", &newest);
+        command = command.replace("RUN", site.newest_run().id());
     }
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", site.path("bin").display());
     let home = site.folder().display().to_string();
@@ -127,14 +126,6 @@ fn run(site: &Site, command: &str) -> (u32, String) {
         code.is_some()
     });
     (code.unwrap(), terminal.shown())
-}
-
-fn newest_run(site: &Site) -> String {
-    let runs = fs::read_dir(site.path("runs")).unwrap().map(|entry| entry.unwrap());
-    let runs = runs.filter(|entry| entry.path().join("run.json").is_file());
-    // Several runs may begin in one second, and their IDs then end at random.
-    let newest = runs.max_by_key(|entry| entry.metadata().unwrap().created().unwrap());
-    newest.expect("no run was made before this").file_name().into_string().unwrap()
 }
 
 fn check(page: &str) {

@@ -105,11 +105,7 @@ fn plans_and_summaries() {
             redacted(&site, &format!("$ devrev-batch {}\n{}{}", args.join(" "), ended.out, ended.err));
         let _ = writeln!(text, "{shown}");
     };
-    let newest = || {
-        let runs = site.runs();
-        let newest = runs.iter().max_by_key(|run| std::fs::metadata(&run.0).unwrap().created().unwrap());
-        newest.unwrap().id().to_owned()
-    };
+    let newest = || site.newest_run().id().to_owned();
     let olga = ["--filter-email", "olga.ivanova@customer.example.com"];
     run(&["backfill-groups", "--csv", "issues.csv", "--limit", "30", "--dry-run"], 0);
     run(&["apply", &newest(), "--yes"], 0);

@@ -168,6 +168,12 @@ impl Site {
         runs.into_iter().map(Run).collect()
     }
 
+    /// The run that began last.
+    #[track_caller]
+    pub(crate) fn newest_run(&self) -> Run {
+        self.runs().pop().expect("a run")
+    }
+
     /// The folder of the one run that there is.
     #[track_caller]
     pub(crate) fn the_run(&self) -> Run {
