@@ -1,6 +1,6 @@
 //! Writes one issue's creator group, and takes DevRev's own answer for the proof.
 
-use super::Change;
+use super::FieldChange;
 use super::lookup::{MAX_AGE, same_value};
 use crate::devrev::client::Client;
 use crate::devrev::ids::{Issue, Names, Ref};
@@ -28,9 +28,9 @@ pub(crate) struct Write {
     pub read_at: ReadAt,
 }
 
-impl From<Change> for Write {
-    fn from(change: Change) -> Self {
-        let Change { issue, before, after, read_at, .. } = change;
+impl From<FieldChange> for Write {
+    fn from(change: FieldChange) -> Self {
+        let FieldChange { issue, before, after, read_at, .. } = change;
         Self { issue, from: before, to: Some(after), read_at }
     }
 }

@@ -13,7 +13,7 @@ use crate::jobs::backfill_groups::group_map::GroupMap;
 use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
 use crate::jobs::backfill_groups::plan::GroupPlan;
 use crate::jobs::backfill_groups::scan::{self, Issues, Preflight};
-use crate::jobs::backfill_groups::{BackfillGroups, Change};
+use crate::jobs::backfill_groups::{BackfillGroups, FieldChange};
 use crate::jobs::rules::queries;
 use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
@@ -259,7 +259,7 @@ impl Job for BackfillOptions {
 
     fn tell(said: Said<'_>) -> Option<Entry> {
         let Said::Planned(change) = said else { return None };
-        let change: Change = serde_json::from_str(change.get()).ok()?;
+        let change: FieldChange = serde_json::from_str(change.get()).ok()?;
         let after = match &change.after_name {
             Some(name) => format!("{name} ({})", change.after),
             None => change.after,

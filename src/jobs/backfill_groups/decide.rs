@@ -3,7 +3,7 @@
 use super::group_map::GroupMap;
 use super::lookup::{IssueState, Present};
 use super::membership::{GroupRef, Membership, same_group};
-use super::{Change, FoundGroup, Item};
+use super::{FieldChange, FoundGroup, Item};
 use crate::cli::choices::OnAmbiguous;
 use crate::devrev::ids::{GroupId, Key};
 use crate::engine::job::Verdict;
@@ -29,7 +29,7 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// Decided.
-    Verdict(Verdict<Change>),
+    Verdict(Verdict<FieldChange>),
     /// This is the outcome, unless the row's creator does not exist at all: DevRev names another one for the
     /// issue, or none.
     UnlessMissing(Outcome),
@@ -47,7 +47,7 @@ impl Rules {
         &self,
         item: &Item,
         state: Option<IssueState>,
-        in_doubt: Option<&Change>,
+        in_doubt: Option<&FieldChange>,
     ) -> Decision {
         let settled = |state, reason, detail: String| {
             Decision::Verdict(Verdict::Settled(Outcome::of(state, reason, detail)))
@@ -147,8 +147,8 @@ fn candidates(creator: &Key, groups: &[&GroupRef]) -> String {
     format!("{creator} is in {} groups: {}{more}", groups.len(), names.join(", "))
 }
 
-fn change(present: Present, group: &GroupRef) -> Change {
-    Change {
+fn change(present: Present, group: &GroupRef) -> FieldChange {
+    FieldChange {
         issue: present.id,
         before: present.group.map(|group| group.to_string()),
         after: group.id.clone(),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_change_in_doubt_is_done_only_if_devrev_shows_it() {
-        let change = Change {
+        let change = FieldChange {
             issue: "ISS-5".to_owned(),
             before: None,
             after: "GROUP-1".to_owned(),

@@ -67,7 +67,7 @@ impl Item {
 
 /// One issue's creator group, before and after: what the journal and the plan hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct FieldChange {
     /// The issue's ID as DevRev gave it.
     pub issue: String,
     /// The group that it held when it was read; `None` for none.
@@ -92,7 +92,7 @@ pub(super) struct FoundGroup {
     pub(super) group: String,
 }
 
-impl Plannable for Change {
+impl Plannable for FieldChange {
     const PASSING: &'static [&'static str] = &["after_name", "creator"];
     const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs", "creator-not-found"];
 
@@ -150,9 +150,9 @@ impl BackfillGroups {
 
 impl Planner for BackfillGroups {
     type Item = Item;
-    type Change = Change;
+    type Change = FieldChange;
 
-    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<FieldChange>>, Failure> {
         let wanted =
             batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
         let wanted: Vec<Wanted> =

@@ -18,7 +18,7 @@ const LONGEST: usize = 40;
 
 /// What a backfill and its undo say alike of an issue.
 #[derive(Deserialize)]
-struct Change {
+struct PlannedChange {
     before: Option<String>,
     after: Option<String>,
     #[serde(default)]
@@ -48,7 +48,7 @@ impl GroupPlan {
 
 impl PlanSummary for GroupPlan {
     fn take(&mut self, key: &str, change: &RawValue) {
-        let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
+        let Ok(change) = serde_json::from_str::<PlannedChange>(change.get()) else { return };
         if self.changes < SHOWN {
             let name: String = change.after_name.unwrap_or_default().chars().take(LONGEST).collect();
             let name = one_line(&name);

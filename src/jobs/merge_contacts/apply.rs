@@ -5,7 +5,7 @@ use super::after;
 use super::backing_up::BackedUp;
 use super::backups::{Backups, on_disk};
 use super::belongings;
-use super::change::{Change, Found, Shown, Stage, What};
+use super::change::{Found, MergeChange, Shown, Stage, What};
 use super::gate::{Gate, Place};
 use super::held::{self};
 use super::look_again::{drift, look_again, same_contacts, same_works};
@@ -287,8 +287,8 @@ impl Merger {
     }
 }
 
-impl Applier<Change> for Merger {
-    async fn apply(&self, change: Change, steps: Steps) -> Applied {
+impl Applier<MergeChange> for Merger {
+    async fn apply(&self, change: MergeChange, steps: Steps) -> Applied {
         let mut track = Track::new(change, &steps);
         let (Ok(applied) | Err(applied)) = self.merge(&mut track).await;
         applied

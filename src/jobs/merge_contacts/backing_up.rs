@@ -3,7 +3,7 @@
 //! Timelines come page by page and files piece by piece: nothing is held that grows with them.
 
 use super::backups::{Backups, Trouble, on_disk};
-use super::change::{Change, Found, Shown, Side};
+use super::change::{Found, MergeChange, Shown, Side};
 use super::merger::How;
 use super::timelines::{Object, Timeline, copied};
 use crate::backup::draft::Draft;
@@ -56,7 +56,7 @@ impl Backups {
     }
 
     /// Backs both contacts up.
-    pub(crate) async fn make(&self, change: &Change, found: &Found) -> Result<BackedUp, Trouble> {
+    pub(crate) async fn make(&self, change: &MergeChange, found: &Found) -> Result<BackedUp, Trouble> {
         let at = Utc::now();
         let first = self.contact(&change.primary, &found.primary, at, None).await?;
         let second = self.contact(&change.secondary, &found.secondary, at, Some(&first)).await?;
@@ -65,7 +65,12 @@ impl Backups {
     }
 
     /// Reads both backups back, and holds them against what DevRev shows and what the rows say.
-    pub(crate) fn verify(&self, change: &Change, backed_up: &BackedUp, found: &Found) -> Result<(), Trouble> {
+    pub(crate) fn verify(
+        &self,
+        change: &MergeChange,
+        backed_up: &BackedUp,
+        found: &Found,
+    ) -> Result<(), Trouble> {
         for (folder, side, kept) in [
             (&backed_up.primary, &change.primary, &found.primary),
             (&backed_up.secondary, &change.secondary, &found.secondary),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Two contacts that become one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct MergeChange {
     /// Their address, in lower case.
     pub email: String,
     /// The contact that stays.
@@ -227,7 +227,7 @@ pub(crate) enum Stage {
     Checked,
 }
 
-impl Change {
+impl MergeChange {
     /// Whether DevRev has acknowledged a merge of it.
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.steps.iter().any(|step| step.what == What::Acknowledged)
@@ -287,7 +287,7 @@ pub(super) mod tests {
     use super::*;
     use crate::jobs::track::Stepwise as _;
 
-    pub(in super::super) fn change(steps: &[&str]) -> Change {
+    pub(in super::super) fn change(steps: &[&str]) -> MergeChange {
         let side = r#"{"row": {"row": 1, "id": "REVU-1", "email": "a@example.com", "external_ref": "REVU-x",
             "display_name": "A", "tickets": 0}, "id": "don:identity:x:devo/1:revu/1", "display_id": "REVU-1",
             "display_name": null, "external_ref": null, "works": 0, "tickets": 0, "conversations": 0}"#;
@@ -340,7 +340,7 @@ pub(super) mod tests {
     fn a_change_is_read_back_as_it_was_written() {
         let change = change(&[BACKED_UP, MERGING, ACKNOWLEDGED, PROVEN]);
         let text = serde_json::to_string(&change).unwrap();
-        let again: Change = serde_json::from_str(&text).unwrap();
+        let again: MergeChange = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), text);
         assert!(
             serde_json::from_str::<Step>(r#"{"at": "2026-11-22T03:45:00Z", "step": "unheard-of"}"#).is_err()

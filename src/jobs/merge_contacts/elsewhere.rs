@@ -5,7 +5,7 @@
 //! the worst case.
 
 use super::COMMAND;
-use super::change::Change;
+use super::change::MergeChange;
 use crate::devrev::ids::Key;
 use crate::devrev::rev_users::contact_key;
 use crate::exit::{Exit, Failure};
@@ -90,7 +90,7 @@ fn keys(replay: &Replay) -> Result<Vec<Key>, Box<dyn Error>> {
             continue;
         }
         let change =
-            meant::<Change>(in_doubt).map_err(|error| format!("journal.jsonl: row {row}: {error}"))?;
+            meant::<MergeChange>(in_doubt).map_err(|error| format!("journal.jsonl: row {row}: {error}"))?;
         let change =
             change.ok_or_else(|| format!("journal.jsonl does not say what was sent for row {row}"))?;
         if change.in_doubt() {

@@ -2,7 +2,7 @@
 //! pairs at once.
 
 use super::belongings;
-use super::change::Change;
+use super::change::MergeChange;
 use super::look::{self, Seen};
 use super::pair::Contact;
 use crate::devrev::read_only::ReadOnly;
@@ -30,11 +30,11 @@ pub(crate) struct Question {
 
 impl Question {
     /// Whether the primary has what it should.
-    pub(crate) fn about_primary(change: &Change, expected: Arc<BTreeSet<String>>) -> Self {
+    pub(crate) fn about_primary(change: &MergeChange, expected: Arc<BTreeSet<String>>) -> Self {
         Self { expected: Some(expected), ..Self::about(change) }
     }
 
-    fn about(change: &Change) -> Self {
+    fn about(change: &MergeChange) -> Self {
         Self {
             primary: change.primary.row.clone(),
             primary_id: change.primary.id.clone(),
@@ -45,7 +45,7 @@ impl Question {
     }
 
     /// What both have, of a secondary that is there.
-    pub(crate) fn about_both(change: &Change) -> Self {
+    pub(crate) fn about_both(change: &MergeChange) -> Self {
         Self { secondary_is_there: true, ..Self::about(change) }
     }
 }

@@ -1,7 +1,7 @@
 //! The look just before merges are sent: as both contacts are then, they are merged.
 
 use super::belongings;
-use super::change::{Change, Found, Shown};
+use super::change::{Found, MergeChange, Shown};
 use super::decide;
 use super::look::{self, Seen};
 use super::pair::Pair;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Looks at many pairs again, just before they are merged: as they are then, they are merged.
 pub(super) async fn look_again(
     reads: ReadOnly,
-    pairs: Vec<Change>,
+    pairs: Vec<MergeChange>,
     made: Arc<Made>,
 ) -> Result<Vec<Result<Arc<Found>, Outcome>>, ApiError> {
     let read_at = ReadAt::now();
@@ -38,7 +38,7 @@ pub(super) async fn look_again(
 }
 
 fn one_again(
-    change: &Change,
+    change: &MergeChange,
     seen: &HashMap<Key, Seen>,
     works: &mut HashMap<Key, Vec<Arc<Whole<OwnedWork>>>>,
     made: &Made,
@@ -80,7 +80,7 @@ pub(super) fn same_contacts(one: &Found, other: &Found) -> bool {
 }
 
 /// How a pair differs from what was planned, if it does: in what the plan says of it that a look just before the merge shows.
-pub(super) fn drift(change: &Change, found: &Found, seen: &Found) -> Option<String> {
+pub(super) fn drift(change: &MergeChange, found: &Found, seen: &Found) -> Option<String> {
     for (side, now) in [(&change.primary, &seen.primary), (&change.secondary, &seen.secondary)] {
         let contact = &now.contact.read;
         let values = [

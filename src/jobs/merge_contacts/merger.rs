@@ -1,7 +1,7 @@
 //! The job's writing half, and how it is to work.
 
 use super::backups::Backups;
-use super::change::{Change, Found};
+use super::change::{Found, MergeChange};
 use super::gate::Gate;
 use super::held::{self, Held};
 use super::questions::{Activity, Questions};
@@ -64,6 +64,6 @@ pub(crate) struct Merger {
     pub(super) backups: Backups,
     pub(super) gate: Arc<Gate>,
     pub(super) places: Arc<Semaphore>,
-    pub(super) looks: Questions<Change, Result<Arc<Found>, Outcome>>,
+    pub(super) looks: Questions<MergeChange, Result<Arc<Found>, Outcome>>,
     pub(super) held: Questions<held::Question, Held>,
 }

@@ -74,7 +74,7 @@ use crate::journal::record::{Outcome, State};
 use crate::net::error::ApiError;
 use crate::net::queue::Urgency;
 use belongings::Belongings;
-use change::{Change, Found, Shown, Side, Stage};
+use change::{Found, MergeChange, Shown, Side, Stage};
 use pair::{Contact, Pair};
 use preview::Sampler;
 use std::collections::HashMap;
@@ -114,7 +114,7 @@ impl MergeContacts {
     }
 
     /// Looks at pairs of which nothing was sent.
-    async fn look(&mut self, pairs: &[Pair]) -> Result<Vec<Verdict<Change>>, Failure> {
+    async fn look(&mut self, pairs: &[Pair]) -> Result<Vec<Verdict<MergeChange>>, Failure> {
         let read_at = ReadAt::now();
         let wanted: Vec<_> = pairs.iter().flat_map(|pair| [&pair.primary, &pair.secondary]).collect();
         let seen = look::contacts(&self.client, &wanted)
@@ -200,7 +200,7 @@ impl MergeContacts {
     }
 
     /// The last questions, once all is read.
-    async fn verdict(&mut self, pair: &Pair, found: Found) -> Result<Verdict<Change>, Failure> {
+    async fn verdict(&mut self, pair: &Pair, found: Found) -> Result<Verdict<MergeChange>, Failure> {
         for (row, kept) in [(&pair.primary, &found.primary), (&pair.secondary, &found.secondary)] {
             let tickets = kept.belongings.tickets();
             if row.tickets != tickets {
@@ -228,7 +228,7 @@ impl MergeContacts {
             Keep::Revu => found.secondary.contact.read.external_ref.clone(),
             Keep::User => None,
         };
-        Ok(Verdict::Change(Change {
+        Ok(Verdict::Change(MergeChange {
             email: pair.email.clone(),
             primary: Side::of(&pair.primary, &found.primary),
             secondary: Side::of(&pair.secondary, &found.secondary),
@@ -289,13 +289,13 @@ impl Together {
 
 impl Planner for MergeContacts {
     type Item = Pair;
-    type Change = Change;
+    type Change = MergeChange;
 
-    async fn prepare(&mut self, batch: Vec<Asked<Pair>>) -> Result<Vec<Verdict<Change>>, Failure> {
-        let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
+    async fn prepare(&mut self, batch: Vec<Asked<Pair>>) -> Result<Vec<Verdict<MergeChange>>, Failure> {
+        let mut verdicts: Vec<Option<Verdict<MergeChange>>> = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
         for Asked { item, in_doubt } in batch {
-            verdicts.push(match in_doubt.as_ref().map(jobs::track::meant::<Change>) {
+            verdicts.push(match in_doubt.as_ref().map(jobs::track::meant::<MergeChange>) {
                 Some(Err(error)) => Some(Verdict::Settled(jobs::track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),

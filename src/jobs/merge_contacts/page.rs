@@ -1,6 +1,6 @@
 //! What the page of a run says of a merge: of one that is planned, of one that was meant, and of one that has ended.
 
-use crate::jobs::merge_contacts::change::{Change, Side};
+use crate::jobs::merge_contacts::change::{MergeChange, Side};
 use crate::report::html::entry::{Entry, Said};
 use crate::report::units::size;
 use chrono::{DateTime, Utc};
@@ -106,7 +106,7 @@ pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     }
 }
 
-fn planned(change: &Change) -> Entry {
+fn planned(change: &MergeChange) -> Entry {
     let (primary, secondary) = (Contact::from(&change.primary), Contact::from(&change.secondary));
     let entry = Entry::default().fact("Stays", primary.words()).fact("Ends", secondary.words());
     let entry = match &change.preview {

@@ -1,6 +1,6 @@
 //! What a dry run of merges tells the operator: each pair, and what all of them would take.
 
-use crate::jobs::merge_contacts::change::{Change, Side};
+use crate::jobs::merge_contacts::change::{MergeChange, Side};
 use crate::net::rate::Rate;
 use crate::report::terminal::one_line;
 use crate::report::units::{counted, size};
@@ -41,7 +41,7 @@ impl MergePlan {
         Cost { calls: self.calls, rate: self.rate }
     }
 
-    fn line(&mut self, change: &Change) {
+    fn line(&mut self, change: &MergeChange) {
         let named = |side: &Side| {
             let name = side.display_name.as_deref().unwrap_or("no name");
             format!("{} {}", side.display_id, short(name, 18))
@@ -72,7 +72,7 @@ impl MergePlan {
 
 impl PlanSummary for MergePlan {
     fn take(&mut self, _key: &str, change: &RawValue) {
-        let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
+        let Ok(change) = serde_json::from_str::<MergeChange>(change.get()) else { return };
         if self.pairs < SHOWN {
             self.line(&change);
         }

@@ -2,7 +2,7 @@
 //! or `deactivated`, and its works go to the primary. DevRev documents none of that, and people set these states too,
 //! so a state by itself proves nothing: what the secondary had must be seen to have gone.
 
-use super::change::Change;
+use super::change::MergeChange;
 use super::held::Held;
 use crate::backup::verify;
 use crate::devrev::rev_users::{RevUser, contact_key};
@@ -31,7 +31,7 @@ pub(crate) struct Before {
 
 impl Before {
     /// Reads the backups that a merge rests on. Blocks.
-    pub(crate) fn read(change: &Change) -> Self {
+    pub(crate) fn read(change: &MergeChange) -> Self {
         let Some((primary, secondary)) = change.backups() else { return Self::default() };
         let contact = |folder: &Path| verify::metadata(folder).unwrap_or_default();
         Self {
@@ -42,7 +42,7 @@ impl Before {
     }
 
     /// Whether the secondary was active when its merge was sent.
-    fn was_active(&self, change: &Change) -> bool {
+    fn was_active(&self, change: &MergeChange) -> bool {
         let text = |member: &str| self.secondary.get(member).and_then(Value::as_str);
         let id = text("id").and_then(contact_key);
         id.is_some()
@@ -54,7 +54,7 @@ impl Before {
     ///
     /// With works: all that the backup knows must be the primary's, and none the secondary's. Without any, its
     /// reference must be gone from it, which no other contact than the primary may have by then.
-    pub(crate) fn doubt(&self, change: &Change, now: &RevUser, held: &Held) -> Option<String> {
+    pub(crate) fn doubt(&self, change: &MergeChange, now: &RevUser, held: &Held) -> Option<String> {
         if !self.was_active(change) {
             return Some("its backup does not show that it was active before".to_owned());
         }

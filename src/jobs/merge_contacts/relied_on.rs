@@ -1,6 +1,6 @@
 //! The backups that a run's merges rest on: those of pairs that are merged, or may be.
 
-use super::change::Change;
+use super::change::MergeChange;
 use crate::jobs::track::meant;
 use crate::journal::done::Done;
 use crate::journal::evidence;
@@ -42,7 +42,7 @@ pub(crate) fn relied_on(run: &RunDir, manifest: &Manifest) -> Result<Vec<Backed>
         }
     }
     for in_doubt in evidence::replay(run, manifest)?.unknown.values().filter(|row| !row.is_shared) {
-        let Some(change) = meant::<Change>(in_doubt)? else { continue };
+        let Some(change) = meant::<MergeChange>(in_doubt)? else { continue };
         if let Some((primary, secondary)) = change.backups().filter(|_| change.in_doubt()) {
             found.push(Backed { email: change.email.clone(), folders: [primary.clone(), secondary.clone()] });
         }

@@ -1,6 +1,6 @@
 //! What `report.json` says of a pair.
 
-use super::change::{Change, Side};
+use super::change::{MergeChange, Side};
 use super::pair::{Contact, Pair};
 use crate::journal::record::Outcome;
 use serde_json::json;
@@ -29,7 +29,7 @@ pub(crate) fn rows(pair: &Pair, outcome: Outcome) -> Outcome {
 }
 
 /// A pair in `report.json`.
-pub(crate) fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
+pub(crate) fn pair(change: &MergeChange, outcome: &Outcome) -> Option<Box<RawValue>> {
     let before = |side: &Side| {
         json!({
             "id": side.id,

@@ -3,7 +3,7 @@
 //!
 //! DevRev answers a merge before it carries it out, and an answer may be lost. Either way only a read tells.
 
-use super::change::{Change, Proof};
+use super::change::{MergeChange, Proof};
 use super::held::{Held, Question};
 use super::look::{self, Seen, leads_to};
 use super::proof::{Before, is_ended};
@@ -106,7 +106,7 @@ pub(crate) async fn settle(
     reads: &ReadOnly,
     stop: &Stop,
     pace: &Pace,
-    change: &Change,
+    change: &MergeChange,
     before: &Before,
     held: &Questions<Question, Held>,
 ) -> Settled {
@@ -178,7 +178,7 @@ pub(crate) async fn settle(
 }
 
 /// Whether the secondary is there, and not part of any other contact.
-pub(crate) async fn is_active(reads: &ReadOnly, change: &Change) -> bool {
+pub(crate) async fn is_active(reads: &ReadOnly, change: &MergeChange) -> bool {
     let primary = contact_key(&change.primary.id);
     match (primary, look::contact_of(reads, &change.secondary.id).await) {
         (Some(primary), seen @ Seen::Present(_)) => matches!(judge(seen, &primary), Read::Active(_)),

@@ -1,13 +1,13 @@
 //! A merge as a change that is planned, and made in several steps.
 
-use super::change::{Change, Stage, Step, What};
+use super::change::{MergeChange, Stage, Step, What};
 use super::report;
 use crate::jobs::track::Stepwise;
 use crate::journal::record::Outcome;
 use crate::run::drift::Plannable;
 use serde_json::value::RawValue;
 
-impl Plannable for Change {
+impl Plannable for MergeChange {
     const PASSING: &'static [&'static str] = &["preview"];
     const OTHERWISE: &'static [&'static str] = &[super::COUNT_DIFFERS, "contact-differs"];
 
@@ -21,7 +21,7 @@ impl Plannable for Change {
     }
 }
 
-impl Stepwise for Change {
+impl Stepwise for MergeChange {
     type What = What;
     type Stage = Stage;
     const BEGIN: Stage = Stage::Begin;

@@ -1,7 +1,7 @@
 //! A merge under way: its steps go onto the disk, and its end says what is known of it.
 
 use super::backups::Trouble;
-use super::change::Change;
+use super::change::MergeChange;
 use super::settle::Settled;
 use crate::engine::job::Applied;
 use crate::exit::{Exit, Failure};
@@ -10,7 +10,7 @@ use crate::journal::record::State;
 use std::time::Duration;
 
 /// A merge under way.
-pub(crate) type Track<'s> = track::Track<'s, Change>;
+pub(crate) type Track<'s> = track::Track<'s, MergeChange>;
 
 /// What reads have shown of a merge that is not proven.
 pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -> Applied {

@@ -38,7 +38,7 @@ pub(crate) struct Item {
 
 /// One issue's creator group, as it is and as it is to be again: what the journal and the plan hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct FieldUndo {
     /// The issue's ID as DevRev gave it.
     pub issue: String,
     /// The group that the backfill gave it.
@@ -50,7 +50,7 @@ pub(crate) struct Change {
     pub read_at: ReadAt,
 }
 
-impl Plannable for Change {
+impl Plannable for FieldUndo {
     const OTHERWISE: &'static [&'static str] = &["not-found", "issue-differs"];
 
     fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
@@ -58,9 +58,9 @@ impl Plannable for Change {
     }
 }
 
-impl From<Change> for Write {
-    fn from(change: Change) -> Self {
-        let Change { issue, before, after, read_at } = change;
+impl From<FieldUndo> for Write {
+    fn from(change: FieldUndo) -> Self {
+        let FieldUndo { issue, before, after, read_at } = change;
         Self { issue, from: Some(before), to: after, read_at }
     }
 }
@@ -99,9 +99,9 @@ impl UndoBackfill {
 
 impl Planner for UndoBackfill {
     type Item = Item;
-    type Change = Change;
+    type Change = FieldUndo;
 
-    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<FieldUndo>>, Failure> {
         let mut states = self.states(&batch).await?;
         let verdicts = batch.iter().map(|asked| {
             let state = states.remove(&asked.item.number);
@@ -116,7 +116,7 @@ fn is_ours(item: &Item, now: &Present) -> bool {
 }
 
 /// Decides about one issue. `in_doubt`: an earlier process may have set it back.
-fn decide(item: &Item, state: Option<IssueState>, in_doubt: bool) -> Verdict<Change> {
+fn decide(item: &Item, state: Option<IssueState>, in_doubt: bool) -> Verdict<FieldUndo> {
     let settled = |state, reason, detail| Verdict::Settled(Outcome::of(state, reason, detail));
     let shown = |group: Option<&str>| group.unwrap_or("none").to_owned();
     let present = match state {
@@ -150,7 +150,7 @@ fn decide(item: &Item, state: Option<IssueState>, in_doubt: bool) -> Verdict<Cha
             format!("the run set creator group {}, and since then it became {}", item.after, shown(now));
         return settled(State::Skipped, "changed-since", text);
     }
-    Verdict::Change(Change {
+    Verdict::Change(FieldUndo {
         issue: present.id,
         before: item.after.clone(),
         after: item.before.clone(),
@@ -176,7 +176,7 @@ mod tests {
         IssueState::Present(Present { id, creator: None, group, read_at })
     }
 
-    fn short(verdict: Verdict<Change>) -> String {
+    fn short(verdict: Verdict<FieldUndo>) -> String {
         match verdict {
             Verdict::Change(change) => format!("to {:?}", change.after.as_deref().unwrap_or("none")),
             Verdict::Settled(outcome) => {

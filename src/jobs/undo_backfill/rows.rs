@@ -1,7 +1,7 @@
 //! The input of an undo, made from the journal of the backfill.
 
 use crate::exit::{Exit, Failure};
-use crate::jobs::backfill_groups::Change;
+use crate::jobs::backfill_groups::FieldChange;
 use crate::journal::done::Done;
 use crate::journal::run_dir::RunDir;
 use ::csv::Writer;
@@ -19,7 +19,7 @@ pub(crate) fn write(run: &RunDir, to: &mut dyn Write) -> Result<(), Failure> {
     rows.write_record(COLUMNS).map_err(|error| failed(error.to_string()))?;
     for made in Done::read(run)? {
         let made = made?;
-        let change: Change = serde_json::from_str(made.change.get()).map_err(|error| {
+        let change: FieldChange = serde_json::from_str(made.change.get()).map_err(|error| {
             let text = format!("{}: what was done to {} cannot be read: {error}", run.id(), made.key);
             Failure::new(Exit::Changed, text)
         })?;

@@ -1,7 +1,7 @@
 //! An undo of a merge, step by step. Each step is on disk before the next is taken, so that anyone who resumes knows
 //! what may have been sent.
 
-use super::change::Change;
+use super::change::MergeUndo;
 use super::check;
 use super::shown;
 use super::steps::{Left, Member, Put};
@@ -115,8 +115,8 @@ impl Undoer {
     }
 }
 
-impl Applier<Change> for Undoer {
-    async fn apply(&self, change: Change, steps: Steps) -> Applied {
+impl Applier<MergeUndo> for Undoer {
+    async fn apply(&self, change: MergeUndo, steps: Steps) -> Applied {
         let mut track = Track::new(change, &steps);
         let (Ok(applied) | Err(applied)) = self.undo(&mut track).await;
         applied

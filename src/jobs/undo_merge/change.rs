@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// One contact that becomes two again, as far as that can be done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct MergeUndo {
     /// Their address, in lower case.
     pub email: String,
     /// The contact that was kept.
@@ -134,7 +134,7 @@ pub(crate) struct Seen {
     pub read_at: ReadAt,
 }
 
-impl Change {
+impl MergeUndo {
     /// How far the recorded steps go.
     pub(crate) fn stage(&self) -> Stage {
         let last = self.steps.iter().rev().find_map(|step| match step.what {
@@ -168,7 +168,7 @@ impl Change {
 }
 
 /// What the steps say of what was done.
-impl Change {
+impl MergeUndo {
     /// What the primary got back.
     pub(crate) fn written(&self) -> Vec<&Put> {
         let put_back = self.steps.iter().filter_map(|step| match &step.what {

@@ -46,7 +46,7 @@ use crate::journal::record::{Outcome, State};
 use crate::net::error::ApiError;
 use crate::run::drift::{AS_BEFORE, Plannable};
 use before::Before;
-use change::{Backups, Change, Counts, Primary, Secondary, Seen, Work};
+use change::{Backups, Counts, MergeUndo, Primary, Secondary, Seen, Work};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl UndoMerge {
         Self { client, elsewhere }
     }
 
-    async fn look(&self, fresh: Vec<Fresh>) -> Result<Vec<Verdict<Change>>, Failure> {
+    async fn look(&self, fresh: Vec<Fresh>) -> Result<Vec<Verdict<MergeUndo>>, Failure> {
         let earlier: Vec<Result<Before, Outcome>> = fresh
             .iter()
             .map(|Fresh { item, .. }| {
@@ -185,7 +185,7 @@ impl UndoMerge {
         before: &Before,
         steps: Vec<Step>,
         now: &Now,
-    ) -> Result<Verdict<Change>, Failure> {
+    ) -> Result<Verdict<MergeUndo>, Failure> {
         let key = contact_key(&item.primary);
         let seen = key.as_ref().and_then(|key| now.contacts.get(key));
         let reference = before.secondary.external_ref.clone().unwrap_or_default();
@@ -231,7 +231,7 @@ impl UndoMerge {
             && put_back.is_empty()
             && left.is_empty()
             && works.iter().all(is_pointed);
-        let change = Change {
+        let change = MergeUndo {
             email: item.email.clone(),
             primary: Primary { id: primary.id.clone(), display_id: primary.shown().into_owned(), put_back },
             secondary: Secondary {
@@ -258,7 +258,7 @@ impl UndoMerge {
 }
 
 /// The outcome of a pair of which nothing is left to be undone.
-fn as_before(change: &Change) -> Outcome {
+fn as_before(change: &MergeUndo) -> Outcome {
     let new = change.new_contact().map_or("", |new| &new.display_id);
     let text = format!("{} is there again as {new}, with its works", change.secondary.display_id);
     change.told(Outcome::of(State::Already, AS_BEFORE, text))
@@ -266,13 +266,13 @@ fn as_before(change: &Change) -> Outcome {
 
 impl Planner for UndoMerge {
     type Item = Item;
-    type Change = Change;
+    type Change = MergeUndo;
 
-    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<Change>>, Failure> {
-        let mut verdicts: Vec<Option<Verdict<Change>>> = Vec::with_capacity(batch.len());
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<MergeUndo>>, Failure> {
+        let mut verdicts: Vec<Option<Verdict<MergeUndo>>> = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
         for Asked { item, in_doubt } in batch {
-            verdicts.push(match in_doubt.as_ref().map(track::meant::<Change>) {
+            verdicts.push(match in_doubt.as_ref().map(track::meant::<MergeUndo>) {
                 Some(Err(error)) => Some(Verdict::Settled(track::unreadable(&error))),
                 // What was sent is followed up, whatever DevRev shows of it by now.
                 Some(Ok(Some(change))) if change.stage() != Stage::Begin => Some(Verdict::Change(change)),

@@ -1,7 +1,7 @@
 //! What the page of a run says of a merge that is to be undone, or was.
 
 use crate::jobs::merge_contacts::page::{Step, with_steps};
-use crate::jobs::undo_merge::change::{Backups, Change, Lost};
+use crate::jobs::undo_merge::change::{Backups, Lost, MergeUndo};
 use crate::jobs::undo_merge::steps::{Left, Put};
 use crate::report::html::entry::{Entry, Said};
 use serde::Deserialize;
@@ -54,7 +54,7 @@ pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     }
 }
 
-fn planned(change: &Change) -> Entry {
+fn planned(change: &MergeUndo) -> Entry {
     let entry = Entry::default()
         .fact("Was kept", &change.primary.display_id)
         .fact("Works to point at the new contact", change.counts.works.to_string())

@@ -1,6 +1,6 @@
 //! What a dry run of an undo of merges tells the operator: each pair, and what all of them come to.
 
-use crate::jobs::undo_merge::change::Change;
+use crate::jobs::undo_merge::change::MergeUndo;
 use crate::report::terminal::one_line;
 use crate::report::units::counted;
 use crate::run::job::PlanSummary;
@@ -25,7 +25,7 @@ pub(crate) struct UndoPlan {
 }
 
 impl UndoPlan {
-    fn line(&mut self, change: &Change) {
+    fn line(&mut self, change: &MergeUndo) {
         let reference = change.primary.put_back.iter().map(|put| format!(", gets back `{}`", put.to));
         let again = change.secondary.already.as_ref().map_or_else(
             || format!("{} is created again", change.secondary.display_id),
@@ -45,7 +45,7 @@ impl UndoPlan {
 
 impl PlanSummary for UndoPlan {
     fn take(&mut self, _key: &str, change: &RawValue) {
-        let Ok(change) = serde_json::from_str::<Change>(change.get()) else { return };
+        let Ok(change) = serde_json::from_str::<MergeUndo>(change.get()) else { return };
         if self.pairs < SHOWN {
             self.line(&change);
         }

@@ -1,12 +1,12 @@
 //! What `report.json` says of a pair that was undone.
 
-use super::change::Change;
+use super::change::MergeUndo;
 use crate::journal::record::Outcome;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// A pair in `report.json`. `new_id` is there once there is a new contact: `undo-id-map.csv` is made of these.
-pub(crate) fn pair(change: &Change, outcome: &Outcome) -> Option<Box<RawValue>> {
+pub(crate) fn pair(change: &MergeUndo, outcome: &Outcome) -> Option<Box<RawValue>> {
     let mut report = json!({
         "email": change.email,
         "state": outcome.state.name(),

@@ -1,7 +1,7 @@
 //! The input of an undo, made from the journal of the merges.
 
 use crate::exit::{Exit, Failure};
-use crate::jobs::merge_contacts::change::Change;
+use crate::jobs::merge_contacts::change::MergeChange;
 use crate::journal::done::{Done, Made};
 use crate::journal::run_dir::RunDir;
 use ::csv::Writer;
@@ -69,7 +69,7 @@ pub(crate) fn write(run: &RunDir, backup_dir: Option<&Path>, to: &mut dyn Write)
 }
 
 fn fields(made: &Made, backup_dir: Option<&Path>) -> Result<[String; 7], serde_json::Error> {
-    let change: Change = serde_json::from_str(made.change.get())?;
+    let change: MergeChange = serde_json::from_str(made.change.get())?;
     let report: Report = match &made.outcome.report {
         Some(report) => serde_json::from_str(report.get())?,
         None => Report::default(),

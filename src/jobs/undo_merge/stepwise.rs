@@ -1,6 +1,6 @@
 //! The undo of a merge as a change that is planned, and made in several steps.
 
-use super::change::Change;
+use super::change::MergeUndo;
 use super::report;
 use super::steps::{Stage, Step, What};
 use crate::jobs::track::Stepwise;
@@ -8,7 +8,7 @@ use crate::journal::record::Outcome;
 use crate::run::drift::{AS_BEFORE, Plannable};
 use serde_json::value::RawValue;
 
-impl Plannable for Change {
+impl Plannable for MergeUndo {
     // The primary is put back before the secondary is created, and that before the works are pointed at it.
     const IN_PARTS: bool = true;
 
@@ -22,7 +22,7 @@ impl Plannable for Change {
     }
 }
 
-impl Stepwise for Change {
+impl Stepwise for MergeUndo {
     type What = What;
     type Stage = Stage;
     const BEGIN: Stage = Stage::Begin;

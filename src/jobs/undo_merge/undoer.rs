@@ -1,6 +1,6 @@
 //! The job's writing half.
 
-use super::change::Change;
+use super::change::MergeUndo;
 use super::shown::{Answer, Question};
 use crate::devrev::client::Client;
 use crate::devrev::read_only::ReadOnly;
@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub(super) const WORKS: usize = 256;
 
 /// An undo under way.
-pub(crate) type Track<'s> = track::Track<'s, Change>;
+pub(crate) type Track<'s> = track::Track<'s, MergeUndo>;
 
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
