@@ -173,7 +173,7 @@ impl Client {
         let body = bytes::Bytes::from(body);
         let sent = AtomicU32::new(0);
         // Set once a connection broke: the others that are idle may be as dead (a firewall forgets all of them at once).
-        let anew = AtomicBool::new(false);
+        let reconnect = AtomicBool::new(false);
         // Set while it is unknown whether the last try took, and nobody has looked.
         let in_doubt = AtomicBool::new(false);
         let attempt = || async {
@@ -189,9 +189,9 @@ impl Client {
                     }
                 }
             }
-            let outcome = self.through_the_limit(operation, &body, before, &sent, &anew).await;
+            let outcome = self.through_the_limit(operation, &body, before, &sent, &reconnect).await;
             outcome.map_err(|error| {
-                anew.fetch_or(error.kind == ErrorKind::Broken, Ordering::Relaxed);
+                reconnect.fetch_or(error.kind == ErrorKind::Broken, Ordering::Relaxed);
                 let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
                 // What is still throttled here has waited as long as this tool waits.
@@ -226,7 +226,7 @@ impl Client {
         body: &bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
-        anew: &AtomicBool,
+        reconnect: &AtomicBool,
     ) -> Result<O::Answer, ApiError> {
         let endpoint = operation.endpoint();
         let mut throttled = 0;
@@ -239,12 +239,12 @@ impl Client {
                     ApiError::unanswered(endpoint, ErrorKind::BreakerOpen, text)
                 }
             })?;
-            let is_anew = anew.load(Ordering::Relaxed);
-            let error = match self.send(operation, body.clone(), before, sent, is_anew, &mut throttled).await
-            {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
+            let reconnects = reconnect.load(Ordering::Relaxed);
+            let error =
+                match self.send(operation, body.clone(), before, sent, reconnects, &mut throttled).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error,
+                };
             let is_throttled = matches!(error.kind, ErrorKind::Throttled { .. });
             // What must not be sent twice is announced again each time, by anyone who sends it.
             if !is_throttled || !error.passes_soon() || O::SAFETY == Safety::Once {
@@ -272,7 +272,7 @@ impl Client {
         !outcome.is_err_and(|error| error.outage())
     }
 
-    /// Sends one request, perhaps on a new connection (`again`), and classifies what comes of it. `throttled`: how often it
+    /// Sends one request, perhaps on a new connection (`reconnect`), and classifies what comes of it. `throttled`: how often it
     /// was answered with 429 in a row, or all calls were, whichever is more.
     async fn send<O: Operation>(
         &self,
@@ -280,7 +280,7 @@ impl Client {
         body: bytes::Bytes,
         before: Before<'_>,
         sent: &AtomicU32,
-        anew: bool,
+        reconnect: bool,
         throttled: &mut u32,
     ) -> Result<O::Answer, ApiError> {
         let endpoint = operation.endpoint();
@@ -304,7 +304,7 @@ impl Client {
         }
         sent.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
-        let exchange = inner.transport.exchange(endpoint, body, anew || O::SAFETY == Safety::Once);
+        let exchange = inner.transport.exchange(endpoint, body, reconnect || O::SAFETY == Safety::Once);
         let exchanged = match O::SAFETY {
             Safety::Read => self.unless_stopped(endpoint, exchange).await,
             // Anyone who began a write decides when to give it up: what became of it is then unknown.

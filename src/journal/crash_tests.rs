@@ -49,7 +49,7 @@ fn cut_at_every_byte_it_is_a_prefix_and_can_be_gone_on_with() {
             journal.close().await.unwrap();
         });
         let replay = Replay::read(&run).unwrap();
-        assert_eq!(said(&replay), model(all.iter()).0, "gone on with from {length}");
+        assert_eq!(said(&replay), model(all.iter()).0, "continued from {length}");
         assert_eq!(replay.torn, None);
         let aside = fs::read(run.torn()).unwrap_or_default();
         assert_eq!(aside, &bytes[line_start..length], "set aside");
@@ -153,7 +153,7 @@ fn damage_that_no_crash_does_is_refused() {
 }
 
 #[test]
-fn mending_a_journal_that_has_changed_is_refused() {
+fn repairing_a_journal_that_has_changed_is_refused() {
     let (_folder, run) = new_run();
     let replay = replay_of(&run, &text(&example())).unwrap();
     fs::write(run.journal(), "longer by some bytes").unwrap();

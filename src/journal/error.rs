@@ -11,7 +11,7 @@ pub enum JournalError {
     /// Records could not be made durable. The journal takes no more.
     #[error(
         "cannot write the journal {}: {source}. No further change is sent; \
-         `devrev-batch resume {run}` goes on {}", file.display(), cure(source)
+         `devrev-batch resume {run}` continues {}", file.display(), cure(source)
     )]
     Write {
         /// The journal.

@@ -49,7 +49,7 @@ pub(crate) struct Calls {
     pub(crate) waits_until: Option<Instant>,
     /// Where the time went, up to `estimated`.
     time: ClientTime,
-    reckoned: Instant,
+    counted_at: Instant,
     /// When those of the last period were answered, the oldest first; empty without a rate.
     answered: VecDeque<Instant>,
     /// The time until which the API wants no calls.
@@ -72,7 +72,7 @@ impl Calls {
             is_waiting: false,
             waits_until: None,
             time: ClientTime::default(),
-            reckoned: Instant::now(),
+            counted_at: Instant::now(),
             answered: VecDeque::new(),
             closed_until: None,
             throttle: Throttle::new(first_wait),
@@ -150,8 +150,8 @@ impl Calls {
     /// Where the time went until now: to be called before anything changes.
     pub(crate) fn time(&mut self) -> ClientTime {
         let now = Instant::now();
-        let passed = now - self.reckoned;
-        self.reckoned = now;
+        let passed = now - self.counted_at;
+        self.counted_at = now;
         if self.in_flight > 0 {
             self.time.calling += passed;
         } else if self.is_waiting {

@@ -24,7 +24,7 @@ pub(crate) const REQUIRED: &[&str] = &[
 ];
 
 /// What is said of a count that a program could not make.
-const LEAVE_EMPTY_COUNT: &str = "stands for nothing in some exports, and a count is needed here: count anew";
+const LEAVE_EMPTY_COUNT: &str = "stands for nothing in some exports, and a count is needed here: count again";
 
 /// Where the columns of contacts are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl Message {
         let mut message = Self::of(about, &what);
         message.facts.push(("so far", format!("{} of {} rows", counts(tally), about.rows)));
         message.reasons(tally);
-        message.facts.push(("the run", "goes on".to_owned()));
+        message.facts.push(("the run", "continues".to_owned()));
         message
     }
 
@@ -79,7 +79,7 @@ impl Message {
         message.reasons(&summary.tally);
         let took = Duration::try_from_secs_f64(summary.seconds).unwrap_or_default();
         message.facts.push(("took", format!("{}, {} calls", span(took), summary.calls_total)));
-        message.facts.extend(resume(&summary.next).map(|resume| ("go on with", one_line(resume))));
+        message.facts.extend(resume(&summary.next).map(|resume| ("next", one_line(resume))));
         message
     }
 
@@ -237,7 +237,7 @@ mod tests {
         target       https://api.devrev.ai/
         so far       done 203, failed 4, skipped 210 of 300 rows
         reasons      failed/not-found 3, skipped/reason-0 20, skipped/reason-1 19, skipped/reason-2 18, skipped/reason-3 17, skipped/reason-4 16, skipped/reason-5 15, skipped/reason-6 14, skipped/reason-7 13, skipped/reason-8 12
-        the run      goes on
+        the run      continues
         ");
         assert!(!message.subject.contains(['\n', '\r']), "{}", message.subject);
         insta::assert_snapshot!(message.slack(), @r"
@@ -247,7 +247,7 @@ mod tests {
         target       https://api.devrev.ai/
         so far       done 203, failed 4, skipped 210 of 300 rows
         reasons      failed/not-found 3, skipped/reason-0 20, skipped/reason-1 19, skipped/reason-2 18, skipped/reason-3 17, skipped/reason-4 16, skipped/reason-5 15, skipped/reason-6 14, skipped/reason-7 13, skipped/reason-8 12
-        the run      goes on```
+        the run      continues```
         ");
     }
 
@@ -261,7 +261,7 @@ mod tests {
         };
         let text = Message::end(&about, &summary).text();
         assert!(
-            text.contains(&format!("go on with   devrev-batch resume R --runs-dir {folder}\n")),
+            text.contains(&format!("next         devrev-batch resume R --runs-dir {folder}\n")),
             "{text}"
         );
         assert!(text.contains(&format!("environment  {} ...\n", "e".repeat(LONGEST))), "{text}");
@@ -273,7 +273,7 @@ mod tests {
         let of = |texts: &[&str]| resume(&next(texts)).map(str::to_owned);
         assert_eq!(of(&["look at plan.jsonl"]), None);
         assert_eq!(of(&["look at x", "devrev-batch resume R"]).unwrap(), "devrev-batch resume R");
-        let sentence = "look at failed.csv, mend the cause, then devrev-batch resume R --retry-failed";
+        let sentence = "check failed.csv, fix the cause, then devrev-batch resume R --retry-failed";
         assert_eq!(of(&[sentence]).unwrap(), "devrev-batch resume R --retry-failed");
     }
 }
