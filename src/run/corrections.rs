@@ -2,13 +2,14 @@
 //! where it is not they are refused, so that nobody believes in a setting that the run does not go by.
 
 use crate::cli;
+use crate::cli::choices::word;
 use crate::exit::{Exit, Failure};
 use crate::journal::atomic;
 use crate::journal::manifest::Manifest;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::settings::Settings;
-use serde::Serialize;
+use clap::ValueEnum;
 use serde_json::Value;
 
 /// What a command was given besides the run's name.
@@ -103,7 +104,7 @@ impl Corrected {
     }
 
     /// Replaces an option for the rows that are left, if another one was given.
-    pub(crate) fn choose<T: Serialize + PartialEq>(&mut self, flag: &str, option: &mut T, given: Option<T>) {
+    pub(crate) fn choose<T: ValueEnum + PartialEq>(&mut self, flag: &str, option: &mut T, given: Option<T>) {
         if let Some(given) = given.filter(|given| given != option) {
             let (now, then) = (word(&given), word(option));
             self.said.push(format!("--{flag} {now} replaces {then} for the rows that are left"));
@@ -135,9 +136,4 @@ fn strength(entry: &Value) -> u8 {
         Some(from) if from.ends_with(" in the environment") => 2,
         Some(_) => 1,
     }
-}
-
-/// A choice as its flag takes it: the word that `run.json` has for it.
-pub(crate) fn word(choice: &impl serde::Serialize) -> String {
-    serde_json::to_value(choice).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

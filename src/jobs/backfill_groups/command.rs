@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::cli::choices::OnAmbiguous;
+use crate::cli::choices::word;
 use crate::connectors::{self, Typed};
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
@@ -26,7 +27,6 @@ use crate::report::units::counted;
 use crate::report::units::span;
 use crate::report::validation::shell_word;
 use crate::run::begin::{self, New};
-use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections, keep_file};
 use crate::run::job::{Job, PlanSummary, Start};
 use crate::run::target::Target;

@@ -3,6 +3,7 @@
 use crate::backup::{draft, space};
 use crate::cli;
 use crate::cli::choices::OnDrift;
+use crate::cli::choices::word;
 use crate::cli::choices::{Keep, OnCountMismatch, OnMissingAttachment};
 use crate::connectors::{self, Typed};
 use crate::engine::config::Config;
@@ -30,7 +31,6 @@ use crate::report::review::write_review;
 use crate::report::terminal::Terminal;
 use crate::report::validation::shell_word;
 use crate::run::begin::{self, New};
-use crate::run::corrections::word;
 use crate::run::corrections::{Corrected, Corrections};
 use crate::run::job::{Job, PlanSummary, Reported, Start};
 use crate::run::scan::source_failure;
