@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::cli::{self, dialect};
+use crate::cli;
 use crate::commands::online::Mentioned;
 use crate::connectors::{self, Typed};
 use crate::devrev::ids::id_text;
@@ -24,6 +24,7 @@ use crate::run::signals;
 use crate::settings::Settings;
 use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
+use crate::source::dialect::Dialect;
 use crate::source::header::{ColumnError, Header};
 use crate::source::{Input, SourceError};
 use crate::stop::Stop;
@@ -41,11 +42,12 @@ pub(crate) async fn run(
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
     let typed = Typed { rows: &args.rows, global: &global, client: &args.client };
-    let (csv, queried) = match connectors::rows(typed, queries::table(kind), limit)? {
+    let rows = connectors::rows(typed, queries::table(kind), limit)?;
+    let dialect = if let RowsFrom::Csv(_, dialect) = &rows { *dialect } else { Dialect::default() };
+    let (csv, queried) = match rows {
         RowsFrom::Queried(source) => (None, Some(source)),
         _ => (args.rows.csv.clone(), None),
     };
-    let dialect = dialect(args.rows.delimiter.as_deref())?;
     let stop = Stop::default();
     let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
     let handle = tokio::runtime::Handle::current();

@@ -1,5 +1,5 @@
 //! The list of sources that rows are queried from: what `--source` names, opened as a [`Source`]. A new source is a
-//! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`open`].
+//! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`rows`].
 
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
@@ -16,6 +16,7 @@ use std::path::Path;
 
 /// The flags of every command that reads rows.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "snowflake"), expect(dead_code, reason = "for sources that have settings"))]
 pub(crate) struct Typed<'a> {
     /// Which rows.
     pub rows: &'a cli::input::RowsArgs,
@@ -28,43 +29,35 @@ pub(crate) struct Typed<'a> {
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
 /// on to a query.
 pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
+    use cli::input::Source::{Csv, Snowflake};
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
-    match (flags.source, &flags.csv) {
-        (None | Some(cli::input::Source::Csv), None) => {
-            usage("no input: give --csv PATH (`-` for standard input) or --source snowflake")
-        }
-        (None | Some(cli::input::Source::Csv), Some(_))
-            if flags.query.is_some() || flags.query_file.is_some() =>
-        {
+    match (flags.source.unwrap_or(Csv), &flags.csv) {
+        (Csv, None) => usage("no input: give --csv PATH (`-` for standard input) or --source snowflake"),
+        (Csv, Some(_)) if flags.query.is_some() || flags.query_file.is_some() => {
             usage("--query and --query-file are for --source snowflake")
         }
-        (None | Some(cli::input::Source::Csv), Some(csv)) => {
-            Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?))
-        }
-        (Some(_), Some(_)) => usage("--csv and --source snowflake exclude each other: give one"),
-        (Some(_), None) if flags.delimiter.is_some() => usage("--delimiter is for --csv"),
-        (Some(source), None) => open(source, typed, query(flags, table, limit)?).map(RowsFrom::Queried),
+        (Csv, Some(csv)) => Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
+        (Snowflake, Some(_)) => usage("--csv and --source snowflake exclude each other: give one"),
+        (Snowflake, None) if flags.delimiter.is_some() => usage("--delimiter is for --csv"),
+        (Snowflake, None) => open_snowflake(typed, query(flags, table, limit)?).map(RowsFrom::Queried),
     }
 }
 
-fn open(source: cli::input::Source, typed: Typed<'_>, query: Query) -> Result<Box<dyn Source>, Failure> {
-    match source {
-        #[cfg(feature = "snowflake")]
-        cli::input::Source::Snowflake => {
-            Ok(Box::new(snowflake::Queried::new(query, arguments(typed.rows), typed.global, typed.client)?))
-        }
-        source => {
-            let _ = (typed.global, typed.client, query);
-            let name = cli::choices::word(&source);
-            let text = format!("--source {name}: this build has no {name}; build it with --features {name}");
-            Err(Failure::new(Exit::Usage, text))
-        }
-    }
+#[cfg(feature = "snowflake")]
+fn open_snowflake(typed: Typed<'_>, query: Query) -> Result<Box<dyn Source>, Failure> {
+    let arguments = arguments(typed.rows);
+    Ok(Box::new(snowflake::Queried::new(query, arguments, typed.global, typed.client)?))
+}
+
+#[cfg(not(feature = "snowflake"))]
+fn open_snowflake(_typed: Typed<'_>, _query: Query) -> Result<Box<dyn Source>, Failure> {
+    let text = "--source snowflake: this build has no Snowflake; build it with --features snowflake";
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// The arguments that ask for the same rows again.
-#[cfg_attr(not(feature = "snowflake"), allow(dead_code))]
+#[cfg(feature = "snowflake")]
 fn arguments(flags: &cli::input::RowsArgs) -> Vec<String> {
     let mut arguments = Vec::new();
     if let Some(source) = flags.source {
