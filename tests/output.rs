@@ -1,6 +1,5 @@
 //! Standard output holds the result and nothing else, whoever reads it, and however the command ends.
 
-use crate::support::org::{AMBIGUOUS, Issue};
 use crate::support::site::{Site, Trouble};
 use crate::support::{Fixture, Org, test_data};
 use devrev_batch::sandbox::Data;
@@ -126,89 +125,6 @@ fn a_reader_that_goes_away_is_no_panic() {
         fixture.program(args).stdout(Stdio::from(writer)).run().exits(code);
     }
     fixture.assert_right();
-}
-
-/// A text with what differs from run to run made the same.
-fn redacted(text: &str) -> String {
-    let mut lines = String::new();
-    for line in text.lines() {
-        let mut words = Vec::new();
-        for word in line.split(' ') {
-            let is_run =
-                |part: &str| part.len() > 20 && part.starts_with("20") && part.contains("-backfill-");
-            let parts: Vec<_> = word
-                .split('/')
-                .map(|part| {
-                    if is_run(part) {
-                        "RUN"
-                    } else if part.starts_with("127.0.0.1:") {
-                        "HOST"
-                    } else {
-                        part
-                    }
-                })
-                .collect();
-            words.push(parts.join("/"));
-        }
-        let mut line = words.join(" ");
-        if let Some(at) = line.find(" API calls in ") {
-            line.truncate(at + " API calls in ".len());
-            line.push_str("[time]");
-        }
-        lines.push_str(&line);
-        lines.push('\n');
-    }
-    lines
-}
-
-#[test]
-fn a_plan_and_a_summary_look_so() {
-    let mut org = Org::of(4);
-    org.issues.push(Issue { creator: AMBIGUOUS, group: None });
-    org.issues.push(Issue { creator: 1, group: Some(1) });
-    let fixture = Fixture::new(&org);
-    fixture.write("issues.csv", format!("{}ISS-77,DEVU-1,GROUP-1,\n", org.csv()));
-    let args = ["backfill-groups", "--csv", "issues.csv", "--dry-run", "--rate-limit-calls", "100"];
-    let dry = fixture.program(args).run().exits(3);
-    insta::assert_snapshot!(redacted(&dry.out), @r"
-    dry run of backfill-groups finished (http://HOST/, development)
-      groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
-
-      planned          4  would be changed
-      already          1  nothing to change
-                       1  set-in-devrev
-      skipped          1  left alone
-                       1  ambiguous-creator
-      failed           1
-                       1  not-found
-      rows             7
-
-      ISS-1         none -> GROUP-1 Team 1
-      ISS-2         none -> GROUP-2 Team 2
-      ISS-3         none -> GROUP-3 Team 3
-      ISS-4         none -> GROUP-4 Team 4
-
-    About 13 calls: all at once under the limit of 100 in 10 s.
-
-    9 API calls in [time]
-    run folder: runs/RUN
-    next: check runs/RUN/plan.jsonl, then run devrev-batch apply RUN --yes
-    next: to retry the rows in runs/RUN/failed.csv as they are, run devrev-batch resume RUN --retry-failed
-    next: to correct them first, edit that file, then run devrev-batch backfill-groups --csv runs/RUN/failed.csv --dry-run
-    ");
-    let run = fixture.the_run();
-    let applied = fixture.program(["apply", run.id(), "--yes"]).run().exits(0);
-    insta::assert_snapshot!(redacted(&applied.out), @r"
-    backfill-groups finished (http://HOST/, development)
-      the plan of RUN
-      groups: 4 groups, listed by this run; 4 default groups left out (--include-default-groups uses them)
-
-      done             4  changed, and the answer shows it
-      rows             4
-
-    12 API calls in [time]
-    run folder: runs/RUN
-    ");
 }
 
 /// Every name and title that DevRev shows tries to begin a line of its own, with a colour.

@@ -18,18 +18,15 @@ fn demo() -> Site {
 /// A text with what differs from run to run made the same.
 fn redacted(site: &Site, text: &str) -> String {
     let text = text.replace(&site.folder().display().to_string(), "FOLDER").replace(&site.base_url(), "URL");
-    let is_run = |word: &str| {
-        let mut parts = word.split('-');
-        word.len() > 20
-            && parts.next().is_some_and(|date| date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()))
+    let is_run = |part: &&str| {
+        let date = part.split('-').next().unwrap_or_default();
+        part.len() > 20 && date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit())
     };
     let mut redacted = String::new();
     for line in text.lines() {
         let word = |word: &str| {
-            let bare = word.trim_matches(['`', ':', ',', ';', '(', ')', '?']);
-            let last = bare.rsplit('/').find(|part| !part.is_empty()).unwrap_or(bare);
-            let run = bare.split('/').find(|part| is_run(part)).unwrap_or(last);
-            if is_run(run) { word.replace(run, "RUN") } else { word.to_owned() }
+            let run = word.split(['`', ':', ',', ';', '(', ')', '?', '/']).find(is_run);
+            run.map_or_else(|| word.to_owned(), |run| word.replace(run, "RUN"))
         };
         let mut line = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
         if let Some(at) = line.find(" API calls in ") {
@@ -107,7 +104,7 @@ fn plans_and_summaries() {
     };
     let newest = || site.newest_run().id().to_owned();
     let olga = ["--filter-email", "olga.ivanova@customer.example.com"];
-    run(&["backfill-groups", "--csv", "issues.csv", "--limit", "30", "--dry-run"], 0);
+    run(&["backfill-groups", "--csv", "issues.csv", "--dry-run", "--rate-limit-calls", "100"], 3);
     run(&["apply", &newest(), "--yes"], 0);
     let applied = newest();
     run(&["undo", &applied, "--dry-run"], 0);
