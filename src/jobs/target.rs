@@ -30,7 +30,7 @@ pub(crate) struct DevRev {
 
 impl Target for DevRev {
     const LINK_HINT: &'static str = "Set DEVREV_APP_URL to your organisation's address in DevRev's app, such as \
-         https://app.devrev.ai/acme, and the reports of later runs link to each work.";
+                                     https://app.devrev.ai/acme, and the reports of later runs link to each work.";
 
     fn check(settings: &Settings) -> Result<(), Failure> {
         if settings.token.is_none() { Err(Settings::no_token()) } else { Ok(()) }

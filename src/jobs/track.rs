@@ -81,7 +81,7 @@ pub(crate) fn meant<C: Stepwise + DeserializeOwned>(
 pub(crate) fn unreadable(error: &impl Display) -> Outcome {
     let text = format!(
         "an earlier process may have sent a change, and its record in the journal cannot be read: {error}; check it \
-            in DevRev by hand"
+         in DevRev by hand"
     );
     Outcome::of(State::Unknown, "journal-unreadable", text)
 }

@@ -48,7 +48,7 @@ pub enum JournalError {
     /// A line of the journal is not what was written, and no crash leaves it so.
     #[error(
         "{}, line {line} (byte {byte}): {problem}. No crash leaves a journal like this, so nothing is sent: restore \
-            the file, or start a new run with the same input", file.display()
+         the file, or start a new run with the same input", file.display()
     )]
     Damaged {
         /// The journal.
@@ -74,9 +74,8 @@ pub enum JournalError {
     /// A file of a run at work is no longer there, or no longer the same one.
     #[error(
         "{} was removed or replaced while run {run} was working, so no further change is sent. What was sent is \
-            recorded \
-         in the original journal: put that back, then run `devrev-batch resume {run}`; if it is gone, check the run's rows \
-         by hand", file.display()
+         recorded in the original journal: put that back, then run `devrev-batch resume {run}`; if it is gone, check \
+         the run's rows by hand", file.display()
     )]
     Replaced {
         /// The file.
@@ -140,7 +139,7 @@ pub enum JournalError {
     /// `run.json` was written by a version to come.
     #[error(
         "{} has format {format}, and this devrev-batch knows {known}: a newer devrev-batch ({tool}) wrote it; use \
-            that one",
+         that one",
         file.display()
     )]
     NewerFormat {

@@ -57,7 +57,7 @@ impl Applying<'_> {
         if age >= OLD {
             terminal.say(&format!(
                 "warning: the plan of {} is {} old (made {at}): rows that changed since are detected, rows that are \
-                    missing from it are not",
+                 missing from it are not",
                 of.id,
                 long_span(age)
             ));

@@ -196,7 +196,7 @@ async fn take_in<J: Job>(
                 || std::fs::metadata(&csv).is_ok_and(|file| file.len() <= settings.keep_input_max);
             if !is_kept {
                 let input = Input::file(&csv).read_as(dialect);
-                let (input, scan) = look(job, move || Ok(input), new, stop).await?;
+                let (input, scan) = scan_input(job, move || Ok(input), new, stop).await?;
                 return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, scan));
             }
             Kept::File(csv)
@@ -206,8 +206,9 @@ async fn take_in<J: Job>(
         RowsFrom::Made(make) => Kept::Made(make),
         RowsFrom::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path)).read_as(dialect);
-            let (input, scan) =
-                look(job, move || Ok(input), new, stop).await.map_err(|failure| not_again(failure, from))?;
+            let (input, scan) = scan_input(job, move || Ok(input), new, stop)
+                .await
+                .map_err(|failure| not_again(failure, from))?;
             return Ok((RunDir::create(&settings.runs_dir, J::COMMAND, Utc::now())?, input, scan));
         }
         RowsFrom::Again(from, known) => Kept::Again(from.input(), known.clone()),
@@ -232,7 +233,7 @@ async fn take_in<J: Job>(
         }
     };
     let copy = move || copy().map(|input| input.read_as(dialect));
-    match look(job, copy, new, stop).await {
+    match scan_input(job, copy, new, stop).await {
         Ok((input, scan)) => Ok((run, input, scan)),
         Err(failure) => {
             discard(&run);
@@ -281,7 +282,7 @@ fn make_input(path: &Path, make: Make) -> Result<Input, Failure> {
 }
 
 /// Gets at an input and looks at it, on a thread that may block.
-async fn look<J: Job>(
+async fn scan_input<J: Job>(
     job: &J,
     input: impl FnOnce() -> Result<Input, Failure> + Send + 'static,
     new: &New<'_>,

@@ -104,9 +104,8 @@ pub(crate) fn unique(of: &str, runs_dir: &Path) -> Result<(), Failure> {
             Err(_) if !run.id().contains("undo") || evidence::never_began(&run)? => continue,
             Err(error) => {
                 let text = format!(
-                    "run {} may be undoing {of}, and its folder {} cannot be checked: {error}. Restore it, or move \
-                        it out \
-                     of {} if you know that it is not; then run this again",
+                    "run {} may be undoing {of}, and its folder {} cannot be checked: {error}. Restore it, or move it \
+                     out of {} if you know that it is not; then run this again",
                     run.id(),
                     run.path().display(),
                     runs_dir.display()

@@ -142,7 +142,8 @@ where
                 Some(drift) if self.on_drift == OnDrift::Abort => {
                     let text = format!(
                         "row {row} ({key}) has changed since it was planned: {drift}. Nothing of its batch was sent \
-                            by this process (--on-drift abort); make a new plan, or continue without such rows with --on-drift skip"
+                         by this process (--on-drift abort); make a new plan, or continue without such rows with \
+                         --on-drift skip"
                     );
                     return Err(Failure::new(Exit::Changed, text));
                 }

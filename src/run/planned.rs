@@ -40,8 +40,8 @@ impl FromPlan<'_> {
         match shown {
             Ok(shown) if shown != copied.sha256 => {
                 let text = format!(
-                    "{} is not what the dry run wrote: it was changed; `devrev-batch resume {}` restores it; to \
-                        leave rows out, make a new plan with fewer rows",
+                    "{} is not what the dry run wrote: it was changed; `devrev-batch resume {}` restores it; to leave \
+                     rows out, make a new plan with fewer rows",
                     shown_at.display(),
                     self.of.id
                 );

@@ -226,8 +226,8 @@ impl<J: Job> Session<J> {
             party.as_ref().map_or_else(String::new, |party| one_line(&party.to_string()))
         };
         let what = format!(
-            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} \
-                of {}\n{}{}",
+            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of \
+             {}\n{}{}",
             self.settings.environment,
             named(org),
             named(user),

@@ -228,8 +228,8 @@ impl Job for BackfillOptions {
             let of_old = given.replay.map_or(0, settled_by_field);
             if of_old > 0 {
                 let text = format!(
-                    "{from}: run {} has {} settled by the field `{}`, and the field is now `{field}`: change it \
-                        back, or start a new run",
+                    "{from}: run {} has {} settled by the field `{}`, and the field is now `{field}`: change it back, \
+                     or start a new run",
                     given.id(),
                     counted(of_old, "row"),
                     self.field

@@ -149,7 +149,7 @@ impl Merger {
         }
         let text = format!(
             "{} has changed since it was planned: {drift}. Nothing of it was sent (--on-drift abort); make a new \
-                plan, or continue without such pairs with --on-drift skip",
+             plan, or continue without such pairs with --on-drift skip",
             track.change.email
         );
         Err(Applied { outcome: None, halt: Some(Failure::new(Exit::Changed, text)) })

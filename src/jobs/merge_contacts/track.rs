@@ -24,8 +24,7 @@ pub(super) fn unproven(track: &Track<'_>, settled: Settled, timeout: Duration) -
             let acknowledged = track.change.is_acknowledged();
             let more = if untouched && acknowledged {
                 "; DevRev has acknowledged it and may still carry it out, and both contacts are untouched: resume \
-                    later; \
-                 only if it never takes, `resume --resend-unproven` sends it again"
+                 later; only if it never takes, `resume --resend-unproven` sends it again"
             } else if untouched {
                 "; both contacts are untouched: if they still are in DevRev, `resume --resend-unproven` may send it \
                  again"

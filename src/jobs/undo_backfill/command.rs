@@ -71,9 +71,8 @@ impl UndoJob for UndoBackfillOptions {
 
     fn what(&self, rows: u64) -> String {
         format!(
-            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the \
-                one that \
-             the run set.",
+            "{rows} issues get back the creator group that they had before run {}, or none, where it still is the one \
+             that the run set.",
             self.of
         )
     }

@@ -84,8 +84,9 @@ impl UndoJob for UndoMergeOptions {
     fn what(&self, rows: u64) -> String {
         format!(
             "{} merges of run {} will be undone from their backups, as far as possible: each merged contact is \
-                created again with a NEW ID, and the works that it owned or reported are assigned to it.\n\
-             Not restored: the old IDs, the dates of creation, who created a work, who wrote a message, and who takes part in a conversation. Anything changed since the merge is left alone.",
+             created again with a NEW ID, and the works that it owned or reported are assigned to it.\n\
+             Not restored: the old IDs, the dates of creation, who created a work, who wrote a message, and who takes \
+             part in a conversation. Anything changed since the merge is left alone.",
             rows, self.of
         )
     }

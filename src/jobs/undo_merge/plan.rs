@@ -70,8 +70,9 @@ impl PlanSummary for UndoPlan {
         let _ = writeln!(
             text,
             "\nMerges undone: {}; each secondary with a new ID. Works assigned to them: {}. Left alone because they \
-                changed: {}.\n\
-             Not restored: who created {}, who wrote in {}, who takes part in {}, {} of contacts (they are in the backups), and all dates of creation.",
+             changed: {}.\n\
+             Not restored: who created {}, who wrote in {}, who takes part in {}, {} of contacts (they are in the \
+             backups), and all dates of creation.",
             self.pairs,
             self.works,
             self.left,
