@@ -43,13 +43,14 @@ pub(crate) fn unread(error: &ApiError) -> Outcome {
 
 /// A write that failed: whether the row is open, failed or unknown, and whether the run ends.
 pub(crate) fn unwritten(error: &ApiError) -> Applied {
-    // A stop is no failure of its own: anyone who set it knows why.
-    let halt = ends_run(error).filter(|_| error.kind != ErrorKind::Stopped);
+    let ends_run = ends_run(error);
     let state = match error.effect {
         Effect::Unknown => Some(State::Unknown),
-        Effect::None if ends_run(error).is_some() => None,
+        Effect::None if ends_run.is_some() => None,
         Effect::None => Some(State::Failed),
     };
+    // A stop is no failure of its own: whoever set it knows why.
+    let halt = ends_run.filter(|_| error.kind != ErrorKind::Stopped);
     let outcome =
         state.map(|state| Outcome::of(state, error.reason(), error.to_string()).after(error.attempts));
     Applied { outcome, halt }
