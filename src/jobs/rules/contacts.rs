@@ -2,13 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::dates::{self, Instant};
+use super::dates;
 use super::email;
 use super::{Column, Identity, Judged, LEAVE_EMPTY, Prefixes, Values, is_missing, is_placeholder};
 use crate::devrev::ids::{ObjectType, Ref};
 use crate::finding::{Finding, Rule};
 use crate::row::Row;
 use crate::source::header::{ColumnError, Header};
+use chrono::{DateTime, Utc};
 
 /// The columns that there must be. A value must stand in `REV_USER_ID`, `EMAIL` and `TICKET_COUNT`; names,
 /// reference and dates may be empty, as they are for many a contact.
@@ -186,7 +187,7 @@ fn checked_date(
     row: &Row,
     text: &str,
     found: &mut impl FnMut(Finding),
-) -> Result<Option<Instant>, ()> {
+) -> Result<Option<DateTime<Utc>>, ()> {
     let date = dates::parse(text);
     if date.is_some() || is_missing(text) {
         return Ok(date);
