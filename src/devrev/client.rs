@@ -185,7 +185,11 @@ impl Client {
                     Ok(Found::NotDone) => {}
                     // The look has had retries of its own.
                     Err(error) => {
-                        return Err(Failed { error: still_in_doubt(endpoint, error), again: false });
+                        return Err(Failed {
+                            error: still_in_doubt(endpoint, error),
+                            again: false,
+                            after: None,
+                        });
                     }
                 }
             }
@@ -197,7 +201,7 @@ impl Client {
                 // What is still throttled here has waited as long as this tool waits.
                 let throttled = matches!(error.kind, ErrorKind::Throttled { .. });
                 let again = error.transient() && !throttled && (!unknown || look.is_some());
-                Failed { again: again && O::SAFETY != Safety::Once, error }
+                Failed { again: again && O::SAFETY != Safety::Once, error, after: None }
             })
         };
         let seen = |failed: Failed, delay: Duration| {

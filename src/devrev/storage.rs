@@ -24,12 +24,6 @@ const MOST_REDIRECTS: usize = 3;
 /// The largest file of unknown size that is kept, in bytes.
 pub(crate) const LARGEST: u64 = 64 << 30;
 
-/// Takes the bytes of a file.
-pub(crate) trait Sink: Send {
-    /// Takes some more. An error ends the download for good.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), String>;
-}
-
 /// Downloads files.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -56,17 +50,19 @@ impl Storage {
         Ok(Self { http: transport::build(http)?, retry, stop, meter })
     }
 
-    /// Downloads a file into a sink, and returns that. `locate` gives its URL: it is asked once more, and only
-    /// once, when the host does not take the first one, which may have expired. A download that broke is begun
-    /// again, in a new sink, and so is one of another size than `size` says, in bytes.
-    pub(crate) async fn download<S, L, F>(
+    /// Downloads a file, and returns what `begin` began and `write` wrote it to; an error of theirs ends the download
+    /// for good. `locate` gives its URL: it is asked once more, and only once, when the host does not take the first
+    /// one, which may have expired. A download that broke is begun again, and so is one of another size than `size`
+    /// says, in bytes.
+    pub(crate) async fn download<T, L, F>(
         &self,
         locate: L,
         size: Option<u64>,
-        sink: impl Fn() -> Result<S, String> + Sync,
-    ) -> Result<S, ApiError>
+        begin: impl Fn() -> Result<T, String> + Sync,
+        write: impl Fn(&mut T, &[u8]) -> Result<(), String> + Sync,
+    ) -> Result<T, ApiError>
     where
-        S: Sink,
+        T: Send,
         L: Fn() -> F + Sync,
         F: Future<Output = Result<String, ApiError>> + Send,
     {
@@ -80,7 +76,7 @@ impl Storage {
                     self.meter.retried();
                     tracing::warn!("{}; trying again", failed.error);
                 },
-                || self.attempt(&url, size, &sink),
+                || self.attempt(&url, size, &begin, &write),
             );
             match tried.await {
                 Err(error) if is_expired(&error) && !has_asked_again.swap(true, Ordering::Relaxed) => {
@@ -91,16 +87,17 @@ impl Storage {
         }
     }
 
-    async fn attempt<S: Sink>(
+    async fn attempt<T: Send>(
         &self,
         url: &str,
         size: Option<u64>,
-        sink: &(impl Fn() -> Result<S, String> + Sync),
-    ) -> Result<S, Failed> {
-        let once = |error: ApiError| Failed { error, again: false };
-        let mut sink = sink().map_err(|text| once(unwritten(text)))?;
+        begin: &(impl Fn() -> Result<T, String> + Sync),
+        write: &(impl Fn(&mut T, &[u8]) -> Result<(), String> + Sync),
+    ) -> Result<T, Failed> {
+        let once = |error: ApiError| Failed { error, again: false, after: None };
+        let mut file = begin().map_err(|text| once(unwritten(text)))?;
         let start = Instant::now();
-        let exchange = self.stop.race(self.exchange(url, size, &mut sink)).await;
+        let exchange = self.stop.race(self.exchange(url, size, |bytes| write(&mut file, bytes))).await;
         let exchanged = exchange.unwrap_or_else(|| {
             let text = "given up: the run is being stopped";
             Err(ApiError::unanswered(STORAGE, ErrorKind::Stopped, text))
@@ -113,8 +110,8 @@ impl Storage {
         let given_up = exchanged.as_ref().is_err_and(is_ours);
         self.meter.called(STORAGE, status, start.elapsed(), given_up);
         match exchanged {
-            Ok(_) => Ok(sink),
-            Err(error) => Err(Failed { again: error.transient(), error }),
+            Ok(_) => Ok(file),
+            Err(error) => Err(Failed { again: error.transient(), error, after: None }),
         }
     }
 
@@ -122,7 +119,7 @@ impl Storage {
         &self,
         url: &str,
         size: Option<u64>,
-        sink: &mut impl Sink,
+        mut write: impl FnMut(&[u8]) -> Result<(), String> + Send,
     ) -> Result<StatusCode, ApiError> {
         let broken = |error: reqwest::Error| {
             let kind = if error.is_connect() { ErrorKind::Connect } else { ErrorKind::Broken };
@@ -151,7 +148,7 @@ impl Storage {
             if bytes > most {
                 return Err(other_size(bytes));
             }
-            sink.write(&chunk).map_err(unwritten)?;
+            write(&chunk).map_err(unwritten)?;
         }
         if size.is_some_and(|size| size != bytes) { Err(other_size(bytes)) } else { Ok(status) }
     }

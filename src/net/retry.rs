@@ -26,9 +26,11 @@ pub(crate) struct RetryPolicy {
 
 /// A failed try, and whether another may follow.
 #[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) error: ApiError,
+pub(crate) struct Failed<E = ApiError> {
+    pub(crate) error: E,
     pub(crate) again: bool,
+    /// The delay before it, where the service asked for one.
+    pub(crate) after: Option<Duration>,
 }
 
 /// Exponential backoff with full jitter: a random time between nothing and a ceiling that doubles.
@@ -69,21 +71,22 @@ impl Sleeper for Interruptible {
 
 /// Makes tries until one succeeds, one may not be repeated, or the retries are used up. `seen` is told about
 /// each failure that is followed by another try, with the delay before it.
-pub(crate) async fn retry<T, F>(
+pub(crate) async fn retry<T, E, F>(
     policy: RetryPolicy,
     stop: &Stop,
-    seen: impl FnMut(Failed, Duration),
+    seen: impl FnMut(Failed<E>, Duration),
     mut attempt: impl FnMut() -> F,
-) -> Result<T, ApiError>
+) -> Result<T, E>
 where
-    F: Future<Output = Result<T, Failed>>,
+    F: Future<Output = Result<T, Failed<E>>>,
 {
     let tries = move || {
         let attempt = attempt();
         async {
             attempt.await.map_err(|failed| {
                 if failed.again {
-                    backoff::Error::transient(failed)
+                    let retry_after = failed.after.map(|after| after.min(LONGEST_DELAY));
+                    backoff::Error::Transient { err: failed, retry_after }
                 } else {
                     backoff::Error::permanent(failed)
                 }
@@ -104,7 +107,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy { max_retries: 3, base: Duration::from_secs(2) };
 
     fn failed(again: bool) -> Failed {
-        Failed { error: ApiError::unanswered("works.get", ErrorKind::Server, "down"), again }
+        Failed { error: ApiError::unanswered("works.get", ErrorKind::Server, "down"), again, after: None }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use crate::backup::writer::FileWriter;
 use crate::cli::choices::OnMissingAttachment;
 use crate::devrev::artifacts::{ArtifactSummary, ArtifactsLocate};
 use crate::devrev::pages::Pages;
-use crate::devrev::storage::{LARGEST, STORAGE, Sink};
+use crate::devrev::storage::{LARGEST, STORAGE};
 use crate::devrev::timeline::TimelineEntriesList;
 use crate::net::error::{ApiError, ErrorKind};
 use reqwest::StatusCode;
@@ -118,11 +118,11 @@ impl Backups {
             let located = self.reads.call(&ArtifactsLocate { id: artifact.id.clone() }).await;
             located.map(|answer| answer.url)
         };
-        let sink = || {
+        let begin = || {
             let file = draft.lock().unwrap_or_else(PoisonError::into_inner).file(path);
             file.map(|file| Download { file, backups: self, unchecked: 0 }).map_err(keep)
         };
-        let downloaded = self.storage.download(locate, artifact.size(), sink).await;
+        let downloaded = self.storage.download(locate, artifact.size(), begin, Download::write).await;
         let file = downloaded.map_err(|error| {
             match refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(disk) => Trouble::Disk(disk),
@@ -219,7 +219,8 @@ struct Download<'a> {
 /// How often it is looked whether the disk has room, in bytes.
 const LOOK_EVERY: u64 = 16 << 20;
 
-impl Sink for Download<'_> {
+impl Download<'_> {
+    /// An error ends the download for good.
     fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= LOOK_EVERY {

@@ -3,6 +3,7 @@
 use super::error::SnowflakeError;
 use super::wire::{Route, Wire};
 use crate::net;
+use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use secrecy::{ExposeSecret, SecretString};
@@ -107,8 +108,7 @@ impl Access {
         let wire = Wire::new(Route {
             believed: format!("{}.snowflakecomputing.com", account.to_lowercase()),
             target,
-            retries: self.retries,
-            backoff: self.backoff,
+            retry: RetryPolicy { max_retries: self.retries, base: self.backoff },
             stop: stop.clone(),
         });
         let http = ClientBuilder::new(client).with(wire.clone()).build();

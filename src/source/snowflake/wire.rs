@@ -14,11 +14,13 @@
 use super::answer::{self, Taken};
 use super::error::SnowflakeError;
 use crate::net;
+use crate::net::retry::{Failed, RetryPolicy, retry};
 use crate::stop::Stop;
 use bytes::Bytes;
 use http::Extensions;
 use reqwest::{Body, Method, Request, Response, StatusCode};
 use reqwest_middleware::{Middleware, Next};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
@@ -32,8 +34,6 @@ const MAX_JSON: usize = 32 << 20;
 const MAX_WAIT: Duration = Duration::from_secs(6 * 3600);
 /// Between two questions whether a query has ended; Snowflake itself lets each wait up to 45 s.
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// The longest wait before a retry.
-const MAX_DELAY: Duration = Duration::from_secs(60);
 /// A query that still runs.
 const RUNNING: [&str; 2] = ["333333", "333334"];
 
@@ -44,10 +44,7 @@ pub(super) struct Route {
     pub(super) believed: String,
     /// The host that it is.
     pub(super) target: Url,
-    /// Tries after the first.
-    pub(super) retries: u32,
-    /// The ceiling of the first delay; it doubles.
-    pub(super) backoff: Duration,
+    pub(super) retry: RetryPolicy,
     /// What ends every wait.
     pub(super) stop: Stop,
 }
@@ -158,29 +155,35 @@ impl Wire {
     async fn exchange(
         &self,
         request: Request,
-        extensions: &mut Extensions,
+        extensions: &Extensions,
         next: &Next<'_>,
         most: usize,
     ) -> Result<(StatusCode, Bytes), SnowflakeError> {
-        let mut tries = 0;
-        loop {
-            let copy =
-                request.try_clone().ok_or_else(|| SnowflakeError::Answer("a defect: no body".into()))?;
-            let host = copy.url().host_str().unwrap_or_default().to_owned();
-            tries += 1;
-            self.taken().sent += 1;
-            let (text, wait) = match once(copy, extensions, next.clone(), most).await? {
-                Once::Answered(status, body) => return Ok((status, body)),
-                Once::Failed(text, wait) => (text, wait),
-            };
-            if tries > self.route.retries {
-                return Err(SnowflakeError::Unreachable { host, tries, text });
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let tries = AtomicU32::new(0);
+        let attempt = || {
+            let copy = request.try_clone();
+            let (mut extensions, next) = (extensions.clone(), next.clone());
+            let (host, tries) = (&host, &tries);
+            async move {
+                let last = |error| Failed { error, again: false, after: None };
+                let copy = copy.ok_or_else(|| last(SnowflakeError::Answer("a defect: no body".into())))?;
+                let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
+                self.taken().sent += 1;
+                let tried = self.route.stop.race(once(copy, &mut extensions, next, most)).await;
+                match tried.ok_or_else(|| last(SnowflakeError::Interrupted))?.map_err(last)? {
+                    Once::Answered(status, body) => Ok((status, body)),
+                    Once::Failed(text, after) => {
+                        let error = SnowflakeError::Unreachable { host: host.clone(), tries, text };
+                        Err(Failed { error, again: true, after })
+                    }
+                }
             }
-            let ceiling = self.route.backoff.saturating_mul(1 << (tries - 1).min(16));
-            let delay = wait.unwrap_or_else(|| ceiling.mul_f64(rand::random::<f64>())).min(MAX_DELAY);
-            tracing::warn!("Snowflake: {text}; trying again in {:.1} s", delay.as_secs_f64());
-            self.sleep(delay).await?;
-        }
+        };
+        let seen = |failed: Failed<SnowflakeError>, delay: Duration| {
+            tracing::warn!("Snowflake: {}; trying again in {:.1} s", failed.error, delay.as_secs_f64());
+        };
+        retry(self.route.retry, &self.route.stop, seen, attempt).await
     }
 
     async fn sleep(&self, delay: Duration) -> Result<(), SnowflakeError> {
