@@ -19,8 +19,14 @@ fn the_case_of_a_contacts_tail_counts() {
 
 #[test]
 fn each_type_is_known_by_its_name() {
-    for object in ObjectType::ALL {
-        assert_eq!(ObjectType::of_don_name(object.don_name()), Some(object));
+    for (object, don, prefix, _) in ObjectType::ALL {
+        assert_eq!(ObjectType::of_don_name(don), Some(object));
+        assert_eq!((object.don_name(), object.display_prefix()), (don, prefix));
+        let id = format!("don:core:dvrv-us-1:devo/X:{don}/5");
+        assert_eq!(
+            Ref::parse(&id, &[object]).unwrap(),
+            Ref::parse(&format!("{prefix}-5"), &[object]).unwrap()
+        );
     }
 }
 
@@ -43,7 +49,6 @@ fn a_contact_nested_in_its_workspace_is_a_contact_like_any_other() {
     let error = IssueId::parse(nested).unwrap_err().to_string();
     assert_eq!(error, format!("`{nested}` is the ID of a rev user, where an issue is needed"));
     for text in [
-        "don:identity:dvrv-us-1:devo/0:revo/6",
         "don:identity:dvrv-us-1:devo/0:revo/6:",
         "don:identity:dvrv-us-1:devo/0:revo/6:revu/",
         "don:identity:dvrv-us-1:devo/0:revo/:revu/131",

@@ -13,6 +13,7 @@ pub(crate) mod conversations;
 pub(crate) mod dev_users;
 pub(crate) mod groups;
 pub(crate) mod ids;
+pub(crate) mod objects;
 pub(crate) mod operation;
 pub(crate) mod pages;
 pub(crate) mod read_only;

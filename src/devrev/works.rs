@@ -2,6 +2,7 @@
 
 use super::artifacts::ArtifactSummary;
 use super::ids::{Issue, Names, Ref};
+use super::objects::is_custom;
 use super::operation::{Operation, Safety};
 use super::pages::{PAGE_LIMIT, list_endpoint};
 use super::users::UserSummary;
@@ -77,17 +78,10 @@ pub(crate) enum GroupField {
     Native(String),
 }
 
-/// The prefixes of customized fields: of the tenant, of a subtype, of an app.
-const CUSTOM_PREFIXES: [&str; 3] = ["tnt__", "ctype__", "app_"];
-
 impl GroupField {
     /// The field with this name; its prefix says where it stands.
     pub(crate) fn named(name: &str) -> Self {
-        if CUSTOM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            Self::Custom(name.to_owned())
-        } else {
-            Self::Native(name.to_owned())
-        }
+        if is_custom(name) { Self::Custom(name.to_owned()) } else { Self::Native(name.to_owned()) }
     }
 
     /// The field's value in a work, if it is shown at all.

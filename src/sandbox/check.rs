@@ -82,12 +82,14 @@ impl Check<'_> {
 
     fn value(&self, path: &str, kind: &Kind, value: &Value) -> Result<(), ApiError> {
         match (kind, value) {
-            (Kind::Unheld(_), Value::Null) => Ok(()),
+            (Kind::Unheld(_) | Kind::Nullable(_), Value::Null) => Ok(()),
+            (Kind::Nullable(kind), value) => self.value(path, kind, value),
             (Kind::Unheld(kind) | Kind::Ignored(kind), value) => self.value(path, kind, value),
             (Kind::NotSimulated, _) => Err(ApiError::not_simulated(path)),
             (Kind::Native(_), _) if !self.native.contains(&path) => Err(ApiError::invalid_field(path)),
             (Kind::Native(_), Value::Null)
             | (Kind::Bool, Value::Bool(_))
+            | (Kind::Number, Value::Number(_))
             | (Kind::Free, Value::Object(_)) => Ok(()),
             (Kind::Text { min, max }, Value::String(text)) => length(path, *min, *max, text),
             (Kind::Id(types), Value::String(text)) => match Ref::parse(text, types) {
@@ -127,10 +129,10 @@ fn length(path: &str, min: usize, max: usize, text: &str) -> Result<(), ApiError
 fn json_type_of(kind: &Kind) -> &'static str {
     match kind {
         Kind::Text { .. } | Kind::Id(_) | Kind::Enum(_) => "string",
-        Kind::Int { .. } => "number",
+        Kind::Int { .. } | Kind::Number => "number",
         Kind::Bool => "bool",
         Kind::List(_) => "array",
-        Kind::Unheld(kind) | Kind::Ignored(kind) => json_type_of(kind),
+        Kind::Unheld(kind) | Kind::Ignored(kind) | Kind::Nullable(kind) => json_type_of(kind),
         Kind::Record(_) | Kind::Free | Kind::Native(_) | Kind::NotSimulated => "object",
     }
 }

@@ -72,7 +72,7 @@ fn set(server: &Server, id: &str, body: &[u8]) -> Result<Value, ApiError> {
     let no_issue = || ApiError::not_found(format!("there is no issue `{id}`"));
     let named = server.world.object(id, &[ObjectType::Issue]).ok_or_else(no_issue)?;
     let mut state = server.world.write();
-    let issue = state.issues.get_mut(named.number).ok_or_else(no_issue)?;
+    let issue = state.works_mut(ObjectType::Issue).get_mut(named.number).ok_or_else(no_issue)?;
     issue.group = group;
     issue.modified = epoch_millis();
     Ok(json!({}))
@@ -95,7 +95,7 @@ fn lines(server: Arc<Server>, write: Lines) -> Response {
 
 fn issues(server: &Server, begin: usize) -> (String, usize) {
     let state = server.world.read();
-    let (mut lines, issues) = (String::new(), state.issues.slice(begin, CHUNK));
+    let (mut lines, issues) = (String::new(), state.works_of(ObjectType::Issue).slice(begin, CHUNK));
     for issue in issues {
         let group = issue.group.and_then(|group| server.world.groups.get(group as usize));
         let group = json!(group.map(|group| &group.don));

@@ -46,14 +46,21 @@ impl Data {
 
 impl fmt::Display for Data {
     /// What there is: `Brightwater Software (DEMO): 40 users, 16 groups, 300 issues`; then contacts and
-    /// tickets, if there are any beside those.
+    /// other objects, if there are any beside those.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let world = &self.0;
         let state = world.read();
-        let (users, groups, issues) = (world.listed_users, world.groups.len(), state.issues.len());
+        let (users, groups, issues) = (world.listed_users, world.groups.len(), state.works[0].len());
         write!(f, "{} ({}): {users} users, {groups} groups, {issues} issues", world.org_name, world.org)?;
         let contacts = (world.users.len() + state.contacts.len()).saturating_sub(users);
-        for (count, noun) in [(contacts, "contacts"), (state.tickets.len(), "tickets")] {
+        let [_, tickets, tasks, opportunities] = &state.works;
+        for (count, noun) in [
+            (contacts, "contacts"),
+            (tickets.len(), "tickets"),
+            (tasks.len(), "tasks"),
+            (opportunities.len(), "opportunities"),
+            (state.accounts.len(), "accounts"),
+        ] {
             if count > 0 {
                 write!(f, ", {count} {noun}")?;
             }
@@ -111,7 +118,8 @@ mod tests {
 
     #[test]
     fn the_demonstration_data_is_sound() {
-        let wanted = "Brightwater Software (DEMO): 40 users, 16 groups, 300 issues, 50 contacts, 232 tickets";
+        let wanted = "Brightwater Software (DEMO): 40 users, 16 groups, 300 issues, 50 contacts, 232 tickets, 6 tasks, \
+                      6 opportunities, 12 accounts";
         assert_eq!(Data::demo().to_string(), wanted);
     }
 

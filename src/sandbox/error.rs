@@ -23,6 +23,11 @@ impl ApiError {
         Self { status, location: None, body }
     }
 
+    /// The sentence for people.
+    pub(super) fn message(&self) -> &str {
+        self.body.get("message").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Adds a member to the body.
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.body.insert(name.to_owned(), value.into());

@@ -33,6 +33,7 @@ pub(super) use refs::{ArtifactRef, GroupRef, Member, ObjectRef, UserRef};
 pub(super) use timelines::{Entry, EntryType, Timeline};
 
 use crate::devrev::ids::ObjectType;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The whole file.
@@ -56,8 +57,25 @@ pub(super) struct File {
     /// Native fields that this tenant's gateway knows.
     #[serde(default)]
     pub(super) native_fields: Vec<NativeField>,
+    /// The same for other types of object, by leaf type: `{"ticket": {"tnt__region": {"type": "text"}}}`.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<String, BTreeMap<String, CustomField>>,
+    /// What works are about; four features unless said.
+    #[serde(default = "parts")]
+    pub(super) parts: Vec<Part>,
+    #[serde(default)]
+    pub(super) tags: Vec<Tag>,
+    #[serde(default)]
+    pub(super) accounts: Vec<Document>,
+    /// Beside the workspaces that contacts are in.
+    #[serde(default)]
+    pub(super) workspaces: Vec<Document>,
     #[serde(default)]
     pub(super) issues: Vec<Issue>,
+    #[serde(default)]
+    pub(super) tasks: Vec<Issue>,
+    #[serde(default)]
+    pub(super) opportunities: Vec<Issue>,
     /// Contacts, beside the users of kind `rev_user`; a number stands in one of the two lists only.
     #[serde(default)]
     pub(super) contacts: Vec<Contact>,
@@ -79,6 +97,63 @@ pub(super) struct File {
     /// How long the token is still good, in seconds: a year unless said.
     #[serde(default = "token_expires_in_s")]
     pub(super) token_expires_in_s: u64,
+}
+
+fn parts() -> Vec<Part> {
+    let feature =
+        |(number, name): (u32, &str)| Part { number, kind: PartType::Feature, name: name.to_owned() };
+    (1..).zip(["Web app", "Mobile app", "Billing", "Public API"]).map(feature).collect()
+}
+
+/// What works are about.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    pub(super) number: u32,
+    #[serde(rename = "type")]
+    pub(super) kind: PartType,
+    pub(super) name: String,
+}
+
+/// `part-type` of the API file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PartType {
+    Product,
+    Capability,
+    Feature,
+    Enhancement,
+}
+
+impl PartType {
+    /// The type of object.
+    pub(super) fn object(self) -> ObjectType {
+        match self {
+            Self::Product => ObjectType::Product,
+            Self::Capability => ObjectType::Capability,
+            Self::Feature => ObjectType::Feature,
+            Self::Enhancement => ObjectType::Enhancement,
+        }
+    }
+}
+
+/// A tag.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tag {
+    pub(super) number: u32,
+    pub(super) name: String,
+}
+
+/// An account or a workspace: its fields as an update would set them.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    pub(super) display_name: String,
+    #[serde(default)]
+    pub(super) set: serde_json::Map<String, Value>,
+    #[serde(default)]
+    pub(super) custom_fields: serde_json::Map<String, Value>,
 }
 
 fn token_expires_in_s() -> u64 {
@@ -190,40 +265,44 @@ pub(super) enum GroupType {
     Static,
 }
 
-/// The type of a custom field.
+/// A custom field.
 #[derive(Debug, serde::Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum CustomField {
-    /// The ID of another object.
-    Id {
-        /// The types of object that it may name.
-        allowed: Vec<IdTarget>,
-        /// Whether an issue has to have a value.
-        #[serde(default)]
-        required: bool,
-    },
-    /// A text.
-    Text {
-        /// Whether an issue has to have a value.
-        #[serde(default)]
-        required: bool,
-    },
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomField {
+    #[serde(rename = "type")]
+    pub(super) kind: FieldType,
+    /// Of an ID the types of object that it may name, of an enum its words, of a uenum `{"id": 1, "label": "Low"}`.
+    #[serde(default)]
+    pub(super) allowed: Vec<Value>,
+    /// Whether it holds a list of such values.
+    #[serde(default)]
+    pub(super) list: bool,
+    /// Whether an object has to have a value.
+    #[serde(default)]
+    pub(super) required: bool,
+}
+
+/// What a custom field holds: `schema-field-descriptor-field-type`, as far as the sandbox knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FieldType {
+    Bool,
+    Date,
+    Double,
+    Enum,
+    Id,
+    Int,
+    RichText,
+    Text,
+    Timestamp,
+    Uenum,
 }
 
 impl CustomField {
-    /// Whether an issue has to have a value.
-    pub(super) fn required(&self) -> bool {
-        match self {
-            Self::Id { required, .. } | Self::Text { required } => *required,
-        }
+    /// Whether it holds the ID of a group.
+    pub(super) fn is_group(&self) -> bool {
+        self.kind == FieldType::Id && !self.list && self.allowed.iter().any(|allowed| allowed == "group")
     }
-}
-
-/// What a custom field of type `id` may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum IdTarget {
-    Group,
 }
 
 /// A field that some tenants' gateway has beside those of the public API.
@@ -234,7 +313,7 @@ pub(super) enum NativeField {
     CreatorGroup,
 }
 
-/// An issue. Its stage, priority and dates follow from its number.
+/// An issue, a task or an opportunity. Its stage, priority and dates follow from its number.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Issue {
@@ -248,4 +327,9 @@ pub(super) struct Issue {
     pub(super) reported_by: Option<Box<[UserRef]>>,
     #[serde(default)]
     pub(super) creator_group: Option<GroupRef>,
+    /// Stock fields, as an update would set them.
+    #[serde(default)]
+    pub(super) set: serde_json::Map<String, Value>,
+    #[serde(default)]
+    pub(super) custom_fields: serde_json::Map<String, Value>,
 }

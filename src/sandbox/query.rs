@@ -39,7 +39,7 @@ fn put(object: &mut Body, name: &str, value: &str, fields: &[Field]) {
 /// What a value has to be, whatever becomes of it.
 fn inner(kind: &Kind) -> &Kind {
     match kind {
-        Kind::Unheld(kind) | Kind::Ignored(kind) => inner(kind),
+        Kind::Unheld(kind) | Kind::Ignored(kind) | Kind::Nullable(kind) => inner(kind),
         kind => kind,
     }
 }

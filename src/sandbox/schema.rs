@@ -4,9 +4,11 @@
 //! [`Kind::NotSimulated`]: a request with it is refused, and never half understood.
 
 mod contacts;
+mod objects;
 mod tenant;
 
 pub(super) use contacts::*;
+pub(super) use objects::*;
 pub(super) use tenant::*;
 
 use crate::devrev::ids::{ObjectType, USER_TYPES};
@@ -30,8 +32,12 @@ pub(super) enum Kind {
     Enum(&'static [&'static str]),
     /// A whole number in this range, ends included.
     Int { min: i64, max: i64 },
+    /// A number.
+    Number,
     /// `true` or `false`.
     Bool,
+    /// A value, or `null`, which takes it away.
+    Nullable(&'static Kind),
     /// Values of one kind.
     List(&'static Kind),
     /// An object with its own table.
@@ -66,7 +72,8 @@ const fn unheld(name: &'static str, kind: &'static Kind) -> Field {
 }
 
 /// Works that have an ID the sandbox can read.
-pub(super) const WORK_TYPES: &[ObjectType] = &[ObjectType::Issue, ObjectType::Ticket];
+pub(super) const WORK_TYPES: &[ObjectType] =
+    &[ObjectType::Issue, ObjectType::Ticket, ObjectType::Task, ObjectType::Opportunity];
 const GROUPS: &[ObjectType] = &[ObjectType::Group];
 const DEV_USERS: &[ObjectType] = &[ObjectType::DevUser];
 
@@ -120,47 +127,60 @@ pub(super) const WORKS_LIST: &[Field] = &[
     not_simulated("vista"),
 ];
 
-/// `works-update-request` with the members of `works-update-request-issue` and `works-update-request-ticket`,
-/// and the native field that some tenants' gateway has instead of a custom one.
+/// `works-update-request` with the members of its four variants, and the native field that some tenants' gateway has instead of a custom one.
 pub(super) const WORKS_UPDATE: &[Field] = &[
-    unheld("account", &ANY_TEXT),
-    not_simulated("applies_to_part"),
-    not_simulated("artifacts"),
+    field("account", Kind::Nullable(&ACCOUNT)),
+    field("amount", Kind::Nullable(&Kind::Number)),
+    field("annual_contract_value", MONEY),
+    field("applies_to_part", PART),
+    field("artifacts", ARTIFACT_CHANGE),
     field("body", Kind::Text { min: 0, max: 65_536 }),
-    unheld("channels", &OBJECT),
+    field("channels", Kind::Record(&[field("set", Kind::List(&CHANNEL))])),
     unheld("channels_v2", &TEXTS),
+    field("contacts", Kind::Record(&[required("set", Kind::List(&Kind::Id(CONTACTS)))])),
     field("creator_group", Kind::Native(&[required("id", Kind::Id(GROUPS))])),
     field("custom_fields", Kind::Free),
     unheld("custom_schema_fragments", &TEXTS),
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
-    unheld("developed_with", &OBJECT),
-    not_simulated("group"),
+    field("customer_budget", Kind::Nullable(&Kind::Number)),
+    field("developed_with", Kind::Record(&[field("set", PARTS)])),
+    field("embedded", FLAG),
+    field("forecast_category_v2", ENUM_ID),
+    field("group", Kind::Nullable(&Kind::Id(GROUPS))),
     required("id", Kind::Id(WORK_TYPES)),
-    unheld("is_archived", &FLAG),
-    unheld("is_frozen", &FLAG),
-    unheld("is_spam", &FLAG),
-    unheld("needs_response", &FLAG),
+    field("is_archived", FLAG),
+    field("is_frozen", FLAG),
+    field("is_spam", FLAG),
+    field("needs_response", FLAG),
     field("owned_by", USER_SET),
-    not_simulated("priority"),
-    not_simulated("priority_v2"),
+    field("priority", Kind::Enum(&["p0", "p1", "p2", "p3"])),
+    field("priority_v2", ENUM_ID),
+    field("probability", Kind::Nullable(&Kind::Number)),
     field("reported_by", USER_SET),
-    not_simulated("rev_org"),
-    not_simulated("sentiment"),
-    not_simulated("sentiment_modified_date"),
-    not_simulated("sentiment_summary"),
-    not_simulated("severity"),
-    not_simulated("source_channel_v2"),
+    field("rev_org", Kind::Nullable(&WORKSPACE)),
+    field("sentiment", ENUM_ID),
+    field("sentiment_modified_date", ANY_TEXT),
+    field("sentiment_summary", ANY_TEXT),
+    field("severity", Kind::Enum(&["blocker", "high", "low", "medium"])),
+    unheld("source_channel_v2", &ANY_TEXT),
     unheld("sprint", &ANY_TEXT),
-    not_simulated("stage"),
+    field("stage", Kind::Record(&[field("name", ANY_TEXT), not_simulated("stage")])),
     field("stage_validation_options", Kind::Ignored(&TEXTS)),
     unheld("staged_info", &OBJECT),
-    unheld("tags", &OBJECT),
-    unheld("target_close_date", &ANY_TEXT),
-    unheld("target_start_date", &ANY_TEXT),
+    field("start_date", ANY_TEXT),
+    field("tags", TAG_CHANGE),
+    field("target_close_date", Kind::Nullable(&ANY_TEXT)),
+    field("target_start_date", Kind::Nullable(&ANY_TEXT)),
     field("title", Kind::Text { min: 1, max: 256 }),
     // Optional by the letter; but it tells which variant of the request this is.
     required("type", WORK_TYPE),
+    field("value", MONEY),
 ];
+
+/// `ticket-channels`
+const CHANNEL: Kind = Kind::Enum(&["email", "plug", "slack", "twilio", "twilio_sms"]);
+/// The number of a choice.
+const ENUM_ID: Kind = Kind::Int { min: 0, max: i64::MAX };
 
 /// There are no fragments of apps and subtypes.
 const NO_FRAGMENT: Kind = Kind::Text { min: 0, max: 0 };

@@ -2,14 +2,20 @@
 
 use super::contacts::{Contact, Contacts, Merged};
 use super::conversations::Conversations;
+use super::documents::Documents;
+use super::format::Tag;
 use super::merge::{Event, MergeEnds, Merges};
 use super::works::Works;
+use crate::devrev::ids::ObjectType;
 use std::time::Duration;
 
 /// Everything that requests change. One lock guards it.
 pub(super) struct State {
-    pub(super) issues: Works,
-    pub(super) tickets: Works,
+    /// Issues, tickets, tasks and opportunities.
+    pub(super) works: [Works; 4],
+    pub(super) accounts: Documents,
+    pub(super) workspaces: Documents,
+    pub(super) tags: Vec<Tag>,
     pub(super) contacts: Contacts,
     pub(super) conversations: Conversations,
     pub(super) merges: Merges,
@@ -20,6 +26,17 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The works of a type.
+    pub(super) fn works_of(&self, object: ObjectType) -> &Works {
+        self.works.iter().find(|works| works.object == object).unwrap_or(&self.works[0])
+    }
+
+    /// The same, to be changed.
+    pub(super) fn works_mut(&mut self, object: ObjectType) -> &mut Works {
+        let place = self.works.iter().position(|works| works.object == object);
+        &mut self.works[place.unwrap_or_default()]
+    }
+
     /// A contact's position among all users.
     pub(super) fn user_at(&self, contact: u32) -> u32 {
         self.first_contact + contact
@@ -66,8 +83,7 @@ impl State {
             return;
         }
         let (from, to) = (self.user_at(secondary), self.user_at(primary));
-        self.issues.rename(from, to);
-        self.tickets.rename(from, to);
+        self.works.iter_mut().for_each(|works| works.rename(from, to));
         self.conversations.rename(from, to);
         let ends = self.merges.options.ends;
         if let Some(contact) = self.contacts.get_mut(secondary) {

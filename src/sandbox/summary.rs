@@ -57,6 +57,11 @@ pub(super) struct RevOrg<'a> {
 }
 
 impl RevOrg<'_> {
+    /// Its DON and its display ID.
+    pub(super) fn ids(&self) -> (String, String) {
+        (self.id.clone(), self.display_id.clone())
+    }
+
     /// Whether this is its ID, in either form.
     pub(super) fn has_id(&self, id: &str) -> bool {
         self.id == id || self.display_id == id

@@ -4,7 +4,7 @@
 use super::format::{GroupRef, Issue, ObjectRef, Ticket, UserRef};
 use super::user_index::{UserIndex, merged};
 use crate::devrev::ids::ObjectType;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 use std::fmt::Display;
 
 /// All works of a type, in the order of their numbers, which is the order of their creation too.
@@ -43,7 +43,9 @@ pub(super) struct Extra {
     /// Who reported it, where that is not its creator.
     reporters: Option<Box<[u32]>>,
     /// Custom fields other than the creator group; an ID is kept as a DON.
-    pub(super) fields: BTreeMap<String, String>,
+    pub(super) fields: Map<String, Value>,
+    /// Stock fields that somebody has set, as [`super::stock`] keeps them.
+    pub(super) stock: Map<String, Value>,
     /// The numbers of its artifacts.
     pub(super) artifacts: Box<[u32]>,
     /// When it was created, for one that was not there in the beginning.
@@ -71,21 +73,47 @@ pub(super) struct Record {
     reported_by: Option<Box<[UserRef]>>,
     creator_group: Option<GroupRef>,
     artifacts: Box<[u32]>,
+    stock: Map<String, Value>,
+    fields: Map<String, Value>,
 }
 
 impl From<Issue> for Record {
     fn from(issue: Issue) -> Self {
-        let Issue { number, title, created_by, owned_by, reported_by, creator_group } = issue;
-        let (body, artifacts) = (None, Box::default());
-        Self { number, title, body, created_by, owned_by, reported_by, creator_group, artifacts }
+        let Issue { number, title, created_by, owned_by, reported_by, creator_group, set, custom_fields } =
+            issue;
+        let (body, artifacts, stock, fields) = (None, Box::default(), set, custom_fields);
+        Self {
+            number,
+            title,
+            body,
+            created_by,
+            owned_by,
+            reported_by,
+            creator_group,
+            artifacts,
+            stock,
+            fields,
+        }
     }
 }
 
 impl From<Ticket> for Record {
     fn from(ticket: Ticket) -> Self {
-        let Ticket { number, title, body, created_by, owned_by, reported_by, artifacts } = ticket;
-        let creator_group = None;
-        Self { number, title, body, created_by, owned_by, reported_by, creator_group, artifacts }
+        let Ticket { number, title, body, created_by, owned_by, reported_by, artifacts, set, custom_fields } =
+            ticket;
+        let (creator_group, stock, fields) = (None, set, custom_fields);
+        Self {
+            number,
+            title,
+            body,
+            created_by,
+            owned_by,
+            reported_by,
+            creator_group,
+            artifacts,
+            stock,
+            fields,
+        }
     }
 }
 
@@ -190,9 +218,11 @@ impl Works {
             let mut work = Work::new(record.number, record.title, creator);
             work.group = group;
             work.owners = owners;
-            if record.body.is_some() || reporters.is_some() || !record.artifacts.is_empty() {
-                let (body, artifacts) = (record.body, record.artifacts);
-                work.extra = Some(Box::new(Extra { body, reporters, artifacts, ..Extra::default() }));
+            let Record { body, artifacts, stock, fields, .. } = record;
+            let is_plain = body.is_none() && reporters.is_none() && artifacts.is_empty();
+            if !(is_plain && stock.is_empty() && fields.is_empty()) {
+                let extra = Extra { body, reporters, artifacts, stock, fields, created: None };
+                work.extra = Some(Box::new(extra));
             }
             works.push(work)?;
         }
@@ -215,6 +245,11 @@ impl Works {
         let extra = Some(Box::new(Extra { created: Some(now), ..Extra::default() }));
         self.push(Work { modified: now, extra, ..Work::new(number, title.into(), creator) })?;
         Ok(number)
+    }
+
+    /// The numbers of the works that have something that few have.
+    pub(super) fn numbers_with_extra(&self) -> Vec<u32> {
+        self.all.iter().filter(|work| work.extra.is_some()).map(|work| work.number).collect()
     }
 
     /// How many there are.

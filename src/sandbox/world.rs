@@ -10,17 +10,20 @@ use super::contacts::{Contact, Contacts};
 use super::conversations::Conversations;
 use super::error::ApiError;
 use super::format::{
-    CustomField, File, GroupRef, GroupType, Member, MemberType, NativeField, ObjectRef, UserKind, UserRef,
+    CustomField, File, GroupRef, GroupType, Member, MemberType, NativeField, ObjectRef, Part, UserKind,
+    UserRef,
 };
 use super::merge::Merges;
 use super::state::State;
 use super::timelines::Timelines;
 use super::works::{Resolver, Work, Works};
 use crate::devrev::ids::{ObjectType, Ref, USER_TYPES};
+use crate::devrev::objects;
+use crate::sandbox::dons::display_id;
 use parts::{contact_fields, contact_of, groups, position, users};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -41,6 +44,9 @@ pub(super) struct World {
     pub(super) groups: Vec<Group>,
     /// The custom fields that issues have.
     pub(super) custom_fields: BTreeMap<String, CustomField>,
+    /// Those of other objects, by leaf type.
+    pub(super) other_fields: BTreeMap<String, BTreeMap<String, CustomField>>,
+    pub(super) parts: Vec<Part>,
     /// The custom fields that contacts have, with the type of their values.
     pub(super) contact_fields: BTreeMap<String, &'static str>,
     /// The custom field that shows an issue's creator group.
@@ -115,8 +121,8 @@ impl World {
         let native: &[&str] =
             if file.native_fields.contains(&NativeField::CreatorGroup) { &["creator_group"] } else { &[] };
         let shown = match file.custom_fields.get(&file.creator_group_field) {
-            Some(CustomField::Id { .. }) => true,
-            Some(CustomField::Text { .. }) => {
+            Some(field) if field.is_group() => true,
+            Some(_) => {
                 return Err(format!("creator_group_field: `{}` is not of type id", file.creator_group_field));
             }
             None => !native.is_empty(),
@@ -127,6 +133,11 @@ impl World {
         }
         let issues = Works::build(ObjectType::Issue, "issues", file.issues, &resolver)?;
         let tickets = Works::build(ObjectType::Ticket, "tickets", file.tickets, &resolver)?;
+        let tasks = Works::build(ObjectType::Task, "tasks", file.tasks, &resolver)?;
+        let opportunities =
+            Works::build(ObjectType::Opportunity, "opportunities", file.opportunities, &resolver)?;
+        let accounts = parts::accounts(file.accounts, &org);
+        let workspaces = parts::workspaces(file.workspaces, &contacts, &org);
         let conversations = Conversations::build(file.conversations, &resolver)?;
         let there = |of: ObjectRef| match of.object {
             ObjectType::Issue => issues.get(of.number).is_some(),
@@ -136,8 +147,18 @@ impl World {
         };
         let timelines = Timelines::build(file.timelines, &resolver, there)?;
         let merges = Merges::new(file.merge.into());
-        let state = State { issues, tickets, contacts, conversations, merges, writes: 0, first_contact };
-        Ok(Self {
+        let state = State {
+            works: [issues, tickets, tasks, opportunities],
+            accounts,
+            workspaces,
+            tags: file.tags,
+            contacts,
+            conversations,
+            merges,
+            writes: 0,
+            first_contact,
+        };
+        let world = Self {
             org,
             org_name: file.organisation.name,
             own,
@@ -145,6 +166,8 @@ impl World {
             listed_users,
             groups,
             custom_fields: file.custom_fields,
+            other_fields: file.fields,
+            parts: file.parts,
             contact_fields,
             creator_group_field: file.creator_group_field,
             native,
@@ -155,7 +178,50 @@ impl World {
             group_index,
             started: Instant::now(),
             state: RwLock::new(state),
-        })
+        };
+        world.take_up()?;
+        Ok(world)
+    }
+
+    /// Takes the fields that the data file sets as if requests had set them.
+    fn take_up(&self) -> Result<(), String> {
+        let mut state = self.write();
+        let refused = |id: String| move |error: ApiError| format!("{id}: {}", error.message());
+        for at in 0..state.works.len() {
+            let object = state.works[at].object;
+            let Some(leaf) = objects::named(object.don_name()) else { continue };
+            for number in state.works[at].numbers_with_extra() {
+                let Some(extra) = state.works[at].get(number).and_then(|work| work.extra.as_deref()) else {
+                    continue;
+                };
+                let failed = || refused(display_id(object, number));
+                let stock = self.stock_of(&state, leaf, &[], &extra.stock, &Map::new()).map_err(failed())?;
+                let body = custom_body(&extra.fields);
+                let fields = self.custom_of(&state, leaf.leaf_type, &body).map_err(failed())?;
+                if let Some(work) = state.works[at].get_mut(number) {
+                    let extra = work.extra_mut();
+                    (extra.stock, extra.fields) = (stock, fields);
+                }
+            }
+        }
+        for (name, of_accounts) in [("account", true), ("workspace", false)] {
+            let Some(leaf) = objects::named(name) else { continue };
+            let count = if of_accounts { state.accounts.len() } else { state.workspaces.len() };
+            for number in (1..).take(count) {
+                let documents = if of_accounts { &state.accounts } else { &state.workspaces };
+                let Some(document) = documents.get(number) else { continue };
+                let (id, failed) = (document.don.clone(), || refused(document.display_id.clone()));
+                let stock =
+                    self.stock_of(&state, leaf, &[], &document.stock, &Map::new()).map_err(failed())?;
+                let body = custom_body(&document.custom);
+                let custom = self.custom_of(&state, leaf.leaf_type, &body).map_err(failed())?;
+                let documents = if of_accounts { &mut state.accounts } else { &mut state.workspaces };
+                if let Some(document) = documents.named_mut(&id) {
+                    (document.stock, document.custom) = (stock, custom);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What changes, to be read.
@@ -203,7 +269,7 @@ impl World {
     /// The work that a checked ID names, if there is one, with all of its type.
     pub(super) fn work<'a>(&self, state: &'a State, id: &str) -> Option<(&'a Works, &'a Work)> {
         let named = self.object(id, super::schema::WORK_TYPES)?;
-        let works = if named.object == ObjectType::Ticket { &state.tickets } else { &state.issues };
+        let works = state.works.iter().find(|works| works.object == named.object)?;
         works.get(named.number).map(|work| (works, work))
     }
 
@@ -245,4 +311,14 @@ impl World {
             }),
         }
     }
+}
+
+/// The custom fields of a data file as a request would set them.
+fn custom_body(fields: &Map<String, Value>) -> Map<String, Value> {
+    [
+        ("custom_fields".to_owned(), Value::Object(fields.clone())),
+        ("custom_schema_spec".to_owned(), json!({"tenant_fragment": true})),
+    ]
+    .into_iter()
+    .collect()
 }

@@ -12,14 +12,14 @@ use crate::sandbox::world::World;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Issues first, then tickets.
+/// Issues first, then tickets, tasks and opportunities.
 pub(super) fn lines(server: &Server, begin: usize) -> (String, usize) {
     let (world, state) = (&server.world, server.world.read());
-    let works = match begin.checked_sub(state.issues.len()) {
-        Some(_) => &state.tickets,
-        None => &state.issues,
-    };
-    let begin = begin.checked_sub(state.issues.len()).unwrap_or(begin);
+    let (mut works, mut begin) = (&state.works[0], begin);
+    for next in &state.works[1..] {
+        let Some(rest) = begin.checked_sub(works.len()) else { break };
+        (works, begin) = (next, rest);
+    }
     let (mut lines, slice) = (String::new(), works.slice(begin, CHUNK));
     for work in slice {
         let ids = |users: &[u32]| -> Vec<_> {
@@ -58,8 +58,7 @@ pub(super) fn set(server: &Server, id: &str, body: &[u8]) -> Result<Value, ApiEr
         let (works, work) = found.ok_or_else(|| ApiError::not_found(format!("there is no work `{id}`")))?;
         (works.object, work.number)
     };
-    let works = if object == ObjectType::Ticket { &mut state.tickets } else { &mut state.issues };
-    change(works, number, owners, reporters);
+    change(state.works_mut(object), number, owners, reporters);
     Ok(json!({}))
 }
 
@@ -73,8 +72,9 @@ pub(super) fn create(server: &Server, body: &[u8]) -> Result<Value, ApiError> {
         (users(world, &state, &value, "owned_by")?, users(world, &state, &value, "reported_by")?);
     let title = value.get("title").and_then(Value::as_str).unwrap_or("A new ticket");
     let failed = |error: String| ApiError::new(500, "internal_error", error);
-    let number = state.tickets.create(title, creator, epoch_millis()).map_err(failed)?;
-    change(&mut state.tickets, number, owners, reporters);
+    let number =
+        state.works_mut(ObjectType::Ticket).create(title, creator, epoch_millis()).map_err(failed)?;
+    change(state.works_mut(ObjectType::Ticket), number, owners, reporters);
     Ok(json!({"id": display_id(ObjectType::Ticket, number)}))
 }
 

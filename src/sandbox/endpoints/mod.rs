@@ -3,12 +3,15 @@
 mod artifacts;
 mod auth_tokens;
 mod conversations;
+mod documents;
 mod groups;
+mod names;
 mod rev_user;
 mod rev_users;
 mod rev_users_merge;
 mod rev_users_write;
 mod schemas;
+pub(super) mod stages;
 mod timelines;
 mod users;
 mod works;
@@ -57,6 +60,9 @@ pub(super) type Answer = Result<Vec<u8>, ApiError>;
 pub(super) const ALL: &[&[Endpoint]] = &[
     works::ENDPOINTS,
     works_update::ENDPOINTS,
+    documents::ENDPOINTS,
+    names::ENDPOINTS,
+    stages::ENDPOINTS,
     groups::ENDPOINTS,
     users::ENDPOINTS,
     rev_users::ENDPOINTS,

@@ -1,5 +1,6 @@
 //! How a contact looks in an answer, and how a request names one.
 
+use crate::devrev::objects;
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::merge::MergeEnds;
@@ -26,6 +27,9 @@ pub(super) struct RevUser<'a> {
     artifacts: Vec<ArtifactSummary<'a>>,
     created_date: String,
     modified_date: String,
+    /// Its tags and its picture.
+    #[serde(flatten)]
+    stock: Map<String, Value>,
 }
 
 /// `rev-users-get-response` and its siblings.
@@ -53,6 +57,20 @@ impl<'a> RevUser<'a> {
             artifacts: world.files(&contact.artifacts),
             created_date: date(contact.created),
             modified_date: date(contact.modified),
+            stock: world.contact_stock(state, contact),
+        }
+    }
+}
+
+impl World {
+    fn contact_stock(&self, state: &State, contact: &Contact) -> Map<String, Value> {
+        let mut shown = Value::Object(Map::new());
+        if let Some(contacts) = objects::named("contact").filter(|_| !contact.stock.is_empty()) {
+            self.show_stock(state, contacts, &contact.stock, &mut shown);
+        }
+        match shown {
+            Value::Object(shown) => shown,
+            _ => Map::new(),
         }
     }
 }

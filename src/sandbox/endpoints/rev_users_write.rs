@@ -2,15 +2,21 @@
 
 use super::rev_user::{RevUser, RevUserAnswer, find_existing};
 use super::{Answer, json};
+use crate::devrev::objects;
 use crate::sandbox::check::{Body, text, texts};
 use crate::sandbox::clock::epoch_millis;
 use crate::sandbox::contacts::{Contact, Contacts};
 use crate::sandbox::error::{ApiError, json_type};
 use crate::sandbox::schema::ARTIFACTS;
 use crate::sandbox::state::State;
+use crate::sandbox::stock::Stock;
 use crate::sandbox::summary::rev_org;
 use crate::sandbox::world::World;
 use serde_json::{Map, Value};
+
+/// Fields of a contact that other things here depend on.
+const OWN: [&str; 7] =
+    ["display_name", "description", "email", "external_ref", "external_refs", "phone_numbers", "artifacts"];
 
 /// What a request sets. `None` leaves a value as it is; an empty text takes it away.
 struct Change<'a> {
@@ -23,6 +29,7 @@ struct Change<'a> {
     artifacts: Option<Box<[u32]>>,
     /// `null` takes a value away.
     fields: Option<&'a Map<String, Value>>,
+    stock: Stock,
 }
 
 pub(super) fn create(world: &World, body: &Body) -> Answer {
@@ -53,10 +60,13 @@ pub(super) fn update(world: &World, body: &Body) -> Answer {
     let id = text(body, "id");
     find_existing(world, &world.read(), id)?;
     let artifacts = body.get("artifacts").and_then(|artifacts| artifacts.get("set"));
-    let change = Change::read(world, body, artifacts, "artifacts.set")?;
+    let mut change = Change::read(world, body, artifacts, "artifacts.set")?;
     let mut state = world.write();
     let at = find_existing(world, &state, id)?;
     change.ref_is_free(&state, Some(at))?;
+    if let Some(contacts) = objects::named("contact") {
+        change.stock = world.stock_of(&state, contacts, &OWN, body, &Stock::new())?;
+    }
     change.apply(&mut state.contacts, at)?;
     state.writes += 1;
     // Still under the lock: the answer shows this update, and no later one.
@@ -103,6 +113,7 @@ impl<'a> Change<'a> {
             phone_numbers: list("phone_numbers"),
             artifacts: artifacts.transpose()?,
             fields,
+            stock: Stock::new(),
         })
     }
 
@@ -145,6 +156,7 @@ impl<'a> Change<'a> {
         if let Some(artifacts) = self.artifacts {
             contact.artifacts = artifacts;
         }
+        contact.stock.extend(self.stock);
         for (name, value) in self.fields.into_iter().flatten() {
             if value.is_null() {
                 contact.custom_fields.remove(name);

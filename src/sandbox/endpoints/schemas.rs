@@ -1,11 +1,12 @@
 //! `schemas.aggregated.get`, `schemas.custom.list` and `schemas.subtypes.list`: which fields objects have.
 
 use super::{Answer, Endpoint, json, paged};
+use crate::devrev::objects::{Choice, Clear, Field, Kind, OBJECTS};
 use crate::sandbox::check::{Body, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::dons::core_don_of;
 use crate::sandbox::error::ApiError;
-use crate::sandbox::format::{CustomField, IdTarget};
+use crate::sandbox::format::{CustomField, FieldType};
 use crate::sandbox::schema::{SCHEMAS_AGGREGATED_GET, SCHEMAS_CUSTOM_LIST, SCHEMAS_SUBTYPES_LIST};
 use crate::sandbox::world::World;
 use serde_json::{Value, json};
@@ -17,7 +18,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 ];
 
 /// The types of object that have a schema here.
-const LEAF_TYPES: &[&str] = &["issue", "ticket", "rev_user", "conversation"];
+const LEAF_TYPES: &[&str] =
+    &["issue", "ticket", "task", "opportunity", "account", "rev_org", "rev_user", "conversation"];
 /// How the fields of the tenant's own fragment are called on objects. The fragment itself leaves it out.
 const TENANT: &str = "tnt__";
 
@@ -91,10 +93,8 @@ fn subtypes(_: &World, _: &Body) -> Answer {
 /// The custom fields of a type of object whose names begin with this prefix, without it.
 fn custom_fields(world: &World, leaf: &str, prefix: &str) -> Vec<Value> {
     let mut fields: Vec<Value> = Vec::new();
-    if leaf == "issue" {
-        let own = world.custom_fields.iter();
-        fields.extend(own.filter_map(|(name, field)| Some(custom_field(name.strip_prefix(prefix)?, field))));
-    }
+    let own = world.fields_of(leaf).into_iter().flatten();
+    fields.extend(own.filter_map(|(name, field)| Some(custom_field(name.strip_prefix(prefix)?, field))));
     if leaf == "rev_user" {
         let own = world.contact_fields.iter();
         fields.extend(own.filter_map(|(name, json_type)| {
@@ -110,15 +110,18 @@ fn custom_fields(world: &World, leaf: &str, prefix: &str) -> Vec<Value> {
 }
 
 fn custom_field(name: &str, field: &CustomField) -> Value {
-    match field {
-        CustomField::Id { allowed, required } => {
-            let mut shown = descriptor(name, "id", *required);
-            let types = allowed.iter().map(|IdTarget::Group| "group");
-            shown["id_type"] = types.collect();
-            shown
-        }
-        CustomField::Text { required } => descriptor(name, "text", *required),
+    let kind = json!(field.kind);
+    let mut shown = descriptor(name, kind.as_str().unwrap_or_default(), field.required);
+    match field.kind {
+        FieldType::Id => shown["id_type"] = json!(field.allowed),
+        FieldType::Enum | FieldType::Uenum => shown["allowed_values"] = json!(field.allowed),
+        _ => {}
     }
+    if field.list {
+        shown["base_type"] = shown["field_type"].take();
+        shown["field_type"] = json!("array");
+    }
+    shown
 }
 
 /// `schema-field-descriptor-field-type` for values of a type of JSON.
@@ -134,31 +137,54 @@ fn field_type(json_type: &str) -> &'static str {
 
 /// The fields of the API file that requests to the sandbox change.
 fn stock_fields(world: &World, leaf: &str) -> Vec<Value> {
-    let users = |name: &str, required: bool| {
-        let mut shown = descriptor(name, "array", required);
-        shown["base_type"] = json!("id");
-        shown["id_type"] = json!(["devu", "svcacc", "sysu", "revu"]);
-        shown
+    let Some(object) = OBJECTS.iter().find(|object| object.leaf_type == leaf) else {
+        return vec![descriptor("title", "text", false)];
     };
-    let texts = |names: &[&str]| names.iter().map(|name| descriptor(name, "text", false)).collect();
-    match leaf {
-        "issue" | "ticket" => {
-            let mut fields = vec![
-                descriptor("title", "text", true),
-                descriptor("body", "rich_text", false),
-                users("owned_by", true),
-                users("reported_by", false),
-            ];
-            if leaf == "issue" && world.native.contains(&"creator_group") {
-                let mut shown = descriptor("creator_group", "id", false);
-                shown["id_type"] = json!(["group"]);
-                fields.push(shown);
-            }
-            fields
-        }
-        "rev_user" => texts(&["display_name", "email", "external_ref", "description"]),
-        _ => texts(&["title"]),
+    let mut fields: Vec<Value> = object.fields.iter().map(stock_field).collect();
+    if leaf == "issue" && world.native.contains(&"creator_group") {
+        let mut shown = descriptor("creator_group", "id", false);
+        shown["id_type"] = json!(["group"]);
+        fields.push(shown);
     }
+    fields
+}
+
+fn stock_field(field: &Field) -> Value {
+    let is_required = matches!(&*field.name, "title" | "owned_by") && field.clear == Clear::Never;
+    let mut shown = descriptor(&field.name, "", is_required);
+    let kind = match &field.kind {
+        Kind::List(kind, _) => {
+            shown["field_type"] = json!("array");
+            &**kind
+        }
+        kind => kind,
+    };
+    let own = match kind {
+        Kind::Text { .. } => "text",
+        Kind::RichText { .. } => "rich_text",
+        Kind::Int => "int",
+        Kind::Number => "double",
+        Kind::Flag => "bool",
+        Kind::Time => "timestamp",
+        Kind::Date => "date",
+        Kind::Word(words) => {
+            shown["allowed_values"] = words.iter().collect();
+            "enum"
+        }
+        Kind::Choice(choices) => {
+            let choice = |one: &Choice| json!({"id": one.id, "label": one.label, "ordinal": one.id});
+            shown["allowed_values"] = choices.iter().map(choice).collect();
+            "uenum"
+        }
+        Kind::One(target) => {
+            shown["id_type"] = target.types().iter().map(|object| object.don_name()).collect();
+            "id"
+        }
+        _ => "composite",
+    };
+    let member = if shown["field_type"] == "array" { "base_type" } else { "field_type" };
+    shown[member] = json!(own);
+    shown
 }
 
 /// `schema-field-descriptor-base`

@@ -95,8 +95,7 @@ fn list(world: &World, body: &Body) -> Answer {
 fn there(state: &State, object: ObjectRef) -> bool {
     let number = object.number;
     match object.object {
-        ObjectType::Issue => state.issues.get(number).is_some(),
-        ObjectType::Ticket => state.tickets.get(number).is_some(),
+        ObjectType::Issue | ObjectType::Ticket => state.works_of(object.object).get(number).is_some(),
         ObjectType::Conversation => state.conversations.get(number).is_some(),
         _ => {
             let contact = state.contacts.position(number).and_then(|at| state.contacts.get(at));

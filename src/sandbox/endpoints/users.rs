@@ -6,7 +6,7 @@ use crate::sandbox::dons::identity_don;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{DEV_USERS_GET, DEV_USERS_SELF};
 use crate::sandbox::world::{User, World, display_name};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::read("dev-users.self", DEV_USERS_SELF, own),
@@ -25,6 +25,11 @@ fn get(world: &World, body: &Body) -> Answer {
 
 fn answer(world: &World, user: Option<&User>, id: &str) -> Answer {
     let user = user.ok_or_else(|| ApiError::not_found(format!("dev user `{id}` not found")))?;
+    json(&json!({"dev_user": show(world, user)}))
+}
+
+/// `dev-user`
+pub(super) fn show(world: &World, user: &User) -> Value {
     let mut shown = json!({
         "id": identity_don(&world.org, user.id.kind.object(), user.id.number),
         "display_id": user.id.to_string(),
@@ -36,5 +41,5 @@ fn answer(world: &World, user: Option<&User>, id: &str) -> Answer {
     if let Some(email) = &user.email {
         shown["email"] = json!(email);
     }
-    json(&json!({"dev_user": shown}))
+    shown
 }

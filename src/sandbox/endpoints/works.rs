@@ -1,10 +1,12 @@
-//! `works.get` and `works.list`, and how an issue or a ticket looks in an answer.
+//! `works.get` and `works.list`, and how a work looks in an answer.
 
-use super::{Answer, Endpoint, json};
+use super::stages::{Stage, stage};
+use super::{Answer, Endpoint, json, stages};
 use crate::devrev::ids::ObjectType;
+use crate::devrev::objects;
 use crate::sandbox::check::{Body, nothing, text, texts};
 use crate::sandbox::cursor::Page;
-use crate::sandbox::dons::{core_don, core_don_of, display_id};
+use crate::sandbox::dons::{core_don, display_id};
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{WORKS_GET, WORKS_LIST};
 use crate::sandbox::state::State;
@@ -19,14 +21,15 @@ use std::collections::BTreeMap;
 pub(super) const ENDPOINTS: &[Endpoint] =
     &[Endpoint::read("works.get", WORKS_GET, get), Endpoint::read("works.list", WORKS_LIST, list)];
 
-/// Where tickets begin in a list of all works: issues come first, each type by number.
-const TICKETS: u64 = 1 << 32;
+/// How far the types are apart in a list of all works: issues come first, then tickets, tasks and opportunities, each type
+/// by number.
+const APART: u64 = 1 << 32;
 
 fn get(world: &World, body: &Body) -> Answer {
     let id = text(body, "id");
     let state = world.read();
     let (works, work) = world.work(&state, id).ok_or_else(|| not_found(id))?;
-    json(&WorkAnswer { work: Shown::of(world, &state, works, work) })
+    json(&WorkAnswer { work: show(world, &state, works, work) })
 }
 
 fn list(world: &World, body: &Body) -> Answer {
@@ -42,27 +45,26 @@ fn list(world: &World, body: &Body) -> Answer {
         wanted.retain(|wanted| !wanted.is_empty());
         wanted.is_empty() || wanted.contains(&value)
     };
-    let in_part = |number: u32| {
-        let part = part(number);
-        let don = core_don_of(&world.org, "feature", part.0);
+    let state = world.read();
+    let in_part = |work: &Work| {
         let mut wanted = texts(body, "applies_to_part").peekable();
-        wanted.peek().is_none() || wanted.any(|id| id == don || id == format!("FEAT-{}", part.0))
+        let part = world.part_of(&state, work);
+        wanted.peek().is_none() || wanted.any(|id| part["id"] == id || part["display_id"] == id)
     };
     let passes = |work: &Work| {
         !none
-            && stages.is_none_or(|stages| among(stage(work.number).name, texts(stages, "name").collect()))
-            && in_part(work.number)
+            && stages.is_none_or(|stages| among(stage_of(work), texts(stages, "name").collect()))
+            && in_part(work)
     };
-    let state = world.read();
     let filter = Filter {
         creators: users(world, &state, body, "created_by"),
         owners: users(world, &state, body, "owned_by"),
         reporters: users(world, &state, body, "reported_by"),
     };
     let mut found: Vec<(&Works, &Work)> = Vec::new();
-    for (works, kind, begin) in [(&state.issues, "issue", 0), (&state.tickets, "ticket", TICKETS)] {
+    for (works, begin) in state.works.iter().zip((0..).step_by(1 << 32)) {
         let most = page.limit + 1 - found.len();
-        if wanted(kind) && most > 0 && page.after < begin + TICKETS {
+        if wanted(works.object.don_name()) && most > 0 && page.after < begin + APART {
             let after = u32::try_from(page.after.saturating_sub(begin)).unwrap_or(u32::MAX);
             found.extend(works.select(&filter, after, most, &passes).into_iter().map(|work| (works, work)));
         }
@@ -70,11 +72,11 @@ fn list(world: &World, body: &Body) -> Answer {
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let key = |(works, work): &(&Works, &Work)| {
-        let begin = if works.object == ObjectType::Ticket { TICKETS } else { 0 };
-        begin + u64::from(work.number)
+        let place = state.works.iter().zip(0..).find(|(other, _)| other.object == works.object);
+        place.map_or(0, |(_, place): (_, u64)| place * APART) + u64::from(work.number)
     };
     let next_cursor = found.last().filter(|_| more).map(|last| page.next_cursor(key(last)));
-    let works = found.into_iter().map(|(works, work)| Shown::of(world, &state, works, work)).collect();
+    let works = found.into_iter().map(|(works, work)| show(world, &state, works, work)).collect();
     json(&WorksAnswer { works, next_cursor })
 }
 
@@ -95,18 +97,42 @@ pub(super) fn not_found(id: &str) -> ApiError {
 /// `works-get-response` and `works-update-response`
 #[derive(Serialize)]
 pub(super) struct WorkAnswer<'a> {
-    pub(super) work: Shown<'a>,
+    pub(super) work: AnyShown<'a>,
 }
 
 /// `works-list-response`
 #[derive(Serialize)]
 struct WorksAnswer<'a> {
-    works: Vec<Shown<'a>>,
+    works: Vec<AnyShown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// `issue` or `ticket`
+/// A work as an answer shows it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum AnyShown<'a> {
+    /// One whose stock fields nobody has set: most of a million.
+    Plain(Box<Shown<'a>>),
+    /// Any other.
+    Set(Value),
+}
+
+/// A work as an answer shows it, with whatever was set.
+pub(super) fn show<'a>(world: &'a World, state: &'a State, works: &Works, work: &'a Work) -> AnyShown<'a> {
+    let plain = Shown::of(world, state, works, work);
+    let stock = work.extra.as_ref().map(|extra| &extra.stock).filter(|stock| !stock.is_empty());
+    match (stock, objects::named(works.object.don_name())) {
+        (Some(stock), Some(object)) => {
+            let mut shown = serde_json::to_value(plain).unwrap_or_default();
+            world.show_stock(state, object, stock, &mut shown);
+            AnyShown::Set(shown)
+        }
+        _ => AnyShown::Plain(Box::new(plain)),
+    }
+}
+
+/// `issue`, `ticket`, `task` or `opportunity`
 #[derive(Serialize)]
 pub(super) struct Shown<'a> {
     r#type: &'static str,
@@ -115,7 +141,7 @@ pub(super) struct Shown<'a> {
     title: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
-    applies_to_part: Part<'a>,
+    applies_to_part: Value,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     artifacts: Vec<ArtifactSummary<'a>>,
     created_by: Option<Summary<'a>>,
@@ -129,27 +155,10 @@ pub(super) struct Shown<'a> {
     /// Of a ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<&'static str>,
-    stage: Stage,
-    custom_fields: BTreeMap<&'a str, &'a str>,
+    stage: Stage<'a>,
+    custom_fields: BTreeMap<&'a str, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     creator_group: Option<&'a RawValue>,
-}
-
-/// `part-summary`
-#[derive(Serialize)]
-struct Part<'a> {
-    r#type: &'static str,
-    id: String,
-    display_id: String,
-    name: &'static str,
-    owned_by: Vec<Summary<'a>>,
-}
-
-/// `legacy-stage`
-#[derive(Serialize)]
-struct Stage {
-    name: &'static str,
-    ordinal: u32,
 }
 
 impl<'a> Shown<'a> {
@@ -159,33 +168,34 @@ impl<'a> Shown<'a> {
         let extra = work.extra.as_deref();
         let mut custom_fields = BTreeMap::new();
         for (name, value) in extra.iter().flat_map(|extra| &extra.fields) {
-            custom_fields.insert(name.as_str(), value.as_str());
+            custom_fields.insert(name.as_str(), value.clone());
         }
         if let Some(group) = group
             && world.custom_fields.contains_key(&world.creator_group_field)
         {
-            custom_fields.insert(&world.creator_group_field, &group.don);
+            custom_fields.insert(&world.creator_group_field, group.don.as_str().into());
         }
         let created = works.created(work);
         let modified = if work.modified == 0 { created + 5_400_000 } else { work.modified };
         let (number, at) = (work.number, work.number as usize);
-        let is_ticket = works.object == ObjectType::Ticket;
+        let has_priority = matches!(works.object, ObjectType::Issue | ObjectType::Task);
         Self {
-            r#type: if is_ticket { "ticket" } else { "issue" },
+            r#type: works.object.don_name(),
             id: core_don(&world.org, works.object, number),
             display_id: display_id(works.object, number),
             title: &work.title,
             body: extra.and_then(|extra| extra.body.as_deref()),
-            applies_to_part: Part::of(world, state, number),
+            applies_to_part: world.part_of(state, work),
             artifacts: extra.map_or_else(Vec::new, |extra| world.files(&extra.artifacts)),
             created_by: world.summary(state, work.creator),
             created_date: date(created),
             modified_date: date(modified),
             owned_by: world.summaries(state, work.owners()),
             reported_by: world.summaries(state, work.reporters()),
-            priority: (!is_ticket).then(|| ["p2", "p3", "p1", "p2", "p0"][at % 5]),
-            severity: is_ticket.then(|| ["medium", "low", "high", "blocker"][at % 4]),
-            stage: stage(number),
+            priority: has_priority.then(|| ["p2", "p3", "p1", "p2", "p0"][at % 5]),
+            severity: (works.object == ObjectType::Ticket)
+                .then(|| ["medium", "low", "high", "blocker"][at % 4]),
+            stage: stage(stage_of(work)),
             custom_fields,
             creator_group: group
                 .filter(|_| world.native.contains(&"creator_group"))
@@ -194,28 +204,20 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl<'a> Part<'a> {
-    fn of(world: &'a World, state: &'a State, work: u32) -> Self {
-        let (number, name) = part(work);
-        Self {
-            r#type: "feature",
-            id: core_don_of(&world.org, "feature", number),
-            display_id: format!("FEAT-{number}"),
-            name,
-            owned_by: world.summaries(state, &[world.own]),
-        }
+impl World {
+    /// The part that a work is about: it follows from the work's number until somebody sets it.
+    fn part_of(&self, state: &State, work: &Work) -> Value {
+        let set = work.extra.as_ref().and_then(|extra| extra.stock.get("applies_to_part")?.as_str());
+        let id = set.map(str::to_owned).or_else(|| {
+            let part = self.parts.get(work.number as usize % self.parts.len().max(1))?;
+            Some(display_id(part.kind.object(), part.number))
+        });
+        id.and_then(|id| self.reference(state, &id)).unwrap_or_default()
     }
 }
 
-/// The number and name of the part that a work of this number is about.
-fn part(work: u32) -> (u32, &'static str) {
-    const NAMES: [&str; 4] = ["Web app", "Mobile app", "Billing", "Public API"];
-    let at = work % 4;
-    (at + 1, NAMES[at as usize])
-}
-
-fn stage(number: u32) -> Stage {
-    const NAMES: [&str; 5] = ["triage", "backlog", "prioritized", "in_development", "completed"];
-    let at = number % 5;
-    Stage { name: NAMES[at as usize], ordinal: at + 1 }
+/// The stage that a work is in: it follows from its number until somebody sets it.
+fn stage_of(work: &Work) -> &str {
+    let set = work.extra.as_ref().and_then(|extra| extra.stock.get("stage")?.as_str());
+    set.unwrap_or_else(|| stages::first(work.number))
 }

@@ -1,16 +1,18 @@
 //! `works.update`: every value is checked before the first one is changed.
 
-use super::works::{Shown, WorkAnswer, not_found};
+use super::documents::set_custom;
+use super::works::{WorkAnswer, not_found, show};
 use super::{Answer, Endpoint, json};
-use crate::devrev::ids::{IdError, ObjectType, Ref};
+use crate::devrev::ids::ObjectType;
+use crate::devrev::objects;
 use crate::sandbox::check::{Body, text};
 use crate::sandbox::clock::epoch_millis;
-use crate::sandbox::error::{ApiError, json_type};
-use crate::sandbox::format::{CustomField, IdTarget};
+use crate::sandbox::error::ApiError;
 use crate::sandbox::state::State;
+use crate::sandbox::stock::Stock;
 use crate::sandbox::works::Works;
 use crate::sandbox::world::World;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) const ENDPOINTS: &[Endpoint] =
     &[Endpoint::write("works.update", crate::sandbox::schema::WORKS_UPDATE, 200, run)];
@@ -23,8 +25,10 @@ struct Change<'a> {
     owners: Option<Box<[u32]>>,
     reporters: Option<Box<[u32]>>,
     group: GroupChange,
-    /// Other custom fields; `None` takes the value away.
-    fields: Vec<(&'a str, Option<String>)>,
+    /// Other custom fields; `null` takes the value away.
+    fields: Map<String, Value>,
+    /// Stock fields that nothing else here depends on.
+    stock: Stock,
 }
 
 /// What becomes of the creator group.
@@ -48,37 +52,58 @@ pub(super) fn run(world: &World, body: &Body) -> Answer {
         let reason = format!("`{id}` is {}, not of type {}", object.noun(), text(body, "type"));
         return Err(ApiError::not_permitted("type", reason).with("allowed_values", vec![own]));
     }
-    let change = change(world, &state, object, body)?;
+    let change = change(world, &state, (object, number), body)?;
     required_fields(world, &state, (object, number), body)?;
     state.writes += 1;
-    let works = if object == ObjectType::Ticket { &mut state.tickets } else { &mut state.issues };
-    change.apply(works, number);
+    change.apply(state.works_mut(object), number);
     // Still under the lock: the answer shows this update, and no later one.
     let (works, work) = world.work(&state, id).ok_or_else(|| not_found(id))?;
-    json(&WorkAnswer { work: Shown::of(world, &state, works, work) })
+    json(&WorkAnswer { work: show(world, &state, works, work) })
 }
+
+/// Members of a request that are no fields of the object.
+const NO_FIELDS: [&str; 8] = [
+    "creator_group",
+    "custom_fields",
+    "custom_schema_fragments",
+    "custom_schema_spec",
+    "id",
+    "stage_validation_options",
+    "staged_info",
+    "type",
+];
+/// Fields that other things here depend on.
+const OWN: [&str; 4] = ["title", "body", "owned_by", "reported_by"];
 
 fn change<'a>(
     world: &World,
     state: &State,
-    object: ObjectType,
+    (object, number): (ObjectType, u32),
     body: &'a Body,
 ) -> Result<Change<'a>, ApiError> {
+    let none = || ApiError::new(500, "internal_error", "no such type of work");
+    let leaf = objects::named(object.don_name()).ok_or_else(none)?;
+    // The table has the members of all types of works.
+    let is_other = |name: &&String| !NO_FIELDS.contains(&name.as_str()) && leaf.field(name).is_none();
+    if let Some(name) = body.keys().find(is_other) {
+        return Err(ApiError::invalid_field(name));
+    }
+    let extra = state.works_of(object).get(number).and_then(|work| work.extra.as_deref());
+    let before = extra.map_or_else(Stock::new, |extra| extra.stock.clone());
     let mut change = Change {
         title: body.get("title").and_then(Value::as_str),
         body: body.get("body").and_then(Value::as_str),
         owners: user_set(world, state, body, "owned_by")?,
         reporters: user_set(world, state, body, "reported_by")?,
+        stock: world.stock_of(state, leaf, &OWN, body, &before)?,
         ..Change::default()
     };
     if change.owners.as_ref().is_some_and(|owners| owners.is_empty()) {
         return Err(ApiError::not_permitted("owned_by.set", "must not be empty"));
     }
-    if object == ObjectType::Ticket {
-        return no_fields_of_issues(body).map(|()| change);
-    }
     match body.get("creator_group") {
         None => {}
+        Some(_) if object != ObjectType::Issue => return Err(ApiError::invalid_field("creator_group")),
         Some(Value::Object(group)) => {
             let id = text(group, "id");
             let none = || ApiError::invalid_id("creator_group.id", format!("there is no group `{id}`"));
@@ -86,53 +111,30 @@ fn change<'a>(
         }
         Some(_) => change.group = GroupChange::To(None),
     }
-    if let Some(fields) = body.get("custom_fields").and_then(Value::as_object) {
-        let spec = body.get("custom_schema_spec").and_then(|spec| spec.get("tenant_fragment"));
-        let tenant = spec == Some(&Value::Bool(true));
-        for (name, value) in fields {
-            custom_field(world, tenant, name, value, &mut change)?;
-        }
+    let mut fields = world.custom_of(state, leaf.leaf_type, body)?;
+    if object == ObjectType::Issue
+        && let Some(group) = fields.remove(&world.creator_group_field)
+    {
+        change.group = GroupChange::To(group.as_str().and_then(|id| world.group(id)));
     }
+    change.fields = fields;
     Ok(change)
 }
 
-/// With `validate_required_fields`, an issue must have every field that the tenant requires once it is changed.
+/// With `validate_required_fields`, a work must have every field that the tenant requires once it is changed.
 fn required_fields(
     world: &World,
     state: &State,
     (object, number): (ObjectType, u32),
     body: &Body,
 ) -> Result<(), ApiError> {
-    let spec = body.get("custom_schema_spec").and_then(Value::as_object);
-    let asked = |name: &str| spec.and_then(|spec| spec.get(name)) == Some(&Value::Bool(true));
-    if object == ObjectType::Ticket || !asked("validate_required_fields") || !asked("tenant_fragment") {
-        return Ok(());
-    }
-    let issue = state.issues.get(number);
-    let given = body.get("custom_fields").and_then(Value::as_object);
-    let has = |name: &String| {
-        let extra = issue.and_then(|issue| issue.extra.as_deref());
-        given.is_some_and(|given| given.contains_key(name))
-            || extra.is_some_and(|extra| extra.fields.contains_key(name))
-            || (*name == world.creator_group_field && issue.is_some_and(|issue| issue.group.is_some()))
-    };
-    let missing = world.custom_fields.iter().find(|(name, field)| field.required() && !has(name));
-    match missing {
-        Some((name, _)) => {
-            Err(ApiError::customization("field_required", name, format!("required field {name} is not set")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The fields that a data file declares are those of issues: a ticket has none of them.
-fn no_fields_of_issues(body: &Body) -> Result<(), ApiError> {
-    let custom = body.get("custom_fields").and_then(Value::as_object);
-    if let Some(name) = custom.and_then(|fields| fields.keys().next()) {
-        let reason = "not a field of the tenant's schema of tickets";
-        return Err(ApiError::customization("field_not_in_schema", name, reason));
-    }
-    if body.contains_key("creator_group") { Err(ApiError::invalid_field("creator_group")) } else { Ok(()) }
+    let work = state.works_of(object).get(number);
+    world.required(object.don_name(), body, |name| {
+        let extra = work.and_then(|work| work.extra.as_deref());
+        let is_group = object == ObjectType::Issue && *name == world.creator_group_field;
+        extra.is_some_and(|extra| extra.fields.contains_key(name))
+            || (is_group && work.is_some_and(|work| work.group.is_some()))
+    })
 }
 
 /// The users of `{"set": [...]}`.
@@ -143,62 +145,6 @@ fn user_set(world: &World, state: &State, body: &Body, field: &str) -> Result<Op
     let path = format!("{field}.set");
     let users = set.iter().filter_map(Value::as_str).map(|id| world.existing_user(state, &path, id));
     users.collect::<Result<_, _>>().map(Some)
-}
-
-/// Checks one custom field against the tenant's schema.
-fn custom_field<'a>(
-    world: &World,
-    tenant: bool,
-    name: &'a str,
-    value: &Value,
-    change: &mut Change<'a>,
-) -> Result<(), ApiError> {
-    let refuse = |subtype: &str, reason: String| Err(ApiError::customization(subtype, name, reason));
-    let field = match world.custom_fields.get(name) {
-        // Without the tenant's fragment no schema is asked for, and so no field is in it.
-        Some(_) if !tenant => {
-            let reason =
-                "the request names no schema with this field: set custom_schema_spec.tenant_fragment";
-            return refuse("field_not_in_schema", reason.to_owned());
-        }
-        None => return refuse("field_not_in_schema", "not a field of the tenant's schema".to_owned()),
-        Some(field) => field,
-    };
-    let text = match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.as_str()),
-        other => return refuse("wrong_type", format!("a string is needed, not {}", json_type(other))),
-    };
-    let (shown, group) = match (field, text) {
-        (field, None) if field.required() => {
-            return refuse("field_required", format!("required field {name} cannot be empty"));
-        }
-        (_, None) => (None, None),
-        (CustomField::Text { .. }, Some(text)) => (Some(text.to_owned()), None),
-        (CustomField::Id { allowed, .. }, Some(id)) => match Ref::parse(id, &types(allowed)) {
-            Err(error @ IdError::Shape { .. }) => return refuse("id_parse_error", error.to_string()),
-            Err(error @ IdError::WrongType { .. }) => {
-                return refuse("id_type_not_allowed", error.to_string());
-            }
-            Ok(_) => match world.group(id) {
-                None => return refuse("invalid_argument", format!("there is no group `{id}`")),
-                Some(group) => (world.groups.get(group as usize).map(|group| group.don.clone()), Some(group)),
-            },
-        },
-    };
-    if name == world.creator_group_field {
-        change.group = GroupChange::To(group);
-    } else {
-        change.fields.push((name, shown));
-    }
-    Ok(())
-}
-
-fn types(allowed: &[IdTarget]) -> Vec<ObjectType> {
-    let of = |target: &IdTarget| match target {
-        IdTarget::Group => ObjectType::Group,
-    };
-    allowed.iter().map(of).collect()
 }
 
 impl Change<'_> {
@@ -221,11 +167,11 @@ impl Change<'_> {
         if let Some(body) = self.body {
             work.extra_mut().body = Some(body.to_owned());
         }
-        for (name, value) in self.fields {
-            match value {
-                Some(value) => drop(work.extra_mut().fields.insert(name.to_owned(), value)),
-                None => drop(work.extra_mut().fields.remove(name)),
-            }
+        if !self.fields.is_empty() {
+            set_custom(&mut work.extra_mut().fields, self.fields);
+        }
+        if !self.stock.is_empty() {
+            work.extra_mut().stock.extend(self.stock);
         }
     }
 }

@@ -58,6 +58,11 @@ pub(in crate::sandbox) struct Ticket {
     pub(in crate::sandbox) reported_by: Option<Box<[UserRef]>>,
     #[serde(default)]
     pub(in crate::sandbox) artifacts: Box<[ArtifactRef]>,
+    /// Stock fields, as an update would set them.
+    #[serde(default)]
+    pub(in crate::sandbox) set: Map<String, Value>,
+    #[serde(default)]
+    pub(in crate::sandbox) custom_fields: Map<String, Value>,
 }
 
 /// A conversation.

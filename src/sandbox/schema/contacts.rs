@@ -76,13 +76,13 @@ pub(in crate::sandbox) const REV_USERS_UPDATE: &[Field] = &[
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
     field("description", ANY_TEXT),
     field("display_name", ANY_TEXT),
-    unheld("display_picture", &ANY_TEXT),
+    field("display_picture", Kind::Nullable(&Kind::Id(ARTIFACTS))),
     field("email", ANY_TEXT),
     field("external_ref", ANY_TEXT),
     field("external_refs", TEXTS),
     required("id", Kind::Id(CONTACTS)),
     field("phone_numbers", TEXTS),
-    unheld("tags", &OBJECTS),
+    field("tags", super::TAG_LIST),
 ];
 
 /// `rev-users-merge-request`

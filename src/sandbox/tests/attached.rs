@@ -62,7 +62,7 @@ async fn a_ticket_looks_and_changes_like_one() {
             "invalid_id",
             json!("reported_by.set"),
         ),
-        (json!({"id": "TKT-1", "type": "ticket", "severity": "low"}), "bad_request", Value::Null),
+        (json!({"id": "TKT-1", "type": "ticket", "priority": "p1"}), "invalid_field", json!("priority")),
         (
             json!({
                 "id": "TKT-1", "type": "ticket", "custom_fields": {"tnt__cause": "x"},

@@ -157,7 +157,7 @@ async fn an_update_that_does_not_fit_changes_nothing() {
         (json!({"id": "DEVU-1"}), 400, "unexpected_id_type", "id".into()),
         (json!({"id": "REVU-10", "state": "deleted"}), 400, "invalid_field", "state".into()),
         (json!({"id": "REVU-10", "email": null}), 400, "unexpected_json_type", "email".into()),
-        (json!({"id": "REVU-10", "tags": [{"id": "TAG-1"}]}), 400, "value_not_permitted", "tags".into()),
+        (json!({"id": "REVU-10", "tags": [{"id": "TAG-1"}]}), 400, "invalid_id", "tags".into()),
         (
             json!({"id": "REVU-10", "artifacts": {"set": ["ARTIFACT-9"]}}),
             400,

@@ -5,6 +5,7 @@ mod contacts;
 mod faults;
 mod lists;
 mod merges;
+mod objects;
 mod requests;
 mod schemas;
 mod storage;

@@ -119,7 +119,18 @@ async fn an_update_must_fit_the_issue() {
             "invalid_field",
             json!("owned_by.add"),
         ),
-        (json!({"id": "ISS-1", "type": "issue", "stage": {"name": "x"}}), "bad_request", Value::Null),
+        (
+            json!({"id": "ISS-1", "type": "issue", "stage": {"name": "x"}}),
+            "value_not_permitted",
+            json!("stage.name"),
+        ),
+        (json!({"id": "ISS-1", "type": "issue", "severity": "low"}), "invalid_field", json!("severity")),
+        (json!({"id": "ISS-1", "type": "issue", "priority": "p9"}), "invalid_enum_value", json!("priority")),
+        (
+            json!({"id": "ISS-1", "type": "issue", "target_close_date": "soon"}),
+            "value_not_permitted",
+            json!("target_close_date"),
+        ),
         (
             json!({"id": "ISS-1", "type": "issue", "custom_schema_spec": {"apps": ["a"]}}),
             "value_not_permitted",

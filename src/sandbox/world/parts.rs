@@ -3,9 +3,12 @@
 use super::{Group, User};
 use crate::devrev::ids::ObjectType;
 use crate::sandbox::contacts::{Contact, Contacts};
+use crate::sandbox::documents::{Document, Documents};
+use crate::sandbox::dons::display_id;
 use crate::sandbox::dons::identity_don;
 use crate::sandbox::error;
-use crate::sandbox::format::{self, CustomField, GroupRef, Member, UserRef};
+use crate::sandbox::format::{self, CustomField, FieldType, GroupRef, Member, UserRef};
+use crate::sandbox::summary::rev_org;
 use rustc_hash::FxHashMap;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -72,7 +75,7 @@ pub(super) fn contact_fields(
     contacts: &Contacts,
     custom_fields: &BTreeMap<String, CustomField>,
 ) -> BTreeMap<String, &'static str> {
-    let texts = custom_fields.iter().filter(|(_, field)| matches!(field, CustomField::Text { .. }));
+    let texts = custom_fields.iter().filter(|(_, field)| field.kind == FieldType::Text && !field.list);
     let mut schema: BTreeMap<String, &str> = texts.map(|(name, _)| (name.clone(), "string")).collect();
     for contact in contacts.slice(0, contacts.len()) {
         for (name, value) in contact.custom_fields.iter().filter(|(_, value)| !value.is_null()) {
@@ -129,4 +132,40 @@ pub(super) fn groups(
         });
     }
     Ok((groups, index))
+}
+
+/// Accounts, numbered from 1 in the order of the file.
+pub(super) fn accounts(given: Vec<format::Document>, org: &str) -> Documents {
+    let mut documents = Documents::default();
+    for (number, account) in (1..).zip(given) {
+        let don = identity_don(org, ObjectType::Account, number);
+        documents.push(document(don, display_id(ObjectType::Account, number), account, number));
+    }
+    documents
+}
+
+/// Workspaces: those of the file, and those that contacts are in. Their IDs are made of their names.
+pub(super) fn workspaces(given: Vec<format::Document>, contacts: &Contacts, org: &str) -> Documents {
+    let mut names: Vec<String> = given.iter().map(|workspace| workspace.display_name.clone()).collect();
+    let mut all = given;
+    for name in contacts.slice(0, contacts.len()).iter().filter_map(|contact| contact.rev_org.as_ref()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+            let (set, custom_fields) = (serde_json::Map::new(), serde_json::Map::new());
+            all.push(format::Document { display_name: name.clone(), set, custom_fields });
+        }
+    }
+    let mut documents = Documents::default();
+    for (number, workspace) in (1..).zip(all) {
+        let (don, display_id) = rev_org(org, &workspace.display_name).ids();
+        documents.push(document(don, display_id, workspace, number));
+    }
+    documents
+}
+
+fn document(don: String, display_id: String, of: format::Document, number: u32) -> Document {
+    let created = 1_704_067_200_000 + u64::from(number) * 3_600_000;
+    let mut stock = of.set;
+    stock.insert("display_name".to_owned(), of.display_name.into());
+    Document { don, display_id, stock, custom: of.custom_fields, created, modified: created, writes: 0 }
 }
