@@ -17,7 +17,7 @@ pub mod input;
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
 use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
-use batch::{Apply, BackfillGroups, MergeContacts, Resume, Undo};
+use batch::{Apply, BackfillGroups, MergeContacts, Resume, Undo, Update};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
 use std::path::PathBuf;
@@ -90,6 +90,8 @@ pub enum Command {
     BackfillGroups(BackfillGroups),
     /// Merge duplicate contacts, after backing them up
     MergeContacts(MergeContacts),
+    /// Change any field of issues, tickets, accounts, contacts and others, from a CSV file
+    Update(Update),
     /// Continue a run that was interrupted or stopped
     Resume(Resume),
     /// Apply exactly what a dry run planned

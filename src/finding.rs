@@ -122,6 +122,12 @@ pub(crate) enum Rule {
     DateOrder,
     /// DevRev does not have it (`--online`).
     NotInDevRev,
+    /// Not a value that the field can hold.
+    FieldValue,
+    /// A value that a spreadsheet has damaged.
+    SpreadsheetDamage,
+    /// An object that the base does not have.
+    NotInBase,
     /// The same object as an earlier row, with the same values.
     DuplicateSame,
     /// The same object as another row, with different values.
@@ -146,6 +152,9 @@ impl Rule {
             Self::Date => "date",
             Self::DateOrder => "date-order",
             Self::NotInDevRev => "not-in-devrev",
+            Self::FieldValue => "field-value",
+            Self::SpreadsheetDamage => "spreadsheet-damage",
+            Self::NotInBase => "not-in-base",
             Self::DuplicateSame => "duplicate-same",
             Self::DuplicateConflict => "duplicate-conflict",
         }

@@ -1,6 +1,8 @@
 //! The commands that run a batch, and the flags they share.
 
-use super::choices::{Keep, Notify, OnAmbiguous, OnCountMismatch, OnDrift, OnMissingAttachment};
+use super::choices::{
+    Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty, OnMissingAttachment,
+};
 use super::client::ClientFlags;
 use super::examples;
 use super::input::RowsArgs;
@@ -72,6 +74,61 @@ pub struct MergeContacts {
     /// Resend merges whose outcome is unknown, if neither contact changed during the settle time
     #[arg(long)]
     pub resend_unproven: bool,
+    /// The flags that batch commands share.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
+/// `update`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
+#[command(after_help = examples::UPDATE)]
+pub struct Update {
+    /// Set what the rows are about
+    #[arg(long, value_name = "OBJECT")]
+    pub object: ObjectName,
+    /// Read this CSV file; `-` reads standard input
+    ///
+    /// A column `id` names the object; every other column is a field by its API name (title, tnt__region). The columns
+    /// tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
+    #[arg(long, value_name = "PATH")]
+    pub csv: PathBuf,
+    /// Split fields at this character, such as `;` or tab [default: found from the header]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Change only what differs from this file, which `export` wrote
+    #[arg(long, value_name = "FILE")]
+    pub base: Option<PathBuf>,
+    /// Find objects by this field instead of by ID: external_ref, display_name, domain or email
+    #[arg(long = "match", value_name = "FIELD")]
+    pub key: Option<String>,
+    /// Read a column as this field; repeatable
+    #[arg(long, value_name = "COLUMN=FIELD")]
+    pub map: Vec<String>,
+    /// Set a field to the same value in every row's object; repeatable
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub set: Vec<String>,
+    /// Leave a column out; repeatable
+    #[arg(long, value_name = "COLUMN")]
+    pub ignore: Vec<String>,
+    /// Change only objects that have this value now; repeatable
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    pub condition: Vec<String>,
+    /// Choose what an empty cell means; the cell \C always empties a field
+    #[arg(long = "empty", value_name = "CHOICE", default_value = "leave")]
+    pub on_empty: OnEmpty,
+    /// Leave out rows that are wrong instead of refusing the file
+    #[arg(long)]
+    pub skip_invalid: bool,
+    /// Do not ask DevRev to check that required custom fields are set
+    #[arg(long)]
+    pub no_required_check: bool,
+    /// Process only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Show the plan and change nothing: a dry run's client cannot write
+    #[arg(long)]
+    pub dry_run: bool,
     /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,

@@ -15,6 +15,35 @@ pub enum OnAmbiguous {
     Assigned,
 }
 
+/// The types of object whose fields can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ObjectName {
+    /// Issues (ISS-...)
+    Issue,
+    /// Tickets (TKT-...)
+    Ticket,
+    /// Tasks (TASK-...)
+    Task,
+    /// Opportunities (OPP-...)
+    Opportunity,
+    /// Accounts (ACC-...)
+    Account,
+    /// Workspaces, also called rev orgs (REV-...)
+    Workspace,
+    /// Contacts, also called rev users (REVU-...)
+    Contact,
+}
+
+/// What an empty cell says of its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnEmpty {
+    /// Nothing: the field is left alone; with --base, a cell that was emptied is an error
+    Leave,
+    /// The field is emptied
+    Clear,
+}
+
 /// Which contact of a pair is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -28,6 +28,13 @@ Examples:
   devrev-batch merge-contacts --csv contacts.csv --limit 1
   devrev-batch merge-contacts --csv contacts.csv --filter-email '*@example.com' --exclude-email 'test*'";
 
+/// Of `update`.
+pub const UPDATE: &str = "\
+Examples:
+  devrev-batch update --object ticket --csv edited.csv --base tickets.csv --dry-run
+  devrev-batch update --object ticket --csv tickets.csv --set severity=high --where stage=triage
+  devrev-batch update --object account --csv accounts.csv --match external_ref --map Owner=owned_by";
+
 /// Of `resume`.
 pub const RESUME: &str = "\
 Examples:

@@ -182,11 +182,7 @@ impl<'a> Ref<'a> {
             let prefix = wanted.first().map_or("ISS", |object| object.display_prefix());
             IdError::Shape { text: shortened(text), prefix }
         };
-        if text.len() > MAX_ID_BYTES {
-            return Err(shape());
-        }
-        let found = if text.starts_with("don:") { Self::don(text) } else { Self::display(text) };
-        let found = found.ok_or_else(shape)?;
+        let found = Self::of_any(text).ok_or_else(shape)?;
         if wanted.contains(&found.object) {
             Ok(found)
         } else {
@@ -211,6 +207,14 @@ impl<'a> Ref<'a> {
 
     /// `don:<service>:<partition>:devo/<organisation>:<type>/<tail>`; for contacts, `revo/<workspace>:` may come before
     /// the type.
+    /// Splits an ID of any type.
+    pub(crate) fn of_any(text: &'a str) -> Option<Self> {
+        if text.len() > MAX_ID_BYTES {
+            return None;
+        }
+        if text.starts_with("don:") { Self::don(text) } else { Self::display(text) }
+    }
+
     fn don(text: &'a str) -> Option<Self> {
         let (_service, rest) = word_before(b':', text.strip_prefix("don:")?)?;
         let (_partition, rest) = word_before(b':', rest)?;

@@ -5,6 +5,7 @@
 //! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
+pub(crate) mod any_object;
 pub(crate) mod artifacts;
 pub(crate) mod auth_tokens;
 pub(crate) mod claims;

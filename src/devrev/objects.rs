@@ -124,7 +124,7 @@ pub(crate) enum Words {
 
 impl Words {
     /// Each of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
         let (stock, tenant): (&[&'static str], &[String]) = match self {
             Self::Stock(words) => (words, &[]),
             Self::Tenant(words) => (&[], words),
@@ -169,6 +169,7 @@ pub(crate) enum Target {
     DevUser,
     Contact,
     Part,
+    Tag,
     Group,
     Account,
     Workspace,
@@ -195,6 +196,7 @@ impl Target {
             Self::DevUser => &[ObjectType::DevUser],
             Self::Contact => &[ObjectType::RevUser],
             Self::Part => PART_TYPES,
+            Self::Tag => &[ObjectType::Tag],
             Self::Group => &[ObjectType::Group],
             Self::Account => &[ObjectType::Account],
             Self::Workspace => &[ObjectType::Workspace],
@@ -210,6 +212,7 @@ impl Target {
             "revu" | "rev_user" => Self::Contact,
             "svcacc" | "sysu" | "service_account" | "sys_user" | "user" => Self::User,
             "group" => Self::Group,
+            "tag" => Self::Tag,
             "account" => Self::Account,
             "revo" | "rev_org" => Self::Workspace,
             "artifact" => Self::Artifact,

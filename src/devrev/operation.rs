@@ -1,5 +1,6 @@
 //! What an endpoint is: its request, its answer, and whether it may be asked again.
 
+use super::any_object::ObjectAnswer;
 use crate::net::answer;
 use crate::net::error::{ApiError, ErrorKind};
 use crate::net::lenient;
@@ -8,7 +9,6 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Whether a request may be made again when it is unknown what became of it.
@@ -48,7 +48,6 @@ pub(crate) struct Patch {
     body: Map<String, Value>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for jobs that patch fields named at run time"))]
 impl Patch {
     /// A patch with this body, for an endpoint such as `works.update`.
     pub(crate) fn new(endpoint: &'static str, body: Map<String, Value>) -> Self {
@@ -59,7 +58,7 @@ impl Patch {
 impl Operation for Patch {
     const ENDPOINT: &'static str = "patch";
     const SAFETY: Safety = Safety::Write;
-    type Answer = Box<RawValue>;
+    type Answer = ObjectAnswer;
 
     fn endpoint(&self) -> &'static str {
         self.endpoint

@@ -84,11 +84,23 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
+    page_of_any(deserializer, &[name])
+}
+
+/// The same for a list that has one of these names.
+pub(super) fn page_of_any<'de, D, T>(
+    deserializer: D,
+    names: &[&'static str],
+) -> Result<(Vec<T>, Option<String>), D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
     let mut members = HashMap::<String, Box<RawValue>>::deserialize(deserializer)?;
-    let items = match members.remove(name) {
+    let items = match names.iter().find_map(|name| members.remove(*name)) {
         Some(list) => serde_json::from_str::<Option<Vec<T>>>(list.get()).map_err(D::Error::custom)?,
         None if members.keys().all(|member| BESIDE_A_LIST.contains(&member.as_str())) => None,
-        None => return Err(D::Error::missing_field(name)),
+        None => return Err(D::Error::missing_field(names.first().unwrap_or(&"list"))),
     };
     let cursor =
         members.get("next_cursor").map(|cursor| serde_json::from_str::<Option<String>>(cursor.get()));

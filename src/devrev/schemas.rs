@@ -1,20 +1,65 @@
 //! `schemas.aggregated.get`: the fields that an object of the organisation has.
 
+use super::objects::{Choice, Kind, Shape, Target, Words};
 use super::operation::{Operation, Safety};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// `schemas.aggregated.get` of issues: stock fields, and custom fields of the tenant. Those of subtypes and apps are
-/// not among them.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct IssueSchemaGet {
+/// `schemas.aggregated.get`: stock fields, and custom fields of the tenant. Those of subtypes and apps are not among
+/// them, unless they are asked for.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SchemaGet {
     leaf_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_schema_spec: Option<SpecForRead>,
 }
 
-impl Default for IssueSchemaGet {
-    fn default() -> Self {
-        Self { leaf_type: "issue" }
+/// `custom-schema-spec-for-read`
+#[derive(Debug, Clone, Default, Serialize)]
+struct SpecForRead {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    apps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subtype: Option<String>,
+}
+
+impl SchemaGet {
+    /// The schema of a type of object.
+    pub(crate) fn of(leaf_type: &'static str) -> Self {
+        Self { leaf_type, custom_schema_spec: None }
     }
+
+    /// The same with the fields of these apps and of a subtype.
+    pub(crate) fn with(leaf_type: &'static str, apps: Vec<String>, subtype: Option<String>) -> Self {
+        Self { leaf_type, custom_schema_spec: Some(SpecForRead { apps, subtype }) }
+    }
+}
+
+/// `schemas.subtypes.list`
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct SubtypesList {
+    /// Of which type of object.
+    pub leaf_type: &'static str,
+}
+
+/// The answer (schema `subtypes-list-response`).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SubtypesAnswer {
+    /// The subtypes.
+    pub subtypes: Vec<Subtype>,
+}
+
+/// A subtype of a type of object.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Subtype {
+    /// What `custom_schema_spec` calls it.
+    pub value: String,
+}
+
+impl Operation for SubtypesList {
+    const ENDPOINT: &'static str = "schemas.subtypes.list";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = SubtypesAnswer;
 }
 
 /// The answer (schema `aggregated-schema-get-response`).
@@ -24,10 +69,38 @@ pub(crate) struct SchemaAnswer {
     pub schema: Schema,
 }
 
-impl Operation for IssueSchemaGet {
+impl Operation for SchemaGet {
     const ENDPOINT: &'static str = "schemas.aggregated.get";
     const SAFETY: Safety = Safety::Read;
     type Answer = SchemaAnswer;
+}
+
+/// `stage-diagrams.get`
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct StageDiagramGet {
+    /// Of which type of object.
+    pub leaf_type: &'static str,
+}
+
+/// The answer (schema `stage-diagrams-get-response`).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct StageDiagramAnswer {
+    stage_diagram: Value,
+}
+
+impl StageDiagramAnswer {
+    /// The names of the stages.
+    pub(crate) fn stages(&self) -> Vec<String> {
+        let nodes = self.stage_diagram["stages"].as_array().into_iter().flatten();
+        let in_use = nodes.filter(|node| node["is_deprecated"] != true);
+        in_use.filter_map(|node| node["stage"]["name"].as_str()).map(str::to_owned).collect()
+    }
+}
+
+impl Operation for StageDiagramGet {
+    const ENDPOINT: &'static str = "stage-diagrams.get";
+    const SAFETY: Safety = Safety::Read;
+    type Answer = StageDiagramAnswer;
 }
 
 /// The fields of an object (schema `aggregated-schema`); a list that is not told is `None`.
@@ -61,6 +134,10 @@ pub(crate) struct Field {
     is_immutable: Value,
     #[serde(default)]
     default_value: Value,
+    #[serde(default)]
+    allowed_values: Value,
+    #[serde(default)]
+    max_len: Value,
 }
 
 /// `custom-schema-fragment-condition`
@@ -100,6 +177,44 @@ impl Field {
             }
             "unknown" => None,
             _ => Some(false),
+        }
+    }
+
+    /// What it holds.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.kind.as_str() {
+            Some("array") => match self.kind_of(self.base_type.as_str().unwrap_or_default()) {
+                Kind::Other => Kind::Other,
+                kind => Kind::List(Box::new(kind), Shape::Array),
+            },
+            Some(name) => self.kind_of(name),
+            None => Kind::Other,
+        }
+    }
+
+    fn kind_of(&self, name: &str) -> Kind {
+        let max = self.max_len.as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+        let allowed = || self.allowed_values.as_array().into_iter().flatten();
+        match name {
+            "bool" => Kind::Flag,
+            "int" => Kind::Int,
+            "double" => Kind::Number,
+            "text" | "tokens" => Kind::Text { min: 0, max },
+            "rich_text" => Kind::RichText { max },
+            "date" => Kind::Date,
+            "timestamp" => Kind::Time,
+            "enum" => {
+                Kind::Word(Words::Tenant(allowed().filter_map(Value::as_str).map(str::to_owned).collect()))
+            }
+            "uenum" => Kind::Choice(
+                allowed()
+                    .filter_map(|one| {
+                        Some(Choice { id: one["id"].as_i64()?, label: one["label"].as_str()?.to_owned() })
+                    })
+                    .collect(),
+            ),
+            "id" => Kind::One(Target::of_schema(self.id_types())),
+            _ => Kind::Other,
         }
     }
 

@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::sieve::Sieve;
+use crate::exit::{Exit, Failure};
+use crate::row::Place;
 use crate::spill::spool::Spool;
 use crate::spill::{Sorted, Sorter};
 
@@ -148,6 +150,38 @@ impl Iterator for Verdicts {
                 if verdict & 1 == 1 { Verdict::ConflictsWith(other) } else { Verdict::SameAs(other) };
             Duplicate { row, key, verdict }
         }))
+    }
+}
+
+/// The verdicts, asked for row by row in the order of the input.
+#[derive(Debug)]
+pub(crate) struct InRowOrder(std::iter::Peekable<Verdicts>);
+
+impl InRowOrder {
+    /// Of these verdicts.
+    pub(crate) fn new(verdicts: Verdicts) -> Self {
+        Self(verdicts.peekable())
+    }
+
+    /// The verdict about a row, if it is about the same thing as another. Rows ascend.
+    pub(crate) fn of(&mut self, row: u64) -> Result<Option<Duplicate>, Failure> {
+        loop {
+            let at = match self.0.peek() {
+                Some(Ok(duplicate)) => Place::unpack(duplicate.row).row,
+                Some(Err(error)) => {
+                    let text = format!("cannot read temporary data: {error}");
+                    return Err(Failure::new(Exit::Unexpected, text));
+                }
+                None => return Ok(None),
+            };
+            if at > row {
+                return Ok(None);
+            }
+            let next = self.0.next().and_then(Result::ok);
+            if at == row {
+                return Ok(next);
+            }
+        }
     }
 }
 

@@ -4,15 +4,19 @@ use super::backfill_groups::command::BackfillOptions;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
+use super::undo_update::command::UndoUpdateOptions;
 use super::undoing::job::Undo;
+use super::update::command::UpdateOptions;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
-pub(crate) static JOBS: [&dyn AnyJob; 4] = [
+pub(crate) static JOBS: [&dyn AnyJob; 6] = [
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
+    &Registered::<UpdateOptions>::NEW,
     &Registered::<Undo<UndoBackfillOptions>>::NEW,
     &Registered::<Undo<UndoMergeOptions>>::NEW,
+    &Registered::<Undo<UndoUpdateOptions>>::NEW,
 ];
 
 /// The job of a run, by the name that its `run.json` has for it.

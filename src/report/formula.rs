@@ -5,10 +5,23 @@ use std::borrow::Cow;
 
 /// The bytes of a cell, with an apostrophe before what a spreadsheet would take for a formula. Tabs and line breaks are passed over
 /// by some before they look.
-pub(super) fn guarded(cell: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn guarded(cell: &[u8]) -> Cow<'_, [u8]> {
     match cell.first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') => Cow::Owned([b"'", cell].concat()),
         _ => Cow::Borrowed(cell),
+    }
+}
+
+/// A cell that this tool has guarded, as it was before. In a file of its own making, every cell that begins with an
+/// apostrophe and what it guards against was guarded.
+pub(crate) fn unguarded(cell: &[u8]) -> &[u8] {
+    match cell {
+        [b'\'', rest @ ..]
+            if matches!(rest.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\'' | b'\t' | b'\r' | b'\n')) =>
+        {
+            rest
+        }
+        _ => cell,
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) mod alerts;
 pub(crate) mod backups;
 pub(crate) mod beside;
 pub(crate) mod doctor;
-mod formula;
+pub(crate) mod formula;
 pub(crate) mod html;
 pub(crate) mod id_map;
 pub(crate) mod logging;

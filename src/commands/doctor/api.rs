@@ -7,7 +7,7 @@ use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
 use crate::devrev::pages::List;
-use crate::devrev::schemas::IssueSchemaGet;
+use crate::devrev::schemas::SchemaGet;
 use crate::devrev::works::{GroupField, Work, WorksList};
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
@@ -181,7 +181,7 @@ fn millis(seconds: f64) -> String {
 /// nothing.
 async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unreached>) -> Check {
     const CHECK: &str = "group-field";
-    let schema = in_time(client, client.read_only().call_once(&IssueSchemaGet::default())).await;
+    let schema = in_time(client, client.read_only().call_once(&SchemaGet::of("issue"))).await;
     let in_schema = match &schema {
         Ok(answer) => field::check(&answer.schema, &GroupField::named(name)),
         Err(_) => FieldCheck::NotTold("the token may not read the schema"),

@@ -2,11 +2,11 @@
 
 use crate::devrev::ids::{Id, Names, id_text};
 use crate::engine::job::Task;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::finding::Rule;
 use crate::jobs::backfill_groups::Item;
 use crate::jobs::backfill_groups::scan::Preflight;
-use crate::jobs::duplicates::{Duplicate, Verdict, Verdicts};
+use crate::jobs::duplicates::{Duplicate, InRowOrder, Verdict};
 use crate::jobs::rules::Column;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::journal::record::{Outcome, State};
@@ -16,13 +16,12 @@ use crate::run::feed::{self, RowFeed, invalid, number};
 use crate::run::scan::header_failure;
 use crate::source::Input;
 use crate::stop::Stop;
-use std::iter::Peekable;
 
 /// The tasks of one run.
 pub(crate) struct IssueFeed {
     rows: RowFeed,
     columns: IssueColumns,
-    duplicates: Peekable<Verdicts>,
+    duplicates: InRowOrder,
 }
 
 impl IssueFeed {
@@ -37,30 +36,7 @@ impl IssueFeed {
         let mut rows = RowFeed::open(input, preflight.stamp, limit, replay, stop)?;
         let columns = IssueColumns::find(rows.header()).map_err(|error| header_failure(&error))?;
         rows.use_only(columns.used());
-        Ok(Self { rows, columns, duplicates: preflight.found.duplicates.peekable() })
-    }
-
-    /// The verdict about this row, if it is about the same issue as another.
-    fn duplicate(&mut self, row: u64) -> Result<Option<Duplicate>, Failure> {
-        loop {
-            let at = match self.duplicates.peek() {
-                Some(Ok(duplicate)) => Place::unpack(duplicate.row).row,
-                Some(Err(error)) => {
-                    return Err(Failure::new(
-                        Exit::Unexpected,
-                        format!("cannot read temporary data: {error}"),
-                    ));
-                }
-                None => return Ok(None),
-            };
-            if at > row {
-                return Ok(None);
-            }
-            let next = self.duplicates.next().and_then(Result::ok);
-            if at == row {
-                return Ok(next);
-            }
-        }
+        Ok(Self { rows, columns, duplicates: InRowOrder::new(preflight.found.duplicates) })
     }
 
     fn task(&mut self, row: &Row) -> Result<Task<Item>, Failure> {
@@ -68,7 +44,7 @@ impl IssueFeed {
         let judged = self.columns.judge(row, &mut |finding| findings.push(finding));
         let key =
             judged.identity.map_or_else(|| format!("row {}", row.number), |id| format!("ISS-{}", id.key));
-        let duplicate = self.duplicate(row.number)?;
+        let duplicate = self.duplicates.of(row.number)?;
         let item = if judged.item.is_none() {
             Err(invalid(&findings))
         } else if let Some(duplicate) = duplicate {

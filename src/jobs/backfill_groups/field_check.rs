@@ -1,7 +1,7 @@
 //! Whether DevRev's schema lets the creator-group field be written: asked before the operator is.
 
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::schemas::IssueSchemaGet;
+use crate::devrev::schemas::SchemaGet;
 use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
@@ -21,7 +21,7 @@ pub(crate) enum Named<'a> {
 /// Fails where it certainly cannot be written. What the token may not read, or DevRev does not tell, is left to the first
 /// write.
 pub(crate) async fn check(client: &ReadOnly, name: &str, named: Named<'_>) -> Result<Vec<String>, Failure> {
-    let answer = client.call_once(&IssueSchemaGet::default()).await;
+    let answer = client.call_once(&SchemaGet::of("issue")).await;
     let schema = match answer.map_err(|error| failing::ends_run(&error).ok_or(error)) {
         Ok(answer) => answer.schema,
         Err(Ok(failure)) => return Err(failure),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 /// zone may follow, with or without a space (`Z`, `UTC`, `+0200`, `+02:00`, `+02`). Without a zone it is UTC.
 ///
 /// Each form is written as RFC 3339 has it and left to chrono: its parser of patterns is many times slower.
-pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, zone) = match rest.strip_prefix(['T', 't', ' ']) {
         Some(rest) => {

@@ -1,7 +1,7 @@
 //! What a row must be to be worked on: one judgement, used by `validate` and by the jobs themselves.
 
 pub(crate) mod contacts;
-mod dates;
+pub(crate) mod dates;
 mod email;
 pub(crate) mod issues;
 mod prefix;

@@ -1,0 +1,193 @@
+//! Takes an update back: each field gets the value that it had before, as far as it still has the one that the run gave
+//! it. Of a list, only what the run added is removed, and only what it removed is added.
+//!
+//! The writing half is that of the update itself; [`rows`] makes the input.
+
+pub(crate) mod command;
+pub(crate) mod rows;
+
+use super::update::change::{FieldChange, ObjectChange};
+use super::update::decide::shown;
+use super::update::lookup::{Found, Lookup};
+use super::update::value;
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::{Clear, Field, Kind, Object};
+use crate::engine::job::{Asked, Planner, Verdict};
+use crate::exit::Failure;
+use crate::jobs::failing;
+use crate::journal::record::{Outcome, State};
+use crate::run::drift::AS_BEFORE;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// An object that the run changed, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Item(ObjectChange);
+
+/// The job's reading and deciding half.
+#[derive(Debug)]
+pub(crate) struct UndoUpdate {
+    object: &'static Object,
+    lookup: Lookup,
+    /// The fields that the run wrote, in the order in which their state is read.
+    fields: Vec<Field>,
+}
+
+impl UndoUpdate {
+    /// The job, reading these fields.
+    pub(crate) fn new(object: &'static Object, lookup: Lookup, fields: Vec<Field>) -> Self {
+        Self { object, lookup, fields }
+    }
+
+    fn decide(&self, made: &ObjectChange, state: Option<Found>, in_doubt: bool) -> Verdict<ObjectChange> {
+        let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        let present = match state {
+            None | Some(Found::Several(_)) => {
+                return settled(State::Failed, "defect", "a defect: the object was not read".to_owned());
+            }
+            Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
+            // What was in doubt stays so until a read succeeds.
+            Some(Found::Unread(error)) if in_doubt => {
+                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
+            }
+            Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
+            Some(Found::Present(present)) => present,
+        };
+        if !present.id.eq_ignore_ascii_case(&made.id) {
+            let text = format!("the run changed {}, DevRev knows it as {}", made.id, present.id);
+            return settled(State::Failed, "object-differs", text);
+        }
+        let (mut fields, mut left) = (BTreeMap::new(), Vec::new());
+        for (field, now) in self.fields.iter().zip(&present.values) {
+            let Some(of_run) = made.fields.get(&*field.name) else { continue };
+            match back(field, of_run, now) {
+                Ok(Some(change)) => drop(fields.insert(field.name.to_string(), change)),
+                Ok(None) => {}
+                Err(why) => left.push(format!("{} {why}", field.name)),
+            }
+        }
+        if !fields.is_empty() {
+            let (id, subtype, read_at) = (present.id, present.subtype, present.read_at);
+            return Verdict::Change(ObjectChange {
+                id,
+                subtype,
+                fields,
+                condition: BTreeMap::new(),
+                left,
+                read_at,
+            });
+        }
+        if !left.is_empty() {
+            return settled(State::Skipped, "changed-since", left.join("; "));
+        }
+        if in_doubt {
+            return Verdict::Settled(Outcome {
+                reason: Some("confirmed-by-reading".into()),
+                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
+                ..Outcome::done(1)
+            });
+        }
+        settled(State::Already, AS_BEFORE, "every field is as it was before the run".to_owned())
+    }
+}
+
+/// What takes a change of a field back; nothing where it is as before, and the reason where it cannot be.
+fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
+    let kind = &field.kind;
+    let is_list = matches!(kind, Kind::List(..) | Kind::Tags(_));
+    let after = if is_list {
+        let (added, removed) = (
+            value::without(kind, &made.after, &made.before),
+            value::without(kind, &made.before, &made.after),
+        );
+        value::with(kind, &value::without(kind, now, &added), &removed)
+    } else {
+        made.before.clone()
+    };
+    if value::same(kind, now, &after) {
+        return Ok(None);
+    }
+    if !is_list && !value::same(kind, now, &made.after) {
+        return Err(format!(
+            "was set to {} by the run, and since then it became {}",
+            shown(kind, &made.after),
+            shown(kind, now)
+        ));
+    }
+    if after.is_null() && field.clear == Clear::Never && *kind != Kind::Flag {
+        return Err("was empty before, and the API has no way to empty it".to_owned());
+    }
+    let after = if *kind == Kind::Flag && after.is_null() { false.into() } else { after };
+    Ok(Some(FieldChange { before: now.clone(), after, add: Value::Null, remove: Value::Null }))
+}
+
+impl Planner for UndoUpdate {
+    type Item = Item;
+    type Change = ObjectChange;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<ObjectChange>>, Failure> {
+        let wanted = batch.iter().map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
+        let mut states = self.lookup.by_id(wanted.collect()).await?;
+        let key = |item: &Item| Ref::parse(&item.0.id, self.object.types).ok().map(Ref::key);
+        // One that a list shows otherwise than the run left it is read by itself: lists lag, and the run may have ended a
+        // moment ago.
+        let again: Vec<_> = batch
+            .iter()
+            .filter(|asked| asked.in_doubt.is_none())
+            .filter(|asked| {
+                let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
+                let verdict = self.decide(&asked.item.0, state, false);
+                matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
+                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty())
+            })
+            .map(|asked| (asked.item.0.id.clone(), true))
+            .collect();
+        if !again.is_empty() {
+            states.extend(self.lookup.by_id(again).await?);
+        }
+        let verdicts = batch.iter().map(|asked| {
+            let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
+            self.decide(&asked.item.0, state, asked.in_doubt.is_some())
+        });
+        Ok(verdicts.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devrev::objects::{self, Shape};
+    use serde_json::json;
+
+    fn change(before: Value, after: Value) -> FieldChange {
+        FieldChange { before, after, add: Value::Null, remove: Value::Null }
+    }
+
+    fn outcome(field: &Field, made: &FieldChange, now: Value) -> Result<Option<Value>, String> {
+        back(field, made, &now).map(|change| change.map(|change| change.after))
+    }
+
+    #[test]
+    fn a_value_goes_back_where_it_still_is_the_runs() {
+        let ticket = objects::named("ticket").unwrap();
+        let severity = ticket.field("severity").unwrap();
+        let made = change(json!("low"), json!("high"));
+        assert_eq!(outcome(severity, &made, json!("high")), Ok(Some(json!("low"))));
+        assert_eq!(outcome(severity, &made, json!("low")), Ok(None));
+        assert!(outcome(severity, &made, json!("blocker")).unwrap_err().contains("became `blocker`"));
+        let first = change(Value::Null, json!("high"));
+        assert!(outcome(severity, &first, json!("high")).unwrap_err().contains("no way to empty it"));
+        let spam = ticket.field("is_spam").unwrap();
+        assert_eq!(outcome(spam, &change(Value::Null, json!(true)), json!(true)), Ok(Some(json!(false))));
+    }
+
+    #[test]
+    fn of_a_list_only_the_runs_own_elements_go_or_come_back() {
+        let texts = Kind::List(Box::new(Kind::Text { min: 0, max: 9 }), Shape::Array);
+        let list = Field { name: "list".into(), kind: texts, clear: Clear::Empty };
+        let made = change(json!(["a", "b"]), json!(["b", "c"]));
+        assert_eq!(outcome(&list, &made, json!(["b", "c", "d"])), Ok(Some(json!(["b", "d", "a"]))));
+        assert_eq!(outcome(&list, &made, json!(["b", "a"])), Ok(None));
+        assert_eq!(outcome(&list, &change(Value::Null, json!(["c"])), json!(["c"])), Ok(Some(Value::Null)));
+    }
+}

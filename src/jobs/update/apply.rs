@@ -1,0 +1,176 @@
+//! Writes one object's fields, and takes DevRev's own answer for the proof.
+
+use super::change::ObjectChange;
+use super::decide::shown;
+use super::lookup::MAX_AGE;
+use super::value;
+use crate::devrev::any_object::{Members, ObjectAnswer, ObjectGet};
+use crate::devrev::client::Client;
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::{Field, Object, Shape};
+use crate::devrev::operation::Found;
+use crate::engine::job::{Applied, Applier, Steps};
+use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
+use crate::jobs::update::fields::shape;
+use crate::journal::record::{Outcome, State};
+use crate::net::error::{ApiError, Effect, ErrorKind};
+
+/// How often an object is read again because its write had to wait for longer than the values are good.
+const MOST_READS: u32 = 5;
+
+/// The job's writing half: only a real run has one.
+#[derive(Debug)]
+pub(crate) struct ObjectWriter {
+    client: Client,
+    object: &'static Object,
+    fields: Vec<Field>,
+    /// Whether DevRev is asked to check that required fields are set.
+    required: bool,
+}
+
+/// How an object stands to a change of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// Every field is as it was.
+    Before,
+    /// Every field is as it is to be.
+    After,
+    /// Some field is neither; which, and how it is.
+    Changed(String),
+}
+
+impl ObjectWriter {
+    /// Writes these fields of this type of object through this client.
+    pub(crate) fn new(client: Client, object: &'static Object, fields: Vec<Field>, required: bool) -> Self {
+        Self { client, object, fields, required }
+    }
+
+    async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
+        self.client.call(&ObjectGet::new(self.object, change.id.as_str())).await
+    }
+
+    fn changed<'a>(&'a self, change: &'a ObjectChange) -> impl Iterator<Item = &'a Field> {
+        self.fields.iter().filter(|field| change.fields.contains_key(&*field.name))
+    }
+
+    fn standing(&self, change: &ObjectChange, object: &Members) -> Standing {
+        let (mut is_before, mut is_after) = (true, true);
+        for field in self.changed(change) {
+            let (now, wanted) = (value::of(field, object), &change.fields[&*field.name]);
+            is_before &= value::same(&field.kind, &now, &wanted.before);
+            is_after &= wanted.is_made(&field.kind, &now);
+            if !is_before && !is_after {
+                let text = format!("{} became {}", field.name, shown(&field.kind, &now));
+                return Standing::Changed(text);
+            }
+        }
+        if is_after { Standing::After } else { Standing::Before }
+    }
+
+    /// The state of a row whose object DevRev shows so, after `attempts` writes.
+    fn judge(&self, change: &ObjectChange, object: &Members, attempts: u32) -> Outcome {
+        let id = object.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
+        // The answer proves something only if it is about the object that was written.
+        let is_same = id.eq_ignore_ascii_case(&change.id)
+            || Ref::parse(id, self.object.types)
+                .is_ok_and(|id| Ref::parse(&change.id, self.object.types) == Ok(id));
+        if !is_same {
+            let text = format!("DevRev answered with {id}, not {}", change.id);
+            return Outcome::of(State::Unknown, "other-object", text).after(attempts);
+        }
+        let mut wrong = Vec::new();
+        for field in self.changed(change) {
+            let (now, wanted) = (value::of(field, object), &change.fields[&*field.name]);
+            if !wanted.is_made(&field.kind, &now) {
+                let (now, wanted) = (shown(&field.kind, &now), shown(&field.kind, &wanted.after));
+                wrong.push(format!("{} is {now}, not {wanted}", field.name));
+            }
+        }
+        if !wrong.is_empty() {
+            let text = format!("DevRev answered, but {}", wrong.join("; "));
+            return Outcome::of(State::Failed, "not-taken", text).after(attempts);
+        }
+        let detail = (!change.left.is_empty()).then(|| format!("left alone: {}", change.left.join("; ")));
+        Outcome { detail, ..Outcome::done(attempts) }
+    }
+
+    /// Whether a part of a list is written by writing the whole: then it has to be read just before.
+    fn needs_fresh(&self, change: &ObjectChange) -> bool {
+        self.changed(change).any(|field| {
+            change.fields[&*field.name].is_partial() && shape(&field.kind) != Some(Shape::AddRemove)
+        })
+    }
+
+    /// Writes the fields, unless one of them changed since it was read.
+    async fn write(&self, mut change: ObjectChange) -> Applied {
+        let (mut sent, mut reads) = (0, 0);
+        let mut is_fresh = !self.needs_fresh(&change);
+        loop {
+            if !is_fresh || change.read_at.age() > MAX_AGE {
+                reads += 1;
+                let read_at = ReadAt::now();
+                match self.read(&change).await {
+                    // This attempt wrote nothing, whatever became of the read.
+                    Err(error) => {
+                        return failing::unwritten(&ApiError {
+                            effect: Effect::None,
+                            attempts: sent,
+                            ..error
+                        });
+                    }
+                    Ok(answer) => {
+                        self.look_again(&mut change, &answer.0);
+                        match self.standing(&change, &answer.0) {
+                            Standing::After if sent > 0 => return Outcome::done(sent).into(),
+                            Standing::Before => {}
+                            Standing::After => {
+                                let text = "since it was read, it became what it was to be";
+                                return Outcome::of(State::Already, super::change::AS_WANTED, text).into();
+                            }
+                            Standing::Changed(how) => {
+                                let text = format!("since it was read, {how}");
+                                return Outcome::of(State::Skipped, "changed-meanwhile", text)
+                                    .after(sent)
+                                    .into();
+                            }
+                        }
+                    }
+                }
+                (change.read_at, is_fresh) = (read_at, true);
+            }
+            let change = &change;
+            let update = change.request(self.object, &self.fields, self.required);
+            let look = || async {
+                let found = self.read(change).await?;
+                let is_before = self.standing(change, &found.0) == Standing::Before;
+                Ok(if is_before { Found::NotDone } else { Found::Settled(found) })
+            };
+            match self.client.write(&update, || change.read_at.age() <= MAX_AGE, look).await {
+                Ok(written) => return self.judge(change, &written.answer.0, sent + written.attempts).into(),
+                Err(error) if error.kind == ErrorKind::Stale && reads < MOST_READS => sent += error.attempts,
+                Err(error) => {
+                    return failing::unwritten(&ApiError { attempts: sent + error.attempts, ..error });
+                }
+            }
+        }
+    }
+
+    /// Takes over what others have done meanwhile to lists of which only a part is written.
+    fn look_again(&self, change: &mut ObjectChange, object: &Members) {
+        for field in &self.fields {
+            let Some(of_field) = change.fields.get_mut(&*field.name) else { continue };
+            if of_field.is_partial() {
+                let now = value::of(field, object);
+                of_field.after = of_field.after(&field.kind, &now);
+                of_field.before = now;
+            }
+        }
+    }
+}
+
+impl Applier<ObjectChange> for ObjectWriter {
+    async fn apply(&self, change: ObjectChange, _steps: Steps) -> Applied {
+        self.write(change).await
+    }
+}

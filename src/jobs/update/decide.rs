@@ -1,0 +1,284 @@
+//! From a row and its object's present state to a change, or to the reason for none.
+
+use super::change::{AS_WANTED, FieldChange, ObjectChange};
+use super::columns::{Column, Columns, Mode};
+use super::fields::Fields;
+use super::lookup::{Found, Present};
+use super::names::Names;
+use super::{Cell, Item, value};
+use crate::cli::choices::OnEmpty;
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::{Clear, Field, Kind, Object, Target};
+use crate::engine::job::Verdict;
+use crate::jobs::failing;
+use crate::journal::record::{Outcome, State};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The longest value that a sentence shows, in characters.
+const LONGEST: usize = 60;
+
+/// All that a decision rests on besides the row and the object.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    /// The type of object.
+    pub object: &'static Object,
+    /// The columns of the input.
+    pub columns: Columns,
+    /// The fields of the object.
+    pub fields: Fields,
+    /// `--empty`.
+    pub on_empty: OnEmpty,
+    /// `--where FIELD=VALUE`: what an object has to hold.
+    pub condition: Vec<(String, String)>,
+    /// The fields whose state is read, in the order in which it is.
+    pub read: Vec<Field>,
+}
+
+/// What a cell asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish<'a> {
+    field: &'a Field,
+    mode: Mode,
+    value: Value,
+    /// What the base says.
+    base: Option<Value>,
+}
+
+impl Rules {
+    /// The column and the field that a cell is about.
+    pub(crate) fn column(&self, cell: &Cell) -> Option<(&Column, &Field)> {
+        let column = self.columns.columns.get(cell.column)?;
+        Some((column, self.fields.named(&column.field)?))
+    }
+
+    /// The names in `--where`.
+    pub(crate) fn names_of_condition(&self) -> Vec<(Target, String)> {
+        let fields =
+            self.condition.iter().filter_map(|(field, text)| Some((self.fields.named(field)?, text)));
+        fields.flat_map(|(field, text)| value::names(&field.kind, text)).collect()
+    }
+
+    /// What a row asks for; the errors say what is wrong with which column.
+    pub(crate) fn wishes(&self, item: &Item, names: &Names) -> Result<Vec<Wish<'_>>, Vec<String>> {
+        let (mut wishes, mut problems) = (Vec::new(), Vec::new());
+        for cell in &item.cells {
+            let Some((column, field)) = self.column(cell) else { continue };
+            match wish(column, field, cell, self.on_empty, Some(names)) {
+                Ok(Some(wish)) => wishes.push(wish),
+                Ok(None) => {}
+                Err(why) => problems.push(format!("{} `{}`: {why}", column.name, shown_text(&cell.text))),
+            }
+        }
+        if problems.is_empty() { Ok(wishes) } else { Err(problems) }
+    }
+
+    /// Decides about one row. `in_doubt`: an earlier process may have made the change.
+    pub(crate) fn decide(
+        &self,
+        item: &Item,
+        wishes: &[Wish<'_>],
+        state: Option<Found>,
+        in_doubt: bool,
+        names: &Names,
+    ) -> Verdict<ObjectChange> {
+        let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        let present = match state {
+            None => return settled(State::Failed, "defect", "a defect: the object was not read".to_owned()),
+            Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
+            Some(Found::Several(ids)) => {
+                let text = format!(
+                    "`{}` is held by {} {}: {}",
+                    item.name,
+                    ids.len(),
+                    self.object.plural,
+                    ids.join(", ")
+                );
+                return settled(State::Failed, "ambiguous", text);
+            }
+            // What was in doubt stays so until a read succeeds.
+            Some(Found::Unread(error)) if in_doubt => {
+                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
+            }
+            Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
+            Some(Found::Present(present)) => present,
+        };
+        if self.is_other(item, &present) {
+            // Above all a DON of another organisation, whose objects have the same numbers.
+            let text = format!("the row says {}, DevRev knows it as {}", item.name, present.id);
+            return settled(State::Failed, "object-differs", text);
+        }
+        let condition = match self.condition(&present, names) {
+            Ok(condition) => condition,
+            Err(why) if in_doubt => return settled(State::Unknown, "not-confirmed", why),
+            Err(why) => return settled(State::Skipped, "not-selected", why),
+        };
+        let (mut fields, mut left): (BTreeMap<String, FieldChange>, _) = (BTreeMap::new(), Vec::new());
+        for wish in wishes {
+            let now = self.now(&present, wish.field);
+            self.take(wish, now, wishes, &mut fields, &mut left);
+        }
+        if !fields.is_empty() {
+            let Present { id, subtype, read_at, .. } = present;
+            return Verdict::Change(ObjectChange { id, subtype, fields, condition, left, read_at });
+        }
+        if !left.is_empty() {
+            return settled(State::Skipped, "changed-since", left.join("; "));
+        }
+        if in_doubt {
+            return Verdict::Settled(Outcome {
+                reason: Some("confirmed-by-reading".into()),
+                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
+                ..Outcome::done(1)
+            });
+        }
+        settled(State::Already, AS_WANTED, "every field is as the row has it".to_owned())
+    }
+
+    /// Adds what a wish changes, or why it is left alone.
+    fn take(
+        &self,
+        wish: &Wish<'_>,
+        now: &Value,
+        wishes: &[Wish<'_>],
+        fields: &mut BTreeMap<String, FieldChange>,
+        left: &mut Vec<String>,
+    ) {
+        let (kind, name) = (&wish.field.kind, wish.field.name.to_string());
+        let was = wishes.iter().find(|other| other.field.name == wish.field.name && other.mode == Mode::Was);
+        let before = was.map(|was| &was.value).or(wish.base.as_ref());
+        let after = match wish.mode {
+            Mode::Was => return,
+            Mode::Set => wish.value.clone(),
+            Mode::Add => {
+                let so_far = fields.get(&name).map_or(now, |change| &change.after);
+                value::with(kind, so_far, &wish.value)
+            }
+            Mode::Remove => {
+                let so_far = fields.get(&name).map_or(now, |change| &change.after);
+                value::without(kind, so_far, &wish.value)
+            }
+        };
+        if value::same(kind, now, &after) && !fields.contains_key(&name) {
+            return;
+        }
+        if let Some(before) = before
+            && !value::same(kind, now, before)
+        {
+            left.push(format!(
+                "{name} is {} now, neither {} as before nor {}",
+                shown(kind, now),
+                shown(kind, before),
+                shown(kind, &after)
+            ));
+            return;
+        }
+        let change = fields.entry(name).or_insert_with(|| FieldChange {
+            before: now.clone(),
+            after: Value::Null,
+            add: Value::Null,
+            remove: Value::Null,
+        });
+        change.after = after;
+        match wish.mode {
+            Mode::Add => change.add = wish.value.clone(),
+            Mode::Remove => change.remove = wish.value.clone(),
+            Mode::Set | Mode::Was => {}
+        }
+    }
+
+    fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
+        let at = self.read.iter().position(|read| read.name == field.name);
+        at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// Whether DevRev's object is another one than the row's: the same text where the row has a DON, else the same number.
+    fn is_other(&self, item: &Item, present: &Present) -> bool {
+        let super::columns::Names::Id(_) = self.columns.names else { return false };
+        let types = self.object.types;
+        if item.name.starts_with("don:") && present.id.starts_with("don:") {
+            let place = crate::devrev::ids::Place::of;
+            let agrees =
+                place(&item.name).zip(place(&present.id)).is_none_or(|(one, other)| one.agrees(&other));
+            return !agrees || Ref::parse(&item.name, types) != Ref::parse(&present.id, types);
+        }
+        Ref::parse(&present.id, types) != Ref::parse(&item.name, types)
+            && Ref::parse(&present.shown, types) != Ref::parse(&item.name, types)
+    }
+
+    /// The fields that `--where` names, as they are; the error says which is not as it has to be.
+    fn condition(&self, present: &Present, names: &Names) -> Result<BTreeMap<String, Value>, String> {
+        let mut held = BTreeMap::new();
+        for (name, text) in &self.condition {
+            let field =
+                self.fields.named(name).ok_or_else(|| format!("--where {name}: there is no such field"))?;
+            let wanted = if text.is_empty() {
+                Value::Null
+            } else {
+                value::parse(&field.kind, text, Some(names))
+                    .map_err(|why| format!("--where {name}={text}: {why}"))?
+            };
+            let now = self.now(present, field);
+            if !holds(&field.kind, now, &wanted) {
+                return Err(format!("{name} is {}, not {text}", shown(&field.kind, now)));
+            }
+            held.insert(name.clone(), now.clone());
+        }
+        Ok(held)
+    }
+}
+
+/// Whether a field holds a value; of a list, whether that is among its elements.
+pub(crate) fn holds(kind: &Kind, now: &Value, wanted: &Value) -> bool {
+    value::same(kind, now, wanted)
+        || (matches!(kind, Kind::List(..) | Kind::Tags(_))
+            && !wanted.is_null()
+            && value::same(kind, &value::with(kind, now, wanted), now))
+}
+
+/// What a cell asks for; nothing where it leaves the field alone. The error says what is wrong with it.
+pub(crate) fn wish<'a>(
+    column: &Column,
+    field: &'a Field,
+    cell: &Cell,
+    on_empty: OnEmpty,
+    names: Option<&Names>,
+) -> Result<Option<Wish<'a>>, String> {
+    let text = &*cell.text;
+    let base = match &cell.base {
+        // The base is this tool's own; a value of it that is not understood any more equals nothing.
+        Some(base) if base.trim().is_empty() => Some(Value::Null),
+        Some(base) => value::parse(&field.kind, base, names).ok(),
+        None => None,
+    };
+    let wish = |value| Ok(Some(Wish { field, mode: column.mode, value, base: base.clone() }));
+    let is_empty = text.trim().is_empty();
+    let clears = text.trim() == value::CLEAR || (is_empty && on_empty == OnEmpty::Clear);
+    match column.mode {
+        Mode::Was if is_empty => wish(Value::Null),
+        Mode::Set if clears && field.clear == Clear::Never => {
+            Err("cannot be emptied: the API has no way to do it".to_owned())
+        }
+        Mode::Set if clears => wish(Value::Null),
+        Mode::Set if is_empty && cell.base.as_ref().is_some_and(|base| !base.trim().is_empty()) => {
+            Err(format!("was emptied: write {} to empty the field, or give --empty clear", value::CLEAR))
+        }
+        Mode::Set | Mode::Add | Mode::Remove if is_empty => Ok(None),
+        _ => {
+            let value = value::parse(&field.kind, text, names)?;
+            if value.is_null() && column.mode == Mode::Set {
+                return Err("holds nothing".to_owned());
+            }
+            wish(value)
+        }
+    }
+}
+
+/// A value in a sentence.
+pub(crate) fn shown(kind: &Kind, value: &Value) -> String {
+    if value.is_null() { "empty".to_owned() } else { format!("`{}`", shown_text(&value::cell(kind, value))) }
+}
+
+fn shown_text(text: &str) -> String {
+    crate::finding::shown(&text.chars().take(LONGEST).collect::<String>())
+}

@@ -1,0 +1,145 @@
+//! Changes any field of any object, from rows: a row names an object and says what its fields get.
+//!
+//! - [`columns`]: which column says what; [`value`]: what a cell means; [`names`]: what the names in it stand for
+//! - [`fields`]: the fields of the object in this organisation
+//! - [`rows`]: a row as a run takes it; [`base`]: the export that rows were edited from
+//! - [`lookup`]: the present state of a batch's objects, in few calls
+//! - [`decide`]: from all that to a change, or a reason for none; [`change`]: that change, and its request
+//! - [`apply`]: the change, and its proof
+
+pub(crate) mod apply;
+pub(crate) mod base;
+pub(crate) mod change;
+pub(crate) mod columns;
+pub(crate) mod command;
+pub(crate) mod decide;
+pub(crate) mod feed;
+pub(crate) mod fields;
+pub(crate) mod lookup;
+pub(crate) mod names;
+pub(crate) mod plan;
+pub(crate) mod rows;
+pub(crate) mod scan;
+pub(crate) mod value;
+
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::Target;
+use crate::devrev::read_only::ReadOnly;
+use crate::engine::job::{Asked, Planner, Verdict};
+use crate::exit::Failure;
+use crate::jobs::track;
+use crate::journal::record::{Outcome, State};
+use change::ObjectChange;
+use columns::Names as NamedBy;
+use decide::{Rules, Wish};
+use lookup::{Found, Lookup};
+use names::Names;
+use std::collections::{HashMap, HashSet};
+
+/// What a row asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    /// The object's ID, or the value that names it.
+    pub name: Box<str>,
+    /// The line on which the row begins.
+    pub line: u64,
+    /// The cells that say something.
+    pub cells: Box<[Cell]>,
+}
+
+/// A cell that says something of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// The place of its column among those that say something.
+    pub column: usize,
+    /// What it says.
+    pub text: Box<str>,
+    /// What the base says in its place, if there is a base.
+    pub base: Option<Box<str>>,
+}
+
+/// The job's reading and deciding half.
+#[derive(Debug)]
+pub(crate) struct Update {
+    client: ReadOnly,
+    lookup: Lookup,
+    names: Names,
+    rules: Rules,
+}
+
+impl Update {
+    /// The job with its rules, reading through this client.
+    pub(crate) fn new(client: ReadOnly, lookup: Lookup, names: Names, rules: Rules) -> Self {
+        Self { client, lookup, names, rules }
+    }
+
+    /// Looks up the names that the cells of a batch hold.
+    async fn learn(&mut self, batch: &[Asked<Item>]) -> Result<(), Failure> {
+        let mut wanted: HashSet<(Target, String)> = HashSet::new();
+        for cell in batch.iter().flat_map(|asked| &asked.item.cells) {
+            let Some((_, field)) = self.rules.column(cell) else { continue };
+            let texts = std::iter::once(&cell.text).chain(&cell.base);
+            wanted.extend(texts.flat_map(|text| value::names(&field.kind, text.trim())));
+        }
+        wanted.extend(self.rules.names_of_condition());
+        self.names.learn(&self.client, wanted).await
+    }
+
+    /// The state of every row's object, in the order of the rows.
+    async fn states(&mut self, batch: &[Asked<Item>]) -> Result<Vec<Option<Found>>, Failure> {
+        match self.rules.columns.names {
+            NamedBy::Id(_) => {
+                let wanted =
+                    batch.iter().map(|asked| (asked.item.name.to_string(), asked.in_doubt.is_some()));
+                let states = self.lookup.by_id(wanted.collect()).await?;
+                let types = self.rules.object.types;
+                let state = |asked: &Asked<Item>| {
+                    states.get(&Ref::parse(&asked.item.name, types).ok()?.key()).cloned()
+                };
+                Ok(batch.iter().map(state).collect())
+            }
+            NamedBy::Key(_, key) => {
+                let wanted = batch.iter().map(|asked| asked.item.name.to_string()).collect();
+                let states: HashMap<String, Found> = self.lookup.by_key(key, wanted).await?;
+                Ok(batch.iter().map(|asked| states.get(&asked.item.name.to_lowercase()).cloned()).collect())
+            }
+        }
+    }
+}
+
+impl Planner for Update {
+    type Item = Item;
+    type Change = ObjectChange;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<ObjectChange>>, Failure> {
+        self.learn(&batch).await?;
+        let states = self.states(&batch).await?;
+        let mut verdicts = Vec::with_capacity(batch.len());
+        for (asked, state) in batch.iter().zip(states) {
+            let meant = asked.in_doubt.as_ref().and_then(|in_doubt| in_doubt.change.as_ref());
+            let unreadable =
+                meant.and_then(|change| serde_json::from_str::<ObjectChange>(change.get()).err());
+            if let Some(error) = unreadable {
+                verdicts.push(Verdict::Settled(track::unreadable(&error)));
+                continue;
+            }
+            let wishes: Result<Vec<Wish>, Vec<String>> = self.rules.wishes(&asked.item, &self.names);
+            verdicts.push(match wishes {
+                Ok(wishes) => {
+                    self.rules.decide(&asked.item, &wishes, state, asked.in_doubt.is_some(), &self.names)
+                }
+                Err(problems) => {
+                    let text = format!("line {}: {}", asked.item.line, problems.join("; "));
+                    // What was in doubt stays so until a read succeeds.
+                    let (state, reason) = if asked.in_doubt.is_some() {
+                        (State::Unknown, "not-confirmed")
+                    } else {
+                        (State::Failed, "value")
+                    };
+                    Verdict::Settled(Outcome::of(state, reason, text))
+                }
+            });
+        }
+        Ok(verdicts)
+    }
+}

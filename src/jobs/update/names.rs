@@ -1,0 +1,197 @@
+//! What people write instead of IDs: names and e-mail addresses, looked up in bulk and remembered.
+
+use crate::devrev::any_object::{Members, ObjectList};
+use crate::devrev::objects::Target;
+use crate::devrev::pages::Pages;
+use crate::devrev::read_only::ReadOnly;
+use crate::exit::Failure;
+use crate::jobs::failing;
+use crate::net::error::ApiError;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// Names in one request.
+const AT_ONCE: usize = 50;
+/// Names that are remembered; of more, the older ones are asked for again.
+const MOST: usize = 100_000;
+/// Candidates that a message names.
+const SHOWN: usize = 5;
+
+/// What names stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    known: HashMap<(Target, String), Vec<Named>>,
+    /// All dev users, by e-mail address, display name and full name in lower case, once they have been listed.
+    users: Option<HashMap<String, Vec<Named>>>,
+    stages: Option<Vec<String>>,
+}
+
+/// An object that a name may stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    id: String,
+    /// The ID as people know it.
+    shown: String,
+}
+
+impl Named {
+    fn of(object: &Members) -> Option<Self> {
+        let text = |member: &str| object.get(member).and_then(Value::as_str).map(str::to_owned);
+        let id = text("id")?;
+        Some(Self { shown: text("display_id").unwrap_or_else(|| id.clone()), id })
+    }
+}
+
+impl Names {
+    /// The stages of the object, where they are known.
+    pub(crate) fn stages(&self) -> Option<&[String]> {
+        self.stages.as_deref()
+    }
+
+    /// With these stages.
+    pub(crate) fn with_stages(stages: Option<Vec<String>>) -> Self {
+        Self { stages, ..Self::default() }
+    }
+
+    /// The ID that a name stands for; the error names the candidates where there are several.
+    pub(crate) fn id(&self, target: Target, name: &str) -> Result<String, String> {
+        let mut found: Vec<&Named> = Vec::new();
+        if is_user(target)
+            && let Some(users) = &self.users
+        {
+            found.extend(users.get(&name.to_lowercase()).into_iter().flatten());
+        }
+        found.extend(self.known.get(&(target, name.to_lowercase())).into_iter().flatten());
+        found.dedup();
+        match *found {
+            [] if matches!(target, Target::Artifact | Target::Any) => Err("not an ID".to_owned()),
+            [] => Err(format!("not the ID or the name of {} in DevRev", noun(target))),
+            [one] => Ok(one.id.clone()),
+            [..] => {
+                let shown: Vec<&str> = found.iter().take(SHOWN).map(|named| named.shown.as_str()).collect();
+                let more = if found.len() > SHOWN { ", ..." } else { "" };
+                Err(format!("the name of {} objects: {}{more}; write the ID", found.len(), shown.join(", ")))
+            }
+        }
+    }
+
+    /// Asks DevRev for names that are not known yet.
+    pub(crate) async fn learn(
+        &mut self,
+        client: &ReadOnly,
+        wanted: HashSet<(Target, String)>,
+    ) -> Result<(), Failure> {
+        if self.known.len() > MOST {
+            self.known.clear();
+        }
+        let mut of_target: HashMap<Target, Vec<String>> = HashMap::new();
+        for (target, name) in wanted {
+            if !self.known.contains_key(&(target, name.to_lowercase())) {
+                of_target.entry(target).or_default().push(name);
+            }
+        }
+        for (target, mut names) in of_target {
+            if is_user(target) && target != Target::Contact {
+                self.list_users(client).await?;
+                let users = self.users.as_ref();
+                names.retain(|name| !users.is_some_and(|users| users.contains_key(&name.to_lowercase())));
+            }
+            let Some((endpoint, filter)) = list(target) else { continue };
+            if is_user(target) {
+                // Contacts are found by their addresses only.
+                names.retain(|name| name.contains('@'));
+            }
+            names.sort_unstable();
+            for names in names.chunks(AT_ONCE) {
+                self.ask(client, target, endpoint, filter, names).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &mut self,
+        client: &ReadOnly,
+        target: Target,
+        endpoint: &'static str,
+        filter: &str,
+        names: &[String],
+    ) -> Result<(), Failure> {
+        let known = |name: &str| (target, name.to_lowercase());
+        names.iter().for_each(|name| drop(self.known.insert(known(name), Vec::new())));
+        let mut pages = Pages::new(ObjectList::holding(endpoint, filter, names));
+        let failed = |error: &ApiError| {
+            failing::needed(error, &format!("cannot look up the names of {}s", noun(target)))
+        };
+        while let Some(page) = pages.next(client).await.map_err(|error| failed(&error))? {
+            for object in &page {
+                let Some(named) = Named::of(object) else { continue };
+                for name in ["name", "display_name", "email"] {
+                    let Some(name) = object.get(name).and_then(Value::as_str) else { continue };
+                    if let Some(all) = self.known.get_mut(&known(name))
+                        && !all.contains(&named)
+                    {
+                        all.push(named.clone());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_users(&mut self, client: &ReadOnly) -> Result<(), Failure> {
+        if self.users.is_some() {
+            return Ok(());
+        }
+        let mut users: HashMap<String, Vec<Named>> = HashMap::new();
+        let mut pages = Pages::new(ObjectList::at("dev-users.list", Members::new()));
+        let failed = |error: &ApiError| failing::needed(error, "cannot list the users of the organisation");
+        while let Some(page) = pages.next(client).await.map_err(|error| failed(&error))? {
+            for user in &page {
+                let Some(named) = Named::of(user) else { continue };
+                let mut names: Vec<String> = ["email", "display_name", "full_name"]
+                    .iter()
+                    .filter_map(|member| user.get(*member).and_then(Value::as_str))
+                    .map(str::to_lowercase)
+                    .collect();
+                names.sort_unstable();
+                names.dedup();
+                names.into_iter().for_each(|name| users.entry(name).or_default().push(named.clone()));
+            }
+        }
+        self.users = Some(users);
+        Ok(())
+    }
+}
+
+fn is_user(target: Target) -> bool {
+    matches!(target, Target::User | Target::DevUser | Target::Contact)
+}
+
+/// The list that finds objects by their names, and its filter.
+fn list(target: Target) -> Option<(&'static str, &'static str)> {
+    match target {
+        Target::User | Target::Contact => Some(("rev-users.list", "email")),
+        Target::Part => Some(("parts.list", "name")),
+        Target::Tag => Some(("tags.list", "name")),
+        Target::Group => Some(("groups.list", "name")),
+        Target::Account => Some(("accounts.list", "display_name")),
+        Target::Workspace => Some(("rev-orgs.list", "display_name")),
+        Target::DevUser | Target::Artifact | Target::Any => None,
+    }
+}
+
+fn noun(target: Target) -> &'static str {
+    match target {
+        Target::User => "a user",
+        Target::DevUser => "a dev user",
+        Target::Contact => "a contact",
+        Target::Part => "a part",
+        Target::Tag => "a tag",
+        Target::Group => "a group",
+        Target::Account => "an account",
+        Target::Workspace => "a workspace",
+        Target::Artifact => "an artifact",
+        Target::Any => "an object",
+    }
+}

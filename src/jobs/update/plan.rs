@@ -1,0 +1,122 @@
+//! What a dry run tells the operator: the first objects, each with what its fields would get, and what all of them would
+//! take.
+
+use super::change::ObjectChange;
+use super::decide::shown;
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::{Kind, Object};
+use crate::net::rate::Rate;
+use crate::report::html::entry::{Entry, Said};
+use crate::report::terminal::one_line;
+use crate::run::job::PlanSummary;
+use crate::run::plan_cost::Cost;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Fields that are shown; all are in `plan.jsonl`.
+const SHOWN: u64 = 20;
+
+/// Sums up what would be changed.
+#[derive(Debug)]
+pub(crate) struct ObjectPlan {
+    object: &'static Object,
+    /// Calls that the dry run made to decide: a run makes about as many.
+    reads: u64,
+    rate: Option<Rate>,
+    lines: String,
+    shown: u64,
+    changes: u64,
+    /// How many objects get another value of each field.
+    fields: BTreeMap<String, u64>,
+}
+
+impl ObjectPlan {
+    /// For a run under this limit, decided with so many calls.
+    pub(crate) fn new(object: &'static Object, rate: Option<Rate>, reads: u64) -> Self {
+        Self { object, reads, rate, lines: String::new(), shown: 0, changes: 0, fields: BTreeMap::new() }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost { calls: self.changes + self.reads, rate: self.rate }
+    }
+}
+
+/// A field's value for people: IDs as people know them where the value is an ID.
+fn text(object: &Object, name: &str, value: &Value) -> String {
+    let kind = object.field(name).map_or(&Kind::Other, |field| &field.kind);
+    let text = shown(kind, &short(value));
+    one_line(&text)
+}
+
+/// DONs as display IDs.
+fn short(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.starts_with("don:") => {
+            Ref::of_any(text).map_or_else(|| value.clone(), |named| named.key().to_string().into())
+        }
+        Value::Array(list) => list.iter().map(short).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), short(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+impl PlanSummary for ObjectPlan {
+    fn take(&mut self, key: &str, change: &RawValue) {
+        let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { return };
+        let mut key = key;
+        for (name, field) in &change.fields {
+            *self.fields.entry(name.clone()).or_default() += 1;
+            if self.shown < SHOWN {
+                let (before, after) =
+                    (text(self.object, name, &field.before), text(self.object, name, &field.after));
+                let _ = writeln!(self.lines, "  {key:<12}  {name}: {before} -> {after}");
+                self.shown += 1;
+                key = "";
+            }
+        }
+        self.changes += 1;
+    }
+
+    fn text(&self) -> String {
+        if self.changes == 0 {
+            return format!("No {} would be changed.\n", self.object.name);
+        }
+        let mut text = self.lines.clone();
+        let all: u64 = self.fields.values().sum();
+        if all > self.shown {
+            let _ = writeln!(text, "  ... and {} more, in plan.csv", all - self.shown);
+        }
+        let fields: Vec<String> =
+            self.fields.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        let _ = write!(text, "\nFields: {}\n{}", fields.join(", "), self.cost().text());
+        text
+    }
+
+    fn json(&self) -> Value {
+        let cost = self.cost();
+        json!({
+            "changes": self.changes,
+            "fields": self.fields,
+            "calls": cost.calls,
+            "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),
+        })
+    }
+}
+
+/// A change for the report page.
+pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
+    let (Said::Planned(change) | Said::Meant(change)) = said else { return None };
+    let change: ObjectChange = serde_json::from_str(change.get()).ok()?;
+    let mut entry = Entry::default();
+    for (name, field) in &change.fields {
+        let shown = |value: &Value| match short(value) {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        };
+        entry = entry.change(name, shown(&field.before).as_deref(), shown(&field.after).as_deref());
+    }
+    Some(entry)
+}

@@ -1,0 +1,157 @@
+//! A row of the input as a run takes it: which object it names, and which cells say something.
+
+use super::base::{Base, damage, plain};
+use super::columns::{Cells, Columns, Names};
+use super::decide::wish;
+use super::fields::Fields;
+use super::{Cell, Item};
+use crate::cli::choices::OnEmpty;
+use crate::devrev::ids::{ObjectType, Ref, id_text};
+use crate::exit::Failure;
+use crate::finding::{Finding, Rule, shown};
+use crate::row::Row;
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
+
+/// What reads rows.
+#[derive(Debug)]
+pub(crate) struct RowReader {
+    /// The columns.
+    pub columns: Columns,
+    types: &'static [ObjectType],
+    on_empty: OnEmpty,
+    base: Option<Base>,
+    /// Where the columns are in the base.
+    in_base: Vec<Option<usize>>,
+}
+
+/// A row that was read.
+pub(crate) struct Read {
+    /// What it asks for, if it names an object and its cells are sound.
+    pub item: Option<Item>,
+    /// The object's ID as people know it, or the key.
+    pub shown: String,
+    /// Equal for rows about the same object.
+    pub key: u64,
+    /// Equal for rows that say the same of it.
+    pub values: u64,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+}
+
+impl RowReader {
+    /// Reads rows with these columns.
+    pub(crate) fn new(
+        columns: Columns,
+        types: &'static [ObjectType],
+        on_empty: OnEmpty,
+        base: Option<Base>,
+    ) -> Self {
+        let in_base = columns
+            .columns
+            .iter()
+            .map(|column| {
+                base.as_ref().filter(|_| matches!(column.cells, Cells::Column(_)))?.column(&column.name)
+            })
+            .collect();
+        Self { columns, types, on_empty, base, in_base }
+    }
+
+    /// The organisation of the base's objects, if it says.
+    pub(crate) fn organisation(&self) -> Option<&str> {
+        self.base.as_ref()?.organisation.as_deref()
+    }
+
+    /// Reads a row. `fields`, where they are known, say whether its cells are sound.
+    pub(crate) fn read(&mut self, row: &Row, fields: Option<&Fields>) -> Result<Read, Failure> {
+        let mut findings = Vec::new();
+        let mut note = |column: &str, rule: Rule, value: &str, message: String| {
+            findings.push(Finding {
+                row: row.number,
+                line: Some(row.line),
+                column: Some(column.to_owned().into()),
+                rule,
+                value: shown(value),
+                message,
+            });
+        };
+        let text = row.text(Some(self.columns.names.column()));
+        let name = match self.columns.names {
+            Names::Id(_) => match Ref::pasted(text, self.types) {
+                Some(named) => Some((id_text(text, self.types).into_owned(), named.key().to_string())),
+                None => {
+                    let (rule, message) = no_id(text, self.types);
+                    note("id", rule, text, message);
+                    None
+                }
+            },
+            Names::Key(_, key) if text.is_empty() => {
+                note(key.name, Rule::EmptyValue, "", "a value is needed here".to_owned());
+                None
+            }
+            Names::Key(..) => Some((text.to_owned(), text.to_lowercase())),
+        };
+        let base = match (&mut self.base, &name) {
+            (Some(base), Some(_)) => {
+                let own = base.row(text)?;
+                if own.is_none() {
+                    note("id", Rule::NotInBase, text, "the base has no such object".to_owned());
+                }
+                own
+            }
+            _ => None,
+        };
+        let is_based = base.is_some();
+        let mut cells = Vec::new();
+        for (at, column) in self.columns.columns.iter().enumerate() {
+            let cell = column.cell(row);
+            let base = self.in_base.get(at).copied().flatten().and_then(|place| base?.get(place)).map(plain);
+            // A file that the base belongs to is guarded against formulas as the base is.
+            let cell = if is_based { plain(cell.as_bytes()) } else { cell };
+            if base == Some(cell) {
+                continue;
+            }
+            if let Some(what) = base.and_then(|base| damage(base, cell)) {
+                let message = format!("{what}; restore the column from the base, or import it as text");
+                note(&column.name, Rule::SpreadsheetDamage, cell, message);
+                continue;
+            }
+            let cell = Cell { column: at, text: cell.into(), base: base.map(Into::into) };
+            let field = fields.and_then(|fields| fields.named(&column.field));
+            if let Some(field) = field
+                && let Err(why) = wish(column, field, &cell, self.on_empty, None)
+            {
+                note(&column.name, Rule::FieldValue, &cell.text, why);
+            }
+            cells.push(cell);
+        }
+        let mut values = FxHasher::default();
+        cells.iter().for_each(|cell| (cell.column, &cell.text).hash(&mut values));
+        let mut key = FxHasher::default();
+        let shown = name.as_ref().map_or_else(String::new, |(_, shown)| shown.clone());
+        shown.hash(&mut key);
+        let item = name.filter(|_| findings.is_empty()).map(|(name, _)| Item {
+            name: name.into(),
+            line: row.line,
+            cells: cells.into(),
+        });
+        Ok(Read { item, shown, key: key.finish(), values: values.finish(), findings })
+    }
+}
+
+/// Why a text is no ID of these types.
+fn no_id(text: &str, types: &[ObjectType]) -> (Rule, String) {
+    use crate::devrev::ids::IdError;
+    if text.is_empty() {
+        return (Rule::EmptyValue, "an ID is needed here".to_owned());
+    }
+    match Ref::parse(text, types) {
+        Err(IdError::WrongType { found, wanted, .. }) => {
+            (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
+        }
+        _ => {
+            let prefix = types.first().map_or("", |object| object.display_prefix());
+            (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
+        }
+    }
+}

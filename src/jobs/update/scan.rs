@@ -1,0 +1,155 @@
+//! The scan of an input: how many rows it has, which are about the same object, and which are wrong.
+
+use super::command::UpdateOptions;
+use super::fields::Fields;
+use super::lookup::Extent;
+use crate::devrev::ids::Ref;
+use crate::devrev::objects::Object;
+use crate::exit::{Exit, Failure};
+use crate::finding::Finding;
+use crate::jobs::duplicates::{Duplicates, InRowOrder, Verdict};
+use crate::row::Place;
+use crate::run::job::Scan;
+use crate::run::scan::{disk, each_record, fingerprinted};
+use crate::source::Input;
+use crate::source::csv::CsvFile;
+
+/// Findings that are shown; more are counted.
+const SHOWN: usize = 10;
+
+/// What was found in an input.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// The rows that are about the same object as another one.
+    pub duplicates: InRowOrder,
+    /// What the lookup of the objects needs to know.
+    pub extent: Extent,
+    /// What is said of which fields, for the question: fields by name, in the order of the columns.
+    pub fields: Vec<String>,
+    /// Rows that are wrong.
+    pub wrong: Wrong,
+    /// The organisation of the base's objects, if there is a base that says.
+    pub organisation: Option<String>,
+}
+
+/// Rows that are wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    rows: u64,
+    shown: Vec<Finding>,
+}
+
+impl Wrong {
+    /// Notes a row.
+    fn note(&mut self, findings: Vec<Finding>) {
+        self.rows += u64::from(!findings.is_empty());
+        let room = SHOWN.saturating_sub(self.shown.len());
+        self.shown.extend(findings.into_iter().take(room));
+    }
+
+    /// Fails if there are any.
+    pub(crate) fn refuse(&self) -> Result<(), Failure> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let lines: Vec<String> = self.shown.iter().map(line).collect();
+        let more = if self.rows > self.shown.len() as u64 { "\n  ..." } else { "" };
+        let text = format!(
+            "{} rows are wrong, and nothing was sent:\n{}{more}\ncorrect them, or give --skip-invalid to leave them out",
+            self.rows,
+            lines.join("\n"),
+        );
+        Err(Failure::new(Exit::InvalidInput, text))
+    }
+}
+
+fn line(finding: &Finding) -> String {
+    let line = finding.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let column = finding.column.as_deref().unwrap_or_default();
+    format!("  row {}{line}, {column} `{}`: {}", finding.row, finding.value, finding.message)
+}
+
+/// Scans an input. Blocks.
+pub(crate) fn scan(options: &UpdateOptions, input: &Input) -> Result<Scan<Rows>, Failure> {
+    let object = options.object();
+    let stock = Fields::stock(object);
+    let (fingerprint, stamp, (rows, notes, found)) =
+        fingerprinted(input, |file| look(options, object, &stock, file))?;
+    Ok(Scan { fingerprint, stamp, rows, notes, found })
+}
+
+fn look(
+    options: &UpdateOptions,
+    object: &'static Object,
+    fields: &Fields,
+    mut file: CsvFile,
+) -> Result<(u64, Vec<String>, Rows), Failure> {
+    let mut reader = options.reader(file.header())?;
+    let said: Vec<String> = {
+        let mut names: Vec<String> = Vec::new();
+        for column in &reader.columns.columns {
+            if !names.contains(&column.field) {
+                names.push(column.field.clone());
+            }
+        }
+        names
+    };
+    file.use_only(reader.columns.used());
+    let scratch = std::env::temp_dir();
+    let mut duplicates = Duplicates::new(&scratch);
+    let (mut extent, mut wrong) = (Extent::default(), Wrong::default());
+    let notes = each_record(file, |row, whole| {
+        extent.rows += 1;
+        if !whole {
+            return Ok(());
+        }
+        let read = reader.read(row, Some(fields))?;
+        let number = Ref::parse(&read.shown, object.types).ok().and_then(Ref::number);
+        extent.greatest = extent.greatest.max(number.unwrap_or(0));
+        let is_named = !read.shown.is_empty();
+        if options.limit.is_none_or(|limit| row.number <= limit) {
+            wrong.note(read.findings);
+        }
+        if is_named {
+            let place = Place { row: row.number, line: Some(row.line) };
+            duplicates.note(read.key, read.values, place.pack()).map_err(disk(&scratch))?;
+        }
+        Ok(())
+    })?;
+    let verdicts = duplicates.finish().map_err(disk(&scratch))?;
+    let organisation = reader.organisation().map(str::to_owned);
+    let rows = extent.rows;
+    let duplicates = InRowOrder::new(verdicts);
+    Ok((rows, notes, Rows { duplicates, extent, fields: said, wrong, organisation }))
+}
+
+/// Holds every row against the tenant's schema. Blocks.
+pub(crate) fn check(options: &UpdateOptions, fields: &Fields, input: &Input) -> Result<Wrong, Failure> {
+    let mut file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
+    let mut reader = options.reader(file.header())?;
+    file.use_only(reader.columns.used());
+    let mut wrong = Wrong::default();
+    each_record(file, |row, whole| {
+        if whole && options.limit.is_none_or(|limit| row.number <= limit) {
+            wrong.note(reader.read(row, Some(fields))?.findings);
+        }
+        Ok(())
+    })?;
+    Ok(wrong)
+}
+
+/// The outcome of a row that is about the same object as another one.
+pub(crate) fn duplicated(verdict: Verdict) -> crate::journal::record::Outcome {
+    use crate::finding::Rule;
+    use crate::journal::record::{Outcome, State};
+    match verdict {
+        Verdict::SameAs(first) => {
+            let text = format!("the same object and values as row {}", Place::unpack(first).row);
+            Outcome::of(State::Skipped, Rule::DuplicateSame.name(), text)
+        }
+        Verdict::ConflictsWith(other) => {
+            let text = format!("row {} names the same object with other values", Place::unpack(other).row);
+            Outcome::of(State::Failed, Rule::DuplicateConflict.name(), text)
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Values of fields: as a cell has them, as a request has them, and as DevRev shows them.
+//!
+//! A value is kept as the request has it, with `null` for none: an empty text and an empty list are none too. Of a list
+//! it is the whole list, whatever the shape of the request.
+
+use super::names::Names;
+use crate::devrev::any_object::Members;
+use crate::devrev::ids::{Place, Ref, id_text};
+use crate::devrev::objects::{Field, Kind, Target};
+use crate::jobs::rules::dates;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use serde_json::{Number, Value, json};
+
+/// The mark between the elements of a list in a cell.
+const BETWEEN: char = ';';
+
+/// The cell that empties a field.
+pub(crate) const CLEAR: &str = r"\C";
+
+/// A field's value in an object as DevRev shows it.
+pub(crate) fn of(field: &Field, object: &Members) -> Value {
+    let shown = if field.is_custom() {
+        object.get("custom_fields").and_then(|fields| fields.get(&*field.name))
+    } else {
+        object.get(&*field.name)
+    };
+    shown.map_or(Value::Null, |shown| read(&field.kind, shown))
+}
+
+/// A value as DevRev shows it, as a request would have it.
+fn read(kind: &Kind, shown: &Value) -> Value {
+    let plain = match kind {
+        Kind::Stage => first(shown, &["name", "stage"]),
+        Kind::One(_) | Kind::Choice(_) => first(shown, &["id"]),
+        Kind::List(kind, _) => elements(shown).map(|shown| read(kind, shown)).collect(),
+        Kind::Tags(_) => elements(shown)
+            .map(|shown| match (shown.get("tag"), shown.get("value")) {
+                (Some(tag), None | Some(Value::Null)) => json!({"id": first(tag, &["id"])}),
+                (Some(tag), Some(value)) => json!({"id": first(tag, &["id"]), "value": value}),
+                (None, _) => shown.clone(),
+            })
+            .collect(),
+        _ => shown.clone(),
+    };
+    match &plain {
+        Value::String(text) if text.is_empty() => Value::Null,
+        Value::Array(list) if list.is_empty() => Value::Null,
+        _ => plain,
+    }
+}
+
+/// The first of these members that an object has, and so on within it; what is no object itself.
+fn first(shown: &Value, members: &[&str]) -> Value {
+    match shown {
+        Value::Object(object) => {
+            let found = members.iter().find_map(|member| object.get(*member));
+            found.map_or_else(|| shown.clone(), |found| first(found, members))
+        }
+        other => other.clone(),
+    }
+}
+
+fn elements(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// Whether two values mean the same.
+pub(crate) fn same(kind: &Kind, one: &Value, other: &Value) -> bool {
+    if one == other {
+        return true;
+    }
+    match (kind, one, other) {
+        // A flag that is not shown is not set.
+        (Kind::Flag, Value::Null, Value::Bool(false)) | (Kind::Flag, Value::Bool(false), Value::Null) => true,
+        (Kind::List(element, _), one, other) => {
+            same_elements(one, other, |one, other| same(element, one, other))
+        }
+        (Kind::Tags(_), one, other) => same_elements(one, other, same_tag),
+        (Kind::Number | Kind::Int, Value::Number(one), Value::Number(other)) => {
+            one.as_f64() == other.as_f64()
+        }
+        (Kind::Money, one, other) => {
+            let amount = |money: &Value| money["amount"].as_str().and_then(|text| text.parse::<f64>().ok());
+            let currency = |money: &Value| money["currency"].as_str().map(str::to_ascii_uppercase);
+            amount(one).is_some() && amount(one) == amount(other) && currency(one) == currency(other)
+        }
+        (kind, Value::String(one), Value::String(other)) => match kind {
+            Kind::One(target) => same_id(*target, one, other),
+            Kind::Time | Kind::Date => {
+                let time = |text: &str| dates::parse(text);
+                time(one).is_some() && time(one) == time(other)
+            }
+            Kind::RichText { .. } => folded(one) == folded(other),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Markup without what an editor may change: kinds of line ends, and white space at the end of a line or of all.
+fn folded(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// Whether two lists have the same elements, in whatever order.
+fn same_elements(one: &Value, other: &Value, same: impl Fn(&Value, &Value) -> bool) -> bool {
+    let mut left: Vec<&Value> = elements(other).collect();
+    for element in elements(one) {
+        let Some(at) = left.iter().position(|other| same(element, other)) else { return false };
+        left.swap_remove(at);
+    }
+    left.is_empty()
+}
+
+fn same_tag(one: &Value, other: &Value) -> bool {
+    let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
+    one.get("value") == other.get("value") && same_id(Target::Tag, &id(one), &id(other))
+}
+
+/// Whether two IDs, in whichever form, name one object of this kind.
+pub(crate) fn same_id(target: Target, one: &str, other: &str) -> bool {
+    let places = Place::of(one).zip(Place::of(other));
+    one.eq_ignore_ascii_case(other)
+        || (places.is_none_or(|(one, other)| one.agrees(&other))
+            && Ref::parse(one, target.types()).is_ok_and(|one| Ref::parse(other, target.types()) == Ok(one)))
+}
+
+/// A list with some elements more; one that is there already is replaced.
+pub(crate) fn with(kind: &Kind, list: &Value, more: &Value) -> Value {
+    let without = without(kind, list, more);
+    let all: Vec<Value> = elements(&without).chain(elements(more)).cloned().collect();
+    if all.is_empty() { Value::Null } else { all.into() }
+}
+
+/// A list with some elements less. A tag goes whatever its value is.
+pub(crate) fn without(kind: &Kind, list: &Value, less: &Value) -> Value {
+    let is_same = |one: &Value, other: &Value| match kind {
+        Kind::Tags(_) => {
+            let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
+            same_id(Target::Tag, &id(one), &id(other))
+        }
+        Kind::List(element, _) => same(element, one, other),
+        _ => false,
+    };
+    let stays = |one: &&Value| !elements(less).any(|other| is_same(one, other));
+    let all: Vec<Value> = elements(list).filter(stays).cloned().collect();
+    if all.is_empty() { Value::Null } else { all.into() }
+}
+
+/// A value as a cell has it: what [`parse`] reads back.
+pub(crate) fn cell(kind: &Kind, value: &Value) -> String {
+    match (kind, value) {
+        (_, Value::Null) => String::new(),
+        (Kind::List(element, _), Value::Array(list)) => joined(list.iter().map(|value| cell(element, value))),
+        (Kind::Tags(_), Value::Array(list)) => joined(list.iter().map(|tag| {
+            let id = tag["id"].as_str().unwrap_or_default();
+            match &tag["value"] {
+                Value::Null => id.to_owned(),
+                Value::String(value) => format!("{id}={value}"),
+                other => format!("{id}={other}"),
+            }
+        })),
+        (Kind::Money, money) => {
+            let part = |name: &str| money[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", part("amount"), part("currency"))
+        }
+        (Kind::Choice(choices), value) => {
+            let choice = choices.iter().find(|choice| Some(choice.id) == value.as_i64());
+            choice.map_or_else(|| value.to_string(), |choice| choice.label.clone())
+        }
+        (Kind::Text { .. } | Kind::RichText { .. }, Value::String(text)) => escaped(text),
+        (_, Value::String(text)) => text.clone(),
+        (_, other) => other.to_string(),
+    }
+}
+
+/// A text that would be taken for the mark that empties a field gets a backslash more.
+fn escaped(text: &str) -> String {
+    if text.trim_start_matches('\\') == "C" && text.len() > 1 { format!("\\{text}") } else { text.to_owned() }
+}
+
+fn joined(elements: impl Iterator<Item = String>) -> String {
+    let escape = |element: String| element.replace('\\', r"\\").replace(BETWEEN, r"\;");
+    elements.map(escape).collect::<Vec<_>>().join(&BETWEEN.to_string())
+}
+
+/// The elements of a list in a cell; empty ones are left out.
+fn split(cell: &str) -> Vec<String> {
+    let (mut all, mut element, mut characters) = (Vec::new(), String::new(), cell.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => element.push(characters.next().unwrap_or('\\')),
+            BETWEEN => all.push(std::mem::take(&mut element)),
+            other => element.push(other),
+        }
+    }
+    all.push(element);
+    all.retain(|element| !element.trim().is_empty());
+    all.iter().map(|element| element.trim().to_owned()).collect()
+}
+
+/// The names in a cell for which DevRev has to be asked, each with what it is the name of.
+pub(crate) fn names(kind: &Kind, cell: &str) -> Vec<(Target, String)> {
+    match kind {
+        Kind::One(target) if !is_id(*target, cell) && *target != Target::Any => {
+            vec![(*target, cell.to_owned())]
+        }
+        Kind::List(element, _) => split(cell).iter().flat_map(|cell| names(element, cell)).collect(),
+        Kind::Tags(_) => split(cell)
+            .iter()
+            .flat_map(|tag| [Some(tag.as_str()), tag.rsplit_once('=').map(|(name, _)| name)])
+            .flatten()
+            .filter(|name| !is_id(Target::Tag, name))
+            .map(|name| (Target::Tag, name.to_owned()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_id(target: Target, cell: &str) -> bool {
+    Ref::pasted(cell, target.types()).is_some()
+}
+
+/// What a cell says of a field; the error says what is wrong with it. `names` has what the names in it stand for: without
+/// it, they are taken to stand for something.
+pub(crate) fn parse(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Value, String> {
+    let trimmed = cell.trim();
+    match kind {
+        Kind::Text { min, max } => text(cell, *min, *max),
+        Kind::RichText { max } => text(cell, 0, *max),
+        Kind::Int => match trimmed.parse::<i64>() {
+            Ok(number) => Ok(number.into()),
+            Err(_) => Err("not a whole number, such as 42".to_owned()),
+        },
+        Kind::Number => decimal(trimmed)
+            .and_then(|text| serde_json::from_str::<Number>(text).ok())
+            .map(Value::Number)
+            .ok_or_else(|| "not a decimal number, such as 12.5".to_owned()),
+        Kind::Money => {
+            let wrong = || "not an amount and a currency, such as `1200.50 EUR`".to_owned();
+            let (amount, currency) = trimmed.split_once(' ').ok_or_else(wrong)?;
+            let currency = currency.trim();
+            let is_currency = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let amount = decimal(amount).filter(|_| is_currency).ok_or_else(wrong)?;
+            Ok(json!({"amount": amount, "currency": currency.to_ascii_uppercase()}))
+        }
+        Kind::Flag => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Ok(true.into()),
+            "false" | "no" | "0" => Ok(false.into()),
+            _ => Err("neither `true` nor `false`".to_owned()),
+        },
+        Kind::Time => dates::parse(trimmed)
+            .map(|time| time_text(time).into())
+            .ok_or_else(|| "not a date or a time, such as 2026-12-01 or 2026-12-01T09:30:00Z".to_owned()),
+        Kind::Date => NaiveDate::parse_from_str(trimmed, "%Y-%m-%d")
+            .map(|date| date.format("%Y-%m-%d").to_string().into())
+            .map_err(|_| "not a date, such as 2026-12-01".to_owned()),
+        Kind::Word(words) => one_of(trimmed, words.iter()).map(|word| word.to_owned().into()),
+        Kind::Choice(choices) => {
+            if let Some(choice) = choices.iter().find(|choice| trimmed.parse() == Ok(choice.id)) {
+                return Ok(choice.id.into());
+            }
+            let label = one_of(trimmed, choices.iter().map(|choice| &*choice.label))?;
+            let choice = choices.iter().find(|choice| choice.label == label);
+            Ok(choice.map_or(Value::Null, |choice| choice.id.into()))
+        }
+        Kind::Stage => match names.and_then(Names::stages) {
+            Some(stages) => {
+                one_of(trimmed, stages.iter().map(String::as_str)).map(|stage| stage.to_owned().into())
+            }
+            None if trimmed.is_empty() => Err("the name of a stage is needed".to_owned()),
+            None => Ok(trimmed.into()),
+        },
+        Kind::One(target) => id(*target, trimmed, names),
+        Kind::List(element, _) => {
+            let all: Result<Vec<Value>, String> = split(cell)
+                .iter()
+                .map(|cell| parse(element, cell, names).map_err(|why| format!("`{cell}` is {why}")))
+                .collect();
+            all.map(unique)
+        }
+        Kind::Tags(_) => {
+            let all: Result<Vec<Value>, String> = split(cell).iter().map(|cell| tag(cell, names)).collect();
+            all.map(unique)
+        }
+        Kind::Other => Err("a value that no cell can hold".to_owned()),
+    }
+}
+
+/// The elements, each once; none if there are none.
+fn unique(list: Vec<Value>) -> Value {
+    let mut all: Vec<Value> = Vec::with_capacity(list.len());
+    for value in list {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    if all.is_empty() { Value::Null } else { all.into() }
+}
+
+fn text(cell: &str, min: usize, max: usize) -> Result<Value, String> {
+    let text = if cell.trim_start_matches('\\') == "C" && cell.starts_with('\\') { &cell[1..] } else { cell };
+    match text.chars().count() {
+        count if count > max => Err(format!("{count} characters long, and {max} are allowed")),
+        count if count < min => Err(format!("{count} characters long, and {min} are needed")),
+        _ => Ok(text.into()),
+    }
+}
+
+/// A decimal number as JSON writes one.
+fn decimal(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_zero = whole.len() > 1 && whole.starts_with('0');
+    (is_digits(whole) && is_digits(fraction) && !has_zero && text.len() <= 18).then_some(text)
+}
+
+/// A time as requests have it.
+fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The word that is meant, whatever its case.
+fn one_of<'a>(text: &str, mut words: impl Iterator<Item = &'a str> + Clone) -> Result<&'a str, String> {
+    if let Some(word) = words.clone().find(|word| *word == text) {
+        return Ok(word);
+    }
+    if let Some(word) = words.clone().find(|word| word.to_lowercase() == text.to_lowercase()) {
+        return Ok(word);
+    }
+    let shown: Vec<&str> = words.by_ref().take(20).collect();
+    let more = if words.next().is_some() { ", ..." } else { "" };
+    Err(format!("none of the allowed values: {}{more}", shown.join(", ")))
+}
+
+fn id(target: Target, text: &str, names: Option<&Names>) -> Result<Value, String> {
+    if target == Target::Any {
+        let is_don = text.starts_with("don:") && Place::of(text).is_some();
+        return if is_don { Ok(text.into()) } else { Err("not a DON (don:...)".to_owned()) };
+    }
+    if is_id(target, text) {
+        return Ok(id_text(text, target.types()).into_owned().into());
+    }
+    match names {
+        Some(names) => names.id(target, text).map(Into::into),
+        None if text.is_empty() => Err("empty".to_owned()),
+        None if target == Target::Artifact => Err("not the ID of an artifact".to_owned()),
+        None => Ok(text.into()),
+    }
+}
+
+/// A tag, or a tag and its value after the last `=`.
+fn tag(text: &str, names: Option<&Names>) -> Result<Value, String> {
+    let whole = id(Target::Tag, text, names);
+    match (whole, text.rsplit_once('=')) {
+        (Ok(id), _) if names.is_some() || !text.contains('=') => Ok(json!({ "id": id })),
+        (_, Some((name, value))) => {
+            Ok(json!({"id": id(Target::Tag, name.trim(), names)?, "value": value.trim()}))
+        }
+        (whole, None) => Ok(json!({ "id": whole? })),
+    }
+}
+
+#[cfg(test)]
+#[path = "value_tests.rs"]
+mod tests;
