@@ -57,6 +57,7 @@ mod typescript_sdk;
 mod undo;
 mod undo_merge;
 mod undo_merge_ways;
+mod update;
 mod validate;
 mod watch;
 mod wire;

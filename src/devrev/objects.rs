@@ -46,10 +46,22 @@ pub(crate) struct Endpoints {
 pub(crate) struct Key {
     /// What it is called on the command line and in the header of a file.
     pub name: &'static str,
-    /// The member that holds it.
+    /// The member that holds it, and the filter of the list that finds it.
     pub field: &'static str,
-    /// The filter of the list that finds it.
-    pub filter: &'static str,
+    /// Whether upper case is the same as lower case in it.
+    pub is_caseless: bool,
+}
+
+impl Key {
+    const fn new(name: &'static str, field: &'static str) -> Self {
+        let is_caseless = matches!(name.as_bytes(), b"email" | b"domain");
+        Self { name, field, is_caseless }
+    }
+
+    /// A value as it is compared.
+    pub(crate) fn folded(&self, value: &str) -> String {
+        if self.is_caseless { value.to_lowercase() } else { value.to_owned() }
+    }
 }
 
 /// A field that can be written.
@@ -440,11 +452,13 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
                 texts("websites", Shape::Set),
                 many("artifacts", Target::Artifact, Shape::Set, Clear::Empty),
             ],
-            keys: &[
-                Key { name: "external_ref", field: "external_refs", filter: "external_refs" },
-                Key { name: "display_name", field: "display_name", filter: "display_name" },
-                Key { name: "domain", field: "domains", filter: "domains" },
-            ],
+            keys: const {
+                &[
+                    Key::new("external_ref", "external_refs"),
+                    Key::new("display_name", "display_name"),
+                    Key::new("domain", "domains"),
+                ]
+            },
         },
         Object {
             name: "workspace",
@@ -468,10 +482,7 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
                 text("tier", Clear::Empty),
                 many("artifacts", Target::Artifact, Shape::Set, Clear::Empty),
             ],
-            keys: &[
-                Key { name: "external_ref", field: "external_ref", filter: "external_ref" },
-                Key { name: "display_name", field: "display_name", filter: "display_name" },
-            ],
+            keys: const { &[Key::new("external_ref", "external_ref"), Key::new("display_name", "display_name")] },
         },
         Object {
             name: "contact",
@@ -494,10 +505,7 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
                 field("tags", Kind::Tags(Shape::Array), Clear::Empty),
                 many("artifacts", Target::Artifact, Shape::Set, Clear::Empty),
             ],
-            keys: &[
-                Key { name: "email", field: "email", filter: "email" },
-                Key { name: "external_ref", field: "external_ref", filter: "external_ref" },
-            ],
+            keys: const { &[Key::new("email", "email"), Key::new("external_ref", "external_ref")] },
         },
     ]
 });

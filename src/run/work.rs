@@ -44,7 +44,9 @@ impl<J: Job> Session<J> {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
             // A wrong `--group-map` or organisation: what the run keeps of it could not be fixed either.
-            Err(failure) if matches!(failure.exit, Exit::Usage | Exit::Changed) && is_new => {
+            Err(failure)
+                if matches!(failure.exit, Exit::Usage | Exit::InvalidInput | Exit::Changed) && is_new =>
+            {
                 return self.abandon(failure, is_new);
             }
             Err(failure) => How::Stopped(failure),

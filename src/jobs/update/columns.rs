@@ -143,7 +143,9 @@ impl Columns {
         }
         let stock = Fields::stock(object);
         for column in &columns {
-            if object.field(&column.field).is_none() {
+            if let Some(field) = object.field(&column.field) {
+                wrong.extend(no_list(column, &field.kind));
+            } else {
                 if is_read_only(&column.field) {
                     wrong.push(format!("{}: the field `{}` cannot be written", column.name, column.field));
                 } else if !is_custom(&column.field) {
@@ -184,12 +186,7 @@ impl Columns {
                 Some(field) if field.kind == Kind::Other => {
                     wrong.push(format!("column `{}`: the field cannot be written from a cell", column.name));
                 }
-                Some(field)
-                    if matches!(column.mode, Mode::Add | Mode::Remove) && shape(&field.kind).is_none() =>
-                {
-                    wrong.push(format!("column `{}`: `{}` is no list", column.name, field.name));
-                }
-                Some(_) => {}
+                Some(field) => wrong.extend(no_list(column, &field.kind)),
             }
         }
         if wrong.is_empty() {
@@ -241,6 +238,12 @@ fn names(object: &Object, typed: &Typed, header: &Header) -> Result<Names, Failu
     let column = header.optional(mapped.unwrap_or(key.name)).map_err(|error| invalid(error.to_string()))?;
     let none = || invalid(format!("--match {wanted}: there is no column `{}`", mapped.unwrap_or(key.name)));
     Ok(Names::Key(column.ok_or_else(none)?, key))
+}
+
+/// Elements are added to lists only, and removed from them.
+fn no_list(column: &Column, kind: &Kind) -> Option<String> {
+    let is_wrong = matches!(column.mode, Mode::Add | Mode::Remove) && shape(kind).is_none();
+    is_wrong.then(|| format!("column `{}`: `{}` is no list", column.name, column.field))
 }
 
 /// What two columns say of one field that cannot both be so.

@@ -264,7 +264,7 @@ impl Lookup {
         Ok(())
     }
 
-    /// The state of the objects that hold these values, by the value in lower case.
+    /// The state of the objects that hold these values, by the value as it is compared.
     pub(crate) async fn by_key(
         &mut self,
         key: &objects::Key,
@@ -273,12 +273,12 @@ impl Lookup {
         let mut holders: HashMap<String, Vec<Present>> = HashMap::new();
         let mut values: Vec<String> = wanted.iter().cloned().collect();
         // Lists may tell upper case from lower.
-        values.extend(wanted.iter().map(|value| value.to_lowercase()));
+        values.extend(wanted.iter().map(|value| key.folded(value)));
         values.sort_unstable();
         values.dedup();
         let mut unread = HashMap::new();
         for values in values.chunks(KEYS_AT_ONCE) {
-            let mut pages = Pages::new(ObjectList::holding(self.object.endpoints.list, key.filter, values));
+            let mut pages = Pages::new(ObjectList::holding(self.object.endpoints.list, key.field, values));
             loop {
                 let read_at = ReadAt::now();
                 let page = match pages.next(&self.client).await {
@@ -287,7 +287,7 @@ impl Lookup {
                     Err(error) => match failing::ends_run(&error) {
                         Some(failure) => return Err(failure),
                         None => {
-                            let failed = values.iter().map(|value| (value.to_lowercase(), error.clone()));
+                            let failed = values.iter().map(|value| (key.folded(value), error.clone()));
                             unread.extend(failed);
                             break;
                         }
@@ -295,7 +295,7 @@ impl Lookup {
                 };
                 for object in &page {
                     let present = Present::of(object, &self.fields, read_at);
-                    for held in held(object, key.field) {
+                    for held in held(object, key) {
                         let all = holders.entry(held).or_default();
                         if !all.iter().any(|other| other.id == present.id) {
                             all.push(present.clone());
@@ -305,7 +305,7 @@ impl Lookup {
             }
         }
         let states = wanted.into_iter().map(|value| {
-            let value = value.to_lowercase();
+            let value = key.folded(&value);
             let mut all = holders.remove(&value).unwrap_or_default();
             let state = match (all.len(), unread.remove(&value)) {
                 (_, Some(error)) => Found::Unread(error),
@@ -321,9 +321,9 @@ impl Lookup {
     }
 }
 
-/// The values that an object holds in a member, in lower case.
-fn held(object: &Members, member: &str) -> Vec<String> {
-    let held = object.get(member).unwrap_or(&Value::Null);
+/// The values of a key that an object holds.
+fn held(object: &Members, key: &objects::Key) -> Vec<String> {
+    let held = object.get(key.field).unwrap_or(&Value::Null);
     let list = held.as_array().map_or_else(|| std::slice::from_ref(held), Vec::as_slice);
-    list.iter().filter_map(Value::as_str).map(str::to_lowercase).collect()
+    list.iter().filter_map(Value::as_str).map(|value| key.folded(value)).collect()
 }

@@ -101,7 +101,7 @@ impl Update {
             NamedBy::Key(_, key) => {
                 let wanted = batch.iter().map(|asked| asked.item.name.to_string()).collect();
                 let states: HashMap<String, Found> = self.lookup.by_key(key, wanted).await?;
-                Ok(batch.iter().map(|asked| states.get(&asked.item.name.to_lowercase()).cloned()).collect())
+                Ok(batch.iter().map(|asked| states.get(&key.folded(&asked.item.name)).cloned()).collect())
             }
         }
     }

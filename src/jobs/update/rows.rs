@@ -89,7 +89,7 @@ impl RowReader {
                 note(key.name, Rule::EmptyValue, "", "a value is needed here".to_owned());
                 None
             }
-            Names::Key(..) => Some((text.to_owned(), text.to_lowercase())),
+            Names::Key(_, key) => Some((text.to_owned(), key.folded(text))),
         };
         let base = match (&mut self.base, &name) {
             (Some(base), Some(_)) => {

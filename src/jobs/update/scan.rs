@@ -55,8 +55,8 @@ impl Wrong {
         let lines: Vec<String> = self.shown.iter().map(line).collect();
         let more = if self.rows > self.shown.len() as u64 { "\n  ..." } else { "" };
         let text = format!(
-            "{} rows are wrong, and nothing was sent:\n{}{more}\ncorrect them, or give --skip-invalid to leave them out",
-            self.rows,
+            "{} wrong, and nothing was sent:\n{}{more}\ncorrect them, or give --skip-invalid to leave them out",
+            if self.rows == 1 { "1 row is".to_owned() } else { format!("{} rows are", self.rows) },
             lines.join("\n"),
         );
         Err(Failure::new(Exit::InvalidInput, text))

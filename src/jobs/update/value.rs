@@ -209,6 +209,7 @@ pub(crate) fn names(kind: &Kind, cell: &str) -> Vec<(Target, String)> {
         Kind::List(element, _) => split(cell).iter().flat_map(|cell| names(element, cell)).collect(),
         Kind::Tags(_) => split(cell)
             .iter()
+            .filter(|tag| !tag.split_once('=').is_some_and(|(named, _)| is_id(Target::Tag, named.trim())))
             .flat_map(|tag| [Some(tag.as_str()), tag.rsplit_once('=').map(|(name, _)| name)])
             .flatten()
             .filter(|name| !is_id(Target::Tag, name))
@@ -351,8 +352,14 @@ fn id(target: Target, text: &str, names: Option<&Names>) -> Result<Value, String
     }
 }
 
-/// A tag, or a tag and its value after the last `=`.
+/// A tag by its ID or name, and perhaps its value after `=`.
 fn tag(text: &str, names: Option<&Names>) -> Result<Value, String> {
+    // An ID holds no `=`, a name may.
+    if let Some((named, value)) = text.split_once('=')
+        && is_id(Target::Tag, named.trim())
+    {
+        return Ok(json!({"id": id(Target::Tag, named.trim(), names)?, "value": value.trim()}));
+    }
     let whole = id(Target::Tag, text, names);
     match (whole, text.rsplit_once('=')) {
         (Ok(id), _) if names.is_some() || !text.contains('=') => Ok(json!({ "id": id })),
