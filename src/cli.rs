@@ -17,7 +17,7 @@ pub mod input;
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
 use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
-use batch::{Apply, BackfillGroups, MergeContacts, Resume, Undo, Update};
+use batch::{Apply, BackfillGroups, Export, MergeContacts, Resume, Undo, Update};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
 use std::path::PathBuf;
@@ -90,6 +90,8 @@ pub enum Command {
     BackfillGroups(BackfillGroups),
     /// Merge duplicate contacts, after backing them up
     MergeContacts(MergeContacts),
+    /// Write issues, tickets, accounts, contacts and others into a file that `update` takes back
+    Export(Export),
     /// Change any field of issues, tickets, accounts, contacts and others, from a CSV file
     Update(Update),
     /// Continue a run that was interrupted or stopped
@@ -117,4 +119,12 @@ pub enum Command {
 /// How to read a CSV file, as it was typed.
 pub fn dialect(delimiter: Option<&str>) -> Result<Dialect, Failure> {
     Dialect::typed(delimiter).map_err(|why| Failure::new(Exit::Usage, why))
+}
+
+/// A name and a value on either side of the first `=`, as they were typed after a flag.
+pub fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err(Failure::new(Exit::Usage, format!("{flag} {text}: a name, `=` and a value are needed"))),
+    }
 }

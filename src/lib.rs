@@ -100,6 +100,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::MergeContacts(args) => {
             runtime.block_on(jobs::merge_contacts::command::run(args, global, terminal))
         }
+        Command::Export(args) => runtime.block_on(jobs::export::command::run(args, global, terminal)),
         Command::Update(args) => runtime.block_on(jobs::update::command::run(args, global, terminal)),
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),

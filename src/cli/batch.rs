@@ -1,7 +1,8 @@
 //! The commands that run a batch, and the flags they share.
 
 use super::choices::{
-    Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty, OnMissingAttachment,
+    ExportFormat, Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty,
+    OnMissingAttachment,
 };
 use super::client::ClientFlags;
 use super::examples;
@@ -77,6 +78,45 @@ pub struct MergeContacts {
     /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+#[command(after_help = examples::EXPORT)]
+pub struct Export {
+    /// Set what to export
+    #[arg(long, value_name = "OBJECT")]
+    pub object: ObjectName,
+    /// Export these fields, separated by commas [default: all that can be written, and the dates]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    pub fields: Vec<String>,
+    /// Export only objects that have this value; repeatable
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    pub condition: Vec<String>,
+    /// Export only objects that were changed on or after this date
+    #[arg(long, value_name = "DATE")]
+    pub changed_since: Option<String>,
+    /// Choose the format
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: ExportFormat,
+    /// Add columns with the names behind IDs, such as #owned_by; `update` leaves them alone
+    #[arg(long)]
+    pub names: bool,
+    /// Write this file; `-` writes standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub force: bool,
+    /// Read from a built-in sandbox: needs no token
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Keep run folders here [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub runs_dir: Option<String>,
+    /// How to call DevRev.
+    #[command(flatten)]
+    pub client: ClientFlags,
 }
 
 /// `update`.

@@ -34,6 +34,16 @@ pub enum ObjectName {
     Contact,
 }
 
+/// What an export is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// A table for a spreadsheet, which `update` takes back
+    Csv,
+    /// A JSON object per line
+    Jsonl,
+}
+
 /// What an empty cell says of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -28,6 +28,13 @@ Examples:
   devrev-batch merge-contacts --csv contacts.csv --limit 1
   devrev-batch merge-contacts --csv contacts.csv --filter-email '*@example.com' --exclude-email 'test*'";
 
+/// Of `export`.
+pub const EXPORT: &str = "\
+Examples:
+  devrev-batch export --object ticket --where stage=triage -o tickets.csv
+  devrev-batch export --object account --fields display_name,tier,owned_by --names -o accounts.csv
+  devrev-batch export --object issue --changed-since 2026-11-01 --format jsonl -o -";
+
 /// Of `update`.
 pub const UPDATE: &str = "\
 Examples:

@@ -285,6 +285,18 @@ pub(crate) const READ_ONLY: &[&str] = &[
     "visibility",
 ];
 
+/// A member that no request changes, as a field that can be shown and looked at.
+pub(crate) fn read_only_field(name: &str) -> Option<Field> {
+    let name = READ_ONLY.iter().find(|known| **known == name)?;
+    let kind = match *name {
+        "created_by" | "modified_by" => Kind::One(Target::User),
+        "created_date" | "modified_date" | "actual_close_date" | "actual_start_date" => Kind::Time,
+        "is_verified" => Kind::Flag,
+        _ => Kind::Other,
+    };
+    Some(field(name, kind, Clear::Never))
+}
+
 fn field(name: &'static str, kind: Kind, clear: Clear) -> Field {
     Field { name: name.into(), kind, clear }
 }

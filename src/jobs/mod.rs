@@ -1,7 +1,7 @@
 //! What one row means: a typed item, a planned change, an applied change.
 //!
 //! - [`backfill_groups`]: an issue gets the group that its creator belongs to
-//! - [`update`]: any field of any object, from rows
+//! - [`update`]: any field of any object, from rows; [`export`]: the file that those rows are edited from
 //! - [`rules`]: how rows are judged, by `validate` and by the jobs alike
 //! - [`duplicates`]: the same object in several rows
 //! - [`sampling`]: which rows make a small input
@@ -12,6 +12,7 @@
 
 pub(crate) mod backfill_groups;
 pub(crate) mod duplicates;
+pub(crate) mod export;
 pub(crate) mod failing;
 pub(crate) mod merge_contacts;
 pub(crate) mod read_at;

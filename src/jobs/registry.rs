@@ -1,6 +1,7 @@
 //! The jobs that there are.
 
 use super::backfill_groups::command::BackfillOptions;
+use super::export::Export;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
@@ -10,10 +11,11 @@ use super::update::command::UpdateOptions;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
-pub(crate) static JOBS: [&dyn AnyJob; 6] = [
+pub(crate) static JOBS: [&dyn AnyJob; 7] = [
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
     &Registered::<UpdateOptions>::NEW,
+    &Export,
     &Registered::<Undo<UndoBackfillOptions>>::NEW,
     &Registered::<Undo<UndoMergeOptions>>::NEW,
     &Registered::<Undo<UndoUpdateOptions>>::NEW,

@@ -12,6 +12,14 @@ pub(crate) fn guarded(cell: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The same for a file that is read back: what begins with an apostrophe gets one more, so that it can be told.
+pub(crate) fn guarded_for_good(cell: &[u8]) -> Cow<'_, [u8]> {
+    match cell.first() {
+        Some(b'\'') => Cow::Owned([b"'", cell].concat()),
+        _ => guarded(cell),
+    }
+}
+
 /// A cell that this tool has guarded, as it was before. In a file of its own making, every cell that begins with an
 /// apostrophe and what it guards against was guarded.
 pub(crate) fn unguarded(cell: &[u8]) -> &[u8] {

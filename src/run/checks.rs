@@ -7,10 +7,10 @@ use crate::journal::lock::RunLock;
 use crate::journal::manifest::{self, Manifest, RunState};
 use crate::journal::replay::Retry;
 use crate::journal::run_dir::RunDir;
-use crate::run::job::Job;
 use crate::run::target::Place;
 use crate::source::dialect::Dialect;
 use crate::source::{Fingerprint, Input};
+use serde::de::DeserializeOwned;
 use std::path::Path;
 
 /// How a run reads its input.
@@ -52,7 +52,7 @@ pub(crate) fn same_input(
 }
 
 /// The options that a run began with.
-pub(crate) fn options<J: Job>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
+pub(crate) fn options<J: DeserializeOwned>(manifest: &Manifest, run: &RunDir) -> Result<J, Failure> {
     let job = manifest.settings.get("job").cloned().unwrap_or_default();
     serde_json::from_value(job).map_err(|error| {
         let text =

@@ -137,6 +137,16 @@ fn json_type_of(kind: &Kind) -> &'static str {
     }
 }
 
+/// Whether a time, in milliseconds since the epoch, is in the range that a filter of a checked body gives. Both ends
+/// are in it; an end that is no time is none.
+pub(super) fn in_range(body: &Body, field: &str, millis: u64) -> bool {
+    let end = |name: &str| {
+        let text = body.get(field)?.get(name)?.as_str()?;
+        u64::try_from(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()).ok()
+    };
+    end("after").is_none_or(|after| after <= millis) && end("before").is_none_or(|before| millis <= before)
+}
+
 /// A text of a checked body; empty where the field is absent.
 pub(super) fn text<'a>(body: &'a Body, field: &str) -> &'a str {
     body.get(field).and_then(Value::as_str).unwrap_or_default()

@@ -91,6 +91,14 @@ const SORT_BY: Kind = Kind::List(&Kind::Enum(&["created_date", "created_date:asc
 const OBJECT: Kind = Kind::Free;
 const OBJECTS: Kind = Kind::List(&Kind::Free);
 const FLAG: Kind = Kind::Bool;
+/// `date-time-filter`
+const DATE_RANGE: Kind = Kind::Record(&[field("after", ANY_TEXT), field("before", ANY_TEXT)]);
+/// `date-filter`
+const DATE_FILTER: Kind = Kind::Record(&[
+    field("after", ANY_TEXT),
+    field("before", ANY_TEXT),
+    required("type", Kind::Enum(&["range"])),
+]);
 /// `stage-filter`
 const STAGE_FILTER: Kind = Kind::Record(&[field("name", TEXTS), not_simulated("stages")]);
 const USER_SET: Kind = Kind::Record(&[field("set", USERS)]);
@@ -103,7 +111,7 @@ pub(super) const WORKS_LIST: &[Field] = &[
     unheld("actual_close_date", &OBJECT),
     field("applies_to_part", TEXTS),
     field("created_by", USERS),
-    not_simulated("created_date"),
+    field("created_date", DATE_FILTER),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
     unheld("external_ref", &TEXTS),
@@ -111,7 +119,7 @@ pub(super) const WORKS_LIST: &[Field] = &[
     field("limit", LIMIT),
     field("mode", LIST_MODE),
     unheld("modified_by", &USERS),
-    not_simulated("modified_date"),
+    field("modified_date", DATE_FILTER),
     unheld("opportunity", &OBJECT),
     field("owned_by", USERS),
     field("reported_by", USERS),

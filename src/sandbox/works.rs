@@ -324,6 +324,11 @@ impl Works {
         BEGIN + SPAN / (self.first_count as u64 + 1) * (position + 1)
     }
 
+    /// When a work was last changed, in milliseconds since the epoch.
+    pub(super) fn modified(&self, work: &Work) -> u64 {
+        if work.modified == 0 { self.created(work) + 5_400_000 } else { work.modified }
+    }
+
     /// The first works after a number that pass the filter, and whatever else is asked for, at most `most`.
     ///
     /// With users in the filter it costs no more than what these users have; without, works are tried one

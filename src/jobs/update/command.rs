@@ -4,6 +4,7 @@ use super::apply::ObjectWriter;
 use super::base::BaseFile;
 use super::columns::{Columns, Typed};
 use super::decide::Rules;
+use super::exports::is_export;
 use super::feed::UpdateFeed;
 use super::fields::{Fields, usage};
 use super::lookup::Lookup;
@@ -27,11 +28,12 @@ use crate::report::validation::shell_word;
 use crate::run::begin::{self, New, RowsFrom};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
-use crate::source::Input;
 use crate::source::header::Header;
+use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// The options of an update.
@@ -47,6 +49,9 @@ pub(crate) struct UpdateOptions {
     /// `--base`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<BaseFile>,
+    /// Whether the rows are an export as this tool wrote it: its cells are guarded against formulas.
+    #[serde(default)]
+    pub is_export: bool,
     /// `--empty`
     pub on_empty: OnEmpty,
     /// `--where FIELD=VALUE`
@@ -73,7 +78,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let pairs = |flag: &str, given: &[String]| -> Result<Vec<(String, String)>, Failure> {
-        given.iter().map(|text| pair(flag, text)).collect()
+        given.iter().map(|text| cli::pair(flag, text)).collect()
     };
     let options = UpdateOptions {
         object: word(&args.object),
@@ -85,6 +90,8 @@ pub(crate) async fn run(
             ignore: args.ignore.clone(),
         },
         base: args.base.as_deref().map(BaseFile::of).transpose()?,
+        is_export: args.csv != Path::new("-")
+            && fingerprint(&args.csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256)),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
         skip_invalid: args.skip_invalid,
@@ -95,16 +102,6 @@ pub(crate) async fn run(
     let rows = RowsFrom::Csv(&args.csv, cli::dialect(args.delimiter.as_deref())?);
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
-}
-
-/// A name and a value on either side of the first `=`.
-fn pair(flag: &str, text: &str) -> Result<(String, String), Failure> {
-    let wrong = || usage(format!("{flag} {text}: a name, `=` and a value are needed"));
-    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-    if name.trim().is_empty() {
-        return Err(wrong());
-    }
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 impl UpdateOptions {
@@ -122,7 +119,7 @@ impl UpdateOptions {
             return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
         }
         let base = self.base.as_ref().map(BaseFile::open).transpose()?;
-        Ok(RowReader::new(columns, object.types, self.on_empty, base))
+        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export))
     }
 
     /// The fields of the object in this organisation; asked for once.

@@ -1,12 +1,14 @@
 //! Rows as the engine's tasks: read, without those that have a result already.
 
 use super::Item;
+use super::change::AS_WANTED;
 use super::command::UpdateOptions;
 use super::rows::RowReader;
 use super::scan::{Rows, duplicated};
 use crate::engine::job::Task;
 use crate::exit::Failure;
 use crate::jobs::duplicates::InRowOrder;
+use crate::journal::record::{Outcome, State};
 use crate::journal::replay::Replay;
 use crate::row::Row;
 use crate::run::feed::{self, RowFeed, invalid, number};
@@ -43,6 +45,9 @@ impl UpdateFeed {
         let item = match (read.item, duplicate) {
             (None, _) => Err(invalid(&read.findings)),
             (Some(_), Some(duplicate)) => Err(duplicated(duplicate.verdict)),
+            (Some(item), None) if item.cells.is_empty() => {
+                Err(Outcome::of(State::Already, AS_WANTED, "the row changes nothing"))
+            }
             (Some(item), None) => Ok(item),
         };
         Ok(Task { rows: row.number.into(), key, item, in_doubt: self.rows.in_doubt(row.number) })

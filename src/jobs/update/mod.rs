@@ -13,6 +13,7 @@ pub(crate) mod change;
 pub(crate) mod columns;
 pub(crate) mod command;
 pub(crate) mod decide;
+pub(crate) mod exports;
 pub(crate) mod feed;
 pub(crate) mod fields;
 pub(crate) mod lookup;

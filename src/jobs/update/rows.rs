@@ -21,6 +21,8 @@ pub(crate) struct RowReader {
     types: &'static [ObjectType],
     on_empty: OnEmpty,
     base: Option<Base>,
+    /// Whether cells are guarded against formulas, as this tool's export does it.
+    is_guarded: bool,
     /// Where the columns are in the base.
     in_base: Vec<Option<usize>>,
 }
@@ -46,7 +48,9 @@ impl RowReader {
         types: &'static [ObjectType],
         on_empty: OnEmpty,
         base: Option<Base>,
+        is_export: bool,
     ) -> Self {
+        let is_guarded = is_export || base.is_some();
         let in_base = columns
             .columns
             .iter()
@@ -54,7 +58,7 @@ impl RowReader {
                 base.as_ref().filter(|_| matches!(column.cells, Cells::Column(_)))?.column(&column.name)
             })
             .collect();
-        Self { columns, types, on_empty, base, in_base }
+        Self { columns, types, on_empty, base, is_guarded, in_base }
     }
 
     /// The organisation of the base's objects, if it says.
@@ -101,13 +105,14 @@ impl RowReader {
             }
             _ => None,
         };
-        let is_based = base.is_some();
         let mut cells = Vec::new();
         for (at, column) in self.columns.columns.iter().enumerate() {
             let cell = column.cell(row);
             let base = self.in_base.get(at).copied().flatten().and_then(|place| base?.get(place)).map(plain);
-            // A file that the base belongs to is guarded against formulas as the base is.
-            let cell = if is_based { plain(cell.as_bytes()) } else { cell };
+            let cell = match column.cells {
+                Cells::Column(_) if self.is_guarded => plain(cell.as_bytes()),
+                _ => cell,
+            };
             if base == Some(cell) {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::{Answer, Endpoint, json, paged};
 use crate::devrev::objects::{self, Object};
-use crate::sandbox::check::{Body, nothing, text, texts};
+use crate::sandbox::check::{Body, in_range, nothing, text, texts};
 use crate::sandbox::clock::epoch_millis;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::documents::{Document, Documents};
@@ -58,6 +58,8 @@ fn list(world: &World, name: &'static str, body: &Body) -> Answer {
             wanted.peek().is_none() || wanted.any(|wanted| held.iter().any(|held| held == wanted))
         };
         !none
+            && in_range(body, "created_date", document.created)
+            && in_range(body, "modified_date", document.modified)
             && ["display_name", "external_refs", "external_ref", "domains", "websites", "tier"]
                 .into_iter()
                 .all(holds)

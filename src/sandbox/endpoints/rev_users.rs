@@ -2,7 +2,7 @@
 
 use super::rev_user::{RevUser, RevUserAnswer, find};
 use super::{Answer, Endpoint, json, rev_users_merge, rev_users_write};
-use crate::sandbox::check::{Body, nothing, text, texts};
+use crate::sandbox::check::{Body, in_range, nothing, text, texts};
 use crate::sandbox::contacts::Contact;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::schema::{
@@ -72,6 +72,8 @@ fn select<'a>(state: &'a State, body: &Body, after: u64, most: usize) -> Vec<&'a
             && contact.exists()
             && verified.is_none_or(|wanted| contact.is_verified == wanted)
             && u64::from(contact.number) > after
+            && in_range(body, "created_date", contact.created)
+            && in_range(body, "modified_date", contact.modified)
             && holds("email", contact.email())
             && holds("external_ref", contact.external_ref())
     };

@@ -4,7 +4,7 @@ use super::stages::{Stage, stage};
 use super::{Answer, Endpoint, json, stages};
 use crate::devrev::ids::ObjectType;
 use crate::devrev::objects;
-use crate::sandbox::check::{Body, nothing, text, texts};
+use crate::sandbox::check::{Body, in_range, nothing, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::dons::{core_don, display_id};
 use crate::sandbox::error::ApiError;
@@ -66,6 +66,11 @@ fn list(world: &World, body: &Body) -> Answer {
         let most = page.limit + 1 - found.len();
         if wanted(works.object.don_name()) && most > 0 && page.after < begin + APART {
             let after = u32::try_from(page.after.saturating_sub(begin)).unwrap_or(u32::MAX);
+            let passes = |work: &Work| {
+                passes(work)
+                    && in_range(body, "created_date", works.created(work))
+                    && in_range(body, "modified_date", works.modified(work))
+            };
             found.extend(works.select(&filter, after, most, &passes).into_iter().map(|work| (works, work)));
         }
     }
@@ -176,7 +181,6 @@ impl<'a> Shown<'a> {
             custom_fields.insert(&world.creator_group_field, group.don.as_str().into());
         }
         let created = works.created(work);
-        let modified = if work.modified == 0 { created + 5_400_000 } else { work.modified };
         let (number, at) = (work.number, work.number as usize);
         let has_priority = matches!(works.object, ObjectType::Issue | ObjectType::Task);
         Self {
@@ -189,7 +193,7 @@ impl<'a> Shown<'a> {
             artifacts: extra.map_or_else(Vec::new, |extra| world.files(&extra.artifacts)),
             created_by: world.summary(state, work.creator),
             created_date: date(created),
-            modified_date: date(modified),
+            modified_date: date(works.modified(work)),
             owned_by: world.summaries(state, work.owners()),
             reported_by: world.summaries(state, work.reporters()),
             priority: has_priority.then(|| ["p2", "p3", "p1", "p2", "p0"][at % 5]),

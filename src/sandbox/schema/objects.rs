@@ -42,7 +42,7 @@ pub(in crate::sandbox) const ACCOUNTS_GET: &[Field] = &[required("id", ACCOUNT)]
 /// `accounts-list-request`
 pub(in crate::sandbox) const ACCOUNTS_LIST: &[Field] = &[
     not_simulated("created_by"),
-    not_simulated("created_date"),
+    field("created_date", super::DATE_RANGE),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
     field("display_name", TEXTS),
@@ -50,7 +50,7 @@ pub(in crate::sandbox) const ACCOUNTS_LIST: &[Field] = &[
     field("external_refs", TEXTS),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
-    not_simulated("modified_date"),
+    field("modified_date", super::DATE_RANGE),
     not_simulated("owned_by"),
     field("sort_by", Kind::Ignored(&SORT_BY)),
     unheld("stage", &TEXTS),
@@ -84,7 +84,7 @@ pub(in crate::sandbox) const REV_ORGS_GET: &[Field] = &[not_simulated("account")
 pub(in crate::sandbox) const REV_ORGS_LIST: &[Field] = &[
     not_simulated("account"),
     not_simulated("created_by"),
-    not_simulated("created_date"),
+    field("created_date", super::DATE_RANGE),
     field("cursor", ANY_TEXT),
     not_simulated("custom_field_filter"),
     not_simulated("custom_fields"),
@@ -92,7 +92,7 @@ pub(in crate::sandbox) const REV_ORGS_LIST: &[Field] = &[
     field("external_ref", TEXTS),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
-    not_simulated("modified_date"),
+    field("modified_date", super::DATE_RANGE),
     field("sort_by", Kind::Ignored(&SORT_BY)),
     not_simulated("tags"),
 ];
