@@ -17,6 +17,7 @@ mod disk_full;
 mod docs;
 mod doctor;
 mod dry_run;
+mod export;
 mod fault_matrix;
 mod faults;
 mod formulas;

@@ -1,4 +1,4 @@
-//! Reads of objects whose type is known only at run time: one object, and pages of many.
+//! Objects whose type is known only at run time: one of them, pages of many, and a change of its fields.
 
 use super::objects::Object;
 use super::operation::{Operation, Safety};
@@ -51,6 +51,32 @@ impl<'de> Deserialize<'de> for ObjectAnswer {
             Some(_) => Err(D::Error::custom("the object has no `id`")),
             None => Err(D::Error::custom("no object is in it")),
         }
+    }
+}
+
+/// A write whose endpoint and body are made at run time: a patch of fields that no type here knows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Patch {
+    #[serde(skip)]
+    endpoint: &'static str,
+    body: Map<String, Value>,
+}
+
+impl Patch {
+    /// A patch with this body, for an endpoint such as `works.update`.
+    pub(crate) fn new(endpoint: &'static str, body: Map<String, Value>) -> Self {
+        Self { endpoint, body }
+    }
+}
+
+impl Operation for Patch {
+    const ENDPOINT: &'static str = "patch";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = ObjectAnswer;
+
+    fn endpoint(&self) -> &'static str {
+        self.endpoint
     }
 }
 

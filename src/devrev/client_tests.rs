@@ -1,7 +1,7 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
-use crate::devrev::operation::Patch;
+use crate::devrev::any_object::Patch;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
 use crate::net::rate::Rate;
 use crate::sandbox::{Data, Options, Sandbox};

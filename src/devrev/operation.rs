@@ -1,6 +1,5 @@
 //! What an endpoint is: its request, its answer, and whether it may be asked again.
 
-use super::any_object::ObjectAnswer;
 use crate::net::answer;
 use crate::net::error::{ApiError, ErrorKind};
 use crate::net::lenient;
@@ -9,7 +8,6 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Map, Value};
 
 /// Whether a request may be made again when it is unknown what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,32 +34,6 @@ pub(crate) trait Operation: Serialize + Sync {
     /// The endpoint of this request, where it is known only at run time.
     fn endpoint(&self) -> &'static str {
         Self::ENDPOINT
-    }
-}
-
-/// A write whose endpoint and body are made at run time: a patch of fields that no type here knows.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Patch {
-    #[serde(skip)]
-    endpoint: &'static str,
-    body: Map<String, Value>,
-}
-
-impl Patch {
-    /// A patch with this body, for an endpoint such as `works.update`.
-    pub(crate) fn new(endpoint: &'static str, body: Map<String, Value>) -> Self {
-        Self { endpoint, body }
-    }
-}
-
-impl Operation for Patch {
-    const ENDPOINT: &'static str = "patch";
-    const SAFETY: Safety = Safety::Write;
-    type Answer = ObjectAnswer;
-
-    fn endpoint(&self) -> &'static str {
-        self.endpoint
     }
 }
 

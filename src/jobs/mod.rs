@@ -1,7 +1,7 @@
 //! What one row means: a typed item, a planned change, an applied change.
 //!
 //! - [`backfill_groups`]: an issue gets the group that its creator belongs to
-//! - [`update`]: any field of any object, from rows; [`export`]: the file that those rows are edited from
+//! - [`update_fields`]: any field of any object, from rows; [`export_objects`]: the file that those rows are edited from
 //! - [`rules`]: how rows are judged, by `validate` and by the jobs alike
 //! - [`duplicates`]: the same object in several rows
 //! - [`sampling`]: which rows make a small input
@@ -12,7 +12,7 @@
 
 pub(crate) mod backfill_groups;
 pub(crate) mod duplicates;
-pub(crate) mod export;
+pub(crate) mod export_objects;
 pub(crate) mod failing;
 pub(crate) mod merge_contacts;
 pub(crate) mod read_at;
@@ -26,4 +26,4 @@ pub(crate) mod undo_backfill;
 pub(crate) mod undo_merge;
 pub(crate) mod undo_update;
 pub(crate) mod undoing;
-pub(crate) mod update;
+pub(crate) mod update_fields;

@@ -1,13 +1,13 @@
 //! The jobs that there are.
 
 use super::backfill_groups::command::BackfillOptions;
-use super::export::Export;
+use super::export_objects::Export;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
 use super::undo_update::command::UndoUpdateOptions;
 use super::undoing::job::Undo;
-use super::update::command::UpdateOptions;
+use super::update_fields::options::UpdateOptions;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.

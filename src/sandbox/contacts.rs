@@ -3,7 +3,6 @@
 use super::dons::identity_don;
 use super::format::{Contact as Record, UserKind, UserRef, UserState};
 use super::merge::MergeEnds;
-use super::stock::Stock;
 use crate::devrev::ids::ObjectType;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
@@ -31,7 +30,7 @@ pub(super) struct Contact {
     pub(super) description: Option<String>,
     pub(super) custom_fields: Map<String, Value>,
     /// Its tags and its picture, once somebody has set them.
-    pub(super) stock: Stock,
+    pub(super) stock: Map<String, Value>,
     pub(super) phone_numbers: Vec<String>,
     pub(super) rev_org: Option<String>,
     workspace: Option<u32>,

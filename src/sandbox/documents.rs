@@ -1,7 +1,6 @@
 //! Accounts and workspaces: few, and nothing but fields.
 
 use super::error::ApiError;
-use super::stock::Stock;
 use crate::devrev::ids::Ref;
 use crate::devrev::ids::{ObjectType, Place};
 use serde_json::{Map, Value};
@@ -17,7 +16,7 @@ pub(super) struct Document {
     pub(super) don: String,
     pub(super) display_id: String,
     /// Its stock fields.
-    pub(super) stock: Stock,
+    pub(super) stock: Map<String, Value>,
     /// Its custom fields.
     pub(super) custom: Map<String, Value>,
     /// Milliseconds since the epoch.

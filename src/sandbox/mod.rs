@@ -31,6 +31,7 @@ mod references;
 mod schema;
 mod serve;
 mod server;
+mod stages;
 mod state;
 mod stats;
 mod stock;

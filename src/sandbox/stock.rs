@@ -3,8 +3,8 @@
 //!
 //! The form is that of the request with every ID as a DON; a list is an array, a stage its name.
 
-use super::endpoints::stages;
 use super::error::ApiError;
+use super::stages;
 use super::state::State;
 use super::world::World;
 use crate::devrev::ids::ObjectType;

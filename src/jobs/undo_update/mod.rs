@@ -6,10 +6,10 @@
 pub(crate) mod command;
 pub(crate) mod rows;
 
-use super::update::change::{FieldChange, ObjectChange};
-use super::update::decide::shown;
-use super::update::lookup::{Found, Lookup};
-use super::update::value;
+use super::update_fields::change::{FieldChange, ObjectChange};
+use super::update_fields::decide::shown;
+use super::update_fields::lookup::{Found, Lookup};
+use super::update_fields::value;
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object};
 use crate::engine::job::{Asked, Planner, Verdict};

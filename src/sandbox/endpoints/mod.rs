@@ -11,7 +11,7 @@ mod rev_users;
 mod rev_users_merge;
 mod rev_users_write;
 mod schemas;
-pub(super) mod stages;
+mod stages;
 mod timelines;
 mod users;
 mod works;

@@ -5,37 +5,14 @@ use crate::sandbox::check::{Body, text};
 use crate::sandbox::dons::core_don_of;
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::STAGE_DIAGRAMS_GET;
+use crate::sandbox::stages::NAMES;
 use crate::sandbox::world::World;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::read("stage-diagrams.get", STAGE_DIAGRAMS_GET, get)];
 
-const NAMES: [&str; 5] = ["triage", "backlog", "prioritized", "in_development", "completed"];
 /// What has stages.
 const LEAF_TYPES: [&str; 4] = ["issue", "ticket", "task", "opportunity"];
-
-/// `legacy-stage`
-#[derive(Serialize)]
-pub(in crate::sandbox) struct Stage<'a> {
-    name: &'a str,
-    ordinal: u32,
-}
-
-/// A stage as a work shows it.
-pub(in crate::sandbox) fn stage(name: &str) -> Stage<'_> {
-    Stage { name, ordinal: ordinal(name).unwrap_or_default() }
-}
-
-/// The stage of a work of this number that nobody has moved.
-pub(super) fn first(number: u32) -> &'static str {
-    NAMES[number as usize % NAMES.len()]
-}
-
-/// A stage's place among all.
-pub(in crate::sandbox) fn ordinal(name: &str) -> Option<u32> {
-    (1..).zip(NAMES).find(|(_, known)| *known == name).map(|(ordinal, _)| ordinal)
-}
 
 fn get(world: &World, body: &Body) -> Answer {
     let leaf = text(body, "leaf_type");

@@ -1,7 +1,6 @@
 //! `works.get` and `works.list`, and how a work looks in an answer.
 
-use super::stages::{Stage, stage};
-use super::{Answer, Endpoint, json, stages};
+use super::{Answer, Endpoint, json};
 use crate::devrev::ids::ObjectType;
 use crate::devrev::objects;
 use crate::sandbox::check::{Body, in_range, nothing, text, texts};
@@ -9,6 +8,7 @@ use crate::sandbox::cursor::Page;
 use crate::sandbox::dons::{core_don, display_id};
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{WORKS_GET, WORKS_LIST};
+use crate::sandbox::stages::{self, Stage, stage};
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{ArtifactSummary, Summary, date};
 use crate::sandbox::works::{Filter, Work, Works};

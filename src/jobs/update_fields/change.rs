@@ -1,10 +1,10 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
 use super::value;
+use crate::devrev::any_object::Patch;
 use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
-use crate::devrev::operation::Patch;
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::update::fields::{app_of, shape};
+use crate::jobs::update_fields::fields::{app_of, shape};
 use crate::journal::record::Outcome;
 use crate::run::drift::Plannable;
 use serde::{Deserialize, Serialize};

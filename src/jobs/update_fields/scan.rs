@@ -1,8 +1,8 @@
 //! The scan of an input: how many rows it has, which are about the same object, and which are wrong.
 
-use super::command::UpdateOptions;
 use super::fields::Fields;
 use super::lookup::Extent;
+use super::options::UpdateOptions;
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::Object;
 use crate::exit::{Exit, Failure};

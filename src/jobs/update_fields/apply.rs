@@ -12,7 +12,7 @@ use crate::devrev::operation::Found;
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
-use crate::jobs::update::fields::shape;
+use crate::jobs::update_fields::fields::shape;
 use crate::journal::record::{Outcome, State};
 use crate::net::error::{ApiError, Effect, ErrorKind};
 

@@ -2,7 +2,7 @@
 
 use super::Item;
 use super::change::AS_WANTED;
-use super::command::UpdateOptions;
+use super::options::UpdateOptions;
 use super::rows::RowReader;
 use super::scan::{Rows, duplicated};
 use crate::engine::job::Task;

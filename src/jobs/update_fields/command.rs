@@ -1,21 +1,19 @@
 //! `update`: begins a run, and what a run of it has of its own.
 
+use super::Update;
 use super::apply::ObjectWriter;
 use super::base::BaseFile;
-use super::columns::{Columns, Typed};
+use super::columns::Typed;
 use super::decide::Rules;
 use super::exports::is_export;
 use super::feed::UpdateFeed;
-use super::fields::{Fields, usage};
 use super::lookup::Lookup;
 use super::names::Names;
+use super::options::UpdateOptions;
 use super::plan::{self, ObjectPlan};
-use super::rows::RowReader;
 use super::scan::{self, Rows};
-use super::{Update, columns};
 use crate::cli;
-use crate::cli::choices::{OnEmpty, word};
-use crate::devrev::objects::{self, Field, Object};
+use crate::cli::choices::word;
 use crate::exit::{Exit, Failure};
 use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
@@ -24,51 +22,13 @@ use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
-use crate::report::validation::shell_word;
 use crate::run::begin::{self, New, RowsFrom};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
-use crate::source::header::Header;
 use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
-use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-
-/// The options of an update.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct UpdateOptions {
-    /// `--object`
-    pub object: String,
-    /// `--limit`: only the first rows.
-    pub limit: Option<u64>,
-    /// How columns are read.
-    #[serde(flatten)]
-    pub typed: Typed,
-    /// `--base`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<BaseFile>,
-    /// Whether the rows are an export as this tool wrote it: its cells are guarded against formulas.
-    #[serde(default)]
-    pub is_export: bool,
-    /// `--empty`
-    pub on_empty: OnEmpty,
-    /// `--where FIELD=VALUE`
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub condition: Vec<(String, String)>,
-    /// `--skip-invalid`
-    #[serde(default)]
-    pub skip_invalid: bool,
-    /// `--no-required-check`
-    #[serde(default)]
-    pub no_required_check: bool,
-    /// Whether the run is against the sandbox in the same process.
-    pub sandbox: bool,
-    /// The fields of the object in this organisation, once they are known.
-    #[serde(skip)]
-    known: Arc<OnceLock<Arc<Fields>>>,
-}
+use std::sync::Arc;
 
 /// Begins a run and works on it until it ends.
 pub(crate) async fn run(
@@ -102,84 +62,6 @@ pub(crate) async fn run(
     let rows = RowsFrom::Csv(&args.csv, cli::dialect(args.delimiter.as_deref())?);
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
-}
-
-impl UpdateOptions {
-    /// The type of object.
-    pub(crate) fn object(&self) -> &'static Object {
-        // `--object` takes no other word; a `run.json` that was changed by hand may hold one.
-        objects::named(&self.object).unwrap_or(&objects::OBJECTS[0])
-    }
-
-    /// What reads rows with this header. Blocks if there is a base.
-    pub(crate) fn reader(&self, header: &Header) -> Result<RowReader, Failure> {
-        let object = self.object();
-        let columns = Columns::find(object, &self.typed, header)?;
-        if self.base.is_some() && matches!(columns.names, columns::Names::Key(..)) {
-            return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
-        }
-        let base = self.base.as_ref().map(BaseFile::open).transpose()?;
-        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export))
-    }
-
-    /// The fields of the object in this organisation; asked for once.
-    async fn fields(&self, start: &Start<'_, Rows, DevRev>) -> Result<Arc<Fields>, Failure> {
-        if let Some(known) = self.known.get() {
-            return Ok(Arc::clone(known));
-        }
-        let conditions = self.condition.iter().map(|(name, _)| name.clone());
-        let names = start.scan.found.fields.iter().cloned().chain(conditions).collect();
-        let client = start.target.client.read_only();
-        let fields = Arc::new(Fields::load(&client, self.object(), &names).await?);
-        Ok(Arc::clone(self.known.get_or_init(|| fields)))
-    }
-
-    /// The fields whose state is read: those that are spoken of, and those of `--where`.
-    fn read(&self, columns: &Columns, fields: &Fields) -> Result<Vec<Field>, Failure> {
-        let mut names: Vec<&str> = columns.columns.iter().map(|column| &*column.field).collect();
-        names.extend(self.condition.iter().map(|(name, _)| &**name));
-        names.sort_unstable();
-        names.dedup();
-        let named = |name: &&str| {
-            fields.named(name).cloned().ok_or_else(|| usage(fields.unknown(self.object(), name)))
-        };
-        names.iter().map(named).collect()
-    }
-
-    fn columns(&self, input: &Input) -> Result<Columns, Failure> {
-        let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
-        Columns::find(self.object(), &self.typed, file.header())
-    }
-
-    fn typed_flags(&self) -> String {
-        let mut flags = format!(" --object {}", self.object);
-        let mut push = |flag: &str, value: &str| {
-            let _ = write!(flags, " {flag} {}", shell_word(value));
-        };
-        if let Some(key) = &self.typed.key {
-            push("--match", key);
-        }
-        for (flag, pairs) in
-            [("--map", &self.typed.map), ("--set", &self.typed.set), ("--where", &self.condition)]
-        {
-            pairs.iter().for_each(|(name, value)| push(flag, &format!("{name}={value}")));
-        }
-        self.typed.ignore.iter().for_each(|column| push("--ignore", column));
-        if let Some(base) = &self.base {
-            push("--base", &base.path.to_string_lossy());
-        }
-        if self.on_empty != OnEmpty::Leave {
-            push("--empty", &word(&self.on_empty));
-        }
-        for (given, flag) in [
-            (self.skip_invalid, " --skip-invalid"),
-            (self.no_required_check, " --no-required-check"),
-            (self.sandbox, " --sandbox"),
-        ] {
-            flags.push_str(if given { flag } else { "" });
-        }
-        flags
-    }
 }
 
 impl Job for UpdateOptions {
@@ -230,7 +112,7 @@ impl Job for UpdateOptions {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
         }
-        let fields = self.fields(start).await?;
+        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
         let columns = self.columns(start.input)?;
         columns.check(self.object(), &fields)?;
         self.read(&columns, &fields)?;
@@ -265,7 +147,7 @@ impl Job for UpdateOptions {
     }
 
     async fn begin(&self, start: &Start<'_, Rows, DevRev>) -> Result<(Update, ObjectWriter), Failure> {
-        let fields = self.fields(start).await?;
+        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
         let columns = self.columns(start.input)?;
         let (object, client) = (self.object(), start.target.client.read_only());
         let read = self.read(&columns, &fields)?;

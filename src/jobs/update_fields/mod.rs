@@ -18,6 +18,7 @@ pub(crate) mod feed;
 pub(crate) mod fields;
 pub(crate) mod lookup;
 pub(crate) mod names;
+pub(crate) mod options;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod scan;
