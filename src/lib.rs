@@ -108,7 +108,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global, terminal)),
         Command::Runs(args) => commands::runs::run(args, &global, &terminal),
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
-        Command::Sample(args) => commands::sample::run(&args, &global, &terminal),
+        Command::Sample(args) => runtime.block_on(commands::sample::run(args, global, terminal)),
         Command::Completions(args) => commands::shell::completions(&args, global.json),
         Command::Man(args) => commands::shell::man(args.dir.as_deref(), global.json),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),

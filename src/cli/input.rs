@@ -38,12 +38,15 @@ pub struct RowsArgs {
     ///
     /// For issues: the columns issue_id, creator_user_id, assigned_group and, if there, creator_group. For contacts:
     /// the columns of the contact export.
-    #[arg(long, value_name = "PATH", required_unless_present = "source")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["jsonl", "source"])]
     pub csv: Option<PathBuf>,
+    /// Read this file of JSON objects, one per line; `-` reads standard input
+    #[arg(long, value_name = "PATH", conflicts_with = "csv")]
+    pub jsonl: Option<PathBuf>,
     /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Choose where rows come from; snowflake needs the settings SNOWFLAKE_... [default: csv]
+    /// Choose where rows come from; a database needs its settings [default: csv, or jsonl with --jsonl]
     #[arg(long, value_name = "CHOICE")]
     pub source: Option<Source>,
     /// Send this query instead of the default: one SELECT or WITH with the same columns
@@ -59,20 +62,43 @@ pub struct RowsArgs {
 pub enum Source {
     /// A CSV file (--csv)
     Csv,
-    /// A Snowflake query
+    /// A file of JSON objects, one per line (--jsonl)
+    Jsonl,
+    /// A Snowflake query (SNOWFLAKE_...)
     Snowflake,
+}
+
+impl Source {
+    /// Those that are asked a query.
+    pub(crate) const DATABASES: [Self; 1] = [Self::Snowflake];
+
+    /// The Cargo feature that it needs.
+    pub(crate) fn feature(self) -> &'static str {
+        match self {
+            Self::Csv | Self::Jsonl => "default",
+            Self::Snowflake => "snowflake",
+        }
+    }
+}
+
+impl RowsArgs {
+    /// Where rows come from: what was said, or what a path says.
+    pub(crate) fn source(&self) -> Source {
+        match self.source {
+            Some(source) => source,
+            None if self.jsonl.is_some() => Source::Jsonl,
+            None => Source::Csv,
+        }
+    }
 }
 
 /// `sample`.
 #[derive(Debug, Args)]
 #[command(after_help = examples::SAMPLE)]
 pub struct Sample {
-    /// Read this CSV file; `-` reads standard input
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
-    /// Split fields at this character, such as `;` or tab [default: found from the header]
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
     /// Set what the rows are [default: found from the header]
     #[arg(long)]
     pub kind: Option<Kind>,

@@ -3,22 +3,26 @@
 
 use crate::cli;
 use crate::cli::choices::Keep;
-use crate::cli::dialect;
+use crate::cli::client::ClientFlags;
+use crate::connectors::{self, Typed};
 use crate::exit::{Exit, Failure};
 use crate::jobs::merge_contacts::note::Scope;
 use crate::jobs::merge_contacts::pairing::Role;
 use crate::jobs::merge_contacts::scan::pairing;
 use crate::jobs::rules::issues::IssueColumns;
-use crate::jobs::rules::{Prefixes, kind_of};
+use crate::jobs::rules::{Prefixes, kind_of, queries};
 use crate::jobs::sampling::{self, Spread};
 use crate::journal::atomic;
 use crate::kind::Kind;
 use crate::report::sampled::Sampled;
 use crate::report::terminal::{Data, Terminal, result};
 use crate::row::Row;
+use crate::run::begin::RowsFrom;
 use crate::run::scan::{each_record, header_failure, source_failure, unreadable};
+use crate::run::signals;
 use crate::source::csv::CsvFile;
 use crate::source::{Input, Stamp};
+use crate::stop::Stop;
 use ::csv::ByteRecord;
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,30 +31,49 @@ use std::path::Path;
 const MOST: u64 = 1_000_000;
 
 /// Runs `sample`.
-pub(crate) fn run(
-    args: &cli::input::Sample,
-    global: &cli::Global,
-    terminal: &Terminal,
+pub(crate) async fn run(
+    args: cli::input::Sample,
+    global: cli::Global,
+    terminal: Terminal,
 ) -> Result<Exit, Failure> {
-    check(args, global.json)?;
+    check(&args, global.json)?;
+    let client = ClientFlags::default();
+    let typed = Typed { rows: &args.rows, global: &global, client: &client };
+    let rows = connectors::rows(typed, queries::table(args.kind), None)?;
+    let is_copied = matches!(rows, RowsFrom::Source(_));
+    let fetch = connectors::fetch(rows);
     // What is spooled goes when this ends.
     let folder = tempfile::tempdir().map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}")).because(error)
     })?;
-    let input = if args.csv == Path::new("-") {
-        Input::stdin(&folder.path().join("input.csv")).map_err(|error| source_failure(&error))?
-    } else {
-        Input::file(&args.csv)
-    };
-    let input = input.read_as(dialect(args.delimiter.as_deref())?);
-    let stamp = Stamp::of(input.path()).map_err(|error| unreadable(&input, &error))?;
+    let spool = folder.path().join("input.csv");
+    let stop = Stop::default();
+    if is_copied {
+        // Else a signal ends the process at once; here it would leave the rows behind.
+        signals::listen(&stop, &terminal).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+        })?;
+    }
+    let of_fetch = stop.clone();
+    let work = move || take(&args, &global, &terminal, &fetch(&spool, &of_fetch)?);
+    signals::on_thread(&stop, work).await
+}
+
+/// Takes the small input out of a large one.
+fn take(
+    args: &cli::input::Sample,
+    global: &cli::Global,
+    terminal: &Terminal,
+    input: &Input,
+) -> Result<Exit, Failure> {
+    let stamp = Stamp::of(input.path()).map_err(|error| unreadable(input, &error))?;
     let size = usize::try_from(args.size).unwrap_or(usize::MAX);
-    let (kind, chosen) = choose(args, &input, size)?;
+    let (kind, chosen) = choose(args, input, size)?;
     // Of an input without rows the header is copied.
     if chosen.rows.is_empty() && chosen.all > 0 {
-        return Err(nothing(&input, kind, &chosen));
+        return Err(nothing(input, kind, &chosen));
     }
-    write(args, &input, stamp, &chosen.rows)?;
+    write(args, input, stamp, &chosen.rows)?;
     let sampled = Sampled {
         file: args.output.display().to_string(),
         input: input.name().to_owned(),
@@ -100,8 +123,9 @@ fn check(args: &cli::input::Sample, json: bool) -> Result<(), Failure> {
     // With --force, too: there would be no large one any more.
     let whole = |path: &Path| path.canonicalize().ok();
     // Standard input may be a file, too; where it is none, or cannot be told, this leads nowhere.
-    let csv = if args.csv == Path::new("-") { Path::new("/dev/stdin") } else { &args.csv };
-    if whole(&args.output).is_some_and(|output| whole(csv) == Some(output)) {
+    let input = args.rows.csv.as_deref().or(args.rows.jsonl.as_deref());
+    let input = input.map(|path| if path == Path::new("-") { Path::new("/dev/stdin") } else { path });
+    if input.is_some_and(|input| whole(input).is_some() && whole(input) == whole(&args.output)) {
         return usage(format!("-o {output} is the input itself: name another file"));
     }
     match args.output.symlink_metadata() {

@@ -24,7 +24,6 @@ use crate::run::signals;
 use crate::settings::Settings;
 use crate::source::ahead::each_row;
 use crate::source::csv::CsvFile;
-use crate::source::dialect::Dialect;
 use crate::source::header::{ColumnError, Header};
 use crate::source::{Input, SourceError};
 use crate::stop::Stop;
@@ -43,11 +42,8 @@ pub(crate) async fn run(
     let limit = args.limit.map(|limit| limit.saturating_add(1));
     let typed = Typed { rows: &args.rows, global: &global, client: &args.client };
     let rows = connectors::rows(typed, queries::table(kind), limit)?;
-    let dialect = if let RowsFrom::Csv(_, dialect) = &rows { *dialect } else { Dialect::default() };
-    let (csv, queried) = match rows {
-        RowsFrom::Queried(source) => (None, Some(source)),
-        _ => (args.rows.csv.clone(), None),
-    };
+    let is_copied = matches!(rows, RowsFrom::Source(_));
+    let fetch = connectors::fetch(rows);
     let stop = Stop::default();
     let settings = if args.online { Some(Settings::for_client(&global, &args.client)?) } else { None };
     let handle = tokio::runtime::Handle::current();
@@ -56,20 +52,15 @@ pub(crate) async fn run(
         Failure::new(Exit::Unexpected, format!("cannot make a temporary folder: {error}")).because(error)
     })?;
     let spool = folder.path().join("input.csv");
-    if queried.is_some() {
+    if is_copied {
         // Else a signal ends the process at once; here it would leave the rows behind.
         signals::listen(&stop, &terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
     }
-    let of_query = stop.clone();
+    let of_fetch = stop.clone();
     let work = move || {
-        let input = match (queried, csv) {
-            (Some(source), _) => source.spool(&spool, &of_query)?,
-            (None, Some(path)) if path != Path::new("-") => Input::file(&path),
-            (None, _) => Input::stdin(&spool).map_err(|error| source_failure(&error))?,
-        };
-        let input = input.read_as(dialect);
+        let input = fetch(&spool, &of_fetch)?;
         let ask = |mentioned: &Mentioned| match &settings {
             Some(settings) => handle.block_on(mentioned.absent(settings, args.sandbox)),
             None => Ok(Vec::new()),

@@ -1,22 +1,27 @@
-//! The list of sources that rows are queried from: what `--source` names, opened as a [`Source`]. A new source is a
+//! The list of sources that rows come from: what `--source` names, opened as a [`Source`](crate::source::Source). A new source is a file or
 //! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`rows`].
 
+pub(crate) mod jsonl;
+mod queried;
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
 
 use crate::cli;
+use crate::cli::choices::word;
+use crate::cli::input::Source;
 use crate::exit::{Exit, Failure};
 use crate::run::begin::RowsFrom;
-use crate::source::Source;
+use crate::run::scan::source_failure;
+use crate::source::Input;
 use crate::source::query::{Query, Table};
 use crate::source::sql::{MAX_SQL_BYTES, Statement};
+use crate::stop::Stop;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// The flags of every command that reads rows.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "snowflake"), expect(dead_code, reason = "for sources that have settings"))]
 pub(crate) struct Typed<'a> {
     /// Which rows.
     pub rows: &'a cli::input::RowsArgs,
@@ -26,60 +31,120 @@ pub(crate) struct Typed<'a> {
     pub client: &'a cli::client::ClientFlags,
 }
 
+/// A query that is to be asked, and the flags that came with it.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "snowflake"), expect(dead_code, reason = "for sources that are asked"))]
+struct Asking<'a> {
+    query: Query,
+    /// The arguments that ask for the same rows again.
+    arguments: Vec<String>,
+    global: &'a cli::Global,
+    client: &'a cli::client::ClientFlags,
+}
+
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
-/// on to a query.
+/// on to a source.
 pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
-    use cli::input::Source::{Csv, Snowflake};
-    let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
-    match (flags.source.unwrap_or(Csv), &flags.csv) {
-        (Csv, None) => usage("no input: give --csv PATH (`-` for standard input) or --source snowflake"),
-        (Csv, Some(_)) if flags.query.is_some() || flags.query_file.is_some() => {
-            usage("--query and --query-file are for --source snowflake")
+    let source = flags.source();
+    check(flags, source)?;
+    let asking = || Asking::new(typed, table, limit);
+    let opened = match (source, &flags.csv) {
+        (Source::Csv, Some(csv)) => return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
+        (Source::Csv, None) => Err(no_input()),
+        (Source::Jsonl, _) => jsonl::open(flags, limit),
+        #[cfg(feature = "snowflake")]
+        (Source::Snowflake, _) => snowflake::open(asking()?),
+        #[allow(unreachable_patterns, reason = "not with all features")]
+        (other, _) => asking().and_then(|_| Err(not_in_this_build(other))),
+    };
+    opened.map(RowsFrom::Source)
+}
+
+/// Whether the flags fit the source that they go with.
+fn check(flags: &cli::input::RowsArgs, source: Source) -> Result<(), Failure> {
+    let usage = |text: String| Err(Failure::new(Exit::Usage, text));
+    let has_query = flags.query.is_some() || flags.query_file.is_some();
+    match source {
+        Source::Csv | Source::Jsonl if has_query => {
+            let databases = Source::DATABASES.map(|source| word(&source)).join(", ");
+            usage(format!("--query and --query-file are for --source with one of {databases}"))
         }
-        (Csv, Some(csv)) => Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
-        (Snowflake, Some(_)) => usage("--csv and --source snowflake exclude each other: give one"),
-        (Snowflake, None) if flags.delimiter.is_some() => usage("--delimiter is for --csv"),
-        (Snowflake, None) => open_snowflake(typed, query(flags, table, limit)?).map(RowsFrom::Queried),
+        Source::Csv if flags.jsonl.is_some() => {
+            usage("--jsonl and --source csv exclude each other: give one".to_owned())
+        }
+        Source::Csv => Ok(()),
+        _ if flags.csv.is_some() => {
+            usage(format!("--csv and --source {} exclude each other: give one", word(&source)))
+        }
+        _ if flags.delimiter.is_some() => usage("--delimiter is for --csv".to_owned()),
+        Source::Jsonl => Ok(()),
+        _ if flags.jsonl.is_some() => {
+            usage(format!("--jsonl and --source {} exclude each other: give one", word(&source)))
+        }
+        _ => Ok(()),
     }
 }
 
-#[cfg(feature = "snowflake")]
-fn open_snowflake(typed: Typed<'_>, query: Query) -> Result<Box<dyn Source>, Failure> {
-    let arguments = arguments(typed.rows);
-    Ok(Box::new(snowflake::Queried::new(query, arguments, typed.global, typed.client)?))
+fn no_input() -> Failure {
+    let text =
+        "no input: give --csv PATH or --jsonl PATH (`-` for standard input), or --source with a database";
+    Failure::new(Exit::Usage, text)
 }
 
-#[cfg(not(feature = "snowflake"))]
-fn open_snowflake(_typed: Typed<'_>, _query: Query) -> Result<Box<dyn Source>, Failure> {
-    let text = "--source snowflake: this build has no Snowflake; build it with --features snowflake";
-    Err(Failure::new(Exit::Usage, text))
+fn not_in_this_build(source: Source) -> Failure {
+    let (word, feature) = (word(&source), source.feature());
+    let text = format!("--source {word}: this build leaves it out; build it with --features {feature}");
+    Failure::new(Exit::Usage, text)
 }
 
-/// The arguments that ask for the same rows again.
-#[cfg(feature = "snowflake")]
+/// Gets at rows for a command that begins no run. Blocks; what is no CSV file is copied to a new one at the path.
+pub(crate) type Fetch = Box<dyn FnOnce(&Path, &Stop) -> Result<Input, Failure> + Send>;
+
+/// What gets at these rows.
+pub(crate) fn fetch(rows: RowsFrom<'_>) -> Fetch {
+    match rows {
+        RowsFrom::Csv(path, dialect) => {
+            let path = path.to_owned();
+            Box::new(move |spool, _| {
+                let input = if path == Path::new("-") {
+                    Input::stdin(spool).map_err(|error| source_failure(&error))?
+                } else {
+                    Input::file(&path)
+                };
+                Ok(input.read_as(dialect))
+            })
+        }
+        RowsFrom::Source(source) => Box::new(move |spool, stop| source.spool(spool, stop)),
+        RowsFrom::Made(_) | RowsFrom::Again(..) => {
+            Box::new(|_, _| Err(Failure::new(Exit::Unexpected, "a defect: these rows are a run's own")))
+        }
+    }
+}
+
+impl<'a> Asking<'a> {
+    /// The operator's query, or the default one.
+    fn new(typed: Typed<'a>, table: Table, limit: Option<u64>) -> Result<Self, Failure> {
+        let Typed { rows: flags, global, client } = typed;
+        let Table { columns, query } = table;
+        let statement = match (&flags.query, &flags.query_file) {
+            (Some(sql), _) => checked(sql, "--query")?,
+            (None, Some(path)) => checked(&read_query(path)?, &format!("--query-file {}", path.display()))?,
+            (None, None) => checked(query, "the default query")?,
+        };
+        let query = Query { statement, columns, limit };
+        Ok(Self { query, arguments: arguments(flags), global, client })
+    }
+}
+
 fn arguments(flags: &cli::input::RowsArgs) -> Vec<String> {
-    let mut arguments = Vec::new();
-    if let Some(source) = flags.source {
-        arguments.extend(["--source".to_owned(), cli::choices::word(&source)]);
-    }
+    let mut arguments = vec!["--source".to_owned(), word(&flags.source())];
     if let Some(sql) = &flags.query {
         arguments.extend(["--query".to_owned(), sql.clone()]);
     } else if let Some(path) = &flags.query_file {
         arguments.extend(["--query-file".to_owned(), path.display().to_string()]);
     }
     arguments
-}
-
-/// The operator's query, or the default one.
-fn query(flags: &cli::input::RowsArgs, table: Table, limit: Option<u64>) -> Result<Query, Failure> {
-    let Table { columns, query } = table;
-    let statement = match (&flags.query, &flags.query_file) {
-        (Some(sql), _) => checked(sql, "--query")?,
-        (None, Some(path)) => checked(&read_query(path)?, &format!("--query-file {}", path.display()))?,
-        (None, None) => checked(query, "the default query")?,
-    };
-    Ok(Query { statement, columns, limit })
 }
 
 fn checked(sql: &str, from: &str) -> Result<Statement, Failure> {

@@ -1,64 +1,36 @@
-//! `--source snowflake`: a query and who asks it, and what its failure means for a command.
+//! `--source snowflake`: who is asked, and what its failure means for a command.
 
-use crate::cli;
+use super::Asking;
+use super::queried::{Queried, START_AGAIN, Service, failed};
 use crate::exit::{Exit, Failure};
-use crate::run::signals;
 use crate::settings;
+use crate::source::Source;
 use crate::source::header::ColumnError;
 use crate::source::query::Query;
+use crate::source::rows_file::Spooled;
 use crate::source::snowflake::{self, Access, SnowflakeError};
-use crate::source::{Input, Source};
 use crate::stop::Stop;
-use serde_json::{Map, Value};
 use std::path::Path;
 
-/// A query of Snowflake, ready to be sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Queried {
-    access: Access,
-    query: Query,
-    arguments: Vec<String>,
-    record: Map<String, Value>,
+/// Reads the settings; sends nothing.
+pub(super) fn open(asking: Asking<'_>) -> Result<Box<dyn Source>, Failure> {
+    let (access, record) = settings::snowflake::resolve(asking.global, asking.client)?;
+    Ok(Queried::open(asking, access, record))
 }
 
-impl Queried {
-    /// Reads the settings; sends nothing. `arguments` ask for the same rows again.
-    pub(crate) fn new(
-        query: Query,
-        arguments: Vec<String>,
-        global: &cli::Global,
-        client: &cli::client::ClientFlags,
-    ) -> Result<Self, Failure> {
-        let (access, record) = settings::snowflake::resolve(global, client)?;
-        Ok(Self { access, query, arguments, record })
-    }
-}
+impl Service for Access {
+    const NAME: &'static str = "Snowflake";
+    type Error = SnowflakeError;
 
-impl Source for Queried {
-    fn name(&self) -> &'static str {
-        "Snowflake"
+    async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, SnowflakeError> {
+        snowflake::spool(self, query, to, stop).await
     }
 
-    fn query(&self) -> &str {
-        &self.query.statement.text
-    }
-
-    fn record(&self) -> &Map<String, Value> {
-        &self.record
-    }
-
-    fn spool(&self, to: &Path, stop: &Stop) -> Result<Input, Failure> {
-        let asked = snowflake::spool(&self.access, &self.query, to, stop);
-        let spooled = tokio::runtime::Handle::current().block_on(asked).map_err(|error| match error {
-            SnowflakeError::Interrupted => {
-                signals::interrupted(stop, "interrupted while Snowflake was asked")
-            }
-            error => failure(&error).because(error),
-        })?;
-        if let Some(note) = &spooled.note {
-            tracing::warn!("{note}");
+    fn failure(error: &SnowflakeError) -> Option<Failure> {
+        match error {
+            SnowflakeError::Interrupted => None,
+            error => Some(failure(error)),
         }
-        Ok(Input::queried(self.name(), to, Some(spooled.fingerprint), self.arguments.clone()))
     }
 }
 
@@ -75,10 +47,10 @@ pub(crate) fn failure(error: &SnowflakeError) -> Failure {
         }
         SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
         SnowflakeError::Columns(_) => (Exit::Usage, ""),
-        SnowflakeError::Unreachable { .. } => (Exit::Stopped, "; nothing was sent to DevRev: start again"),
-        SnowflakeError::Answer(_) | SnowflakeError::Disk { .. } | SnowflakeError::Interrupted => {
+        SnowflakeError::Unreachable { .. } => (Exit::Stopped, START_AGAIN),
+        SnowflakeError::Answer(_) | SnowflakeError::Keep(_) | SnowflakeError::Interrupted => {
             (Exit::Unexpected, "")
         }
     };
-    Failure::new(exit, format!("{error}{next}"))
+    failed(exit, error, next)
 }

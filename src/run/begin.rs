@@ -78,8 +78,8 @@ impl<'a> New<'a> {
 pub(crate) enum RowsFrom<'a> {
     /// A file, or standard input for `-`, and how it is read.
     Csv(&'a Path, Dialect),
-    /// A query, whose rows are kept in the run's folder.
-    Queried(Box<dyn Source>),
+    /// A query or the like, whose rows are kept in the run's folder.
+    Source(Box<dyn Source>),
     /// Made for the purpose, and kept in the run's folder.
     Made(Make),
     /// Those of an earlier run, which has to have the same ones.
@@ -91,7 +91,7 @@ enum Kept {
     Stdin,
     /// A file of the operator's.
     File(PathBuf),
-    Query(Box<dyn Source>),
+    Source(Box<dyn Source>),
     Made(Make),
     /// A copy that an earlier run keeps, and what that run knows of it.
     Again(PathBuf, manifest::Input),
@@ -109,9 +109,9 @@ pub(crate) async fn run<J: Job>(
         J::Target::check(&new.settings)?;
     }
     let query = match &rows {
-        RowsFrom::Queried(source) => {
+        RowsFrom::Source(source) => {
             new.settings.record.extend(source.record().clone());
-            Some((source.name(), source.query().to_owned()))
+            Some((source.name().to_owned(), source.query().map(str::to_owned)))
         }
         _ => None,
     };
@@ -185,7 +185,7 @@ async fn take_in<J: Job>(
     let dialect = match &rows {
         RowsFrom::Csv(_, dialect) => *dialect,
         RowsFrom::Again(_, known) => checks::dialect(known),
-        RowsFrom::Queried(_) | RowsFrom::Made(_) => Dialect::default(),
+        RowsFrom::Source(_) | RowsFrom::Made(_) => Dialect::default(),
     };
     let from = match rows {
         // An absolute path: `resume` may be called from elsewhere. The export may be replaced before that.
@@ -202,7 +202,7 @@ async fn take_in<J: Job>(
             Kept::File(csv)
         }
         RowsFrom::Csv(..) => Kept::Stdin,
-        RowsFrom::Queried(source) => Kept::Query(source),
+        RowsFrom::Source(source) => Kept::Source(source),
         RowsFrom::Made(make) => Kept::Made(make),
         RowsFrom::Again(from, known) if !known.spooled => {
             let input = Input::file(Path::new(&known.path)).read_as(dialect);
@@ -218,7 +218,7 @@ async fn take_in<J: Job>(
     let copy = move || match from {
         Kept::Stdin => Input::stdin(&spool).map_err(|error| source_failure(&error)),
         Kept::File(from) => Input::copied(&from, &spool).map_err(|error| source_failure(&error)),
-        Kept::Query(source) => source.spool(&spool, &of_query),
+        Kept::Source(source) => source.spool(&spool, &of_query),
         Kept::Made(make) => make_input(&spool, make),
         Kept::Again(from, known) => {
             let mut file = File::open(&from).map_err(|error| {
@@ -226,7 +226,7 @@ async fn take_in<J: Job>(
             })?;
             let input = Input::spooled(&mut file, &spool).map_err(|error| source_failure(&error))?;
             Ok(if let Some(source) = &known.source {
-                Input::queried(source, &spool, input.fingerprint().ok(), Vec::new())
+                Input::of_source(source, &spool, input.fingerprint().ok(), Vec::new())
             } else {
                 checks::kept_copy(&known, &from, &spool)
             })
@@ -320,7 +320,7 @@ fn manifest<J: Job>(
     new: &New<'_>,
     input: &Input,
     scan: &Scan<J::Found>,
-    query: Option<(&str, String)>,
+    query: Option<(String, Option<String>)>,
 ) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
@@ -337,8 +337,8 @@ fn manifest<J: Job>(
         sha256: scan.fingerprint.sha256.clone(),
         rows: scan.rows,
         spooled: input.path() == run.input(),
-        source: query.as_ref().map(|(source, _)| (*source).to_owned()),
-        query: query.map(|(_, sql)| sql),
+        source: query.as_ref().map(|(source, _)| source.clone()),
+        query: query.and_then(|(_, sql)| sql),
     };
     // What the rows were is known of the run that planned.
     let planned = new.carries.as_ref().map(|carries| carries.of);

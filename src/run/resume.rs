@@ -147,7 +147,7 @@ async fn take_up<J: Job>(
     let read = tokio::task::spawn_blocking(move || {
         let path = Path::new(&known.path);
         let input = match &known.source {
-            Some(source) => Input::queried(source, &run.input(), None, Vec::new()),
+            Some(source) => Input::of_source(source, &run.input(), None, Vec::new()),
             // Told of as what it is: a copy, whether of standard input, of another run's file or made for it.
             None if known.spooled => kept_copy(&known, &run.input(), &run.input()),
             None => Input::file(path),

@@ -107,7 +107,7 @@ pub(crate) fn open<R: Read>(mut input: R, name: &str, dialect: Dialect) -> Resul
 }
 
 /// What a file is, and what to do, if it certainly is no CSV.
-fn other_format(head: &[u8]) -> Option<&'static str> {
+pub(super) fn other_format(head: &[u8]) -> Option<&'static str> {
     const FORMATS: [(&[u8], &str); 5] = [
         (b"\x1f\x8b", "a gzip file: unpack it with gunzip"),
         (b"PK\x03\x04", "an Excel workbook or a ZIP archive: save the sheet as CSV UTF-8, or unpack it"),

@@ -79,8 +79,8 @@ impl Input {
         Self { path: spool.to_owned(), ..Self::file(of) }
     }
 
-    /// The rows of a query of the source of this name, kept at `spool`; `arguments` ask for them again.
-    pub fn queried(
+    /// The rows of the source of this name, kept at `spool`; `arguments` ask for them again.
+    pub fn of_source(
         name: &str,
         spool: &Path,
         fingerprint: Option<Fingerprint>,

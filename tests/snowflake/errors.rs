@@ -24,7 +24,7 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_sent() {
     command(&["--query", "SELECT 1", "--csv", "issues.csv"])
         .run()
         .exits(2)
-        .says("are for --source snowflake");
+        .says("are for --source with one of snowflake");
     snowflake(&["--csv", "issues.csv"]).run().exits(2).says("exclude each other");
     snowflake(&["--query", "SELECT 1", "--query-file", "x"]).run().exits(2);
     snowflake(&["--query-file", "none.sql"]).run().exits(2).says("--query-file none.sql");

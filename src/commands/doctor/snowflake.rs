@@ -59,7 +59,7 @@ fn todo(error: &SnowflakeError) -> &'static str {
         SnowflakeError::Refused { .. } => "correct the SNOWFLAKE_ settings that it names",
         SnowflakeError::Answer(_)
         | SnowflakeError::Columns(_)
-        | SnowflakeError::Disk { .. }
+        | SnowflakeError::Keep(_)
         | SnowflakeError::Interrupted => "check SNOWFLAKE_ACCOUNT and SNOWFLAKE_HOST: is that Snowflake?",
     }
 }

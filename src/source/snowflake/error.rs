@@ -1,7 +1,7 @@
 //! What goes wrong with Snowflake, classified once, where it happens.
 
 use super::super::header::ColumnError;
-use std::io;
+use super::super::rows_file::KeepError;
 
 /// Why rows could not be had from Snowflake.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +62,8 @@ pub enum SnowflakeError {
     #[error(transparent)]
     Columns(#[from] ColumnError),
     /// The rows could not be kept.
-    #[error("cannot keep the rows in {path}: {error}")]
-    Disk {
-        /// The file.
-        path: String,
-        /// The refusal.
-        error: io::Error,
-    },
+    #[error("Snowflake: {0}")]
+    Keep(#[from] KeepError),
     /// The stop signal.
     #[error("interrupted while Snowflake was asked")]
     Interrupted,

@@ -16,4 +16,4 @@ mod wire;
 
 pub use access::{Access, Login};
 pub use error::SnowflakeError;
-pub use read::{Spooled, ping, spool};
+pub use read::{ping, spool};

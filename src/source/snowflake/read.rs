@@ -3,9 +3,8 @@
 //! NULL becomes an empty field, and so does an empty string: CSV cannot tell them apart, and the jobs take both for
 //! missing.
 
-use super::super::fingerprint::Fingerprint;
 use super::super::query::Query;
-use super::super::spool::Spool;
+use super::super::rows_file::{RowsFile, Spooled};
 use super::access::{Access, Session};
 use super::answer::Taken;
 use super::error::SnowflakeError;
@@ -18,17 +17,6 @@ use std::time::Duration;
 
 /// How long the end of a session may take; Snowflake ends it by itself after some hours.
 const CLOSING: Duration = Duration::from_secs(3);
-
-/// Rows that were kept.
-#[derive(Debug, Clone)]
-pub struct Spooled {
-    /// The file's content.
-    pub fingerprint: Fingerprint,
-    /// How many there are.
-    pub rows: u64,
-    /// What the operator is to be told about their order.
-    pub note: Option<String>,
-}
 
 /// Asks a query and keeps its rows as CSV in a new file at `to`, which is on the disk when this returns, and gone if it
 /// fails. A session that ends too early is begun again, once.
@@ -110,10 +98,7 @@ impl Asked<'_> {
     }
 
     async fn keep(&self, result: Answered, to: &Path) -> Result<Spooled, SnowflakeError> {
-        let disk = |error| SnowflakeError::Disk { path: to.display().to_string(), error };
-        let mut table =
-            Table { to, csv: csv::Writer::from_writer(Spool::create(to).map_err(disk)?), rows: 0 };
-        table.csv.write_record(&result.names).map_err(|error| disk(error.into()))?;
+        let mut table = Table(RowsFile::create(to, &result.names)?);
         table.take(result.first, result.names.len())?;
         let connection = Connection::new_with_middware(self.session.http.clone());
         for chunk in &result.rest.chunks {
@@ -123,18 +108,17 @@ impl Asked<'_> {
                 let known = self.session.wire.take().failed;
                 return Err(known.unwrap_or_else(|| SnowflakeError::Answer("a part of the result".into())));
             };
-            let before = table.rows;
+            let before = table.0.rows();
             table.take(RawQueryResult::Bytes(vec![part]), result.names.len())?;
-            if table.rows - before != chunk.rows {
-                return Err(counted("a part of the result", chunk.rows, table.rows - before));
+            if table.0.rows() - before != chunk.rows {
+                return Err(counted("a part of the result", chunk.rows, table.0.rows() - before));
             }
         }
-        let rows = table.rows;
+        let rows = table.0.rows();
         if rows != result.rest.total {
             return Err(counted("the result", result.rest.total, rows));
         }
-        let spool = table.csv.into_inner().map_err(|error| disk(error.into_error()))?;
-        Ok(Spooled { fingerprint: spool.finish().map_err(disk)?, rows, note: result.note })
+        Ok(table.0.finish(result.note)?)
     }
 }
 
@@ -143,13 +127,9 @@ fn counted(what: &str, wanted: u64, found: u64) -> SnowflakeError {
 }
 
 /// The file as it grows.
-struct Table<'a> {
-    to: &'a Path,
-    csv: csv::Writer<Spool>,
-    rows: u64,
-}
+struct Table(RowsFile);
 
-impl Table<'_> {
+impl Table {
     /// Takes one part of a result.
     fn take(&mut self, part: RawQueryResult, width: usize) -> Result<(), SnowflakeError> {
         let answer = |text: String| SnowflakeError::Answer(text);
@@ -167,14 +147,9 @@ impl Table<'_> {
             let text = format!("it has {} columns where {width} were asked for", columns.len());
             return Err(SnowflakeError::Answer(text));
         }
-        let disk = |error: csv::Error| SnowflakeError::Disk {
-            path: self.to.display().to_string(),
-            error: error.into(),
-        };
         for row in 0..batch.num_rows() {
-            self.csv.write_record(columns.iter().map(|column| column.text(row))).map_err(disk)?;
+            self.0.push(columns.iter().map(|column| column.text(row)))?;
         }
-        self.rows += batch.num_rows() as u64;
         Ok(())
     }
 }
