@@ -97,7 +97,7 @@ fn the_sample_shows_every_setting_with_its_default() {
     for (name, _) in pairs {
         let known = name == "DEVREV_API_TOKEN"
             || watch::SECRETS.contains(&name)
-            || name.starts_with("SNOWFLAKE_")
+            || ["SNOWFLAKE_", "DATABASE_URL"].iter().any(|of_source| name.starts_with(of_source))
             || defaults.contains_key(name);
         assert!(known, "{name} is no setting");
     }
@@ -105,6 +105,8 @@ fn the_sample_shows_every_setting_with_its_default() {
     for name in snowflake::NAMES {
         assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }
+    #[cfg(feature = "sql")]
+    assert!(sample.contains(&format!("{}=", database::NAME)));
     for name in watch::SECRETS {
         assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }

@@ -1,6 +1,8 @@
 //! `--source`: rows that come from elsewhere than CSV. Snowflake has a module of its own.
 
 mod jsonl;
+#[cfg(feature = "sql")]
+mod sqlite;
 
 use crate::support::program::Program;
 use crate::support::site::Site;

@@ -66,17 +66,20 @@ pub enum Source {
     Jsonl,
     /// A Snowflake query (SNOWFLAKE_...)
     Snowflake,
+    /// A query of an SQLite file (DATABASE_URL)
+    Sqlite,
 }
 
 impl Source {
     /// Those that are asked a query.
-    pub(crate) const DATABASES: [Self; 1] = [Self::Snowflake];
+    pub(crate) const DATABASES: [Self; 2] = [Self::Snowflake, Self::Sqlite];
 
     /// The Cargo feature that it needs.
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Self::Csv | Self::Jsonl => "default",
             Self::Snowflake => "snowflake",
+            Self::Sqlite => "sql",
         }
     }
 }

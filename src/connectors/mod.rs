@@ -5,6 +5,8 @@ pub(crate) mod jsonl;
 mod queried;
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
+#[cfg(feature = "sql")]
+mod sqlite;
 
 use crate::cli;
 use crate::cli::choices::word;
@@ -13,6 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::run::begin::RowsFrom;
 use crate::run::scan::source_failure;
 use crate::source::Input;
+use crate::source::grammar::Grammar;
 use crate::source::query::{Query, Table};
 use crate::source::sql::{MAX_SQL_BYTES, Statement};
 use crate::stop::Stop;
@@ -48,15 +51,17 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
     let flags = typed.rows;
     let source = flags.source();
     check(flags, source)?;
-    let asking = || Asking::new(typed, table, limit);
+    let asking = |grammar: Grammar| Asking::new(typed, table, limit, grammar);
     let opened = match (source, &flags.csv) {
         (Source::Csv, Some(csv)) => return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
         (Source::Csv, None) => Err(no_input()),
         (Source::Jsonl, _) => jsonl::open(flags, limit),
         #[cfg(feature = "snowflake")]
-        (Source::Snowflake, _) => snowflake::open(asking()?),
+        (Source::Snowflake, _) => snowflake::open(asking(Grammar::Snowflake)?),
+        #[cfg(feature = "sql")]
+        (Source::Sqlite, _) => sqlite::open(asking(Grammar::Sqlite)?),
         #[allow(unreachable_patterns, reason = "not with all features")]
-        (other, _) => asking().and_then(|_| Err(not_in_this_build(other))),
+        (other, _) => Err(not_in_this_build(other)),
     };
     opened.map(RowsFrom::Source)
 }
@@ -124,15 +129,17 @@ pub(crate) fn fetch(rows: RowsFrom<'_>) -> Fetch {
 
 impl<'a> Asking<'a> {
     /// The operator's query, or the default one.
-    fn new(typed: Typed<'a>, table: Table, limit: Option<u64>) -> Result<Self, Failure> {
+    fn new(typed: Typed<'a>, table: Table, limit: Option<u64>, grammar: Grammar) -> Result<Self, Failure> {
         let Typed { rows: flags, global, client } = typed;
         let Table { columns, query } = table;
         let statement = match (&flags.query, &flags.query_file) {
-            (Some(sql), _) => checked(sql, "--query")?,
-            (None, Some(path)) => checked(&read_query(path)?, &format!("--query-file {}", path.display()))?,
-            (None, None) => checked(query, "the default query")?,
+            (Some(sql), _) => checked(sql, "--query", grammar)?,
+            (None, Some(path)) => {
+                checked(&read_query(path)?, &format!("--query-file {}", path.display()), grammar)?
+            }
+            (None, None) => checked(query, "the default query", grammar)?,
         };
-        let query = Query { statement, columns, limit };
+        let query = Query { statement, grammar, columns, limit };
         Ok(Self { query, arguments: arguments(flags), global, client })
     }
 }
@@ -147,8 +154,8 @@ fn arguments(flags: &cli::input::RowsArgs) -> Vec<String> {
     arguments
 }
 
-fn checked(sql: &str, from: &str) -> Result<Statement, Failure> {
-    Statement::parse(sql).map_err(|error| {
+fn checked(sql: &str, from: &str, grammar: Grammar) -> Result<Statement, Failure> {
+    Statement::parse(sql, grammar).map_err(|error| {
         Failure::new(Exit::Usage, format!("{from}: {error}; nothing was sent")).because(error)
     })
 }

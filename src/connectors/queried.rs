@@ -3,8 +3,10 @@
 use super::Asking;
 use crate::exit::{Exit, Failure};
 use crate::run::signals;
+use crate::source::header::ColumnError;
 use crate::source::query::Query;
-use crate::source::rows_file::Spooled;
+use crate::source::query_error::QueryError;
+use crate::source::rows_file::{KeepError, Spooled};
 use crate::source::{Input, Source};
 use crate::stop::Stop;
 use serde_json::{Map, Value};
@@ -74,6 +76,21 @@ impl<S: Service> Source for Queried<S> {
         }
         Ok(Input::of_source(S::NAME, to, Some(spooled.fingerprint), self.arguments.clone()))
     }
+}
+
+/// What an error means for a command that has sent nothing to DevRev yet; `None` for the stop signal.
+pub(super) fn failure(error: &QueryError) -> Option<Failure> {
+    let (exit, next) = match error {
+        QueryError::Interrupted => return None,
+        QueryError::Login { .. } => (Exit::Credentials, ""),
+        QueryError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
+        QueryError::Refused { .. } | QueryError::Settings(_) | QueryError::Columns(_) => (Exit::Usage, ""),
+        QueryError::Unreachable { .. } => (Exit::Stopped, START_AGAIN),
+        QueryError::TooSlow { .. } => (Exit::Stopped, "; nothing was sent to DevRev"),
+        QueryError::Keep(KeepError::TooLong { .. }) => (Exit::InvalidInput, "; leave it out of the query"),
+        QueryError::Answer { .. } | QueryError::Keep(_) => (Exit::Unexpected, ""),
+    };
+    Some(failed(exit, error, next))
 }
 
 /// What is said next to an error that may pass.

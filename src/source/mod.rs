@@ -8,16 +8,20 @@ pub mod csv;
 pub mod dialect;
 mod error;
 mod fingerprint;
+pub mod grammar;
 pub mod header;
 mod input;
 pub mod jsonl;
 pub mod query;
+pub mod query_error;
 mod quotes;
 pub mod rows_file;
 #[cfg(feature = "snowflake")]
 pub mod snowflake;
 mod spool;
 pub mod sql;
+#[cfg(feature = "sql")]
+pub mod sqlite;
 mod tap;
 
 pub use error::SourceError;

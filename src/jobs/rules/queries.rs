@@ -38,14 +38,18 @@ pub(crate) fn table(kind: Option<Kind>) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::grammar::Grammar;
     use crate::source::sql::{Order, Statement};
 
     #[test]
     fn the_default_queries_are_queries_with_an_order_of_their_own() {
         for sql in [ISSUES_QUERY, CONTACTS_QUERY] {
-            let statement = Statement::parse(sql).unwrap();
-            assert_eq!(statement.text, sql);
-            assert!(matches!(statement.order, Order::Columns(_)), "{sql}");
+            for grammar in [Grammar::Snowflake, Grammar::Postgres, Grammar::Sqlite, Grammar::Clickhouse] {
+                let statement = Statement::parse(sql, grammar).unwrap();
+                assert_eq!(statement.text, sql);
+                assert!(matches!(statement.order, Order::Columns(_)), "{sql}");
+            }
+            assert_eq!(Statement::parse(sql, Grammar::Any).unwrap().text, sql);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! NULL becomes an empty field, and so does an empty string: CSV cannot tell them apart, and the jobs take both for
 //! missing.
 
-use super::super::query::Query;
+use super::super::query::{Query, as_varchar};
 use super::super::rows_file::{RowsFile, Spooled};
 use super::access::{Access, Session};
 use super::answer::Taken;
@@ -60,7 +60,7 @@ async fn close(session: &mut Session, stop: &Stop) {
 
 /// A result whose first rows are here.
 struct Answered {
-    names: Vec<&'static str>,
+    names: Vec<String>,
     note: Option<String>,
     first: RawQueryResult,
     rest: Taken,
@@ -75,7 +75,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn ask(&self, query: &Query) -> Result<Answered, SnowflakeError> {
         let (_, described) = self.exec(&query.describe()).await?;
-        let select = query.select(&described.columns)?;
+        let select = query.select(&described.columns, as_varchar)?;
         let (first, rest) = self.exec(&select.sql).await?;
         Ok(Answered { names: select.names, note: select.note, first, rest })
     }
