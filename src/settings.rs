@@ -162,9 +162,7 @@ impl Settings {
             },
             0.001..=3600.0,
         );
-        let max_retries =
-            from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
-        let backoff = from.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
+        let retry = from.retries(client);
         let threshold = from.number("BREAKER_THRESHOLD", None, 10, 1..=10_000);
         let cooldown = from.seconds("BREAKER_COOLDOWN", None, 5.0, 0.001..=60.0);
         let probes = from.number("BREAKER_PROBES", None, 6, 1..=1000);
@@ -200,10 +198,7 @@ impl Settings {
             rate: calls.or_default(rates).map(|calls| Rate { calls, period }),
             rate_share: (calls == rate::Calls::Auto).then_some(share),
             rate_given,
-            retry: RetryPolicy {
-                max_retries: max_retries.ok_or_else(incomplete)?,
-                base: backoff.ok_or_else(incomplete)?,
-            },
+            retry: retry.ok_or_else(incomplete)?,
             breaker: BreakerSettings {
                 threshold: threshold.ok_or_else(incomplete)?,
                 cooldown: cooldown.ok_or_else(incomplete)?,

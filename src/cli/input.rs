@@ -66,20 +66,22 @@ pub enum Source {
     Jsonl,
     /// A Snowflake query (SNOWFLAKE_...)
     Snowflake,
+    /// A PostgreSQL query (DATABASE_URL)
+    Postgres,
     /// A query of an SQLite file (DATABASE_URL)
     Sqlite,
 }
 
 impl Source {
     /// Those that are asked a query.
-    pub(crate) const DATABASES: [Self; 2] = [Self::Snowflake, Self::Sqlite];
+    pub(crate) const DATABASES: [Self; 3] = [Self::Snowflake, Self::Postgres, Self::Sqlite];
 
     /// The Cargo feature that it needs.
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Self::Csv | Self::Jsonl => "default",
             Self::Snowflake => "snowflake",
-            Self::Sqlite => "sql",
+            Self::Postgres | Self::Sqlite => "sql",
         }
     }
 }

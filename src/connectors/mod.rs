@@ -2,6 +2,8 @@
 //! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`rows`].
 
 pub(crate) mod jsonl;
+#[cfg(feature = "sql")]
+mod postgres;
 mod queried;
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
@@ -58,6 +60,8 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
         (Source::Jsonl, _) => jsonl::open(flags, limit),
         #[cfg(feature = "snowflake")]
         (Source::Snowflake, _) => snowflake::open(asking(Grammar::Snowflake)?),
+        #[cfg(feature = "sql")]
+        (Source::Postgres, _) => postgres::open(asking(Grammar::Postgres)?),
         #[cfg(feature = "sql")]
         (Source::Sqlite, _) => sqlite::open(asking(Grammar::Sqlite)?),
         #[allow(unreachable_patterns, reason = "not with all features")]

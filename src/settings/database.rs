@@ -3,26 +3,30 @@
 use super::dotenv::{DotEnv, dotenv};
 use super::sources::Sources;
 use crate::cli::Global;
+use crate::cli::client::ClientFlags;
 use crate::exit::{Exit, Failure};
+use crate::source::postgres::Postgres;
 use crate::source::sqlite::Sqlite;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 pub(super) const NAME: &str = "DATABASE_URL";
+/// What the URL of a PostgreSQL database looks like.
+const POSTGRES: &str = "postgres://USER:PASSWORD@HOST:5432/DATABASE";
 /// What the URL of an SQLite database looks like.
 const SQLITE: &str = "sqlite:PATH, such as sqlite:data/crm.db";
 
 /// The SQLite database that the setting names, and what of it goes into `run.json`.
 pub(crate) fn sqlite(global: &Global) -> Result<(Sqlite, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    sqlite_from(environment, dotenv(global.env_file.as_deref())?)
+    sqlite_from(environment, &dotenv(global.env_file.as_deref())?)
 }
 
 fn sqlite_from(
     environment: impl Fn(&str) -> Option<String>,
-    dotenv: DotEnv,
+    dotenv: &DotEnv,
 ) -> Result<(Sqlite, Map<String, Value>), Failure> {
-    let (text, from) = find(&environment, dotenv, "sqlite", SQLITE)?;
+    let (text, from) = find(&sources(&environment, dotenv), "sqlite", SQLITE)?;
     let Some(rest) = text.strip_prefix("sqlite:") else {
         return Err(other_scheme(&text, &from, "sqlite", SQLITE));
     };
@@ -42,14 +46,41 @@ fn sqlite_from(
     Ok((sqlite, record(&format!("sqlite:{path}"), &from)))
 }
 
+/// The PostgreSQL database that the setting names, and what of it goes into `run.json`.
+pub(crate) fn postgres(
+    global: &Global,
+    client: &ClientFlags,
+) -> Result<(Postgres, Map<String, Value>), Failure> {
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    postgres_from(client, environment, &dotenv(global.env_file.as_deref())?)
+}
+
+fn postgres_from(
+    client: &ClientFlags,
+    environment: impl Fn(&str) -> Option<String>,
+    dotenv: &DotEnv,
+) -> Result<(Postgres, Map<String, Value>), Failure> {
+    let mut sources = sources(&environment, dotenv);
+    let (text, from) = find(&sources, "postgres", POSTGRES)?;
+    if !["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(other_scheme(&text, &from, "postgres", POSTGRES));
+    }
+    let retry = sources.retries(client);
+    let invalid = |problems: &[String]| {
+        Failure::new(Exit::Usage, format!("invalid settings:\n  {}", problems.join("\n  ")))
+    };
+    let retry = retry.ok_or_else(|| invalid(&sources.problems))?;
+    let postgres = Postgres::new(&text, retry).map_err(|why| invalid(&[format!("{from}: {why}")]))?;
+    let record = record(postgres.place(), &from);
+    Ok((postgres, record))
+}
+
+fn sources<'a>(environment: &'a dyn Fn(&str) -> Option<String>, dotenv: &DotEnv) -> Sources<'a> {
+    Sources { environment, dotenv: dotenv.clone(), record: Map::new(), problems: Vec::new() }
+}
+
 /// The value and where it came from.
-fn find(
-    environment: &impl Fn(&str) -> Option<String>,
-    dotenv: DotEnv,
-    source: &str,
-    form: &str,
-) -> Result<(String, String), Failure> {
-    let from = Sources { environment, dotenv, record: Map::new(), problems: Vec::new() };
+fn find(from: &Sources<'_>, source: &str, form: &str) -> Result<(String, String), Failure> {
     from.find(NAME, None).ok_or_else(|| {
         let text = format!(
             "--source {source} needs {NAME} (in the environment or in .env; .env.sample shows how): {form}"
@@ -78,7 +109,7 @@ mod tests {
     use super::*;
 
     fn sqlite(url: &str) -> Result<(Sqlite, Map<String, Value>), Failure> {
-        sqlite_from(|name| (name == NAME).then(|| url.to_owned()), DotEnv::default())
+        sqlite_from(|name| (name == NAME).then(|| url.to_owned()), &DotEnv::default())
     }
 
     #[test]
@@ -109,6 +140,29 @@ mod tests {
             let error = sqlite(url).unwrap_err();
             assert_eq!(error.exit, Exit::Usage);
             assert!(error.message.contains(says) && !error.message.contains("s3cr3t"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_postgresql_database_is_recorded_without_its_password() {
+        let postgres = |set: &[(&str, &str)]| {
+            let find =
+                |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+            postgres_from(&ClientFlags::default(), find, &DotEnv::default())
+        };
+        let (found, record) =
+            postgres(&[(NAME, "postgres://ana:s3cr3t@h/crm"), ("MAX_RETRIES", "7")]).unwrap();
+        assert_eq!(found.retry.max_retries, 7);
+        assert_eq!(record[NAME]["value"], "postgres://ana@h:5432/crm");
+        for (set, says) in [
+            (&[][..], "--source postgres needs DATABASE_URL"),
+            (&[(NAME, "sqlite:s3cr3t.db")], "begins with `sqlite:`: --source postgres needs postgres://USER"),
+            (&[(NAME, "postgres://a:s3cr3t@h:x/db")], "DATABASE_URL in the environment: it is not a URL"),
+            (&[(NAME, "postgres://h"), ("MAX_RETRIES", "x")], "MAX_RETRIES in the environment: `x` is not"),
+        ] {
+            let error = postgres(set).unwrap_err();
+            assert_eq!(error.exit, Exit::Usage);
+            assert!(error.message.contains(says) && !error.message.contains("s3cr3t"), "{error}");
         }
     }
 }

@@ -17,7 +17,7 @@ const SHOWN: usize = 20;
 const BOM: &str = "\u{feff}";
 
 /// The `.env` file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DotEnv {
     pub(super) path: PathBuf,
     pub(super) values: HashMap<String, String>,

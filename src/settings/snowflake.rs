@@ -1,11 +1,12 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
 use super::dotenv::{DotEnv, dotenv};
-use super::sources::{Flag, Sources, flag};
+use super::sources::{Flag, Sources};
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
 use crate::exit::{Exit, Failure};
 use crate::net;
+use crate::net::retry::RetryPolicy;
 use crate::source::snowflake::{Access, Login};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -71,8 +72,7 @@ fn from_sources(
     }
     let role = Some(from.text("SNOWFLAKE_ROLE", NO_FLAG, "")).filter(|role| !role.is_empty());
     let host = from.parsed("SNOWFLAKE_HOST", NO_FLAG, "", host).flatten();
-    let retries = from.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
-    let backoff = from.seconds("RETRY_BACKOFF", NO_FLAG, 2.0, 0.0..=60.0);
+    let retry = from.retries(client);
     if let Some(problem) = dotted(&account) {
         from.problems.push(format!("SNOWFLAKE_ACCOUNT: `{account}` {problem}"));
     } else if !account.is_empty() && !is_account(&account) {
@@ -100,8 +100,9 @@ fn from_sources(
     // Recorded by the settings that every command has.
     from.record.retain(|name, _| name.starts_with("SNOWFLAKE_"));
     let login = password.map_or_else(|| Login::KeyPair(key), Login::Password);
-    let (retries, backoff) = (retries.unwrap_or_default(), backoff.unwrap_or(Duration::ZERO));
-    let access = Access { account, user, warehouse, database, schema, role, login, host, retries, backoff };
+    // None has left a problem above.
+    let retry = retry.unwrap_or(RetryPolicy { max_retries: 0, base: Duration::ZERO });
+    let access = Access { account, user, warehouse, database, schema, role, login, host, retry };
     Ok((access, from.record))
 }
 

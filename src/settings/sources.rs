@@ -3,6 +3,8 @@
 
 use super::dotenv::DotEnv;
 use super::token;
+use crate::cli::client::ClientFlags;
+use crate::net::retry::RetryPolicy;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
@@ -102,6 +104,13 @@ impl Sources<'_> {
             Ok(seconds) if range.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
             _ => Err(format!("is not a number of seconds from {} to {}", range.start(), range.end())),
         })
+    }
+
+    /// `MAX_RETRIES` and `RETRY_BACKOFF`; none of them where one is wrong, which is a problem then.
+    pub(super) fn retries(&mut self, client: &ClientFlags) -> Option<RetryPolicy> {
+        let retries = self.number("MAX_RETRIES", flag("max-retries", client.max_retries.as_ref()), 3, 0..=20);
+        let backoff = self.seconds("RETRY_BACKOFF", None, 2.0, 0.0..=60.0);
+        Some(RetryPolicy { max_retries: retries?, base: backoff? })
     }
 
     /// The token of DevRev's API. What is wrong with it is a problem in which its text does not stand.

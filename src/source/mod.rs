@@ -12,6 +12,8 @@ pub mod grammar;
 pub mod header;
 mod input;
 pub mod jsonl;
+#[cfg(feature = "sql")]
+pub mod postgres;
 pub mod query;
 pub mod query_error;
 mod quotes;

@@ -147,7 +147,7 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
     for (url, says) in [
         ("", "--source sqlite needs DATABASE_URL"),
         (
-            "postgres://ana:pw-Zq7secret9xWv@h/db",
+            "postgres://ana:db-Zq7secret9xWv@h/db",
             "begins with `postgres:`: --source sqlite needs sqlite:PATH",
         ),
         ("sqlite:none.db", "DATABASE_URL: none.db: No such file"),

@@ -191,7 +191,9 @@ impl Running {
         let shown = std::mem::take(&mut self.shown);
         let ended = Ended { code, shown, out: self.out.get(), err: self.err.get() };
         let shows = |text: &str| {
-            [super::site::TOKEN, super::site::SNOWFLAKE_PASSWORD].iter().any(|secret| text.contains(secret))
+            [super::site::TOKEN, super::site::SNOWFLAKE_PASSWORD, super::site::DATABASE_PASSWORD]
+                .iter()
+                .any(|secret| text.contains(secret))
         };
         assert!(!shows(&ended.out) && !shows(&ended.err), "a secret is shown: {}", ended.all());
         ended

@@ -20,6 +20,9 @@ pub(crate) const TOKEN: &str = "pat-Zq7secret9xWv";
 /// The password of Snowflake's counterpart.
 pub(crate) const SNOWFLAKE_PASSWORD: &str = "pw-Zq7secret9xWv";
 
+/// The password of every database that tests start.
+pub(crate) const DATABASE_PASSWORD: &str = "db-Zq7secret9xWv";
+
 /// What all sandboxes run on.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 

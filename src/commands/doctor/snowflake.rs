@@ -29,7 +29,7 @@ pub(super) async fn check(global: &cli::Global, client: &cli::client::ClientFlag
         Err(failure) => return wrong(failure),
     };
     // What a second try would hide is to be seen.
-    access.retries = 0;
+    access.retry.max_retries = 0;
     let since = Instant::now();
     let error = match timeout(LONGEST, ping(&access, stop)).await {
         Ok(Ok(())) => {

@@ -49,10 +49,8 @@ pub struct Access {
     pub login: Login,
     /// `SNOWFLAKE_HOST`: where the account is, if not at `.snowflakecomputing.com`. https, or http to this machine.
     pub host: Option<Url>,
-    /// Tries after the first.
-    pub retries: u32,
-    /// The ceiling of the first delay before a retry; it doubles.
-    pub backoff: Duration,
+    /// How often and how soon to try again.
+    pub(crate) retry: RetryPolicy,
 }
 
 /// A session that is yet to begin: the crate logs in with the first query.
@@ -108,7 +106,7 @@ impl Access {
         let wire = Wire::new(Route {
             believed: format!("{}.snowflakecomputing.com", account.to_lowercase()),
             target,
-            retry: RetryPolicy { max_retries: self.retries, base: self.backoff },
+            retry: self.retry,
             stop: stop.clone(),
         });
         let http = ClientBuilder::new(client).with(wire.clone()).build();

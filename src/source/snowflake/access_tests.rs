@@ -67,8 +67,7 @@ async fn a_key_signs_a_token_for_the_account_without_its_region() {
         role: Some(text("reader")),
         login: Login::KeyPair(path),
         host: Some(host),
-        retries: 0,
-        backoff: Duration::ZERO,
+        retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
     };
     let session = access.session(&Stop::default()).unwrap();
     let (asked, (line, login)) = tokio::join!(session.api.exec_raw("SELECT 1"), refuse_one(listener));
