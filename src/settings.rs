@@ -6,6 +6,7 @@
 #[cfg(feature = "sql")]
 pub(crate) mod database;
 mod dotenv;
+pub(crate) mod metabase;
 mod names;
 mod rate;
 #[cfg(feature = "snowflake")]

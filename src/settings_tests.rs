@@ -97,12 +97,17 @@ fn the_sample_shows_every_setting_with_its_default() {
     for (name, _) in pairs {
         let known = name == "DEVREV_API_TOKEN"
             || watch::SECRETS.contains(&name)
-            || ["SNOWFLAKE_", "DATABASE_URL"].iter().any(|of_source| name.starts_with(of_source))
+            || ["SNOWFLAKE_", "DATABASE_URL", "METABASE_"]
+                .iter()
+                .any(|of_source| name.starts_with(of_source))
             || defaults.contains_key(name);
         assert!(known, "{name} is no setting");
     }
     #[cfg(feature = "snowflake")]
     for name in snowflake::NAMES {
+        assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
+    }
+    for name in metabase::NAMES {
         assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }
     #[cfg(feature = "sql")]

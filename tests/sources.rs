@@ -2,6 +2,8 @@
 
 mod jsonl;
 #[cfg(feature = "sql")]
+mod metabase;
+#[cfg(feature = "sql")]
 mod postgres;
 #[cfg(feature = "sql")]
 mod sqlite;

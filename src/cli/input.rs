@@ -70,16 +70,18 @@ pub enum Source {
     Postgres,
     /// A query of an SQLite file (DATABASE_URL)
     Sqlite,
+    /// A query of a database that Metabase knows (METABASE_...)
+    Metabase,
 }
 
 impl Source {
     /// Those that are asked a query.
-    pub(crate) const DATABASES: [Self; 3] = [Self::Snowflake, Self::Postgres, Self::Sqlite];
+    pub(crate) const DATABASES: [Self; 4] = [Self::Snowflake, Self::Postgres, Self::Sqlite, Self::Metabase];
 
     /// The Cargo feature that it needs.
     pub(crate) fn feature(self) -> &'static str {
         match self {
-            Self::Csv | Self::Jsonl => "default",
+            Self::Csv | Self::Jsonl | Self::Metabase => "default",
             Self::Snowflake => "snowflake",
             Self::Postgres | Self::Sqlite => "sql",
         }

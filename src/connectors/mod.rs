@@ -2,6 +2,7 @@
 //! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`rows`].
 
 pub(crate) mod jsonl;
+mod metabase;
 #[cfg(feature = "sql")]
 mod postgres;
 mod queried;
@@ -38,7 +39,6 @@ pub(crate) struct Typed<'a> {
 
 /// A query that is to be asked, and the flags that came with it.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "snowflake"), expect(dead_code, reason = "for sources that are asked"))]
 struct Asking<'a> {
     query: Query,
     /// The arguments that ask for the same rows again.
@@ -58,6 +58,7 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
         (Source::Csv, Some(csv)) => return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
         (Source::Csv, None) => Err(no_input()),
         (Source::Jsonl, _) => jsonl::open(flags, limit),
+        (Source::Metabase, _) => metabase::open(asking(Grammar::Any)?),
         #[cfg(feature = "snowflake")]
         (Source::Snowflake, _) => snowflake::open(asking(Grammar::Snowflake)?),
         #[cfg(feature = "sql")]

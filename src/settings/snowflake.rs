@@ -4,7 +4,7 @@ use super::dotenv::{DotEnv, dotenv};
 use super::sources::{Flag, Sources};
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::net;
 use crate::net::retry::RetryPolicy;
 use crate::source::snowflake::{Access, Login};
@@ -85,25 +85,12 @@ fn from_sources(
             "SNOWFLAKE_PASSWORD and SNOWFLAKE_PRIVATE_KEY_PATH are both set: remove one of them".to_owned(),
         );
     }
-    if !missing.is_empty() {
-        let text = format!(
-            "--source snowflake needs settings that are not there: {} (in the environment or in .env; .env.sample \
-             shows how)",
-            missing.join(", ")
-        );
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    if !from.problems.is_empty() {
-        let text = format!("invalid settings:\n  {}", from.problems.join("\n  "));
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    // Recorded by the settings that every command has.
-    from.record.retain(|name, _| name.starts_with("SNOWFLAKE_"));
+    let record = from.finish("snowflake", "SNOWFLAKE_", &missing)?;
     let login = password.map_or_else(|| Login::KeyPair(key), Login::Password);
     // None has left a problem above.
     let retry = retry.unwrap_or(RetryPolicy { max_retries: 0, base: Duration::ZERO });
     let access = Access { account, user, warehouse, database, schema, role, login, host, retry };
-    Ok((access, from.record))
+    Ok((access, record))
 }
 
 /// `org-account`, or a locator with its region (`xy12345.eu-central-1`).
@@ -166,6 +153,7 @@ fn host(text: &str) -> Result<Option<Url>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     const WHOLE: [(&str, &str); 6] = [
         ("SNOWFLAKE_ACCOUNT", "acme-prod"),

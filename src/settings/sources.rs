@@ -4,6 +4,8 @@
 use super::dotenv::DotEnv;
 use super::token;
 use crate::cli::client::ClientFlags;
+use crate::exit::{Exit, Failure};
+use crate::net;
 use crate::net::retry::RetryPolicy;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -12,6 +14,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+use url::Url;
 
 /// A flag's name and what was typed.
 pub(super) type Flag<'a> = Option<(&'static str, &'a str)>;
@@ -113,6 +116,30 @@ impl Sources<'_> {
         Some(RetryPolicy { max_retries: retries?, base: backoff? })
     }
 
+    /// What was resolved of a source, under names with this prefix, for `run.json`; or what is missing or wrong.
+    pub(super) fn finish(
+        mut self,
+        source: &str,
+        prefix: &str,
+        missing: &[&str],
+    ) -> Result<Map<String, Value>, Failure> {
+        if !missing.is_empty() {
+            let text = format!(
+                "--source {source} needs settings that are not there: {} (in the environment or in .env; .env.sample \
+                 shows how)",
+                missing.join(", ")
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        if !self.problems.is_empty() {
+            let text = format!("invalid settings:\n  {}", self.problems.join("\n  "));
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        // The others are recorded by the settings that every command has.
+        self.record.retain(|name, _| name.starts_with(prefix));
+        Ok(self.record)
+    }
+
     /// The token of DevRev's API. What is wrong with it is a problem in which its text does not stand.
     pub(super) fn token(&mut self) -> Option<SecretString> {
         let (text, from) = self.find("DEVREV_API_TOKEN", None)?;
@@ -125,6 +152,26 @@ impl Sources<'_> {
     /// A secret: never recorded, and its text is not in a problem either.
     pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
         self.find(name, None).map(|(text, _)| SecretString::from(text))
+    }
+}
+
+/// The URL of a service, if one is given: https, or http to this machine; it may have a path.
+pub(super) fn service_url(text: &str) -> Result<Option<Url>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has user info in it: there are settings for that".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment: a base URL ends with its path".to_owned());
+    }
+    if net::is_safe(&url) {
+        Ok(Some(url))
+    } else {
+        Err("is neither https nor http to this machine (localhost): secrets would be readable on their way"
+            .to_owned())
     }
 }
 

@@ -211,7 +211,7 @@ fn short(name: &str) -> String {
 }
 
 /// The names and values of an object. The error says what is wrong with the line, without its values.
-fn fields(line: &[u8]) -> Result<Vec<(String, &RawValue)>, String> {
+pub(super) fn fields(line: &[u8]) -> Result<Vec<(String, &RawValue)>, String> {
     let text = std::str::from_utf8(line).map_err(|_| "is not UTF-8: save the file as UTF-8".to_owned())?;
     match text.chars().next() {
         Some('{') => {}
@@ -267,7 +267,7 @@ impl<'de> Visitor<'de> for Fields {
 }
 
 /// Writes a value as a cell has it.
-fn write_cell(value: &RawValue, cell: &mut String) -> Result<(), String> {
+pub(super) fn write_cell(value: &RawValue, cell: &mut String) -> Result<(), String> {
     let json = value.get();
     match json.as_bytes().first() {
         Some(b'n') => {}

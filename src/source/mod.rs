@@ -10,8 +10,11 @@ mod error;
 mod fingerprint;
 pub mod grammar;
 pub mod header;
+mod http;
 mod input;
+mod json_array;
 pub mod jsonl;
+pub mod metabase;
 #[cfg(feature = "sql")]
 pub mod postgres;
 pub mod query;

@@ -4,10 +4,10 @@
 //! that a connection which a pooler hands on is as it was. PostgreSQL makes text of the values itself.
 
 use super::query::{Query, as_varchar};
-use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line};
+use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line, until_answered};
 use super::rows_file::{RowsFile, Spooled};
 use super::tap::MAX_RECORD_BYTES;
-use crate::net::retry::{Failed, RetryPolicy, retry};
+use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use futures_util::TryStreamExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -74,21 +74,8 @@ impl Postgres {
     ///
     /// Writes to the file between its waits: not for a thread that must not block.
     pub async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
-        let attempt = || async {
-            let most = Duration::from_secs(LONGEST_QUERY_HOURS * 3600 + 60);
-            let once = stop.race(timeout(most, Box::pin(self.once(query, to, stop)))).await;
-            let too_slow = QueryError::TooSlow { who: WHO, hours: LONGEST_QUERY_HOURS };
-            let spooled = once.ok_or(QueryError::Interrupted).and_then(|once| once.unwrap_or(Err(too_slow)));
-            spooled.map_err(|error| Failed {
-                again: matches!(error, QueryError::Unreachable { .. }),
-                error,
-                after: None,
-            })
-        };
-        let seen = |failed: Failed<QueryError>, delay: Duration| {
-            tracing::warn!("{}; trying again in {:.1} s", failed.error, delay.as_secs_f64());
-        };
-        retry(self.retry, stop, seen, attempt).await
+        // On the heap: it is large.
+        until_answered(WHO, self.retry, stop, || Box::pin(self.once(query, to, stop))).await
     }
 
     async fn once(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
@@ -142,7 +129,7 @@ impl Postgres {
     }
 
     fn unreachable(&self, text: &str) -> QueryError {
-        QueryError::Unreachable { who: WHO, place: self.place.clone(), text: one_line(text) }
+        QueryError::Unreachable { who: WHO, place: self.place.clone(), text: one_line(text), after: None }
     }
 
     fn insecure(&self, text: &str) -> QueryError {

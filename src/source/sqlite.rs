@@ -114,7 +114,7 @@ impl Sqlite {
         let text = format!("{} (code {code})", one_line(database.message()));
         // The lowest byte is the code, the rest tells more of it.
         match code & 0xff {
-            5 | 6 => QueryError::Unreachable { who: WHO, place: path.to_string(), text },
+            5 | 6 => QueryError::Unreachable { who: WHO, place: path.to_string(), text, after: None },
             9 => QueryError::TooSlow { who: WHO, hours: LONGEST_QUERY_HOURS },
             10 | 11 => QueryError::Answer { who: WHO, text },
             3 | 8 | 14 => QueryError::Settings(format!(

@@ -4,7 +4,8 @@
 //! - for those who are told about a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
-//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`])
+//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`]); from Metabase: one that
+//!   plays it ([`metabase`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
@@ -16,6 +17,8 @@ pub(crate) mod fixture;
 pub(crate) mod front;
 pub(crate) mod merged;
 pub(crate) mod merging;
+#[cfg(feature = "sql")]
+pub(crate) mod metabase;
 pub(crate) mod org;
 pub(crate) mod pairs;
 pub(crate) mod past;

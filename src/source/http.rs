@@ -1,0 +1,99 @@
+//! What sources that speak HTTP share: one connection, answers of bounded length, and what failures of the network mean.
+
+use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line};
+use crate::net;
+use crate::net::answer::asked_wait;
+use bytes::Bytes;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use std::time::Duration;
+use url::Url;
+
+/// The longest answer that is no result, in bytes.
+const MAX_WORDS: usize = 64 << 10;
+
+/// A service that is asked over HTTP.
+#[derive(Debug)]
+pub(super) struct Connection {
+    who: &'static str,
+    place: String,
+    /// What requests are made with.
+    pub(super) client: Client,
+}
+
+impl Connection {
+    /// Sets a connection up; sends nothing. `silence` is the longest time between two bytes of an answer.
+    pub(super) fn new(who: &'static str, url: &Url, silence: Duration) -> Result<Self, QueryError> {
+        let builder =
+            net::builder(url.scheme() == "https").map_err(|error| QueryError::Settings(error.to_string()))?;
+        let client = builder
+            .redirect(reqwest::redirect::Policy::none())
+            .read_timeout(silence)
+            .timeout(Duration::from_secs(LONGEST_QUERY_HOURS * 3600))
+            .build()
+            .map_err(|error| QueryError::Answer { who, text: format!("could not set up HTTPS: {error}") })?;
+        Ok(Self { who, place: url.origin().ascii_serialization(), client })
+    }
+
+    /// Sends a request. An answer of any status is one.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, QueryError> {
+        request.send().await.map_err(|error| self.broken(error))
+    }
+
+    /// The next bytes of an answer; none at its end.
+    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, QueryError> {
+        response.chunk().await.map_err(|error| self.broken(error))
+    }
+
+    /// A whole answer of at most so many bytes.
+    pub(super) async fn whole(&self, mut response: Response, most: usize) -> Result<Vec<u8>, QueryError> {
+        let mut body = Vec::new();
+        while let Some(part) = self.chunk(&mut response).await? {
+            if body.len() + part.len() > most {
+                return Err(self.odd(format!("it is longer than {} KiB", most >> 10)));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body)
+    }
+
+    /// The words of an answer that is no result: as many as help.
+    pub(super) async fn words(&self, mut response: Response) -> Vec<u8> {
+        let mut body = Vec::new();
+        // What is missing of a failure's explanation is no failure of its own.
+        while let Ok(Some(part)) = response.chunk().await {
+            body.extend_from_slice(&part);
+            if body.len() > MAX_WORDS {
+                body.truncate(MAX_WORDS);
+                break;
+            }
+        }
+        body
+    }
+
+    /// What an answer means that says no more than its status.
+    pub(super) fn unanswered(&self, response: &Response) -> QueryError {
+        let status = response.status();
+        if status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+        {
+            return self.unreachable(&format!("HTTP {status}"), asked_wait(response.headers()));
+        }
+        self.odd(format!("HTTP {status}"))
+    }
+
+    /// An answer that cannot be used.
+    pub(super) fn odd(&self, text: String) -> QueryError {
+        QueryError::Answer { who: self.who, text }
+    }
+
+    pub(super) fn unreachable(&self, text: &str, after: Option<Duration>) -> QueryError {
+        QueryError::Unreachable { who: self.who, place: self.place.clone(), text: one_line(text), after }
+    }
+
+    fn broken(&self, error: reqwest::Error) -> QueryError {
+        if error.is_builder() {
+            return self.odd(net::chain(&error.without_url()));
+        }
+        self.unreachable(&net::chain(&error.without_url()), None)
+    }
+}
