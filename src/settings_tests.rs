@@ -97,7 +97,7 @@ fn the_sample_shows_every_setting_with_its_default() {
     for (name, _) in pairs {
         let known = name == "DEVREV_API_TOKEN"
             || watch::SECRETS.contains(&name)
-            || ["SNOWFLAKE_", "DATABASE_URL", "METABASE_"]
+            || ["SNOWFLAKE_", "DATABASE_URL", "CLICKHOUSE_", "METABASE_"]
                 .iter()
                 .any(|of_source| name.starts_with(of_source))
             || defaults.contains_key(name);
@@ -105,6 +105,10 @@ fn the_sample_shows_every_setting_with_its_default() {
     }
     #[cfg(feature = "snowflake")]
     for name in snowflake::NAMES {
+        assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
+    }
+    #[cfg(feature = "clickhouse")]
+    for name in clickhouse::NAMES {
         assert!(sample.contains(&format!("{name}=")), "{name} is not in .env.sample");
     }
     for name in metabase::NAMES {

@@ -1,5 +1,7 @@
 //! `--source`: rows that come from elsewhere than CSV. Snowflake has a module of its own.
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 mod jsonl;
 #[cfg(feature = "sql")]
 mod metabase;

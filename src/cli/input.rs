@@ -70,13 +70,16 @@ pub enum Source {
     Postgres,
     /// A query of an SQLite file (DATABASE_URL)
     Sqlite,
+    /// A ClickHouse query (CLICKHOUSE_...)
+    Clickhouse,
     /// A query of a database that Metabase knows (METABASE_...)
     Metabase,
 }
 
 impl Source {
     /// Those that are asked a query.
-    pub(crate) const DATABASES: [Self; 4] = [Self::Snowflake, Self::Postgres, Self::Sqlite, Self::Metabase];
+    pub(crate) const DATABASES: [Self; 5] =
+        [Self::Snowflake, Self::Postgres, Self::Sqlite, Self::Clickhouse, Self::Metabase];
 
     /// The Cargo feature that it needs.
     pub(crate) fn feature(self) -> &'static str {
@@ -84,6 +87,7 @@ impl Source {
             Self::Csv | Self::Jsonl | Self::Metabase => "default",
             Self::Snowflake => "snowflake",
             Self::Postgres | Self::Sqlite => "sql",
+            Self::Clickhouse => "clickhouse",
         }
     }
 }

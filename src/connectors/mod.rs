@@ -1,6 +1,8 @@
 //! The list of sources that rows come from: what `--source` names, opened as a [`Source`](crate::source::Source). A new source is a file or
 //! folder under [`crate::source`], a file here that opens it by its settings, and an arm in [`rows`].
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 pub(crate) mod jsonl;
 mod metabase;
 #[cfg(feature = "sql")]
@@ -65,6 +67,8 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
         (Source::Postgres, _) => postgres::open(asking(Grammar::Postgres)?),
         #[cfg(feature = "sql")]
         (Source::Sqlite, _) => sqlite::open(asking(Grammar::Sqlite)?),
+        #[cfg(feature = "clickhouse")]
+        (Source::Clickhouse, _) => clickhouse::open(asking(Grammar::Clickhouse)?),
         #[allow(unreachable_patterns, reason = "not with all features")]
         (other, _) => Err(not_in_this_build(other)),
     };

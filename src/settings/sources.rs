@@ -187,17 +187,35 @@ fn home_path(text: &str, home: Option<PathBuf>) -> Option<PathBuf> {
     }
 }
 
-/// A value as it may be shown: what stands before the `@` of a URL may be a secret.
+/// A value as it may be shown: what stands before the `@` of a URL, or after its `?`, may be a secret.
 pub(super) fn without_user_info(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => text.to_owned(),
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    match (rest.rsplit_once('@'), rest.split_once('?')) {
+        // Which of the two is part of a secret cannot be told.
+        (Some(_), Some(_)) => format!("{scheme}://..."),
+        (Some((_, host)), None) => format!("{scheme}://...@{host}"),
+        (None, Some((place, _))) => format!("{scheme}://{place}?..."),
+        (None, None) => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_in_a_url_are_not_shown() {
+        for (url, shown) in [
+            ("https://u:p@h/a", "https://...@h/a"),
+            ("https://h/?password=pass", "https://h/?..."),
+            ("https://h/?password=p@ss", "https://..."),
+            ("https://u:p?ss@h", "https://..."),
+            ("https://h/a", "https://h/a"),
+            ("a@b?c", "a@b?c"),
+        ] {
+            assert_eq!(without_user_info(url), shown);
+        }
+    }
 
     #[test]
     fn a_tilde_at_the_start_is_the_home_folder() {

@@ -8,6 +8,8 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use std::time::Duration;
 use url::Url;
 
+/// A silence after which the other machine is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// The longest answer that is no result, in bytes.
 const MAX_WORDS: usize = 64 << 10;
 
@@ -28,6 +30,7 @@ impl Connection {
         let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .read_timeout(silence)
+            .tcp_keepalive(KEEPALIVE)
             .timeout(Duration::from_secs(LONGEST_QUERY_HOURS * 3600))
             .build()
             .map_err(|error| QueryError::Answer { who, text: format!("could not set up HTTPS: {error}") })?;

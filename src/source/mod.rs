@@ -4,6 +4,8 @@
 //! is no file is copied to one, so that a later `resume` reads the same rows. [`csv::CsvFile`] makes rows of it.
 
 pub mod ahead;
+#[cfg(feature = "clickhouse")]
+pub mod clickhouse;
 pub mod csv;
 pub mod dialect;
 mod error;

@@ -137,7 +137,7 @@ impl Query {
     }
 
     /// How a column is called outside of the operator's query.
-    fn column(&self, found: &[String], place: usize) -> String {
+    pub(super) fn column(&self, found: &[String], place: usize) -> String {
         format!("q.{}", self.grammar.quoted(found.get(place).map_or("", String::as_str)))
     }
 }

@@ -4,13 +4,16 @@
 //! - for those who are told about a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
-//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`]); from Metabase: one that
+//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`]);
+//!   from ClickHouse: its engine ([`clickhouse`]); from Metabase: one that
 //!   plays it ([`metabase`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
 
 pub(crate) mod browser;
+#[cfg(feature = "clickhouse")]
+pub(crate) mod clickhouse;
 #[cfg(feature = "snowflake")]
 pub(crate) mod fakesnow;
 pub(crate) mod fixture;
