@@ -254,10 +254,10 @@ pub struct Corrections {
 #[derive(Debug, Args)]
 #[command(after_help = examples::UNDO)]
 pub struct Undo {
-    /// The ID of the run to undo, of backfill-groups or merge-contacts
+    /// The ID of the run to undo, of backfill-groups, merge-contacts or update
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Undo only the first N issues or pairs
+    /// Undo only the first N objects or pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Show the plan and change nothing: a dry run's client cannot write

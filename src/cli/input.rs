@@ -1,5 +1,6 @@
 //! Where rows come from, and the commands that only read them.
 
+use super::choices::ObjectName;
 use super::client::ClientFlags;
 use super::examples;
 use crate::kind::Kind;
@@ -16,10 +17,13 @@ pub struct Validate {
     /// Set what the rows are [default: found from the header of a CSV file]
     #[arg(long)]
     pub kind: Option<Kind>,
+    /// Set what the rows of --kind update are about
+    #[arg(long, value_name = "OBJECT")]
+    pub object: Option<ObjectName>,
     /// Check only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Ask DevRev whether the groups and creators exist (reads only)
+    /// Ask DevRev whether what the rows name exists (reads only)
     #[arg(long)]
     pub online: bool,
     /// Ask a built-in sandbox instead of DevRev

@@ -179,6 +179,10 @@ impl Job for UpdateOptions {
         Box::new(ObjectPlan::new(self.object(), settings.rate_of(self.sandbox), calls))
     }
 
+    fn plan_files(run: &RunDir) -> Result<(), String> {
+        plan::write_table(run)
+    }
+
     fn tell(said: Said<'_>) -> Option<Entry> {
         plan::tell(said)
     }

@@ -90,7 +90,7 @@ impl UpdateOptions {
         names.iter().map(named).collect()
     }
 
-    pub(super) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
+    pub(crate) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
         Columns::find(self.object(), &self.typed, file.header())
     }
