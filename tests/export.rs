@@ -59,7 +59,9 @@ fn text((header, rows): &Table) -> String {
 /// The same without when objects were changed.
 fn timeless(text: &str) -> Table {
     let (header, mut rows) = table(text);
-    rows.iter_mut().for_each(|row| drop(row.insert("modified_date".to_owned(), String::new())));
+    for row in &mut rows {
+        row.insert("modified_date".to_owned(), String::new());
+    }
     (header, rows)
 }
 
@@ -122,11 +124,7 @@ fn edits_and_nothing_else_arrive_and_an_undo_brings_the_first_export_back() {
     let mut differences = Vec::new();
     for (at, (before, after)) in first.1.iter().zip(&second.1).enumerate() {
         for (name, cell) in before.iter().filter(|(name, cell)| after[*name] != **cell) {
-            assert!(
-                edited.iter().any(|edit| *edit == (at, name.as_str())),
-                "row {at}, {name}: {cell} -> {}",
-                after[name]
-            );
+            assert!(edited.contains(&(at, name.as_str())), "row {at}, {name}: {cell} -> {}", after[name]);
             differences.push((at, name.clone()));
         }
     }

@@ -116,7 +116,7 @@ impl Rules {
         let (mut fields, mut left): (BTreeMap<String, FieldChange>, _) = (BTreeMap::new(), Vec::new());
         for wish in wishes {
             let now = self.now(&present, wish.field);
-            self.take(wish, now, wishes, &mut fields, &mut left);
+            take(wish, now, wishes, &mut fields, &mut left);
         }
         if !fields.is_empty() {
             let Present { id, subtype, read_at, .. } = present;
@@ -133,58 +133,6 @@ impl Rules {
             });
         }
         settled(State::Already, AS_WANTED, "every field is as the row has it".to_owned())
-    }
-
-    /// Adds what a wish changes, or why it is left alone.
-    fn take(
-        &self,
-        wish: &Wish<'_>,
-        now: &Value,
-        wishes: &[Wish<'_>],
-        fields: &mut BTreeMap<String, FieldChange>,
-        left: &mut Vec<String>,
-    ) {
-        let (kind, name) = (&wish.field.kind, wish.field.name.to_string());
-        let was = wishes.iter().find(|other| other.field.name == wish.field.name && other.mode == Mode::Was);
-        let before = was.map(|was| &was.value).or(wish.base.as_ref());
-        let after = match wish.mode {
-            Mode::Was => return,
-            Mode::Set => wish.value.clone(),
-            Mode::Add => {
-                let so_far = fields.get(&name).map_or(now, |change| &change.after);
-                value::with(kind, so_far, &wish.value)
-            }
-            Mode::Remove => {
-                let so_far = fields.get(&name).map_or(now, |change| &change.after);
-                value::without(kind, so_far, &wish.value)
-            }
-        };
-        if value::same(kind, now, &after) && !fields.contains_key(&name) {
-            return;
-        }
-        if let Some(before) = before
-            && !value::same(kind, now, before)
-        {
-            left.push(format!(
-                "{name} is {} now, neither {} as before nor {}",
-                shown(kind, now),
-                shown(kind, before),
-                shown(kind, &after)
-            ));
-            return;
-        }
-        let change = fields.entry(name).or_insert_with(|| FieldChange {
-            before: now.clone(),
-            after: Value::Null,
-            add: Value::Null,
-            remove: Value::Null,
-        });
-        change.after = after;
-        match wish.mode {
-            Mode::Add => change.add = wish.value.clone(),
-            Mode::Remove => change.remove = wish.value.clone(),
-            Mode::Set | Mode::Was => {}
-        }
     }
 
     fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
@@ -225,6 +173,57 @@ impl Rules {
             held.insert(name.clone(), now.clone());
         }
         Ok(held)
+    }
+}
+
+/// Adds what a wish changes, or why it is left alone.
+fn take(
+    wish: &Wish<'_>,
+    now: &Value,
+    wishes: &[Wish<'_>],
+    fields: &mut BTreeMap<String, FieldChange>,
+    left: &mut Vec<String>,
+) {
+    let (kind, name) = (&wish.field.kind, wish.field.name.to_string());
+    let was = wishes.iter().find(|other| other.field.name == wish.field.name && other.mode == Mode::Was);
+    let before = was.map(|was| &was.value).or(wish.base.as_ref());
+    let after = match wish.mode {
+        Mode::Was => return,
+        Mode::Set => wish.value.clone(),
+        Mode::Add => {
+            let so_far = fields.get(&name).map_or(now, |change| &change.after);
+            value::with(kind, so_far, &wish.value)
+        }
+        Mode::Remove => {
+            let so_far = fields.get(&name).map_or(now, |change| &change.after);
+            value::without(kind, so_far, &wish.value)
+        }
+    };
+    if value::same(kind, now, &after) && !fields.contains_key(&name) {
+        return;
+    }
+    if let Some(before) = before
+        && !value::same(kind, now, before)
+    {
+        left.push(format!(
+            "{name} is {} now, neither {} as before nor {}",
+            shown(kind, now),
+            shown(kind, before),
+            shown(kind, &after)
+        ));
+        return;
+    }
+    let change = fields.entry(name).or_insert_with(|| FieldChange {
+        before: now.clone(),
+        after: Value::Null,
+        add: Value::Null,
+        remove: Value::Null,
+    });
+    change.after = after;
+    match wish.mode {
+        Mode::Add => change.add = wish.value.clone(),
+        Mode::Remove => change.remove = wish.value.clone(),
+        Mode::Set | Mode::Was => {}
     }
 }
 

@@ -284,14 +284,13 @@ impl Lookup {
                 let page = match pages.next(&self.client).await {
                     Ok(Some(page)) => page,
                     Ok(None) => break,
-                    Err(error) => match failing::ends_run(&error) {
-                        Some(failure) => return Err(failure),
-                        None => {
-                            let failed = values.iter().map(|value| (key.folded(value), error.clone()));
-                            unread.extend(failed);
-                            break;
+                    Err(error) => {
+                        if let Some(failure) = failing::ends_run(&error) {
+                            return Err(failure);
                         }
-                    },
+                        unread.extend(values.iter().map(|value| (key.folded(value), error.clone())));
+                        break;
+                    }
                 };
                 for object in &page {
                     let present = Present::of(object, &self.fields, read_at);

@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 /// The options of an update.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub(crate) struct UpdateOptions {
     /// `--object`
     pub object: String,
@@ -106,7 +107,9 @@ impl UpdateOptions {
         for (flag, pairs) in
             [("--map", &self.typed.map), ("--set", &self.typed.set), ("--where", &self.condition)]
         {
-            pairs.iter().for_each(|(name, value)| push(flag, &format!("{name}={value}")));
+            for (name, value) in pairs {
+                push(flag, &format!("{name}={value}"));
+            }
         }
         self.typed.ignore.iter().for_each(|column| push("--ignore", column));
         if let Some(base) = &self.base {

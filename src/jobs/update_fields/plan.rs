@@ -137,7 +137,7 @@ fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text,
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join("; "),
-        Value::Object(members) => members.values().map(|value| cell(value)).collect::<Vec<_>>().join("="),
+        Value::Object(members) => members.values().map(cell).collect::<Vec<_>>().join("="),
         other => other.to_string(),
     }
 }

@@ -81,14 +81,15 @@ impl RowReader {
         };
         let text = row.text(Some(self.columns.names.column()));
         let name = match self.columns.names {
-            Names::Id(_) => match Ref::pasted(text, self.types) {
-                Some(named) => Some((id_text(text, self.types).into_owned(), named.key().to_string())),
-                None => {
+            Names::Id(_) => {
+                if let Some(named) = Ref::pasted(text, self.types) {
+                    Some((id_text(text, self.types).into_owned(), named.key().to_string()))
+                } else {
                     let (rule, message) = no_id(text, self.types);
                     note("id", rule, text, message);
                     None
                 }
-            },
+            }
             Names::Key(_, key) if text.is_empty() => {
                 note(key.name, Rule::EmptyValue, "", "a value is needed here".to_owned());
                 None
@@ -131,7 +132,9 @@ impl RowReader {
             cells.push(cell);
         }
         let mut values = FxHasher::default();
-        cells.iter().for_each(|cell| (cell.column, &cell.text).hash(&mut values));
+        for cell in &cells {
+            (cell.column, &cell.text).hash(&mut values);
+        }
         let mut key = FxHasher::default();
         let shown = name.as_ref().map_or_else(String::new, |(_, shown)| shown.clone());
         shown.hash(&mut key);
@@ -150,13 +153,10 @@ fn no_id(text: &str, types: &[ObjectType]) -> (Rule, String) {
     if text.is_empty() {
         return (Rule::EmptyValue, "an ID is needed here".to_owned());
     }
-    match Ref::parse(text, types) {
-        Err(IdError::WrongType { found, wanted, .. }) => {
-            (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
-        }
-        _ => {
-            let prefix = types.first().map_or("", |object| object.display_prefix());
-            (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
-        }
+    if let Err(IdError::WrongType { found, wanted, .. }) = Ref::parse(text, types) {
+        (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
+    } else {
+        let prefix = types.first().map_or("", |object| object.display_prefix());
+        (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
     }
 }
