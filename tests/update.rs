@@ -1,10 +1,12 @@
 //! `update`: any field of any object, from rows; and its undo.
 
+use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::site::{Site, Trouble};
 use devrev_batch::sandbox::Data;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The demonstration, and calls to it.
 struct Demo(Site);
@@ -42,6 +44,16 @@ impl Demo {
         let mut object = self.call(endpoint, &json!({ "id": id }))[member].take();
         object.as_object_mut().unwrap().remove("modified_date");
         object
+    }
+
+    /// Waits until the sandbox has carried out what a killed process had sent.
+    fn until_quiet(&self) {
+        let mut before = None;
+        eventually("the sandbox to be quiet", || {
+            std::thread::sleep(Duration::from_millis(4));
+            let now = Some((self.0.stats()["total"].clone(), self.0.writes()));
+            std::mem::replace(&mut before, now.clone()) == now
+        });
     }
 
     fn undo(&self) -> Program {
@@ -393,4 +405,89 @@ fn a_fault_at_any_call_loses_nothing_and_repeats_nothing() {
             }
         }
     }
+}
+
+/// How often each ticket was written.
+fn writes(demo: &Demo) -> Vec<(String, u64)> {
+    let lines = demo.0.get("works");
+    let works = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    works
+        .filter(|work| work["type"] == "ticket")
+        .map(|work| (work["id"].as_str().unwrap().to_owned(), work["writes"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_writes_nothing_twice() {
+    let mut rows = "id,severity,tags:add,tnt__reference\n".to_owned();
+    for number in 1..=60 {
+        let _ = writeln!(rows, "TKT-{number},blocker,vip,R{number}");
+    }
+    for kill in 0..50_u64 {
+        // By turns after so many writes, and while so many reads are under way.
+        let demo = Demo::with(&Trouble::delay(1));
+        let running = demo.update("ticket", &rows, &["--batch-size", "7", "--concurrency", "3"]);
+        let running = match kill % 5 {
+            0 => running.run_until(|| demo.0.stats()["total"].as_u64().unwrap() > kill / 5),
+            _ => running.run_until(|| demo.0.calls("works.update") > kill),
+        };
+        running.kill();
+        demo.until_quiet();
+        for _ in 0..5 {
+            if !demo.0.runs().is_empty() && demo.0.newest_run().file("run.json").exists() {
+                break;
+            }
+            // It had not begun: nothing is to be resumed.
+            demo.update("ticket", &rows, &[]).run().exits(0);
+        }
+        demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+        demo.0.newest_run().assert_complete(60);
+        for (id, writes) in writes(&demo).into_iter().take(60) {
+            assert_eq!(writes, 1, "kill {kill}: {id}");
+        }
+        let last = demo.get("ticket", "TKT-60");
+        assert_eq!(
+            (&last["severity"], &last["custom_fields"]["tnt__reference"]),
+            (&json!("blocker"), &json!("R60"))
+        );
+    }
+}
+
+#[test]
+fn each_field_drifts_by_itself_between_plan_and_apply() {
+    let header = "id,title,severity,stage,owned_by,tags,target_close_date,tnt__region,tnt__affected_users,tnt__languages";
+    let rows = format!("{header}\nTKT-8,New,blocker,completed,DEVU-4,vip,2026-12-24,emea,99,fr\n");
+    let custom =
+        |fields: Value| json!({"custom_fields": fields, "custom_schema_spec": {"tenant_fragment": true}});
+    for change in [
+        json!({"title": "Other"}),
+        json!({"severity": "low"}),
+        json!({"stage": {"name": "prioritized"}}),
+        json!({"owned_by": {"set": ["DEVU-9"]}}),
+        json!({"tags": {"add": [{"id": "TAG-4"}]}}),
+        json!({"target_close_date": null}),
+        custom(json!({"tnt__region": "amer"})),
+        custom(json!({"tnt__affected_users": 1})),
+        custom(json!({"tnt__languages": null})),
+    ] {
+        let demo = Demo::new();
+        demo.update("ticket", &rows, &["--dry-run"]).run().exits(0);
+        let run = demo.0.newest_run().id().to_owned();
+        let mut body = change.clone();
+        (body["id"], body["type"]) = (json!("TKT-8"), json!("ticket"));
+        demo.call("works.update", &body);
+        let before = demo.get("ticket", "TKT-8");
+        demo.0.program(["apply", &run, "--yes"]).run().exits(0).says("drifted");
+        assert_eq!(demo.get("ticket", "TKT-8"), before, "{change}");
+        demo.0.program(["apply", &run, "--yes", "--on-drift", "abort"]).run().exits(6);
+    }
+}
+
+#[test]
+fn off_a_terminal_nothing_is_written_without_a_yes() {
+    let demo = Demo::new();
+    demo.0.write("rows.csv", "id,stage,severity\nTKT-1,completed,blocker\n");
+    let refused = demo.0.program(["update", "--object", "ticket", "--csv", "rows.csv"]).run();
+    refused.exits(14).says("--yes");
+    assert_eq!(demo.0.writes(), 0);
 }
