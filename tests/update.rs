@@ -491,3 +491,15 @@ fn off_a_terminal_nothing_is_written_without_a_yes() {
     refused.exits(14).says("--yes");
     assert_eq!(demo.0.writes(), 0);
 }
+
+#[test]
+fn a_write_whose_answer_was_lost_is_confirmed_though_it_changed_what_where_looks_at() {
+    let demo = Demo::with(&Trouble::faults(["path=works.update,count=9,reset=after"]));
+    let rows = "id,severity\nTKT-1,blocker\n";
+    let args = ["--where", "severity=low", "--max-retries", "0"];
+    demo.update("ticket", rows, &args).run();
+    demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+    let results = demo.0.the_run().assert_complete(1);
+    assert_eq!(results[&1].status, "done", "{results:?}");
+    assert_eq!(writes(&demo)[0], ("TKT-1".to_owned(), 1));
+}

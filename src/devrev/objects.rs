@@ -521,3 +521,7 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
         },
     ]
 });
+
+#[cfg(test)]
+#[path = "objects_tests.rs"]
+mod tests;

@@ -57,7 +57,9 @@ fn accounts(rows: u64) -> f64 {
     let data = folder.path().join("data.json");
     write_world(&data, 0, rows);
     let mut csv = String::from("external_ref,tier\n");
-    (1..=rows).for_each(|row| drop(writeln!(csv, "CRM-{row},gold")));
+    for row in 1..=rows {
+        let _ = writeln!(csv, "CRM-{row},gold");
+    }
     std::fs::write(folder.path().join("rows.csv"), csv).unwrap();
     let server = Server::with(&data);
     let args = [

@@ -7,7 +7,7 @@ pub(crate) mod command;
 pub(crate) mod rows;
 
 use super::update_fields::change::{FieldChange, ObjectChange};
-use super::update_fields::decide::shown;
+use super::update_fields::decide::{confirmed, shown};
 use super::update_fields::lookup::{Found, Lookup};
 use super::update_fields::value;
 use crate::devrev::ids::Ref;
@@ -81,11 +81,7 @@ impl UndoUpdate {
             return settled(State::Skipped, "changed-since", left.join("; "));
         }
         if in_doubt {
-            return Verdict::Settled(Outcome {
-                reason: Some("confirmed-by-reading".into()),
-                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
-                ..Outcome::done(1)
-            });
+            return Verdict::Settled(confirmed());
         }
         settled(State::Already, AS_BEFORE, "every field is as it was before the run".to_owned())
     }

@@ -73,13 +73,13 @@ impl Rules {
         if problems.is_empty() { Ok(wishes) } else { Err(problems) }
     }
 
-    /// Decides about one row. `in_doubt`: an earlier process may have made the change.
+    /// Decides about one row. `in_doubt` is a change that an earlier process may have made.
     pub(crate) fn decide(
         &self,
         item: &Item,
         wishes: &[Wish<'_>],
         state: Option<Found>,
-        in_doubt: bool,
+        in_doubt: Option<&ObjectChange>,
         names: &Names,
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
@@ -97,7 +97,7 @@ impl Rules {
                 return settled(State::Failed, "ambiguous", text);
             }
             // What was in doubt stays so until a read succeeds.
-            Some(Found::Unread(error)) if in_doubt => {
+            Some(Found::Unread(error)) if in_doubt.is_some() => {
                 return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
             }
             Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
@@ -108,9 +108,12 @@ impl Rules {
             let text = format!("the row says {}, DevRev knows it as {}", item.name, present.id);
             return settled(State::Failed, "object-differs", text);
         }
+        // Asked first: what was sent may have changed what `--where` looks at.
+        if in_doubt.is_some_and(|change| self.is_made(change, &present)) {
+            return Verdict::Settled(confirmed());
+        }
         let condition = match self.condition(&present, names) {
             Ok(condition) => condition,
-            Err(why) if in_doubt => return settled(State::Unknown, "not-confirmed", why),
             Err(why) => return settled(State::Skipped, "not-selected", why),
         };
         let (mut fields, mut left): (BTreeMap<String, FieldChange>, _) = (BTreeMap::new(), Vec::new());
@@ -125,12 +128,8 @@ impl Rules {
         if !left.is_empty() {
             return settled(State::Skipped, "changed-since", left.join("; "));
         }
-        if in_doubt {
-            return Verdict::Settled(Outcome {
-                reason: Some("confirmed-by-reading".into()),
-                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
-                ..Outcome::done(1)
-            });
+        if in_doubt.is_some() {
+            return Verdict::Settled(confirmed());
         }
         settled(State::Already, AS_WANTED, "every field is as the row has it".to_owned())
     }
@@ -138,6 +137,13 @@ impl Rules {
     fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
         let at = self.read.iter().position(|read| read.name == field.name);
         at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// Whether an object is as a change of it was to make it.
+    fn is_made(&self, change: &ObjectChange, present: &Present) -> bool {
+        change.fields.iter().all(|(name, made)| {
+            self.fields.named(name).is_some_and(|field| made.is_made(&field.kind, self.now(present, field)))
+        })
     }
 
     /// Whether DevRev's object is another one than the row's: the same text where the row has a DON, else the same number.
@@ -224,6 +230,15 @@ fn take(
         Mode::Add => change.add = wish.value.clone(),
         Mode::Remove => change.remove = wish.value.clone(),
         Mode::Set | Mode::Was => {}
+    }
+}
+
+/// The outcome of a row whose change an earlier process sent, and which DevRev shows.
+pub(crate) fn confirmed() -> Outcome {
+    Outcome {
+        reason: Some("confirmed-by-reading".into()),
+        detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
+        ..Outcome::done(1)
     }
 }
 

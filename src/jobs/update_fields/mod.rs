@@ -118,22 +118,24 @@ impl Planner for Update {
         let states = self.states(&batch).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (asked, state) in batch.iter().zip(states) {
-            let meant = asked.in_doubt.as_ref().and_then(|in_doubt| in_doubt.change.as_ref());
-            let unreadable =
-                meant.and_then(|change| serde_json::from_str::<ObjectChange>(change.get()).err());
-            if let Some(error) = unreadable {
-                verdicts.push(Verdict::Settled(track::unreadable(&error)));
-                continue;
-            }
+            let in_doubt = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
+                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
+                None => Err("it does not say what was sent".to_owned()),
+            });
+            let in_doubt: Option<ObjectChange> = match in_doubt.transpose() {
+                Ok(in_doubt) => in_doubt,
+                Err(why) => {
+                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                    continue;
+                }
+            };
             let wishes: Result<Vec<Wish>, Vec<String>> = self.rules.wishes(&asked.item, &self.names);
             verdicts.push(match wishes {
-                Ok(wishes) => {
-                    self.rules.decide(&asked.item, &wishes, state, asked.in_doubt.is_some(), &self.names)
-                }
+                Ok(wishes) => self.rules.decide(&asked.item, &wishes, state, in_doubt.as_ref(), &self.names),
                 Err(problems) => {
                     let text = format!("line {}: {}", asked.item.line, problems.join("; "));
                     // What was in doubt stays so until a read succeeds.
-                    let (state, reason) = if asked.in_doubt.is_some() {
+                    let (state, reason) = if in_doubt.is_some() {
                         (State::Unknown, "not-confirmed")
                     } else {
                         (State::Failed, "value")

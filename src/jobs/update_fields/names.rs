@@ -100,8 +100,11 @@ impl Names {
             if is_user(target) {
                 // Contacts are found by their addresses only.
                 names.retain(|name| name.contains('@'));
+                // The list may tell upper case from lower.
+                names.extend(names.clone().iter().map(|name| name.to_lowercase()));
             }
             names.sort_unstable();
+            names.dedup();
             for names in names.chunks(AT_ONCE) {
                 self.ask(client, target, endpoint, filter, names).await?;
             }

@@ -26,7 +26,9 @@ const TAG: Kind = Kind::Record(&[required("id", Kind::Id(TAGS)), field("value", 
 pub(super) const TAG_LIST: Kind = Kind::List(&TAG);
 /// `works-update-request-tags`
 pub(super) const TAG_CHANGE: Kind =
-    Kind::Record(&[field("add", TAG_LIST), field("remove", TAG_LIST), field("set", TAG_LIST)]);
+    Kind::Record(&[field("add", TAG_LIST), field("remove", TAGS_TO_REMOVE), field("set", TAG_LIST)]);
+/// `remove-tag-with-value`
+const TAGS_TO_REMOVE: Kind = Kind::List(&Kind::Record(&[required("id", Kind::Id(TAGS))]));
 /// Files.
 const ARTIFACT_IDS: Kind = Kind::List(&Kind::Id(super::ARTIFACTS));
 /// `works-update-request-artifacts`
