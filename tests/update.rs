@@ -503,3 +503,127 @@ fn a_write_whose_answer_was_lost_is_confirmed_though_it_changed_what_where_looks
     assert_eq!(results[&1].status, "done", "{results:?}");
     assert_eq!(writes(&demo)[0], ("TKT-1".to_owned(), 1));
 }
+
+/// How many objects there are with each of these keys.
+fn holders(demo: &Demo, endpoint: &str, filter: &str, list: &str, keys: &[String]) -> Vec<usize> {
+    keys.iter()
+        .map(|key| demo.call(endpoint, &json!({filter: [key]}))[list].as_array().map_or(0, Vec::len))
+        .collect()
+}
+
+#[test]
+fn objects_that_are_not_there_are_created_with_all_their_fields() {
+    let demo = Demo::new();
+    let create = ["--match", "external_ref", "--on-missing", "create"];
+    let rows = "external_ref,display_name,tier,owned_by,tags,websites,tnt__segment\n\
+                CRM-100,Acme,silver,,,,\nNEW-1,Fresh Ltd,gold,ana.sousa@example.com,vip;billing=1,a.example.com,smb\n\
+                NEW-2,,gold,,,,\n";
+    demo.update("account", rows, &[&create[..], &["--dry-run"]].concat())
+        .run()
+        .exits(3)
+        .says("2  would be changed");
+    assert_eq!(demo.0.writes(), 0);
+    let ended = demo.update("account", rows, &create).run().exits(3).says("done             2");
+    assert!(ended.out.contains("failed           1"), "{}", ended.all());
+    let journal = std::fs::read_to_string(demo.0.newest_run().file("journal.jsonl")).unwrap();
+    assert!(journal.contains("to create it `display_name` is needed"), "{journal}");
+    let created = demo.call("accounts.list", &json!({"external_refs": ["NEW-1"]}))["accounts"][0].clone();
+    assert_eq!((&created["display_name"], &created["tier"]), (&json!("Fresh Ltd"), &json!("gold")));
+    assert_eq!(
+        (&created["tags"][1]["value"], &created["websites"]),
+        (&json!("1"), &json!(["a.example.com"]))
+    );
+    assert_eq!(created["custom_fields"]["tnt__segment"], "smb");
+    // The same file again finds what was created.
+    demo.update("account", rows, &create).run().exits(3).says("already          2");
+    // An undo cannot delete, and says so.
+    let first = &demo.0.runs()[1];
+    demo.0.program(["undo", first.id(), "--yes"]).run().exits(0).says("created");
+    let rows = "external_ref,display_name,email\nuser_new,Nora,nora@example.com\n";
+    demo.update("contact", rows, &create).run().exits(0).says("done             1");
+    let rows = "external_ref,display_name,account\nWS-900,Fresh East,ACC-1\n";
+    demo.update("workspace", rows, &create).run().exits(0).says("done             1");
+    for (object, more, wanted) in [
+        ("ticket", vec!["--on-missing", "create"], "tickets cannot be created"),
+        (
+            "account",
+            vec!["--on-missing", "create", "--match", "domain"],
+            "--on-missing create needs --match external_ref",
+        ),
+    ] {
+        let rows = "id,domain,title,display_name\nTKT-1,x,y,z\n";
+        demo.update(object, rows, &[&more[..], &["--ignore", "title", "--ignore", "id"]].concat())
+            .run()
+            .exits(2)
+            .says(wanted);
+    }
+}
+
+#[test]
+fn whatever_is_lost_there_are_never_two_objects_for_one_key() {
+    let keys: Vec<String> = (1..=6).map(|number| format!("NEW-{number}")).collect();
+    let create =
+        ["--match", "external_ref", "--on-missing", "create", "--batch-size", "2", "--max-retries", "0"];
+    for (object, create_endpoint, list_endpoint, filter, list) in [
+        ("account", "accounts.create", "accounts.list", "external_refs", "accounts"),
+        ("contact", "rev-users.create", "rev-users.list", "external_ref", "rev_users"),
+        ("workspace", "rev-orgs.create", "rev-orgs.list", "external_ref", "rev_orgs"),
+    ] {
+        let mut rows = "external_ref,display_name,account\n".to_owned();
+        for key in &keys {
+            let _ = writeln!(rows, "{key},Name of {key},ACC-1");
+        }
+        let ignored: &[&str] = if object == "workspace" { &[] } else { &["--ignore", "account"] };
+        for fault in [
+            "reset=before",
+            "reset=after",
+            "status=500",
+            "status=503",
+            "truncate",
+            "html",
+            "status=409",
+            "status=403",
+        ] {
+            for after in [0, 2] {
+                let trouble =
+                    Trouble::faults([format!("path={create_endpoint},after={after},count=2,{fault}")]);
+                let demo = Demo::with(&trouble);
+                let ended = demo.update(object, &rows, &[&create[..], ignored].concat()).run();
+                for _ in 0..3 {
+                    demo.0.program(["resume", "--retry-failed", "--if-any", "--latest", "--yes"]).run();
+                }
+                let found = holders(&demo, list_endpoint, filter, list, &keys);
+                assert!(
+                    found.iter().all(|count| *count <= 1),
+                    "{object} {fault}: {found:?}\n{}",
+                    ended.all()
+                );
+                // Only where DevRev refuses a second one may what was not found be sent again.
+                let run = demo.0.newest_run().manifest();
+                let unknown = run["counts"]["unknown"].as_u64().unwrap_or(0);
+                let made = found.iter().sum::<usize>() as u64;
+                assert!(made + unknown >= 6, "{object} {fault}: {found:?} {run}");
+                assert!(object == "workspace" || made == 6, "{object} {fault}: {found:?} {run}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_objects_are_created_makes_none_twice() {
+    let keys: Vec<String> = (1..=20).map(|number| format!("NEW-{number}")).collect();
+    let mut rows = "external_ref,display_name\n".to_owned();
+    for key in &keys {
+        let _ = writeln!(rows, "{key},Name of {key}");
+    }
+    let create =
+        ["--match", "external_ref", "--on-missing", "create", "--batch-size", "4", "--concurrency", "3"];
+    for kill in 0..18 {
+        let demo = Demo::with(&Trouble::delay(1));
+        demo.update("account", &rows, &create).run_until(|| demo.0.calls("accounts.create") > kill).kill();
+        demo.until_quiet();
+        demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+        let found = holders(&demo, "accounts.list", "external_refs", "accounts", &keys);
+        assert!(found.iter().all(|count| *count == 1), "kill {kill}: {found:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The commands that run a batch, and the flags they share.
 
 use super::choices::{
-    ExportFormat, Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty,
+    ExportFormat, Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty, OnMissing,
     OnMissingAttachment,
 };
 use super::client::ClientFlags;
@@ -157,6 +157,9 @@ pub struct Update {
     /// Choose what an empty cell means; the cell \C always empties a field
     #[arg(long = "empty", value_name = "CHOICE", default_value = "leave")]
     pub on_empty: OnEmpty,
+    /// Choose what to do with a row whose object is not there
+    #[arg(long, value_name = "CHOICE", default_value = "fail")]
+    pub on_missing: OnMissing,
     /// Leave out rows that are wrong instead of refusing the file
     #[arg(long)]
     pub skip_invalid: bool,

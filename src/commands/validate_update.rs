@@ -2,7 +2,7 @@
 //! the tenant's schema and the names in it.
 
 use crate::cli;
-use crate::cli::choices::{OnEmpty, word};
+use crate::cli::choices::{OnEmpty, OnMissing, word};
 use crate::exit::{Exit, Failure};
 use crate::finding::{Finding, Rule, shown};
 use crate::jobs::duplicates::{Duplicates, Verdict};
@@ -64,6 +64,7 @@ pub(crate) async fn run(
         is_export: false,
         on_empty: OnEmpty::Leave,
         condition: Vec::new(),
+        on_missing: OnMissing::Fail,
         skip_invalid: true,
         no_required_check: false,
         sandbox: args.sandbox,

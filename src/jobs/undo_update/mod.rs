@@ -41,6 +41,13 @@ impl UndoUpdate {
 
     fn decide(&self, made: &ObjectChange, state: Option<Found>, in_doubt: bool) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        if let Some(key) = &made.create {
+            let text = format!(
+                "the run created the {} with `{key}`, and the API cannot delete it",
+                self.object.name
+            );
+            return settled(State::Skipped, "created", text);
+        }
         let present = match state {
             None | Some(Found::Several(_)) => {
                 return settled(State::Failed, "defect", "a defect: the object was not read".to_owned());
@@ -70,6 +77,7 @@ impl UndoUpdate {
             let (id, subtype, read_at) = (present.id, present.subtype, present.read_at);
             return Verdict::Change(ObjectChange {
                 id,
+                create: None,
                 subtype,
                 fields,
                 condition: BTreeMap::new(),
@@ -122,14 +130,15 @@ impl Planner for UndoUpdate {
     type Change = ObjectChange;
 
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<ObjectChange>>, Failure> {
-        let wanted = batch.iter().map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
+        let existed = batch.iter().filter(|asked| asked.item.0.create.is_none());
+        let wanted = existed.map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
         let mut states = self.lookup.by_id(wanted.collect()).await?;
         let key = |item: &Item| Ref::parse(&item.0.id, self.object.types).ok().map(Ref::key);
         // One that a list shows otherwise than the run left it is read by itself: lists lag, and the run may have ended a
         // moment ago.
         let again: Vec<_> = batch
             .iter()
-            .filter(|asked| asked.in_doubt.is_none())
+            .filter(|asked| asked.in_doubt.is_none() && asked.item.0.create.is_none())
             .filter(|asked| {
                 let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
                 let verdict = self.decide(&asked.item.0, state, false);

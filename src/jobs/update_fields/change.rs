@@ -1,7 +1,7 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
 use super::value;
-use crate::devrev::any_object::Patch;
+use crate::devrev::any_object::{Create, Patch};
 use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::update_fields::fields::{app_of, shape};
@@ -18,8 +18,11 @@ pub(crate) const AS_WANTED: &str = "as-wanted";
 /// The fields of one object, before and after.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ObjectChange {
-    /// The object's ID as DevRev gave it.
+    /// The object's ID as DevRev gave it; empty for one that is to be created.
     pub id: String,
+    /// The key of one that is to be created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<String>,
     /// Its subtype.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtype: Option<String>,
@@ -109,6 +112,25 @@ impl ObjectChange {
     }
 }
 
+impl ObjectChange {
+    /// The request that creates the object; `None` for what cannot be created.
+    pub(crate) fn creation(&self, object: &Object, fields: &[Field], required: bool) -> Option<Create> {
+        let mut body = Map::new();
+        let mut custom = Map::new();
+        for field in fields {
+            let Some(change) = self.fields.get(&*field.name) else { continue };
+            // Lists are arrays here, whatever they are in an update.
+            let to = if field.is_custom() { &mut custom } else { &mut body };
+            to.insert(field.name.to_string(), change.after.clone());
+        }
+        if !custom.is_empty() {
+            body.insert("custom_schema_spec".to_owned(), spec(None, &custom, required));
+            body.insert("custom_fields".to_owned(), custom.into());
+        }
+        Some(Create::new(object.creation.as_ref()?.endpoint, body))
+    }
+}
+
 /// The schemas that a request with these custom fields has to name.
 fn spec(subtype: Option<&str>, custom: &Map<String, Value>, required: bool) -> Value {
     let mut spec = json!({ "tenant_fragment": true });
@@ -185,6 +207,7 @@ mod tests {
         let change = FieldChange { before: Value::Null, after, add, remove };
         let change = ObjectChange {
             id: "X-1".to_owned(),
+            create: None,
             subtype: None,
             fields: [(field.name.to_string(), change)].into_iter().collect(),
             condition: BTreeMap::new(),
@@ -285,6 +308,7 @@ mod tests {
         let one = |after| FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
         let change = ObjectChange {
             id: "TKT-1".to_owned(),
+            create: None,
             subtype: Some("bug".to_owned()),
             fields: fields.iter().map(|field| (field.name.to_string(), one(json!(1)))).collect(),
             condition: BTreeMap::new(),

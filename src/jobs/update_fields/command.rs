@@ -54,6 +54,7 @@ pub(crate) async fn run(
             && fingerprint(&args.csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256)),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
+        on_missing: args.on_missing,
         skip_invalid: args.skip_invalid,
         no_required_check: args.no_required_check,
         sandbox: args.batch.sandbox,
@@ -158,6 +159,7 @@ impl Job for UpdateOptions {
             columns,
             fields: (*fields).clone(),
             on_empty: self.on_empty,
+            on_missing: self.on_missing,
             condition: self.condition.clone(),
             read: read.clone(),
         };

@@ -6,11 +6,12 @@ use super::fields::Fields;
 use super::lookup::{Found, Present};
 use super::names::Names;
 use super::{Cell, Item, value};
-use crate::cli::choices::OnEmpty;
+use crate::cli::choices::{OnEmpty, OnMissing};
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object, Target};
 use crate::engine::job::Verdict;
 use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,10 +30,21 @@ pub(crate) struct Rules {
     pub fields: Fields,
     /// `--empty`.
     pub on_empty: OnEmpty,
+    /// `--on-missing`.
+    pub on_missing: OnMissing,
     /// `--where FIELD=VALUE`: what an object has to hold.
     pub condition: Vec<(String, String)>,
     /// The fields whose state is read, in the order in which it is.
     pub read: Vec<Field>,
+}
+
+/// A change that an earlier process may have made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InDoubt<'a> {
+    /// What was meant.
+    pub change: &'a ObjectChange,
+    /// Whether a creation may have been sent.
+    pub is_sent: bool,
 }
 
 /// What a cell asks for.
@@ -79,12 +91,15 @@ impl Rules {
         item: &Item,
         wishes: &[Wish<'_>],
         state: Option<Found>,
-        in_doubt: Option<&ObjectChange>,
+        in_doubt: Option<InDoubt<'_>>,
         names: &Names,
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
         let present = match state {
             None => return settled(State::Failed, "defect", "a defect: the object was not read".to_owned()),
+            Some(Found::Missing(_)) if self.on_missing == OnMissing::Create => {
+                return self.creation(item, wishes, in_doubt);
+            }
             Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
             Some(Found::Several(ids)) => {
                 let text = format!(
@@ -109,7 +124,7 @@ impl Rules {
             return settled(State::Failed, "object-differs", text);
         }
         // Asked first: what was sent may have changed what `--where` looks at.
-        if in_doubt.is_some_and(|change| self.is_made(change, &present)) {
+        if in_doubt.is_some_and(|in_doubt| self.is_made(in_doubt.change, &present)) {
             return Verdict::Settled(confirmed());
         }
         let condition = match self.condition(&present, names) {
@@ -123,7 +138,15 @@ impl Rules {
         }
         if !fields.is_empty() {
             let Present { id, subtype, read_at, .. } = present;
-            return Verdict::Change(ObjectChange { id, subtype, fields, condition, left, read_at });
+            return Verdict::Change(ObjectChange {
+                id,
+                create: None,
+                subtype,
+                fields,
+                condition,
+                left,
+                read_at,
+            });
         }
         if !left.is_empty() {
             return settled(State::Skipped, "changed-since", left.join("; "));
@@ -137,6 +160,62 @@ impl Rules {
     fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
         let at = self.read.iter().position(|read| read.name == field.name);
         at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// The creation of a row's object.
+    fn creation(
+        &self,
+        item: &Item,
+        wishes: &[Wish<'_>],
+        in_doubt: Option<InDoubt<'_>>,
+    ) -> Verdict<ObjectChange> {
+        let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        let (Some(creation), super::columns::Names::Key(_, key)) =
+            (&self.object.creation, self.columns.names)
+        else {
+            return settled(State::Failed, "defect", "a defect: such objects cannot be created".to_owned());
+        };
+        if in_doubt.is_some_and(|in_doubt| in_doubt.is_sent) && !creation.refuses_second {
+            let text = format!(
+                "its creation was sent, and no {} has `{}` yet, which proves nothing",
+                self.object.name, item.name
+            );
+            return settled(State::Unknown, "create-in-doubt", text);
+        }
+        if !self.condition.is_empty() {
+            return settled(State::Skipped, "not-selected", "it does not exist yet".to_owned());
+        }
+        let value = |after| FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
+        let mut fields: BTreeMap<String, FieldChange> = wishes
+            .iter()
+            .filter(|wish| matches!(wish.mode, Mode::Set | Mode::Add) && !wish.value.is_null())
+            .map(|wish| (wish.field.name.to_string(), value(wish.value.clone())))
+            .collect();
+        if let Some(missing) = creation.needed.iter().find(|name| !fields.contains_key(**name)) {
+            let text =
+                format!("line {}: it does not exist, and to create it `{missing}` is needed", item.line);
+            return settled(State::Failed, "value", text);
+        }
+        let own: Value = item.name.to_string().into();
+        let is_list = self.object.field(key.field).is_some_and(|field| matches!(field.kind, Kind::List(..)));
+        let given = fields
+            .entry(key.field.to_owned())
+            .or_insert_with(|| value(if is_list { Value::Array(vec![own.clone()]) } else { own.clone() }));
+        let has_key = given.after == own || given.after.as_array().is_some_and(|list| list.contains(&own));
+        if !has_key {
+            let text =
+                format!("line {}: {} lacks `{}`, which the row is found by", item.line, key.field, item.name);
+            return settled(State::Failed, "value", text);
+        }
+        Verdict::Change(ObjectChange {
+            id: String::new(),
+            create: Some(item.name.to_string()),
+            subtype: None,
+            fields,
+            condition: BTreeMap::new(),
+            left: Vec::new(),
+            read_at: ReadAt::now(),
+        })
     }
 
     /// Whether an object is as a change of it was to make it.

@@ -320,6 +320,24 @@ impl Lookup {
     }
 }
 
+/// The objects that hold this as their `external_ref`.
+pub(super) async fn holders(
+    client: &ReadOnly,
+    object: &Object,
+    value: &str,
+) -> Result<Vec<Members>, ApiError> {
+    let Some(key) = object.keys.iter().find(|key| key.name == "external_ref") else { return Ok(Vec::new()) };
+    let mut pages = Pages::new(ObjectList::holding(object.endpoints.list, key.field, &[value.to_owned()]));
+    let mut all: Vec<Members> = Vec::new();
+    while let Some(page) = pages.next(client).await? {
+        let found = page.into_iter().filter(|object| held(object, key).iter().any(|held| held == value));
+        all.extend(
+            found.filter(|one| !all.iter().any(|other| other.get("id") == one.get("id"))).collect::<Vec<_>>(),
+        );
+    }
+    Ok(all)
+}
+
 /// The values of a key that an object holds.
 fn held(object: &Members, key: &objects::Key) -> Vec<String> {
     let held = object.get(key.field).unwrap_or(&Value::Null);

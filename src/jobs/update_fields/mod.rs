@@ -5,13 +5,14 @@
 //! - [`rows`]: a row as a run takes it; [`base`]: the export that rows were edited from
 //! - [`lookup`]: the present state of a batch's objects, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none; [`change`]: that change, and its request
-//! - [`apply`]: the change, and its proof
+//! - [`apply`]: the change, and its proof; [`create`]: an object that is not there
 
 pub(crate) mod apply;
 pub(crate) mod base;
 pub(crate) mod change;
 pub(crate) mod columns;
 pub(crate) mod command;
+mod create;
 pub(crate) mod decide;
 pub(crate) mod exports;
 pub(crate) mod feed;
@@ -33,7 +34,7 @@ use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
 use change::ObjectChange;
 use columns::Names as NamedBy;
-use decide::{Rules, Wish};
+use decide::{InDoubt, Rules, Wish};
 use lookup::{Found, Lookup};
 use names::Names;
 use std::collections::{HashMap, HashSet};
@@ -131,7 +132,12 @@ impl Planner for Update {
             };
             let wishes: Result<Vec<Wish>, Vec<String>> = self.rules.wishes(&asked.item, &self.names);
             verdicts.push(match wishes {
-                Ok(wishes) => self.rules.decide(&asked.item, &wishes, state, in_doubt.as_ref(), &self.names),
+                Ok(wishes) => {
+                    // A creation that was announced may have been sent.
+                    let is_sent = asked.in_doubt.as_ref().is_some_and(|in_doubt| !in_doubt.steps.is_empty());
+                    let in_doubt = in_doubt.as_ref().map(|change| InDoubt { change, is_sent });
+                    self.rules.decide(&asked.item, &wishes, state, in_doubt, &self.names)
+                }
                 Err(problems) => {
                     let text = format!("line {}: {}", asked.item.line, problems.join("; "));
                     // What was in doubt stays so until a read succeeds.

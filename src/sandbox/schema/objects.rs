@@ -79,6 +79,37 @@ pub(in crate::sandbox) const ACCOUNTS_UPDATE: &[Field] = &[
     field("websites", Kind::Record(&[field("set", TEXTS)])),
 ];
 
+/// `accounts-create-request`
+pub(in crate::sandbox) const ACCOUNTS_CREATE: &[Field] = &[
+    field("artifacts", ARTIFACT_IDS),
+    field("custom_fields", Kind::Free),
+    field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
+    field("description", ANY_TEXT),
+    required("display_name", Kind::Text { min: 1, max: usize::MAX }),
+    field("domains", TEXTS),
+    field("external_refs", TEXTS),
+    field("owned_by", USERS),
+    unheld("schema_fragment_ids", &TEXTS),
+    field("tags", TAG_LIST),
+    field("tier", ANY_TEXT),
+    field("websites", TEXTS),
+];
+
+/// `rev-orgs-create-request`
+pub(in crate::sandbox) const REV_ORGS_CREATE: &[Field] = &[
+    required("account", ACCOUNT),
+    field("artifacts", ARTIFACT_IDS),
+    not_simulated("custom_fields"),
+    unheld("custom_schema_fragments", &TEXTS),
+    field("description", ANY_TEXT),
+    required("display_name", Kind::Text { min: 1, max: usize::MAX }),
+    field("domain", ANY_TEXT),
+    field("environment", Kind::Enum(&["production", "staging", "test"])),
+    field("external_ref", ANY_TEXT),
+    field("tags", TAG_LIST),
+    field("tier", ANY_TEXT),
+];
+
 /// `rev-orgs-get-request`
 pub(in crate::sandbox) const REV_ORGS_GET: &[Field] = &[not_simulated("account"), field("id", WORKSPACE)];
 
