@@ -3,6 +3,8 @@
 //! Every value is checked, and all that are wrong are told together, each with where it came from. The
 //! token is a secret type: it comes from the environment or the `.env` file only, and is never shown.
 
+#[cfg(feature = "sql")]
+pub(crate) mod database;
 mod dotenv;
 mod names;
 mod rate;

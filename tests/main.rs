@@ -52,6 +52,7 @@ mod settings;
 mod shell;
 #[cfg(feature = "snowflake")]
 mod snowflake;
+mod sources;
 mod terminal;
 mod texts;
 mod typescript_sdk;

@@ -127,15 +127,9 @@ pub struct Update {
     /// Set what the rows are about
     #[arg(long, value_name = "OBJECT")]
     pub object: ObjectName,
-    /// Read this CSV file; `-` reads standard input
-    ///
-    /// A column `id` names the object; every other column is a field by its API name (title, tnt__region). The columns
-    /// tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
-    /// Split fields at this character, such as `;` or tab [default: found from the header]
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
     /// Change only what differs from this file, which `export` wrote
     #[arg(long, value_name = "FILE")]
     pub base: Option<PathBuf>,

@@ -38,16 +38,18 @@ pub struct Validate {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input options")]
 pub struct RowsArgs {
-    /// Read this CSV file; `-` reads standard input
+    /// Read this CSV file, or with --source jsonl this file of JSON lines; `-` reads standard input
     ///
     /// For issues: the columns issue_id, creator_user_id, assigned_group and, if there, creator_group. For contacts:
-    /// the columns of the contact export.
+    /// the columns of the contact export. For update: a column `id`, and a column for each field by its API name (title,
+    /// tnt__region); tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
     #[arg(long, value_name = "PATH", required_unless_present = "source")]
     pub csv: Option<PathBuf>,
     /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Choose where rows come from; snowflake needs the settings SNOWFLAKE_... [default: csv]
+    /// Choose where rows come from; snowflake needs the settings SNOWFLAKE_..., postgres and sqlite need DATABASE_URL
+    /// [default: csv]
     #[arg(long, value_name = "CHOICE")]
     pub source: Option<Source>,
     /// Send this query instead of the default: one SELECT or WITH with the same columns
@@ -63,8 +65,14 @@ pub struct RowsArgs {
 pub enum Source {
     /// A CSV file (--csv)
     Csv,
+    /// A file of JSON objects, a line each (--csv)
+    Jsonl,
     /// A Snowflake query
     Snowflake,
+    /// A PostgreSQL query
+    Postgres,
+    /// A SQLite query
+    Sqlite,
 }
 
 /// `sample`.

@@ -68,7 +68,7 @@ mod tests {
             ("DEVREV_API_TOKE", Some("DEVREV_API_TOKEN")),
             ("batch_size", Some("BATCH_SIZE")),
             ("SNOWFLAKE_PASSWROD", Some("SNOWFLAKE_PASSWORD")),
-            ("DATABASE_URL", None),
+            ("DATABASE_ULR", Some("DATABASE_URL")),
             ("PATH", None),
             ("eyJhbGciOiJIUzI1NiJ9", None),
         ] {

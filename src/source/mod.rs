@@ -5,11 +5,14 @@
 
 pub mod ahead;
 pub mod csv;
+#[cfg(feature = "sql")]
+pub mod database;
 pub mod dialect;
 mod error;
 mod fingerprint;
 pub mod header;
 mod input;
+pub mod json_lines;
 pub mod query;
 mod quotes;
 #[cfg(feature = "snowflake")]

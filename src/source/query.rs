@@ -33,7 +33,7 @@ pub struct Table {
 pub struct Query {
     /// The operator's, or the job's own.
     pub statement: Statement,
-    /// What is taken from it: the first of these whose columns are all there.
+    /// What is taken from it: the first of these whose columns are all there; everything, where there are none.
     pub columns: Vec<Columns>,
     /// Only the first rows.
     pub limit: Option<u64>,
@@ -45,7 +45,7 @@ pub struct Select {
     /// Its text.
     pub sql: String,
     /// The names of its columns, as the job calls them.
-    pub names: Vec<&'static str>,
+    pub names: Vec<String>,
     /// What the operator is told about the order; nothing where it is the query's own.
     pub note: Option<String>,
 }
@@ -62,20 +62,25 @@ impl Query {
         let fits = |columns: &&Columns| columns.required.iter().all(|name| header.column(name).is_some());
         let wanted = self.columns.iter().find(fits).or(self.columns.first()).copied().unwrap_or_default();
         let places = header.require(wanted.required)?;
-        let mut columns: Vec<(&'static str, usize)> = wanted.required.iter().copied().zip(places).collect();
+        let required = wanted.required.iter().map(|name| (*name).to_owned());
+        let mut columns: Vec<(String, usize)> = required.zip(places).collect();
         if let Some(name) = wanted.optional
             && let Some(place) = header.optional(name)?
         {
-            columns.push((name, place));
+            columns.push((name.to_owned(), place));
+        }
+        if self.columns.is_empty() {
+            columns = found.iter().cloned().zip(0..).collect();
         }
         let mut sql = "SELECT ".to_owned();
         for (index, (name, place)) in columns.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             // Writing to a String cannot fail.
-            let _ = write!(sql, "{comma}CAST({} AS VARCHAR) AS \"{name}\"", column(found, *place));
+            let _ = write!(sql, "{comma}CAST({} AS VARCHAR) AS {}", column(found, *place), quoted(name));
         }
         let key = columns.iter().find(|(name, _)| *name == wanted.key).map_or(0, |(_, place)| *place);
-        let (order, note) = self.order(found, wanted.key, key);
+        let name = columns.iter().find(|(_, place)| *place == key).map_or("", |(name, _)| name);
+        let (order, note) = self.order(found, name, key);
         let _ = write!(sql, " FROM (\n{}\n) AS q ORDER BY {order}", self.statement.text);
         if let Some(limit) = self.limit {
             let _ = write!(sql, " LIMIT {limit}");
@@ -93,7 +98,11 @@ impl Query {
             }
             Order::Columns(items) => {
                 let place = |by: &By| match by {
-                    By::Name(name) => found.iter().position(|found| found == name),
+                    // Databases differ in what they make of the case of a name that is not quoted.
+                    By::Name(name) => found
+                        .iter()
+                        .position(|found| found == name)
+                        .or_else(|| found.iter().position(|found| found.eq_ignore_ascii_case(name))),
                     By::Place(place) => Some(place - 1).filter(|place| *place < found.len()),
                 };
                 let said = items.iter().map(|(by, suffix)| {
@@ -117,8 +126,11 @@ fn not_carried(key: &str) -> String {
 }
 
 fn column(found: &[String], place: usize) -> String {
-    let name = found.get(place).map_or("", String::as_str);
-    format!("q.\"{}\"", name.replace('"', "\"\""))
+    format!("q.{}", quoted(found.get(place).map_or("", String::as_str)))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! - for those who are told about a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
-//! - for rows that come from Snowflake: a counterpart ([`fakesnow`])
+//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
@@ -20,6 +20,8 @@ pub(crate) mod org;
 pub(crate) mod pairs;
 pub(crate) mod past;
 pub(crate) mod people;
+#[cfg(feature = "sql")]
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod run;
 pub(crate) mod site;

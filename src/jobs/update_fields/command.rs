@@ -3,7 +3,7 @@
 use super::Update;
 use super::apply::ObjectWriter;
 use super::base::BaseFile;
-use super::columns::Typed;
+use super::columns::Typed as TypedColumns;
 use super::decide::Rules;
 use super::exports::is_export;
 use super::feed::UpdateFeed;
@@ -14,6 +14,7 @@ use super::plan::{self, ObjectPlan};
 use super::scan::{self, Rows};
 use crate::cli;
 use crate::cli::choices::word;
+use crate::connectors::{self, Typed};
 use crate::exit::{Exit, Failure};
 use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
@@ -22,9 +23,10 @@ use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
-use crate::run::begin::{self, New, RowsFrom};
+use crate::run::begin::{self, New};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
+use crate::source::query::Table;
 use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
 use std::path::Path;
@@ -43,15 +45,17 @@ pub(crate) async fn run(
     let options = UpdateOptions {
         object: word(&args.object),
         limit: args.limit,
-        typed: Typed {
+        typed: TypedColumns {
             key: args.key.clone(),
             map: pairs("--map", &args.map)?,
             set: pairs("--set", &args.set)?,
             ignore: args.ignore.clone(),
         },
         base: args.base.as_deref().map(BaseFile::of).transpose()?,
-        is_export: args.csv != Path::new("-")
-            && fingerprint(&args.csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256)),
+        is_export: args.rows.csv.as_ref().is_some_and(|csv| {
+            csv != Path::new("-")
+                && fingerprint(csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256))
+        }),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
         on_missing: args.on_missing,
@@ -60,7 +64,9 @@ pub(crate) async fn run(
         sandbox: args.batch.sandbox,
         known: Arc::default(),
     };
-    let rows = RowsFrom::Csv(&args.csv, cli::dialect(args.delimiter.as_deref())?);
+    let typed = Typed { rows: &args.rows, global: &global, client: &args.batch.client };
+    // Whatever columns there are: each names its field.
+    let rows = connectors::rows(typed, Table { columns: Vec::new(), query: "" }, args.limit)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
 }

@@ -72,7 +72,7 @@ async fn close(session: &mut Session, stop: &Stop) {
 
 /// A result whose first rows are here.
 struct Answered {
-    names: Vec<&'static str>,
+    names: Vec<String>,
     note: Option<String>,
     first: RawQueryResult,
     rest: Taken,

@@ -1,0 +1,51 @@
+//! `--source jsonl`: a file of JSON objects, a line each.
+
+use crate::exit::{Exit, Failure};
+use crate::source::json_lines::{self, JsonLinesError};
+use crate::source::query::Columns;
+use crate::source::{Input, Source};
+use crate::stop::Stop;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// A file, ready to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines {
+    /// Its path, or `-`.
+    pub from: PathBuf,
+    /// The columns that are needed.
+    pub columns: Vec<Columns>,
+    /// Only the first rows.
+    pub limit: Option<u64>,
+    /// What asks for the same rows again.
+    pub arguments: Vec<String>,
+    /// Nothing.
+    pub record: Map<String, Value>,
+}
+
+impl Source for Lines {
+    fn name(&self) -> &'static str {
+        "JSON lines"
+    }
+
+    fn query(&self) -> &'static str {
+        ""
+    }
+
+    fn record(&self) -> &Map<String, Value> {
+        &self.record
+    }
+
+    fn spool(&self, to: &Path, _stop: &Stop) -> Result<Input, Failure> {
+        let found = json_lines::spool(&self.from, &self.columns, self.limit, to).map_err(|error| {
+            let (exit, next) = match &error {
+                JsonLinesError::Unreadable { .. } => (Exit::Usage, "; check the path given with --csv"),
+                JsonLinesError::Line { .. } => (Exit::InvalidInput, "; correct it"),
+                JsonLinesError::Columns(_) => (Exit::InvalidInput, "; correct the names of the members"),
+                JsonLinesError::Disk { .. } => (Exit::Unexpected, ""),
+            };
+            Failure::new(exit, format!("{error}{next}")).because(error)
+        })?;
+        Ok(Input::queried(self.name(), to, Some(found), self.arguments.clone()))
+    }
+}

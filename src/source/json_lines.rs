@@ -1,0 +1,270 @@
+//! JSON lines as a source: an object a line, whose members become columns.
+//!
+//! The lines are read twice: first for the names of all members, then for their values. `null` and a member that is left
+//! out become empty fields.
+
+use super::fingerprint::Fingerprint;
+use super::header::Header;
+use super::query::Columns;
+use super::spool::Spool;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// The longest line, in bytes.
+const LONGEST: u64 = 1 << 20;
+/// Members that objects may have between them.
+const MOST_COLUMNS: usize = 1_000;
+
+/// Why lines cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonLinesError {
+    /// The file cannot be read.
+    #[error("cannot read {name}: {error}")]
+    Unreadable {
+        /// What the operator calls it.
+        name: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A line is no object.
+    #[error("{name}, line {line}: {what}")]
+    Line {
+        /// What the operator calls the file.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The objects do not have the members that are needed.
+    #[error(transparent)]
+    Columns(#[from] super::header::ColumnError),
+    /// The rows cannot be kept.
+    #[error("cannot write {path}: {error}")]
+    Disk {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// The members of an object in their order, not read yet.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+/// Copies lines to a new CSV file at `to`; `-` is standard input. Of the members, those are taken that the first of these
+/// sets of columns has whose columns are all there; all members where there is no set. Blocks.
+pub fn spool(
+    from: &Path,
+    columns: &[Columns],
+    limit: Option<u64>,
+    to: &Path,
+) -> Result<Fingerprint, JsonLinesError> {
+    let name = if from == Path::new("-") { "standard input".to_owned() } else { from.display().to_string() };
+    let unreadable = |error| JsonLinesError::Unreadable { name: name.clone(), error };
+    let disk = |error| JsonLinesError::Disk { path: to.display().to_string(), error };
+    let mut file = if from == Path::new("-") {
+        let mut copy = tempfile::tempfile().map_err(disk)?;
+        io::copy(&mut io::stdin().lock(), &mut copy).map_err(unreadable)?;
+        copy
+    } else {
+        File::open(from).map_err(unreadable)?
+    };
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let limit = limit.unwrap_or(u64::MAX);
+    let (mut names, mut known) = (Vec::new(), HashSet::new());
+    each_line(&file, &name, limit, |line, members| {
+        for (member, _) in members.0 {
+            if known.insert(member.clone()) {
+                names.push(member);
+            }
+        }
+        if names.len() > MOST_COLUMNS {
+            let what = format!("the objects have more than {MOST_COLUMNS} different members");
+            return Err(JsonLinesError::Line { name: name.clone(), line, what });
+        }
+        Ok(())
+    })?;
+    let wanted = wanted(&names, columns, &name)?;
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let mut table = csv::Writer::from_writer(Spool::create(to).map_err(disk)?);
+    table.write_record(wanted.iter().map(|(column, _)| column)).map_err(|error| disk(error.into()))?;
+    each_line(&file, &name, limit, |_, members| {
+        let cells = wanted.iter().map(|(_, member)| {
+            // The last of several with one name, as JSON parsers have it.
+            let value = members.0.iter().rev().find(|(name, _)| name == member);
+            value.map_or_else(String::new, |(_, value)| cell(value))
+        });
+        table.write_record(cells).map_err(|error| disk(error.into()))
+    })?;
+    let spool = table.into_inner().map_err(|error| disk(error.into_error()))?;
+    spool.finish().map_err(disk)
+}
+
+/// The columns that are taken: as they are to be called, and the members that they are made of.
+fn wanted(
+    names: &[String],
+    columns: &[Columns],
+    name: &str,
+) -> Result<Vec<(String, String)>, JsonLinesError> {
+    if columns.is_empty() {
+        return Ok(names.iter().map(|name| (name.clone(), name.clone())).collect());
+    }
+    let header = Header::of_texts(names, name);
+    let fits = |columns: &&Columns| columns.required.iter().all(|name| header.column(name).is_some());
+    let set = columns.iter().find(fits).or(columns.first()).copied().unwrap_or_default();
+    let places = header.require(set.required)?;
+    let mut wanted: Vec<(String, usize)> =
+        set.required.iter().map(|name| (*name).to_owned()).zip(places).collect();
+    if let Some(optional) = set.optional
+        && let Some(place) = header.optional(optional)?
+    {
+        wanted.push((optional.to_owned(), place));
+    }
+    Ok(wanted.into_iter().filter_map(|(column, place)| Some((column, names.get(place)?.clone()))).collect())
+}
+
+/// Hands over the object of each line; blank lines are passed over.
+fn each_line(
+    file: &File,
+    name: &str,
+    limit: u64,
+    mut take: impl FnMut(u64, Members) -> Result<(), JsonLinesError>,
+) -> Result<(), JsonLinesError> {
+    let unreadable = |error| JsonLinesError::Unreadable { name: name.to_owned(), error };
+    let mut reader = BufReader::with_capacity(64 << 10, file);
+    let (mut line, mut rows, mut bytes) = (0, 0, Vec::new());
+    loop {
+        bytes.clear();
+        line += 1;
+        let read = reader.by_ref().take(LONGEST + 1).read_until(b'\n', &mut bytes).map_err(unreadable)?;
+        if read == 0 || rows == limit {
+            return Ok(());
+        }
+        let wrong = |what: String| JsonLinesError::Line { name: name.to_owned(), line, what };
+        if bytes.len() as u64 > LONGEST {
+            return Err(wrong("the line is longer than 1 MiB".to_owned()));
+        }
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let members: Members =
+            serde_json::from_slice(text).map_err(|error| wrong(format!("not a JSON object ({error})")))?;
+        rows += 1;
+        take(line, members)?;
+    }
+}
+
+/// A value in a cell. A list becomes its elements, separated by `;` as `update` reads them; whatever has more in it stays
+/// JSON.
+fn cell(raw: &RawValue) -> String {
+    match serde_json::from_str(raw.get()) {
+        Ok(Value::Null) => String::new(),
+        Ok(Value::String(text)) => text,
+        Ok(Value::Array(list)) => {
+            let escaped = |value: &Value| part(value).replace('\\', r"\\").replace(';', r"\;");
+            list.iter().map(escaped).collect::<Vec<_>>().join(";")
+        }
+        Ok(value @ Value::Object(_)) => part(&value),
+        // As it is written: a number may have more digits than a computer's.
+        Ok(Value::Number(_) | Value::Bool(_)) | Err(_) => raw.get().to_owned(),
+    }
+}
+
+/// An object as `export` writes it: an ID and perhaps a value, or an amount and a currency.
+fn part(value: &Value) -> String {
+    let member = |name: &str| value.get(name).and_then(Value::as_str);
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            match (members.len(), member("id"), member("value"), member("amount"), member("currency")) {
+                (1, Some(id), ..) => id.to_owned(),
+                (2, Some(id), Some(value), ..) => format!("{id}={value}"),
+                (2, _, _, Some(amount), Some(currency)) => format!("{amount} {currency}"),
+                _ => value.to_string(),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spooled(lines: &str, columns: &[Columns]) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("rows.jsonl"), folder.path().join("input.csv"));
+        std::fs::write(&from, lines).unwrap();
+        let found = spool(&from, columns, None, &to).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(&to).unwrap();
+        assert_eq!(found.bytes, text.len() as u64);
+        Ok(text)
+    }
+
+    #[test]
+    fn members_become_columns() {
+        let lines = "\u{feff}{\"id\":\"TKT-1\",\"n\":12345678901234567890.10,\"flag\":true}\n\n\
+                     {\"tags\":[{\"id\":\"TAG-1\",\"value\":\"a;b\"},\"TAG-2\"],\"id\":\"TKT-2\",\"n\":null,\"id\":\"TKT-3\"}\n\
+                     {\"value\":{\"amount\":\"5\",\"currency\":\"EUR\"},\"id\":\"\u{e9}\\n\\\"x\",\"flag\":{\"a\":[1]}}";
+        let table = spooled(lines, &[]).unwrap();
+        assert_eq!(
+            table,
+            "id,n,flag,tags,value\nTKT-1,12345678901234567890.10,true,,\nTKT-3,,,TAG-1=a\\;b;TAG-2,\n\
+             \"\u{e9}\n\"\"x\",,\"{\"\"a\"\":[1]}\",,5 EUR\n"
+        );
+    }
+
+    #[test]
+    fn only_what_is_needed_is_taken() {
+        let columns =
+            Columns { required: &["issue_id", "creator"], optional: Some("group"), key: "issue_id" };
+        let table = spooled("{\"Creator\":\"DEVU-1\",\"x\":1,\"ISSUE_ID\":\"ISS-1\"}\n", &[columns]).unwrap();
+        assert_eq!(table, "issue_id,creator\nISS-1,DEVU-1\n");
+        let error = spooled("{\"issue\":\"ISS-1\"}\n", &[columns]).unwrap_err();
+        assert!(error.contains("columns missing from") && error.contains("`issue_id`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_named_with_its_line() {
+        for (lines, wanted) in [
+            ("{}\n[1]\n", "line 2: not a JSON object"),
+            ("{\"a\":1}\n{\"a\":\n", "line 2: not a JSON object"),
+            ("nonsense", "line 1: not a JSON object"),
+        ] {
+            let error = spooled(lines, &[]).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+        assert!(spooled(&long, &[]).unwrap_err().contains("longer than 1 MiB"));
+    }
+}
