@@ -196,7 +196,7 @@ fn only_what_is_asked_for_is_exported() {
     assert_eq!(first["title"], "Renew the certificate");
     assert_eq!(first["tags"], json!([{"id": "don:core:dvrv-us-1:devo/DEMO:tag/1"}]));
     for (more, wanted) in [
-        (vec!["--fields", "titel"], "tickets have no field `titel`; did you mean `title`?"),
+        (vec!["--fields", "titles"], "tickets have no field `titles`; did you mean `title`?"),
         (vec!["--where", "stage"], "--where stage: a name, `=` and a value are needed"),
         (vec!["--where", "severity=urgent"], "--where severity=urgent: none of the allowed values"),
         (vec!["--changed-since", "yesterday"], "--changed-since yesterday: not a date"),
