@@ -13,7 +13,7 @@ use super::options::UpdateOptions;
 use super::plan::{self, ObjectPlan};
 use super::scan::{self, Rows};
 use crate::cli;
-use crate::cli::choices::word;
+use crate::cli::choices::{OnMissing, word};
 use crate::connectors::{self, Typed};
 use crate::exit::{Exit, Failure};
 use crate::jobs::target::DevRev;
@@ -103,8 +103,15 @@ impl Job for UpdateOptions {
 
     fn what(&self, scan: &Scan<Rows>) -> String {
         let rows = counted(self.total(scan), "row");
-        let object = self.object();
-        format!("{rows} may change these fields of {}: {}.", object.plural, scan.found.fields.join(", "))
+        let fields: Vec<String> = scan
+            .found
+            .fields
+            .iter()
+            .map(|(name, rows)| format!("{name} (in {})", counted(*rows, "row")))
+            .collect();
+        let missing =
+            if self.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
+        format!("{rows} may change these fields of {}{missing}: {}.", self.object().plural, fields.join(", "))
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
@@ -119,7 +126,7 @@ impl Job for UpdateOptions {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
         }
-        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
+        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
         let columns = self.columns(start.input)?;
         columns.check(self.object(), &fields)?;
         self.read(&columns, &fields)?;
@@ -144,7 +151,7 @@ impl Job for UpdateOptions {
             .found
             .fields
             .iter()
-            .map(String::as_str)
+            .map(|(name, _)| name.as_str())
             .filter(|field| NOISY.contains(field))
             .collect();
         if noisy.is_empty() {
@@ -154,7 +161,7 @@ impl Job for UpdateOptions {
     }
 
     async fn begin(&self, start: &Start<'_, Rows, DevRev>) -> Result<(Update, ObjectWriter), Failure> {
-        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
+        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
         let columns = self.columns(start.input)?;
         let (object, client) = (self.object(), start.target.client.read_only());
         let read = self.read(&columns, &fields)?;
@@ -194,6 +201,11 @@ impl Job for UpdateOptions {
     fn tell(said: Said<'_>) -> Option<Entry> {
         plan::tell(said)
     }
+}
+
+/// The names of the fields that rows speak of.
+fn names(start: &Start<'_, Rows, DevRev>) -> Vec<String> {
+    start.scan.found.fields.iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// Fields whose changes start automations or notify customers, as far as DevRev's documentation says.
