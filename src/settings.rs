@@ -13,6 +13,7 @@ pub(crate) mod snowflake;
 mod sources;
 mod token;
 pub(crate) mod watch;
+pub(crate) mod web;
 
 use crate::cli::Global;
 use crate::cli::batch::BatchFlags;

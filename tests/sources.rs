@@ -1,4 +1,4 @@
-//! Rows that come from JSON lines, SQLite and PostgreSQL.
+//! Rows that come from JSON lines, SQLite, PostgreSQL, ClickHouse and Metabase.
 
 use crate::support::site::{Site, Trouble};
 use crate::support::{Fixture, Org};
@@ -193,5 +193,260 @@ mod databases {
             running.wait().exits(0).says("300,000 rows");
             assert!(peak < 150 * 1024, "{source}: {peak} KiB");
         });
+    }
+}
+
+mod web {
+    use super::*;
+    use crate::support::clickhouse::ClickHouse;
+    use crate::support::program::Program;
+    use crate::support::service::{Answer, Service};
+
+    const SECRET: &str = "key-Zq7secret9xWv";
+
+    fn update(site: &Site, source: &str, url: &str, query: &str) -> Program {
+        let names = match source {
+            "metabase" => ["METABASE_BASE_URL", "METABASE_API_KEY", "METABASE_DATABASE"],
+            _ => ["CLICKHOUSE_URL", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_DATABASE"],
+        };
+        let database = if source == "metabase" { "7" } else { "shop" };
+        site.program(["update", "--object", "ticket", "--yes", "--source", source, "--query", query])
+            .env(names[0], url)
+            .env(names[1], SECRET)
+            .env(names[2], database)
+    }
+
+    fn answers(source: &str, rows: &str) -> Answer {
+        let body = if source == "metabase" {
+            format!("[{}]", rows.trim().replace('\n', ","))
+        } else {
+            rows.to_owned()
+        };
+        Answer::new(200, &body)
+    }
+
+    #[test]
+    fn a_query_is_sent_as_the_service_wants_it_and_its_rows_are_carried_out() {
+        let rows = "{\"id\":\"TKT-1\",\"title\":\"From afar; \u{e9}\u{1f600}\",\"tags:add\":null}\n{\"id\":\"TKT-2\",\"title\":\"Second\"}\n";
+        for source in ["clickhouse", "metabase"] {
+            let site = demo();
+            let busy = Answer { head: "Retry-After: 0\r\n", ..Answer::new(503, "later") };
+            let service = Service::new(vec![busy, answers(source, rows)]);
+            let query = "SELECT id, title FROM tickets -- all";
+            let ended = update(&site, source, &format!("{}/base/", service.url()), query).run().exits(0);
+            assert!(ended.err.contains("does not answer now (HTTP 503)"), "{}", ended.err);
+            assert_eq!(site.writes(), 2, "{source}");
+            let asked = service.asked();
+            assert_eq!(asked.len(), 2, "{source}");
+            let (last, head) = (&asked[1], asked[1].head.join("\n").to_ascii_lowercase());
+            if source == "metabase" {
+                assert!(
+                    last.path == "/base/api/dataset/json"
+                        && head.contains(&format!("x-api-key: {SECRET}").to_ascii_lowercase())
+                );
+                let native = json!({"database": 7, "type": "native", "native": {"query": query}});
+                let body: serde_json::Value = serde_json::from_str(&last.body).unwrap();
+                assert_eq!(body, json!({"query": native, "format_rows": false}));
+            } else {
+                for wanted in [
+                    "/base/?",
+                    "database=shop",
+                    "default_format=JSONEachRow",
+                    "readonly=2",
+                    "wait_end_of_query=1",
+                ] {
+                    assert!(last.path.contains(wanted), "{wanted}: {}", last.path);
+                }
+                assert!(head.contains("x-clickhouse-user: default") && !last.path.contains(SECRET));
+                assert!(head.contains(&format!("x-clickhouse-key: {SECRET}").to_ascii_lowercase()));
+                assert_eq!(last.body, format!("SELECT * FROM (\n{query}\n) AS q"));
+            }
+            let run = site.newest_run();
+            let record = run.manifest();
+            assert_eq!(
+                (&record["input"]["query"], &record["state"]),
+                (&json!(query), &json!("finished")),
+                "{record}"
+            );
+            for file in ["run.json", "input.csv", "run.log", "journal.jsonl"] {
+                let text = std::fs::read_to_string(run.file(file)).unwrap_or_default();
+                assert!(!text.contains(SECRET), "{source}: {file}");
+            }
+            assert!(!format!("{}{}", ended.out, ended.err).contains(SECRET));
+            assert!(
+                std::fs::read_to_string(run.file("input.csv"))
+                    .unwrap()
+                    .contains("From afar; \u{e9}\u{1f600}")
+            );
+            site.program(["undo", run.id(), "--yes"]).run().exits(0);
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_has_its_exit_code_and_leaves_nothing_behind() {
+        let site = demo();
+        let query = "SELECT id FROM t";
+        for source in ["clickhouse", "metabase"] {
+            let cut = Answer { lacks: 9, ..answers(source, "{\"id\":\"TKT-1\"}\n") };
+            for (answer, exit, wanted) in [
+                (Answer::new(401, "no"), 4, "refuses the credentials (HTTP 401)"),
+                (Answer::new(403, "no"), 4, "refuses the credentials (HTTP 403)"),
+                (
+                    Answer::new(404, "Code: 60. Unknown table\nmore"),
+                    2,
+                    "refuses the query (HTTP 404): Code: 60. Unknown table",
+                ),
+                (Answer::new(400, "syntax"), 2, "refuses the query (HTTP 400): syntax"),
+                (
+                    Answer { head: "Location: http://127.0.0.1:1/\r\n", ..Answer::new(302, "") },
+                    2,
+                    "(HTTP 302)",
+                ),
+                (
+                    Answer::new(503, ""),
+                    7,
+                    "does not answer now (HTTP 503); nothing was sent to DevRev: start again",
+                ),
+                (Answer::new(429, ""), 7, "does not answer now (HTTP 429)"),
+                (cut, 7, "no answer from 127.0.0.1"),
+                (
+                    Answer::new(200, "{\"error\": \"relation \\\"t\\\" does not exist\"}\n{"),
+                    if source == "metabase" { 2 } else { 5 },
+                    if source == "metabase" { "does not answer with rows" } else { "line 2" },
+                ),
+                (
+                    Answer::new(200, "[1]"),
+                    5,
+                    if source == "metabase" {
+                        "not an array of objects"
+                    } else {
+                        "line 1: not a JSON object"
+                    },
+                ),
+            ] {
+                let service = Service::new(vec![answer]);
+                let ended = update(&site, source, &service.url(), query)
+                    .args(["--max-retries", "1"])
+                    .run()
+                    .exits(exit);
+                assert!(
+                    ended.err.contains(wanted) && !format!("{}{}", ended.out, ended.err).contains(SECRET),
+                    "{source}: {}",
+                    ended.all()
+                );
+            }
+            let unreachable = crate::support::webhook::Webhook::dead().url();
+            let ended =
+                update(&site, source, &unreachable, query).args(["--max-retries", "0"]).run().exits(7);
+            assert!(ended.err.contains("no answer from 127.0.0.1"), "{}", ended.err);
+            update(&site, source, "http://example.com", query)
+                .run()
+                .exits(2)
+                .says("is neither https nor http to this machine");
+            update(&site, source, &unreachable, "DROP TABLE t")
+                .run()
+                .exits(2)
+                .says("only one SELECT or WITH statement");
+            site.program(["update", "--object", "ticket", "--source", source, "--query", query])
+                .run()
+                .exits(2)
+                .says("_URL");
+        }
+        let service = Service::new(vec![Answer::new(200, "{\"error\": \"relation t does not exist\"}")]);
+        update(&site, "metabase", &service.url(), query)
+            .run()
+            .exits(2)
+            .says("Metabase does not answer with rows: relation t does not exist");
+        site.program(["update", "--object", "ticket", "--source", "metabase", "--query", query])
+            .env("METABASE_BASE_URL", service.url())
+            .env("METABASE_API_KEY", SECRET)
+            .env("METABASE_DATABASE", "Sales")
+            .run()
+            .exits(2)
+            .says("METABASE_DATABASE with the number of a database");
+        assert!(site.runs().is_empty() && site.writes() == 0);
+    }
+
+    #[test]
+    fn an_older_metabase_is_asked_as_it_wants_it() {
+        let site = demo();
+        let service = Service::new(vec![
+            Answer::new(400, "query: must be a valid JSON string"),
+            Answer::new(200, "[{\"id\":\"TKT-1\",\"title\":\"x\"}]"),
+        ]);
+        update(&site, "metabase", &service.url(), "SELECT 1 AS id").run().exits(0);
+        let body: serde_json::Value = serde_json::from_str(&service.asked()[1].body).unwrap();
+        let query: serde_json::Value = serde_json::from_str(body["query"].as_str().unwrap()).unwrap();
+        assert_eq!(query["native"]["query"], "SELECT 1 AS id");
+    }
+
+    #[test]
+    fn an_answer_that_metabase_cut_off_is_no_input() {
+        let site = demo();
+        let cut = format!("[{}{{\"id\":1}}]", "{\"id\":1},".repeat(1_048_574));
+        let service = Service::new(vec![Answer::new(200, &cut)]);
+        update(&site, "metabase", &service.url(), "SELECT 1 AS id")
+            .run()
+            .exits(5)
+            .says("Metabase cuts an answer off at 1048575 rows");
+        assert!(site.runs().is_empty());
+    }
+
+    #[test]
+    fn values_of_clickhouse_are_kept_as_they_are() {
+        let Some(server) = ClickHouse::new() else { return };
+        for statement in [
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t (id String, n UInt64, d Decimal(10, 2), f Float64, o Nullable(String), t DateTime('UTC'), a Array(String)) ENGINE = MergeTree ORDER BY id",
+            "INSERT INTO shop.t VALUES ('TKT-2', 18446744073709551615, 12.50, nan, NULL, '2026-12-01 10:30:00', ['x', 'y']), \
+             ('TKT-1', 0, -1, 0.1, 'line\nbreak; \u{1f600}', '1970-01-01 00:00:00', [])",
+        ] {
+            server.run(statement);
+        }
+        let site = demo();
+        let program = |query: &str| {
+            server
+                .prepare(site.program([
+                    "update",
+                    "--object",
+                    "ticket",
+                    "--source",
+                    "clickhouse",
+                    "--dry-run",
+                    "--skip-invalid",
+                    "--query",
+                    query,
+                ]))
+                .env("CLICKHOUSE_DATABASE", "shop")
+        };
+        let columns = "id, n AS tnt__affected_users, d, f, o, t AS target_close_date, a";
+        let ignored = ["--ignore", "d", "--ignore", "f", "--ignore", "o", "--ignore", "a"];
+        let ended =
+            program(&format!("WITH 1 AS one SELECT {columns} FROM t ORDER BY id DESC")).args(ignored).run();
+        assert!(ended.code == Some(3), "one number is too large: {}", ended.all());
+        let table = std::fs::read_to_string(site.newest_run().file("input.csv")).unwrap();
+        assert_eq!(
+            table,
+            "id,tnt__affected_users,d,f,o,target_close_date,a\n\
+             TKT-2,18446744073709551615,12.5,nan,,2026-12-01T10:30:00Z,x;y\n\
+             TKT-1,0,-1,0.1,\"line\nbreak; \u{1f600}\",1970-01-01T00:00:00Z,\n"
+        );
+        program("SELECT id FROM nowhere").run().exits(2).says("Code: 60");
+        program("SELECT throwIf(number = 70000) AS id FROM numbers(100000)").run().exits(2).says("Code: 395");
+        program("SELECT id FROM t")
+            .env("CLICKHOUSE_PASSWORD", "wrong")
+            .run()
+            .exits(4)
+            .says("refuses the credentials");
+        let many = ["validate", "--kind", "groups", "--source", "clickhouse", "--query"];
+        let query = "SELECT concat('ISS-', toString(number + 1)) AS issue_id, 'DEVU-1' AS creator_user_id, 'GROUP-1' AS assigned_group FROM numbers(300000)";
+        let mut running = server.prepare(site.program(many).args([query])).spawn();
+        let mut peak = 0;
+        while !running.has_ended() {
+            peak = peak.max(running.peak_memory());
+            std::thread::sleep(crate::support::LOOK_EVERY);
+        }
+        running.wait().exits(0).says("300,000 rows");
+        assert!(peak < 150 * 1024, "{peak} KiB");
     }
 }

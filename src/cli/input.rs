@@ -48,7 +48,7 @@ pub struct RowsArgs {
     /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Choose where rows come from; snowflake needs the settings SNOWFLAKE_..., postgres and sqlite need DATABASE_URL
+    /// Choose where rows come from; the databases need settings: SNOWFLAKE_..., DATABASE_URL, CLICKHOUSE_..., METABASE_...
     /// [default: csv]
     #[arg(long, value_name = "CHOICE")]
     pub source: Option<Source>,
@@ -73,6 +73,10 @@ pub enum Source {
     Postgres,
     /// A SQLite query
     Sqlite,
+    /// A ClickHouse query
+    Clickhouse,
+    /// A native query of a database that Metabase knows
+    Metabase,
 }
 
 /// `sample`.

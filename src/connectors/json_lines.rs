@@ -1,7 +1,7 @@
 //! `--source jsonl`: a file of JSON objects, a line each.
 
 use crate::exit::{Exit, Failure};
-use crate::source::json_lines::{self, JsonLinesError};
+use crate::source::json_lines::{self, Form, JsonLinesError};
 use crate::source::query::Columns;
 use crate::source::{Input, Source};
 use crate::stop::Stop;
@@ -37,15 +37,20 @@ impl Source for Lines {
     }
 
     fn spool(&self, to: &Path, _stop: &Stop) -> Result<Input, Failure> {
-        let found = json_lines::spool(&self.from, &self.columns, self.limit, to).map_err(|error| {
-            let (exit, next) = match &error {
-                JsonLinesError::Unreadable { .. } => (Exit::Usage, "; check the path given with --csv"),
-                JsonLinesError::Line { .. } => (Exit::InvalidInput, "; correct it"),
-                JsonLinesError::Columns(_) => (Exit::InvalidInput, "; correct the names of the members"),
-                JsonLinesError::Disk { .. } => (Exit::Unexpected, ""),
-            };
-            Failure::new(exit, format!("{error}{next}")).because(error)
-        })?;
+        let spooled = json_lines::open(&self.from)
+            .and_then(|file| json_lines::spool(file, Form::Lines, &self.columns, self.limit, to));
+        let (found, _) = spooled.map_err(failure)?;
         Ok(Input::queried(self.name(), to, Some(found), self.arguments.clone()))
     }
+}
+
+/// What it means for a command that rows cannot be made of JSON.
+pub(super) fn failure(error: JsonLinesError) -> Failure {
+    let (exit, next) = match &error {
+        JsonLinesError::Unreadable { .. } => (Exit::Usage, "; check the path given with --csv"),
+        JsonLinesError::Line { .. } => (Exit::InvalidInput, "; correct it"),
+        JsonLinesError::Columns(_) => (Exit::InvalidInput, "; correct the names of the members"),
+        JsonLinesError::Disk { .. } => (Exit::Unexpected, ""),
+    };
+    Failure::new(exit, format!("{error}{next}")).because(error)
 }

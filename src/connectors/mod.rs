@@ -6,6 +6,7 @@ mod database;
 mod json_lines;
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
+mod web;
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
@@ -36,7 +37,7 @@ pub(crate) struct Typed<'a> {
 /// The rows that the command line names. Checks the flags, the settings and the SQL; sends nothing. `limit` is passed
 /// on to a query.
 pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result<RowsFrom<'_>, Failure> {
-    use cli::input::Source::{Csv, Jsonl, Postgres, Snowflake, Sqlite};
+    use cli::input::Source::{Clickhouse, Csv, Jsonl, Metabase, Postgres, Snowflake, Sqlite};
     let usage = |text: &str| Err(Failure::new(Exit::Usage, text));
     let flags = typed.rows;
     let source = flags.source.unwrap_or(Csv);
@@ -46,14 +47,14 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
             usage("no input: give --csv PATH (`-` for standard input) or --source snowflake")
         }
         (Csv | Jsonl, Some(_)) if flags.query.is_some() || flags.query_file.is_some() => {
-            usage("--query and --query-file are for --source snowflake, postgres and sqlite")
+            usage("--query and --query-file are for sources that are queried: give --source")
         }
         (other, Some(_)) if !is_file => {
             let text =
                 format!("--csv and --source {} exclude each other: give one", cli::choices::word(&other));
             Err(Failure::new(Exit::Usage, text))
         }
-        (Jsonl | Snowflake | Postgres | Sqlite, _) if flags.delimiter.is_some() => {
+        (Jsonl | Snowflake | Postgres | Sqlite | Clickhouse | Metabase, _) if flags.delimiter.is_some() => {
             usage("--delimiter is for CSV files")
         }
         (Csv, Some(csv)) => Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
@@ -67,6 +68,17 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
         (Snowflake, _) => open_snowflake(typed, query(flags, table, limit)?).map(RowsFrom::Queried),
         (Postgres, _) => open_database(typed, Database::Postgres, query(flags, table, limit)?),
         (Sqlite, _) => open_database(typed, Database::Sqlite, query(flags, table, limit)?),
+        (Clickhouse, _) => web::Queried::clickhouse(
+            query(flags, table, limit)?,
+            arguments(flags),
+            typed.global,
+            typed.client,
+        )
+        .map(|source| RowsFrom::Queried(Box::new(source))),
+        (Metabase, _) => {
+            web::Queried::metabase(query(flags, table, limit)?, arguments(flags), typed.global, typed.client)
+                .map(|source| RowsFrom::Queried(Box::new(source)))
+        }
     }
 }
 

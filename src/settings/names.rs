@@ -69,6 +69,7 @@ mod tests {
             ("batch_size", Some("BATCH_SIZE")),
             ("SNOWFLAKE_PASSWROD", Some("SNOWFLAKE_PASSWORD")),
             ("DATABASE_ULR", Some("DATABASE_URL")),
+            ("CLICKHOUSE_PASSWROD", Some("CLICKHOUSE_PASSWORD")),
             ("PATH", None),
             ("eyJhbGciOiJIUzI1NiJ9", None),
         ] {

@@ -7,7 +7,7 @@ use super::fingerprint::Fingerprint;
 use super::header::Header;
 use super::query::Columns;
 use super::spool::Spool;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -80,28 +80,45 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Copies lines to a new CSV file at `to`; `-` is standard input. Of the members, those are taken that the first of these
-/// sets of columns has whose columns are all there; all members where there is no set. Blocks.
+/// How objects stand in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One a line.
+    Lines,
+    /// As the elements of one array.
+    Array,
+}
+
+/// Opens a file of the operator's; `-` is standard input, copied to a temporary file. Returns it and what it is called.
+pub fn open(from: &Path) -> Result<(File, String), JsonLinesError> {
+    let is_stdin = from == Path::new("-");
+    let name = if is_stdin { "standard input".to_owned() } else { from.display().to_string() };
+    let unreadable = |error| JsonLinesError::Unreadable { name: name.clone(), error };
+    if !is_stdin {
+        let file = File::open(from).map_err(unreadable)?;
+        return Ok((file, name));
+    }
+    let mut copy = tempfile::tempfile().map_err(unreadable)?;
+    io::copy(&mut io::stdin().lock(), &mut copy).map_err(unreadable)?;
+    Ok((copy, name))
+}
+
+/// Copies objects to a new CSV file at `to`, and counts them. Of the members, those are taken that the first of these sets of
+/// columns has whose columns are all there; all members where there is no set. Blocks.
 pub fn spool(
-    from: &Path,
+    (mut file, name): (File, String),
+    form: Form,
     columns: &[Columns],
     limit: Option<u64>,
     to: &Path,
-) -> Result<Fingerprint, JsonLinesError> {
-    let name = if from == Path::new("-") { "standard input".to_owned() } else { from.display().to_string() };
+) -> Result<(Fingerprint, u64), JsonLinesError> {
     let unreadable = |error| JsonLinesError::Unreadable { name: name.clone(), error };
     let disk = |error| JsonLinesError::Disk { path: to.display().to_string(), error };
-    let mut file = if from == Path::new("-") {
-        let mut copy = tempfile::tempfile().map_err(disk)?;
-        io::copy(&mut io::stdin().lock(), &mut copy).map_err(unreadable)?;
-        copy
-    } else {
-        File::open(from).map_err(unreadable)?
-    };
-    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let limit = limit.unwrap_or(u64::MAX);
-    let (mut names, mut known) = (Vec::new(), HashSet::new());
-    each_line(&file, &name, limit, |line, members| {
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let (mut names, mut known, mut rows) = (Vec::new(), HashSet::new(), 0);
+    each_object(&file, form, &name, limit, |line, members| {
+        rows += 1;
         for (member, _) in members.0 {
             if known.insert(member.clone()) {
                 names.push(member);
@@ -117,7 +134,7 @@ pub fn spool(
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let mut table = csv::Writer::from_writer(Spool::create(to).map_err(disk)?);
     table.write_record(wanted.iter().map(|(column, _)| column)).map_err(|error| disk(error.into()))?;
-    each_line(&file, &name, limit, |_, members| {
+    each_object(&file, form, &name, limit, |_, members| {
         let cells = wanted.iter().map(|(_, member)| {
             // The last of several with one name, as JSON parsers have it.
             let value = members.0.iter().rev().find(|(name, _)| name == member);
@@ -126,7 +143,71 @@ pub fn spool(
         table.write_record(cells).map_err(|error| disk(error.into()))
     })?;
     let spool = table.into_inner().map_err(|error| disk(error.into_error()))?;
-    spool.finish().map_err(disk)
+    Ok((spool.finish().map_err(disk)?, rows))
+}
+
+/// Hands over each object with its line, or its place in the array.
+fn each_object(
+    file: &File,
+    form: Form,
+    name: &str,
+    limit: u64,
+    take: impl FnMut(u64, Members) -> Result<(), JsonLinesError>,
+) -> Result<(), JsonLinesError> {
+    match form {
+        Form::Lines => each_line(file, name, limit, take),
+        Form::Array => each_element(file, name, limit, take),
+    }
+}
+
+/// Hands over the object of each element, one at a time.
+fn each_element(
+    file: &File,
+    name: &str,
+    limit: u64,
+    take: impl FnMut(u64, Members) -> Result<(), JsonLinesError>,
+) -> Result<(), JsonLinesError> {
+    struct Each<F> {
+        limit: u64,
+        take: F,
+        failed: Option<JsonLinesError>,
+    }
+    impl<'de, F: FnMut(u64, Members) -> Result<(), JsonLinesError>> Visitor<'de> for &mut Each<F> {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an array of objects")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+            let mut place = 0;
+            while let Some(members) = elements.next_element::<Members>()? {
+                place += 1;
+                if place <= self.limit
+                    && let Err(error) = (self.take)(place, members)
+                {
+                    self.failed = Some(error);
+                    return Err(serde::de::Error::custom("given up"));
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut each = Each { limit, take, failed: None };
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(64 << 10, file));
+    let read = reader.deserialize_seq(&mut each).and_then(|()| reader.end());
+    match (each.failed, read) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(()),
+        (None, Err(error)) => {
+            let line = u64::try_from(error.line()).unwrap_or(u64::MAX);
+            Err(JsonLinesError::Line {
+                name: name.to_owned(),
+                line,
+                what: format!("not an array of objects ({error})"),
+            })
+        }
+    }
 }
 
 /// The columns that are taken: as they are to be called, and the members that they are made of.
@@ -225,7 +306,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("rows.jsonl"), folder.path().join("input.csv"));
         std::fs::write(&from, lines).unwrap();
-        let found = spool(&from, columns, None, &to).map_err(|error| error.to_string())?;
+        let spooled = open(&from).and_then(|file| spool(file, Form::Lines, columns, None, &to));
+        let (found, _) = spooled.map_err(|error| error.to_string())?;
         let text = std::fs::read_to_string(&to).unwrap();
         assert_eq!(found.bytes, text.len() as u64);
         Ok(text)
@@ -242,6 +324,25 @@ mod tests {
             "id,n,flag,tags,value\nTKT-1,12345678901234567890.10,true,,\nTKT-3,,,TAG-1=a\\;b;TAG-2,\n\
              \"\u{e9}\n\"\"x\",,\"{\"\"a\"\":[1]}\",,5 EUR\n"
         );
+    }
+
+    #[test]
+    fn an_array_has_its_objects_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |text: &str, limit| {
+            let (from, to) = (folder.path().join("rows.json"), folder.path().join("input.csv"));
+            let _ = std::fs::remove_file(&to);
+            std::fs::write(&from, text).unwrap();
+            let found = open(&from).and_then(|file| spool(file, Form::Array, &[], limit, &to));
+            let (_, rows) = found.map_err(|error| error.to_string())?;
+            Ok::<_, String>((std::fs::read_to_string(&to).unwrap(), rows))
+        };
+        let text = r#" [{"a":1,"b":null},{"b":"x"},{"c":2}] "#;
+        assert_eq!(read(text, None), Ok(("a,b,c\n1,,\n,x,\n,,2\n".to_owned(), 3)));
+        assert_eq!(read(text, Some(1)), Ok(("a,b\n1,\n".to_owned(), 1)));
+        for wrong in [r#"{"error":"no"}"#, "[1]", r#"[{"a":1}"#, "", r#"[{"a":1}] x"#] {
+            assert!(read(wrong, None).unwrap_err().contains("not an array of objects"), "{wrong}");
+        }
     }
 
     #[test]

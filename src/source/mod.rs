@@ -8,6 +8,7 @@ pub mod csv;
 #[cfg(feature = "sql")]
 pub mod database;
 pub mod dialect;
+pub mod download;
 mod error;
 mod fingerprint;
 pub mod header;

@@ -21,10 +21,7 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_sent() {
     let snowflake = |args: &[&str]| command(&["--source", "snowflake"]).args(args);
     command(&[]).run().exits(2).says("--csv <PATH>");
     command(&["--source", "csv"]).run().exits(2).says("no input: give --csv PATH");
-    command(&["--query", "SELECT 1", "--csv", "issues.csv"])
-        .run()
-        .exits(2)
-        .says("are for --source snowflake");
+    command(&["--query", "SELECT 1", "--csv", "issues.csv"]).run().exits(2).says("give --source");
     snowflake(&["--csv", "issues.csv"]).run().exits(2).says("exclude each other");
     snowflake(&["--query", "SELECT 1", "--query-file", "x"]).run().exits(2);
     snowflake(&["--query-file", "none.sql"]).run().exits(2).says("--query-file none.sql");
