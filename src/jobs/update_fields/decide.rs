@@ -5,6 +5,7 @@ use super::columns::{Column, Columns, Mode};
 use super::fields::Fields;
 use super::lookup::{Found, Present};
 use super::names::Names;
+use super::spreadsheet::damage;
 use super::{Cell, Item, value};
 use crate::cli::choices::{OnEmpty, OnMissing};
 use crate::devrev::ids::Ref;
@@ -358,6 +359,11 @@ pub(crate) fn wish<'a>(
         }
         Mode::Set | Mode::Add | Mode::Remove if is_empty => Ok(None),
         _ => {
+            if let Some(what) = cell.base.as_ref().and_then(|base| damage(&field.kind, base, text)) {
+                return Err(format!(
+                    "{what}; restore the column from the base, or import it as text (where it is meant: leave out --base)"
+                ));
+            }
             let value = value::parse(&field.kind, text, names)?;
             if value.is_null() && column.mode == Mode::Set {
                 return Err("holds nothing".to_owned());

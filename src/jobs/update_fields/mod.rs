@@ -23,6 +23,7 @@ pub(crate) mod options;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod scan;
+mod spreadsheet;
 pub(crate) mod value;
 
 use crate::devrev::ids::Ref;

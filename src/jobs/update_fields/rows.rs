@@ -1,6 +1,6 @@
 //! A row of the input as a run takes it: which object it names, and which cells say something.
 
-use super::base::{Base, damage, plain};
+use super::base::{Base, plain};
 use super::columns::{Cells, Columns, Names};
 use super::decide::wish;
 use super::fields::Fields;
@@ -115,11 +115,6 @@ impl RowReader {
                 _ => cell,
             };
             if base == Some(cell) {
-                continue;
-            }
-            if let Some(what) = base.and_then(|base| damage(base, cell)) {
-                let message = format!("{what}; restore the column from the base, or import it as text");
-                note(&column.name, Rule::SpreadsheetDamage, cell, message);
                 continue;
             }
             let cell = Cell { column: at, text: cell.into(), base: base.map(Into::into) };
