@@ -6,6 +6,7 @@ use crate::support::tell;
 use devrev_batch::sandbox::Data;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 const OBJECTS: [(&str, usize); 7] = [
     ("issue", 300),
@@ -262,7 +263,7 @@ fn through_libreoffice(site: &Site, file: &str, back: &str) -> bool {
     let stem = file.trim_end_matches(".csv");
     let text = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false";
     convert(&format!("office-out/{stem}.xlsx"), text, &[]).unwrap();
-    std::fs::rename(site.path(&format!("office-out/{file}")), site.path(back)).unwrap();
+    std::fs::rename(site.path(format!("office-out/{file}")), site.path(back)).unwrap();
     true
 }
 
@@ -284,7 +285,7 @@ fn what_libreoffice_saves_says_the_same_or_the_damage_is_named() {
     let mut rows = String::from("id,title\n");
     for (number, title) in (1..).zip(tricky) {
         let title = title.replace('"', "\"\"");
-        rows += &format!("TKT-{number},\"{title}\"\n");
+        let _ = writeln!(rows, "TKT-{number},\"{title}\"");
     }
     site.write("tricky.csv", rows);
     update(&site, "ticket", "tricky.csv", &[]).run().exits(0);
@@ -302,7 +303,7 @@ fn what_libreoffice_saves_says_the_same_or_the_damage_is_named() {
         "007;12345678901234567;1-2;1/2;3E5;1.50;true;10%;1,000;2026-12-01;$5;12:30;March 5;5 May 2026;plain";
     let mut rows = String::from("id,tnt__reference\n");
     for (number, value) in (1..).zip(looks.split(';')) {
-        rows += &format!("TKT-{number},\"{value}\"\n");
+        let _ = writeln!(rows, "TKT-{number},\"{value}\"");
     }
     site.write("looks.csv", rows);
     update(&site, "ticket", "looks.csv", &[]).run().exits(0);
