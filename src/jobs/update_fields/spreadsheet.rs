@@ -50,7 +50,9 @@ fn rewritten(base: &str, now: &str) -> Option<&'static str> {
     if shape(base) == shape(now) {
         return None;
     }
-    if let (Some(of_base), Some(of_now)) = (number(base), number(now))
+    // What a spreadsheet writes is as short as can be; a number that was so already it leaves alone.
+    if let (Some(of_base), Ok(of_now)) = (number(base), now.parse::<f64>())
+        && of_base.to_string() != base
         && (of_base - of_now).abs() <= of_base.abs() * 1e-14
     {
         return Some("was taken for a number by a spreadsheet");
@@ -178,6 +180,10 @@ mod tests {
             ("", "5"),
             ("1,00", "100"),
             ("ISO 9001", "ISO 9001:2015"),
+            ("5", "$5"),
+            ("5", "5.0"),
+            ("1000", "1,000"),
+            ("0.1", "10%"),
             ("e", "E"),
         ] {
             assert_eq!(rewritten(base, now), None, "{base} {now}");
