@@ -381,6 +381,32 @@ mod web {
     }
 
     #[test]
+    fn an_answer_without_rows_is_nothing_to_do() {
+        let site = demo();
+        let service = Service::new(vec![Answer::new(200, "[]")]);
+        let query = "SELECT issue_id, creator_user_id, assigned_group FROM issues WHERE FALSE";
+        site.program(["backfill-groups", "--yes", "--source", "metabase", "--query", query])
+            .env("METABASE_BASE_URL", service.url())
+            .env("METABASE_API_KEY", SECRET)
+            .env("METABASE_DATABASE", "1")
+            .run()
+            .exits(0)
+            .says("Metabase has only a header");
+        update(&site, "metabase", &service.url(), "SELECT 1 AS id")
+            .run()
+            .exits(5)
+            .says("has no rows, so its columns are not known: there is nothing to do");
+        let described = "{\"name\":\"id\",\"type\":\"String\"}\n{\"name\":\"title\",\"type\":\"String\"}\n";
+        let service = Service::new(vec![Answer::new(200, ""), Answer::new(200, described)]);
+        update(&site, "clickhouse", &service.url(), "SELECT id, title FROM t")
+            .run()
+            .exits(0)
+            .says("ClickHouse has only a header");
+        assert_eq!(service.asked()[1].body, "DESCRIBE (\nSELECT id, title FROM t\n)");
+        assert_eq!(site.writes(), 0);
+    }
+
+    #[test]
     fn an_answer_that_metabase_cut_off_is_no_input() {
         let site = demo();
         let cut = format!("[{}{{\"id\":1}}]", "{\"id\":1},".repeat(1_048_574));
@@ -431,6 +457,9 @@ mod web {
              TKT-2,18446744073709551615,12.5,nan,,2026-12-01T10:30:00Z,x;y\n\
              TKT-1,0,-1,0.1,\"line\nbreak; \u{1f600}\",1970-01-01T00:00:00Z,\n"
         );
+        // An answer without rows has its columns all the same.
+        program("SELECT id, id AS title FROM t WHERE 0").run().exits(0).says("ClickHouse has only a header");
+        program("SELECT d AS title FROM t WHERE 0").run().exits(5).says("no column `id`");
         program("SELECT id FROM nowhere").run().exits(2).says("Code: 60");
         program("SELECT throwIf(number = 70000) AS id FROM numbers(100000)").run().exits(2).says("Code: 395");
         program("SELECT id FROM t")

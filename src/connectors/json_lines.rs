@@ -38,7 +38,7 @@ impl Source for Lines {
 
     fn spool(&self, to: &Path, _stop: &Stop) -> Result<Input, Failure> {
         let spooled = json_lines::open(&self.from)
-            .and_then(|file| json_lines::spool(file, Form::Lines, &self.columns, self.limit, to));
+            .and_then(|file| json_lines::spool(file, Form::Lines, &[], &self.columns, self.limit, to));
         let (found, _) = spooled.map_err(failure)?;
         Ok(Input::queried(self.name(), to, Some(found), self.arguments.clone()))
     }
@@ -50,6 +50,7 @@ pub(super) fn failure(error: JsonLinesError) -> Failure {
         JsonLinesError::Unreadable { .. } => (Exit::Usage, "; check the path given with --csv"),
         JsonLinesError::Line { .. } => (Exit::InvalidInput, "; correct it"),
         JsonLinesError::Columns(_) => (Exit::InvalidInput, "; correct the names of the members"),
+        JsonLinesError::NoRows { .. } => (Exit::InvalidInput, ": there is nothing to do"),
         JsonLinesError::Disk { .. } => (Exit::Unexpected, ""),
     };
     Failure::new(exit, format!("{error}{next}")).because(error)

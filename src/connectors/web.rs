@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::run::signals;
 use crate::settings::web::{self, WebAccess};
 use crate::source::download::{DownloadError, Request, download};
-use crate::source::json_lines::{self, Form};
+use crate::source::json_lines::{self, Form, JsonLinesError};
 use crate::source::query::Query;
 use crate::source::{Input, Source};
 use crate::stop::Stop;
@@ -125,12 +125,28 @@ impl Queried {
                 answer = second;
             }
         }
-        answer.map_err(|error| match error {
+        answer.map_err(|error| self.failed(error, stop))
+    }
+
+    /// The columns of a query's answer, as ClickHouse describes them.
+    async fn names(&self, stop: &Stop) -> Result<Vec<String>, Failure> {
+        let mut request = self.request()?;
+        request.body = format!("DESCRIBE (\n{}\n)", self.query.statement.text);
+        let mut described = download(&request, stop).await.map_err(|error| self.failed(error, stop))?;
+        let mut text = String::new();
+        let read = described.by_ref().take(1 << 20).read_to_string(&mut text);
+        read.map_err(|error| failure(&DownloadError::Disk(error)))?;
+        let columns = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(columns.filter_map(|column| column["name"].as_str().map(str::to_owned)).collect())
+    }
+
+    fn failed(&self, error: DownloadError, stop: &Stop) -> Failure {
+        match error {
             DownloadError::Interrupted => {
                 signals::interrupted(stop, &format!("interrupted while {} was asked", self.name()))
             }
             error => failure(&error).because(error),
-        })
+        }
     }
 }
 
@@ -165,7 +181,8 @@ impl Source for Queried {
     }
 
     fn spool(&self, to: &Path, stop: &Stop) -> Result<Input, Failure> {
-        let mut file = tokio::runtime::Handle::current().block_on(self.answer(stop))?;
+        let runtime = tokio::runtime::Handle::current();
+        let mut file = runtime.block_on(self.answer(stop))?;
         let form = if self.service == Service::Metabase { Form::Array } else { Form::Lines };
         if form == Form::Array
             && let Some(said) =
@@ -175,7 +192,17 @@ impl Source for Queried {
             return Err(Failure::new(Exit::Usage, text));
         }
         let called = format!("the answer of {}", self.name());
-        let spooled = json_lines::spool((file, called), form, &self.query.columns, self.query.limit, to);
+        let (columns, limit) = (&self.query.columns, self.query.limit);
+        let mut spooled = json_lines::spool((file, called.clone()), form, &[], columns, limit, to);
+        if self.service == Service::ClickHouse
+            && matches!(spooled, Ok((_, 0)) | Err(JsonLinesError::NoRows { .. }))
+        {
+            // Without a row there is no name of a column: they are asked for.
+            let names = runtime.block_on(self.names(stop))?;
+            let _ = std::fs::remove_file(to);
+            let empty = tempfile::tempfile().map_err(|error| failure(&DownloadError::Disk(error)))?;
+            spooled = json_lines::spool((empty, called), form, &names, columns, limit, to);
+        }
         let (found, rows) = spooled.map_err(not_rows)?;
         if self.service == Service::Metabase && rows == METABASE_MOST {
             let text = format!(

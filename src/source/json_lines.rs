@@ -42,6 +42,12 @@ pub enum JsonLinesError {
         /// What is wrong with it.
         what: String,
     },
+    /// There is no object, and nothing else tells the columns.
+    #[error("{name} has no rows, so its columns are not known")]
+    NoRows {
+        /// The file.
+        name: String,
+    },
     /// The objects do not have the members that are needed.
     #[error(transparent)]
     Columns(#[from] super::header::ColumnError),
@@ -104,10 +110,12 @@ pub fn open(from: &Path) -> Result<(File, String), JsonLinesError> {
 }
 
 /// Copies objects to a new CSV file at `to`, and counts them. Of the members, those are taken that the first of these sets of
-/// columns has whose columns are all there; all members where there is no set. Blocks.
+/// columns has whose columns are all there; all members where there is no set. `known` are members that there may be in any
+/// case. Blocks.
 pub fn spool(
     (mut file, name): (File, String),
     form: Form,
+    known: &[String],
     columns: &[Columns],
     limit: Option<u64>,
     to: &Path,
@@ -116,7 +124,8 @@ pub fn spool(
     let disk = |error| JsonLinesError::Disk { path: to.display().to_string(), error };
     let limit = limit.unwrap_or(u64::MAX);
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let (mut names, mut known, mut rows) = (Vec::new(), HashSet::new(), 0);
+    let (mut names, mut rows) = (known.to_vec(), 0);
+    let mut known: HashSet<String> = known.iter().cloned().collect();
     each_object(&file, form, &name, limit, |line, members| {
         rows += 1;
         for (member, _) in members.0 {
@@ -130,6 +139,11 @@ pub fn spool(
         }
         Ok(())
     })?;
+    if names.is_empty() {
+        // Nothing to do, and not a mistake: the query of a nightly job found nothing.
+        let needed = columns.first().ok_or_else(|| JsonLinesError::NoRows { name: name.clone() })?;
+        names = needed.required.iter().map(|column| (*column).to_owned()).collect();
+    }
     let wanted = wanted(&names, columns, &name)?;
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let mut table = csv::Writer::from_writer(Spool::create(to).map_err(disk)?);
@@ -306,7 +320,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("rows.jsonl"), folder.path().join("input.csv"));
         std::fs::write(&from, lines).unwrap();
-        let spooled = open(&from).and_then(|file| spool(file, Form::Lines, columns, None, &to));
+        let spooled = open(&from).and_then(|file| spool(file, Form::Lines, &[], columns, None, &to));
         let (found, _) = spooled.map_err(|error| error.to_string())?;
         let text = std::fs::read_to_string(&to).unwrap();
         assert_eq!(found.bytes, text.len() as u64);
@@ -333,13 +347,20 @@ mod tests {
             let (from, to) = (folder.path().join("rows.json"), folder.path().join("input.csv"));
             let _ = std::fs::remove_file(&to);
             std::fs::write(&from, text).unwrap();
-            let found = open(&from).and_then(|file| spool(file, Form::Array, &[], limit, &to));
+            let found = open(&from).and_then(|file| spool(file, Form::Array, &[], &[], limit, &to));
             let (_, rows) = found.map_err(|error| error.to_string())?;
             Ok::<_, String>((std::fs::read_to_string(&to).unwrap(), rows))
         };
         let text = r#" [{"a":1,"b":null},{"b":"x"},{"c":2}] "#;
         assert_eq!(read(text, None), Ok(("a,b,c\n1,,\n,x,\n,,2\n".to_owned(), 3)));
         assert_eq!(read(text, Some(1)), Ok(("a,b\n1,\n".to_owned(), 1)));
+        assert_eq!(
+            read("[]", None),
+            Err(format!(
+                "{} has no rows, so its columns are not known",
+                folder.path().join("rows.json").display()
+            ))
+        );
         for wrong in [r#"{"error":"no"}"#, "[1]", r#"[{"a":1}"#, "", r#"[{"a":1}] x"#] {
             assert!(read(wrong, None).unwrap_err().contains("not an array of objects"), "{wrong}");
         }

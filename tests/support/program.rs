@@ -153,7 +153,6 @@ impl Running {
     }
 
     /// The most memory that it has had, in KiB; 0 once it has ended, and where the system does not tell.
-    #[cfg(any(feature = "snowflake", feature = "sql"))]
     pub(crate) fn peak_memory(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
