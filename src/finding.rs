@@ -124,8 +124,6 @@ pub(crate) enum Rule {
     NotInDevRev,
     /// Not a value that the field can hold.
     FieldValue,
-    /// A value that a spreadsheet has damaged.
-    SpreadsheetDamage,
     /// An object that the base does not have.
     NotInBase,
     /// The same object as an earlier row, with the same values.
@@ -153,7 +151,6 @@ impl Rule {
             Self::DateOrder => "date-order",
             Self::NotInDevRev => "not-in-devrev",
             Self::FieldValue => "field-value",
-            Self::SpreadsheetDamage => "spreadsheet-damage",
             Self::NotInBase => "not-in-base",
             Self::DuplicateSame => "duplicate-same",
             Self::DuplicateConflict => "duplicate-conflict",

@@ -8,6 +8,8 @@ pub enum Kind {
     Groups,
     /// Contacts, for merge-contacts
     Contacts,
+    /// Fields of objects, for update: with --object
+    Update,
 }
 
 impl Kind {
@@ -16,6 +18,7 @@ impl Kind {
         match self {
             Self::Groups => "groups",
             Self::Contacts => "contacts",
+            Self::Update => "update",
         }
     }
 
@@ -24,6 +27,7 @@ impl Kind {
         match self {
             Self::Groups => "backfill-groups",
             Self::Contacts => "merge-contacts",
+            Self::Update => "update",
         }
     }
 
@@ -32,6 +36,7 @@ impl Kind {
         match self {
             Self::Groups => "issue",
             Self::Contacts => "contact",
+            Self::Update => "object",
         }
     }
 }

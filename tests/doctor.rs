@@ -83,6 +83,9 @@ fn a_table_for_people() {
     merge        ok           may read contacts, works, conversations, timelines,
                               files; only a write shows whether it may merge
                               contacts (scope rev_user:all)
+    update       ok           may read works, contacts, accounts, workspaces,
+                              users, tags, parts; only a write shows whether it
+                              may update each of them
     rate-limit   not checked  DevRev's answers name no limit; configured: no limit
                               but DevRev's
     clock        ok           agrees with DevRev's
@@ -205,14 +208,17 @@ fn what_the_token_may_not_read_is_told_for_each_job() {
     for (path, jobs, what) in [
         ("groups.list", &["backfill"][..], "groups"),
         ("groups.members.list", &["backfill"], "their members"),
-        ("rev-users.list", &["merge"], "contacts"),
+        ("rev-users.list", &["merge", "update"], "contacts"),
         ("conversations.list", &["merge"], "conversations"),
         ("timeline-entries.list", &["merge"], "timelines"),
-        ("works.list", &["backfill", "merge"], "works"),
+        ("works.list", &["backfill", "merge", "update"], "works"),
+        ("accounts.list", &["update"], "accounts"),
+        ("rev-orgs.list", &["update"], "workspaces"),
+        ("tags.list", &["update"], "tags"),
     ] {
         let fixture = Fixture::broken(&Org::of(5), [format!("path={path},status=403")]);
         let ended = doctor(&fixture, &["--json"]).run();
-        for job in ["backfill", "merge"] {
+        for job in ["backfill", "merge", "update"] {
             if jobs.contains(&job) {
                 assert_check(&ended, job, "warning", &format!("may not read {what}: "));
                 assert_check(&ended, job, "warning", &format!("{path}: 403"));
@@ -304,15 +310,15 @@ fn calls_that_fail_now_and_then() {
 fn the_rate_limit_and_what_is_left_of_it() {
     let fixture = Fixture::with(&Org::of(1), &Trouble::rate_limit("100/300"));
     let ended = doctor(&fixture, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "ok", "86 of 100 calls are left in DevRev's window, which ends in ");
+    assert_check(&ended, "rate-limit", "ok", "81 of 100 calls are left in DevRev's window, which ends in ");
     assert_check(&ended, "rate-limit", "ok", "configured: no limit but DevRev's");
     let flags = ["--json", "--rate-limit-calls", "1000", "--rate-limit-period", "10"];
     let ended = doctor(&fixture, &flags).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "72 of 100 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "62 of 100 calls are left");
     assert_check(&ended, "rate-limit", "warning", "set RATE_LIMIT_CALLS to 3 at most (in 10 s)");
-    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("14/300"));
+    let low = Fixture::with(&Org::of(1), &Trouble::rate_limit("19/300"));
     let ended = doctor(&low, &["--json"]).run().exits(0);
-    assert_check(&ended, "rate-limit", "warning", "0 of 14 calls are left");
+    assert_check(&ended, "rate-limit", "warning", "0 of 19 calls are left");
     // Nobody waits for five minutes to be told.
     let closed = Fixture::broken(&Org::of(1), ["status=429,retry_after=300"]);
     let ended = doctor(&closed, &["--json"]).run().exits(7);

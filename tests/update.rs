@@ -1,10 +1,12 @@
 //! `update`: any field of any object, from rows; and its undo.
 
+use crate::support::eventually;
 use crate::support::program::Program;
 use crate::support::site::{Site, Trouble};
 use devrev_batch::sandbox::Data;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The demonstration, and calls to it.
 struct Demo(Site);
@@ -44,9 +46,14 @@ impl Demo {
         object
     }
 
-    fn undo(&self) -> Program {
-        let run = self.0.newest_run().id().to_owned();
-        self.0.program(["undo", &run, "--yes"])
+    /// Waits until the sandbox has carried out what a killed process had sent.
+    fn until_quiet(&self) {
+        let mut before = None;
+        eventually("the sandbox to be quiet", || {
+            std::thread::sleep(Duration::from_millis(4));
+            let now = Some((self.0.stats()["total"].clone(), self.0.writes()));
+            std::mem::replace(&mut before, now.clone()) == now
+        });
     }
 }
 
@@ -220,7 +227,7 @@ fn a_wrong_file_is_refused_with_every_place_and_nothing_is_sent() {
     for (header, wanted) in [
         ("id,severty", "column `severty`: tickets have no field `severty`; did you mean `severity`?"),
         ("id,priority", "tickets have no field `priority`"),
-        ("id,tnt__regoin", "tickets have no field `tnt__regoin`; did you mean `tnt__region`"),
+        ("id,tnt__regions", "tickets have no field `tnt__regions`; did you mean `tnt__region`"),
         ("id,severity,severity", "both say what `severity` gets"),
         ("id,severity:add", "`severity` is no list"),
         ("id,severity:was", "nothing says what `severity` gets"),
@@ -352,7 +359,11 @@ fn reads_are_few_where_the_file_names_many_of_the_objects() {
     assert_eq!((demo.0.calls("works.list"), demo.0.calls("works.get")), (3, 0));
     demo.update("ticket", &rows, &[]).run().exits(0).says("done           232");
     assert_eq!((demo.0.calls("works.update"), demo.0.calls("works.get")), (232, 0));
-    demo.undo().run().exits(0).says("done           232");
+    let run = demo.0.newest_run().id().to_owned();
+    demo.0.program(["undo", &run, "--dry-run"]).run().exits(0).says("in plan.csv");
+    let table = std::fs::read_to_string(demo.0.newest_run().file("plan.csv")).unwrap();
+    assert_eq!(table.lines().nth(1), Some("1,TKT-1,tnt__reference,R1,"));
+    demo.0.program(["undo", &run, "--yes"]).run().exits(0).says("done           232");
     assert!(demo.get("ticket", "TKT-100")["custom_fields"].get("tnt__reference").is_none());
 }
 
@@ -392,5 +403,226 @@ fn a_fault_at_any_call_loses_nothing_and_repeats_nothing() {
                 );
             }
         }
+    }
+}
+
+/// How often each ticket was written.
+fn writes(demo: &Demo) -> Vec<(String, u64)> {
+    let lines = demo.0.get("works");
+    let works = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    works
+        .filter(|work| work["type"] == "ticket")
+        .map(|work| (work["id"].as_str().unwrap().to_owned(), work["writes"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_writes_nothing_twice() {
+    let mut rows = "id,severity,tags:add,tnt__reference\n".to_owned();
+    for number in 1..=60 {
+        let _ = writeln!(rows, "TKT-{number},blocker,vip,R{number}");
+    }
+    for kill in 0..50_u64 {
+        // By turns after so many writes, and while so many reads are under way.
+        let demo = Demo::with(&Trouble::delay(1));
+        let running = demo.update("ticket", &rows, &["--batch-size", "7", "--concurrency", "3"]);
+        let running = match kill % 5 {
+            0 => running.run_until(|| demo.0.stats()["total"].as_u64().unwrap() > kill / 5),
+            _ => running.run_until(|| demo.0.calls("works.update") > kill),
+        };
+        running.kill();
+        demo.until_quiet();
+        for _ in 0..5 {
+            if !demo.0.runs().is_empty() && demo.0.newest_run().file("run.json").exists() {
+                break;
+            }
+            // It had not begun: nothing is to be resumed.
+            demo.update("ticket", &rows, &[]).run().exits(0);
+        }
+        demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+        demo.0.newest_run().assert_complete(60);
+        for (id, writes) in writes(&demo).into_iter().take(60) {
+            assert_eq!(writes, 1, "kill {kill}: {id}");
+        }
+        let last = demo.get("ticket", "TKT-60");
+        assert_eq!(
+            (&last["severity"], &last["custom_fields"]["tnt__reference"]),
+            (&json!("blocker"), &json!("R60"))
+        );
+    }
+}
+
+#[test]
+fn each_field_drifts_by_itself_between_plan_and_apply() {
+    let header = "id,title,severity,stage,owned_by,tags,target_close_date,tnt__region,tnt__affected_users,tnt__languages";
+    let rows = format!("{header}\nTKT-8,New,blocker,completed,DEVU-4,vip,2026-12-24,emea,99,fr\n");
+    let custom =
+        |fields: Value| json!({"custom_fields": fields, "custom_schema_spec": {"tenant_fragment": true}});
+    for change in [
+        json!({"title": "Other"}),
+        json!({"severity": "low"}),
+        json!({"stage": {"name": "prioritized"}}),
+        json!({"owned_by": {"set": ["DEVU-9"]}}),
+        json!({"tags": {"add": [{"id": "TAG-4"}]}}),
+        json!({"target_close_date": null}),
+        custom(json!({"tnt__region": "amer"})),
+        custom(json!({"tnt__affected_users": 1})),
+        custom(json!({"tnt__languages": null})),
+    ] {
+        let demo = Demo::new();
+        demo.update("ticket", &rows, &["--dry-run"]).run().exits(0);
+        let run = demo.0.newest_run().id().to_owned();
+        let mut body = change.clone();
+        (body["id"], body["type"]) = (json!("TKT-8"), json!("ticket"));
+        demo.call("works.update", &body);
+        let before = demo.get("ticket", "TKT-8");
+        demo.0.program(["apply", &run, "--yes"]).run().exits(0).says("drifted");
+        assert_eq!(demo.get("ticket", "TKT-8"), before, "{change}");
+        demo.0.program(["apply", &run, "--yes", "--on-drift", "abort"]).run().exits(6);
+    }
+}
+
+#[test]
+fn off_a_terminal_nothing_is_written_without_a_yes() {
+    let demo = Demo::new();
+    demo.0.write("rows.csv", "id,stage,severity\nTKT-1,completed,blocker\n");
+    let refused = demo.0.program(["update", "--object", "ticket", "--csv", "rows.csv"]).run();
+    refused.exits(14).says("--yes");
+    assert_eq!(demo.0.writes(), 0);
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_confirmed_though_it_changed_what_where_looks_at() {
+    let demo = Demo::with(&Trouble::faults(["path=works.update,count=9,reset=after"]));
+    let rows = "id,severity\nTKT-1,blocker\n";
+    let args = ["--where", "severity=low", "--max-retries", "0"];
+    demo.update("ticket", rows, &args).run();
+    demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+    let results = demo.0.the_run().assert_complete(1);
+    assert_eq!(results[&1].status, "done", "{results:?}");
+    assert_eq!(writes(&demo)[0], ("TKT-1".to_owned(), 1));
+}
+
+/// How many objects there are with each of these keys.
+fn holders(demo: &Demo, endpoint: &str, filter: &str, list: &str, keys: &[String]) -> Vec<usize> {
+    keys.iter()
+        .map(|key| demo.call(endpoint, &json!({filter: [key]}))[list].as_array().map_or(0, Vec::len))
+        .collect()
+}
+
+#[test]
+fn objects_that_are_not_there_are_created_with_all_their_fields() {
+    let demo = Demo::new();
+    let create = ["--match", "external_ref", "--on-missing", "create"];
+    let rows = "external_ref,display_name,tier,owned_by,tags,websites,tnt__segment\n\
+                CRM-100,Acme,silver,,,,\nNEW-1,Fresh Ltd,gold,ana.sousa@example.com,vip;billing=1,a.example.com,smb\n\
+                NEW-2,,gold,,,,\n";
+    demo.update("account", rows, &[&create[..], &["--dry-run"]].concat())
+        .run()
+        .exits(3)
+        .says("2  would be changed");
+    assert_eq!(demo.0.writes(), 0);
+    let ended = demo.update("account", rows, &create).run().exits(3).says("done             2");
+    assert!(ended.out.contains("failed           1"), "{}", ended.all());
+    let journal = std::fs::read_to_string(demo.0.newest_run().file("journal.jsonl")).unwrap();
+    assert!(journal.contains("to create it `display_name` is needed"), "{journal}");
+    let created = demo.call("accounts.list", &json!({"external_refs": ["NEW-1"]}))["accounts"][0].clone();
+    assert_eq!((&created["display_name"], &created["tier"]), (&json!("Fresh Ltd"), &json!("gold")));
+    assert_eq!(
+        (&created["tags"][1]["value"], &created["websites"]),
+        (&json!("1"), &json!(["a.example.com"]))
+    );
+    assert_eq!(created["custom_fields"]["tnt__segment"], "smb");
+    // The same file again finds what was created.
+    demo.update("account", rows, &create).run().exits(3).says("already          2");
+    // An undo cannot delete, and says so.
+    let first = &demo.0.runs()[1];
+    demo.0.program(["undo", first.id(), "--yes"]).run().exits(0).says("created");
+    let rows = "external_ref,display_name,email\nuser_new,Nora,nora@example.com\n";
+    demo.update("contact", rows, &create).run().exits(0).says("done             1");
+    let rows = "external_ref,display_name,account\nWS-900,Fresh East,ACC-1\n";
+    demo.update("workspace", rows, &create).run().exits(0).says("done             1");
+    for (object, more, wanted) in [
+        ("ticket", vec!["--on-missing", "create"], "tickets cannot be created"),
+        (
+            "account",
+            vec!["--on-missing", "create", "--match", "domain"],
+            "--on-missing create needs --match external_ref",
+        ),
+    ] {
+        let rows = "id,domain,title,display_name\nTKT-1,x,y,z\n";
+        demo.update(object, rows, &[&more[..], &["--ignore", "title", "--ignore", "id"]].concat())
+            .run()
+            .exits(2)
+            .says(wanted);
+    }
+}
+
+#[test]
+fn whatever_is_lost_there_are_never_two_objects_for_one_key() {
+    let keys: Vec<String> = (1..=6).map(|number| format!("NEW-{number}")).collect();
+    let create =
+        ["--match", "external_ref", "--on-missing", "create", "--batch-size", "2", "--max-retries", "0"];
+    for (object, create_endpoint, list_endpoint, filter, list) in [
+        ("account", "accounts.create", "accounts.list", "external_refs", "accounts"),
+        ("contact", "rev-users.create", "rev-users.list", "external_ref", "rev_users"),
+        ("workspace", "rev-orgs.create", "rev-orgs.list", "external_ref", "rev_orgs"),
+    ] {
+        let mut rows = "external_ref,display_name,account\n".to_owned();
+        for key in &keys {
+            let _ = writeln!(rows, "{key},Name of {key},ACC-1");
+        }
+        let ignored: &[&str] = if object == "workspace" { &[] } else { &["--ignore", "account"] };
+        for fault in [
+            "reset=before",
+            "reset=after",
+            "status=500",
+            "status=503",
+            "truncate",
+            "html",
+            "status=409",
+            "status=403",
+        ] {
+            for after in [0, 2] {
+                let trouble =
+                    Trouble::faults([format!("path={create_endpoint},after={after},count=2,{fault}")]);
+                let demo = Demo::with(&trouble);
+                let ended = demo.update(object, &rows, &[&create[..], ignored].concat()).run();
+                for _ in 0..3 {
+                    demo.0.program(["resume", "--retry-failed", "--if-any", "--latest", "--yes"]).run();
+                }
+                let found = holders(&demo, list_endpoint, filter, list, &keys);
+                assert!(
+                    found.iter().all(|count| *count <= 1),
+                    "{object} {fault}: {found:?}\n{}",
+                    ended.all()
+                );
+                // Only where DevRev refuses a second one may what was not found be sent again.
+                let run = demo.0.newest_run().manifest();
+                let unknown = run["counts"]["unknown"].as_u64().unwrap_or(0);
+                let made = found.iter().sum::<usize>() as u64;
+                assert!(made + unknown >= 6, "{object} {fault}: {found:?} {run}");
+                assert!(object == "workspace" || made == 6, "{object} {fault}: {found:?} {run}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_objects_are_created_makes_none_twice() {
+    let keys: Vec<String> = (1..=20).map(|number| format!("NEW-{number}")).collect();
+    let mut rows = "external_ref,display_name\n".to_owned();
+    for key in &keys {
+        let _ = writeln!(rows, "{key},Name of {key}");
+    }
+    let create =
+        ["--match", "external_ref", "--on-missing", "create", "--batch-size", "4", "--concurrency", "3"];
+    for kill in 0..18 {
+        let demo = Demo::with(&Trouble::delay(1));
+        demo.update("account", &rows, &create).run_until(|| demo.0.calls("accounts.create") > kill).kill();
+        demo.until_quiet();
+        demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run().exits(0);
+        let found = holders(&demo, "accounts.list", "external_refs", "accounts", &keys);
+        assert!(found.iter().all(|count| *count == 1), "kill {kill}: {found:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! How much room there is for backups.
+//! Whether backups can be kept: how much room there is, and whether the folder can be written to.
 
 use std::io;
 use std::path::Path;
@@ -10,6 +10,25 @@ pub fn available(path: &Path) -> io::Result<u64> {
     let path = std::path::absolute(path)?;
     let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&path);
     fs4::available_space(existing)
+}
+
+/// Whether a folder can be written to (`true`), or is not there and can be made (`false`): makes a file and removes it. The
+/// error names what is in the way.
+pub(crate) fn writable(path: &Path) -> Result<bool, String> {
+    let absolute = std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // A link that leads nowhere is there too, and in the way.
+    let there =
+        absolute.ancestors().find(|ancestor| ancestor.symlink_metadata().is_ok()).unwrap_or(&absolute);
+    if !there.is_dir() {
+        return Err(format!("{} is not a folder", there.display()));
+    }
+    let probe = || {
+        let mut file = tempfile::Builder::new().prefix(".devrev-batch-").tempfile_in(there)?;
+        io::Write::write_all(&mut file, b"can this folder be written to?\n")?;
+        file.close()
+    };
+    probe().map_err(|error| format!("{} cannot be written to: {error}", there.display()))?;
+    Ok(there == absolute)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The commands that run a batch, and the flags they share.
 
 use super::choices::{
-    ExportFormat, Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty,
+    ExportFormat, Keep, Notify, ObjectName, OnAmbiguous, OnCountMismatch, OnDrift, OnEmpty, OnMissing,
     OnMissingAttachment,
 };
 use super::client::ClientFlags;
@@ -127,15 +127,9 @@ pub struct Update {
     /// Set what the rows are about
     #[arg(long, value_name = "OBJECT")]
     pub object: ObjectName,
-    /// Read this CSV file; `-` reads standard input
-    ///
-    /// A column `id` names the object; every other column is a field by its API name (title, tnt__region). The columns
-    /// tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
-    #[arg(long, value_name = "PATH")]
-    pub csv: PathBuf,
-    /// Split fields at this character, such as `;` or tab [default: found from the header]
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
     /// Change only what differs from this file, which `export` wrote
     #[arg(long, value_name = "FILE")]
     pub base: Option<PathBuf>,
@@ -157,6 +151,9 @@ pub struct Update {
     /// Choose what an empty cell means; the cell \C always empties a field
     #[arg(long = "empty", value_name = "CHOICE", default_value = "leave")]
     pub on_empty: OnEmpty,
+    /// Choose what to do with a row whose object is not there
+    #[arg(long, value_name = "CHOICE", default_value = "fail")]
+    pub on_missing: OnMissing,
     /// Leave out rows that are wrong instead of refusing the file
     #[arg(long)]
     pub skip_invalid: bool,
@@ -254,10 +251,10 @@ pub struct Corrections {
 #[derive(Debug, Args)]
 #[command(after_help = examples::UNDO)]
 pub struct Undo {
-    /// The ID of the run to undo, of backfill-groups or merge-contacts
+    /// The ID of the run to undo, of backfill-groups, merge-contacts or update
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Undo only the first N issues or pairs
+    /// Undo only the first N objects or pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Show the plan and change nothing: a dry run's client cannot write

@@ -34,6 +34,17 @@ pub enum ObjectName {
     Contact,
 }
 
+/// What to do with a row whose object is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// Fail the row
+    #[default]
+    Fail,
+    /// Create the object, with --match external_ref (accounts, workspaces and contacts)
+    Create,
+}
+
 /// What an export is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,8 @@ pub const VALIDATE: &str = "\
 Examples:
   devrev-batch validate --csv issues.csv
   devrev-batch validate --csv contacts.csv --kind contacts --json
-  devrev-batch validate --csv issues.csv --online";
+  devrev-batch validate --csv issues.csv --online
+  devrev-batch validate --kind update --object ticket --csv edited.csv --online";
 
 /// Of `backfill-groups`.
 pub const BACKFILL_GROUPS: &str = "\

@@ -1,5 +1,6 @@
 //! Where rows come from, and the commands that only read them.
 
+use super::choices::ObjectName;
 use super::client::ClientFlags;
 use super::examples;
 use crate::kind::Kind;
@@ -16,10 +17,13 @@ pub struct Validate {
     /// Set what the rows are [default: found from the header of a CSV file]
     #[arg(long)]
     pub kind: Option<Kind>,
+    /// Set what the rows of --kind update are about
+    #[arg(long, value_name = "OBJECT")]
+    pub object: Option<ObjectName>,
     /// Check only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// Ask DevRev whether the groups and creators exist (reads only)
+    /// Ask DevRev whether what the rows name exists (reads only)
     #[arg(long)]
     pub online: bool,
     /// Ask a built-in sandbox instead of DevRev
@@ -34,10 +38,11 @@ pub struct Validate {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input options")]
 pub struct RowsArgs {
-    /// Read this CSV file; `-` reads standard input
+    /// Read this CSV file, or with --source jsonl this file of JSON lines; `-` reads standard input
     ///
     /// For issues: the columns issue_id, creator_user_id, assigned_group and, if there, creator_group. For contacts:
-    /// the columns of the contact export.
+    /// the columns of the contact export. For update: a column `id`, and a column for each field by its API name (title,
+    /// tnt__region); tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
     #[arg(long, value_name = "PATH", required_unless_present_any = ["jsonl", "source"])]
     pub csv: Option<PathBuf>,
     /// Read this file of JSON objects, one per line; `-` reads standard input
@@ -46,7 +51,8 @@ pub struct RowsArgs {
     /// Split fields at this character, such as `;` or tab [default: found from the header]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Choose where rows come from; a database needs its settings [default: csv, or jsonl with --jsonl]
+    /// Choose where rows come from; the databases need settings: SNOWFLAKE_..., DATABASE_URL, CLICKHOUSE_..., METABASE_...
+    /// [default: csv, or jsonl with --jsonl]
     #[arg(long, value_name = "CHOICE")]
     pub source: Option<Source>,
     /// Send this query instead of the default: one SELECT or WITH with the same columns

@@ -28,7 +28,7 @@ use crate::settings::{Rates, Settings, proxy};
 use crate::stop::Stop;
 
 /// What cannot be checked while the settings are wrong.
-const NEED_SETTINGS: [&str; 14] = [
+const NEED_SETTINGS: [&str; 15] = [
     "base-url",
     "connection",
     "token",
@@ -37,6 +37,7 @@ const NEED_SETTINGS: [&str; 14] = [
     "group-field",
     "backfill",
     "merge",
+    "update",
     "rate-limit",
     "clock",
     "runs-dir",

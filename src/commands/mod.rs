@@ -1,7 +1,7 @@
 //! One file a subcommand: what was typed becomes a run of a job, or a look at something.
 //!
 //! - [`resume`], [`apply`], [`undo`]: begin with a run that there is, and ask the [registry](crate::jobs::registry) for its job
-//! - [`validate`], [`online`]: the check of an input, without and with DevRev
+//! - [`validate`], [`validate_update`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups; [`doctor`]: of everything that a run needs; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
 //! - [`sandbox`]: an in-memory DevRev for other processes
 //!
@@ -18,3 +18,4 @@ pub(crate) mod sandbox;
 pub(crate) mod shell;
 pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod validate_update;

@@ -11,7 +11,7 @@ use crate::jobs::merge_contacts::pairing::Role;
 use crate::jobs::merge_contacts::scan::pairing;
 use crate::jobs::rules::issues::IssueColumns;
 use crate::jobs::rules::{Prefixes, kind_of, queries};
-use crate::jobs::sampling::{self, Spread};
+use crate::jobs::sampling::{self, Draw, Spread};
 use crate::journal::atomic;
 use crate::kind::Kind;
 use crate::report::sampled::Sampled;
@@ -167,6 +167,7 @@ fn choose(args: &cli::input::Sample, input: &Input, size: usize) -> Result<(Kind
             return Err(Failure::new(Exit::Usage, text));
         }
         Kind::Contacts => contacts(file, size, args.seed)?,
+        Kind::Update => any(file, size, args.seed)?,
     };
     Ok((kind, chosen))
 }
@@ -189,6 +190,21 @@ fn issues(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
     Ok(Chosen { rows, groups, all, invalid })
 }
 
+/// Rows of any kind, spread over nothing.
+fn any(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
+    let (mut all, mut invalid, mut draw) = (0, 0, Draw::new(size, seed));
+    each_record(file, |row, whole| {
+        all += 1;
+        if whole {
+            draw.note(row.number, row.number);
+        } else {
+            invalid += 1;
+        }
+        Ok(())
+    })?;
+    Ok(Chosen { rows: draw.finish(), groups: 0, all, invalid })
+}
+
 /// Whole pairs of contacts.
 fn contacts(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
     // Which of the two is kept makes no pair another one.
@@ -206,7 +222,7 @@ fn contacts(file: CsvFile, size: usize, seed: u64) -> Result<Chosen, Failure> {
 /// What is said of an input that nothing can be taken from.
 fn nothing(input: &Input, kind: Kind, chosen: &Chosen) -> Failure {
     let what = match kind {
-        Kind::Groups => "valid row",
+        Kind::Groups | Kind::Update => "valid row",
         Kind::Contacts => "pair",
     };
     let text = format!(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::commands::online::Mentioned;
+use crate::commands::validate_update;
 use crate::connectors::{self, Typed};
 use crate::devrev::ids::id_text;
 use crate::exit::{Exit, Failure};
@@ -38,6 +39,12 @@ pub(crate) async fn run(
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
     let kind = args.kind;
+    if kind == Some(Kind::Update) || (kind.is_none() && args.object.is_some()) {
+        return validate_update::run(args, global, terminal).await;
+    }
+    if args.object.is_some() {
+        return Err(Failure::new(Exit::Usage, "--object is for --kind update"));
+    }
     // One more than is looked at: the report says whether there are more.
     let limit = args.limit.map(|limit| limit.saturating_add(1));
     let typed = Typed { rows: &args.rows, global: &global, client: &args.client };
@@ -203,7 +210,7 @@ impl Rules {
     fn find(kind: Kind, header: &Header) -> Result<Self, ColumnError> {
         match kind {
             Kind::Groups => IssueColumns::find(header).map(Self::Issues),
-            Kind::Contacts => ContactColumns::find(header).map(Self::Contacts),
+            Kind::Contacts | Kind::Update => ContactColumns::find(header).map(Self::Contacts),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::run::scan::source_failure;
 use crate::run::signals;
 use crate::source::jsonl::{Jsonl, JsonlError};
+use crate::source::query::Columns;
 use crate::source::rows_file::KeepError;
 use crate::source::{Input, Source, SourceError};
 use crate::stop::Stop;
@@ -21,13 +22,17 @@ struct Lines {
 }
 
 /// The file that was typed; reads nothing yet.
-pub(super) fn open(flags: &cli::input::RowsArgs, limit: Option<u64>) -> Result<Box<dyn Source>, Failure> {
-    let Some(path) = &flags.jsonl else {
+pub(super) fn open(
+    flags: &cli::input::RowsArgs,
+    columns: Vec<Columns>,
+    limit: Option<u64>,
+) -> Result<Box<dyn Source>, Failure> {
+    let Some(path) = flags.jsonl.as_ref().or(flags.csv.as_ref()) else {
         let text = "--source jsonl: give --jsonl PATH (`-` for standard input)";
         return Err(Failure::new(Exit::Usage, text));
     };
     let path = Some(path.clone()).filter(|path| path != Path::new("-"));
-    let input = Jsonl { path, limit };
+    let input = Jsonl { path, columns, limit };
     let name = input.name();
     Ok(Box::new(Lines { input, name, record: Map::new() }))
 }

@@ -55,22 +55,26 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
     let flags = typed.rows;
     let source = flags.source();
     check(flags, source)?;
+    match (source, &flags.csv) {
+        (Source::Csv, Some(csv)) => {
+            return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?));
+        }
+        (Source::Csv, None) => return Err(no_input()),
+        (Source::Jsonl, _) => return jsonl::open(flags, table.columns, limit).map(RowsFrom::Source),
+        _ => {}
+    }
     let asking = |grammar: Grammar| Asking::new(typed, table, limit, grammar);
-    let opened = match (source, &flags.csv) {
-        (Source::Csv, Some(csv)) => return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?)),
-        (Source::Csv, None) => Err(no_input()),
-        (Source::Jsonl, _) => jsonl::open(flags, limit),
-        (Source::Metabase, _) => metabase::open(asking(Grammar::Any)?),
+    let opened = match source {
+        Source::Metabase => metabase::open(asking(Grammar::Any)?),
         #[cfg(feature = "snowflake")]
-        (Source::Snowflake, _) => snowflake::open(asking(Grammar::Snowflake)?),
+        Source::Snowflake => snowflake::open(asking(Grammar::Snowflake)?),
         #[cfg(feature = "sql")]
-        (Source::Postgres, _) => postgres::open(asking(Grammar::Postgres)?),
+        Source::Postgres => postgres::open(asking(Grammar::Postgres)?),
         #[cfg(feature = "sql")]
-        (Source::Sqlite, _) => sqlite::open(asking(Grammar::Sqlite)?),
+        Source::Sqlite => sqlite::open(asking(Grammar::Sqlite)?),
         #[cfg(feature = "clickhouse")]
-        (Source::Clickhouse, _) => clickhouse::open(asking(Grammar::Clickhouse)?),
-        #[allow(unreachable_patterns, reason = "not with all features")]
-        (other, _) => Err(not_in_this_build(other)),
+        Source::Clickhouse => clickhouse::open(asking(Grammar::Clickhouse)?),
+        other => Err(not_in_this_build(other)),
     };
     opened.map(RowsFrom::Source)
 }
@@ -88,7 +92,9 @@ fn check(flags: &cli::input::RowsArgs, source: Source) -> Result<(), Failure> {
             usage("--jsonl and --source csv exclude each other: give one".to_owned())
         }
         Source::Csv => Ok(()),
-        _ if flags.csv.is_some() => {
+        // `--source jsonl --csv PATH` names the file, too.
+        Source::Jsonl if flags.csv.is_some() && flags.delimiter.is_none() => Ok(()),
+        _ if flags.csv.is_some() && source != Source::Jsonl => {
             usage(format!("--csv and --source {} exclude each other: give one", word(&source)))
         }
         _ if flags.delimiter.is_some() => usage("--delimiter is for --csv".to_owned()),
@@ -145,6 +151,9 @@ impl<'a> Asking<'a> {
             (Some(sql), _) => checked(sql, "--query", grammar)?,
             (None, Some(path)) => {
                 checked(&read_query(path)?, &format!("--query-file {}", path.display()), grammar)?
+            }
+            (None, None) if query.is_empty() => {
+                return Err(Failure::new(Exit::Usage, "no query: give --query SQL or --query-file FILE"));
             }
             (None, None) => checked(query, "the default query", grammar)?,
         };

@@ -80,6 +80,32 @@ impl Operation for Patch {
     }
 }
 
+/// A creation whose endpoint and body are made at run time.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Create {
+    #[serde(skip)]
+    endpoint: &'static str,
+    body: Members,
+}
+
+impl Create {
+    /// A creation with this body, at an endpoint such as `accounts.create`.
+    pub(crate) fn new(endpoint: &'static str, body: Members) -> Self {
+        Self { endpoint, body }
+    }
+}
+
+impl Operation for Create {
+    const ENDPOINT: &'static str = "create";
+    const SAFETY: Safety = Safety::Once;
+    type Answer = ObjectAnswer;
+
+    fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
+}
+
 /// A list of objects, with filters that are known only at run time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ObjectList {

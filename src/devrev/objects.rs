@@ -31,6 +31,19 @@ pub(crate) struct Object {
     pub fields: Vec<Field>,
     /// What rows may find it by, beside its ID.
     pub keys: &'static [Key],
+    /// How one is created; `None` for what rows cannot create.
+    pub creation: Option<Creation>,
+}
+
+/// How an object is created. Its key is always `external_ref`.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    /// The endpoint.
+    pub endpoint: &'static str,
+    /// The fields that it has to have.
+    pub needed: &'static [&'static str],
+    /// Whether DevRev refuses a second object with the same key: only then may one be sent again that is not found.
+    pub refuses_second: bool,
 }
 
 /// The endpoints of a type of object.
@@ -361,6 +374,8 @@ fn work(
         has_custom_fields: true,
         fields: work_fields().into_iter().chain(own).collect(),
         keys: &[],
+        // The API file has no key for works.
+        creation: None,
     }
 }
 
@@ -444,6 +459,11 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             ],
         ),
         Object {
+            creation: Some(Creation {
+                endpoint: "accounts.create",
+                needed: &["display_name"],
+                refuses_second: true,
+            }),
             name: "account",
             plural: "accounts",
             leaf_type: "account",
@@ -473,6 +493,11 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             },
         },
         Object {
+            creation: Some(Creation {
+                endpoint: "rev-orgs.create",
+                needed: &["account", "display_name"],
+                refuses_second: false,
+            }),
             name: "workspace",
             plural: "workspaces",
             leaf_type: "rev_org",
@@ -497,6 +522,7 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             keys: const { &[Key::new("external_ref", "external_ref"), Key::new("display_name", "display_name")] },
         },
         Object {
+            creation: Some(Creation { endpoint: "rev-users.create", needed: &[], refuses_second: true }),
             name: "contact",
             plural: "contacts",
             leaf_type: "rev_user",
@@ -521,3 +547,7 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
         },
     ]
 });
+
+#[cfg(test)]
+#[path = "objects_tests.rs"]
+mod tests;

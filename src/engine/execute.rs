@@ -116,7 +116,7 @@ where
         }
     }
 
-    /// FromPlan out batches until there are no more, or until the run is being stopped: then nothing new is
+    /// Carries out batches until there are no more, or until the run is being stopped: then nothing new is
     /// begun, and what is in flight may end within the grace.
     pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared<C>>) {
         let mut more = true;

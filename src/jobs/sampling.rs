@@ -85,19 +85,43 @@ impl Spread {
     }
 }
 
-/// The rows of so many pairs, in ascending order. Each pair is given as its two rows.
-pub(crate) fn pairs(all: impl Iterator<Item = (u64, u64)>, most: usize, seed: u64) -> Vec<u64> {
-    // The highest rank is on top.
-    let mut taken: BinaryHeap<(u64, u64, u64)> = BinaryHeap::new();
-    for (one, other) in all {
-        taken.push((rank(seed, one.min(other)), one, other));
-        if taken.len() > most {
-            taken.pop();
+/// Draws some of many pairs of rows; a pair may be the same row twice.
+#[derive(Debug)]
+pub(crate) struct Draw {
+    seed: u64,
+    most: usize,
+    /// The highest rank is on top.
+    taken: BinaryHeap<(u64, u64, u64)>,
+}
+
+impl Draw {
+    /// Draws at most so many pairs. The same seed draws the same ones.
+    pub(crate) fn new(most: usize, seed: u64) -> Self {
+        Self { seed, most, taken: BinaryHeap::new() }
+    }
+
+    /// Notes a pair.
+    pub(crate) fn note(&mut self, one: u64, other: u64) {
+        self.taken.push((rank(self.seed, one.min(other)), one, other));
+        if self.taken.len() > self.most {
+            self.taken.pop();
         }
     }
-    let mut rows: Vec<u64> = taken.into_iter().flat_map(|(_, one, other)| [one, other]).collect();
-    rows.sort_unstable();
-    rows
+
+    /// The rows that were drawn, in order.
+    pub(crate) fn finish(self) -> Vec<u64> {
+        let mut rows: Vec<u64> = self.taken.into_iter().flat_map(|(_, one, other)| [one, other]).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+}
+
+/// The rows of so many pairs, in ascending order. Each pair is given as its two rows.
+pub(crate) fn pairs(all: impl Iterator<Item = (u64, u64)>, most: usize, seed: u64) -> Vec<u64> {
+    let mut draw = Draw::new(most, seed);
+    all.for_each(|(one, other)| draw.note(one, other));
+    draw.finish()
 }
 
 /// Keeps the rows of the lowest ranks.

@@ -33,7 +33,7 @@ pub(crate) trait AnyJob: Sync {
     fn rows(&self, manifest: &Manifest, rows: u64) -> Option<u64>;
     /// Goes on with a run.
     fn resume<'a>(&self, resumed: Resumed<'a>, settings: Settings) -> Running<'a>;
-    /// FromPlan out a plan.
+    /// Applies a plan.
     fn apply<'a>(&self, applying: Applying<'a>, settings: Settings) -> Running<'a>;
     /// Undoes a run.
     fn undo<'a>(&self, undoing: Undoing<'a>, settings: Settings) -> Running<'a>;

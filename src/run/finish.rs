@@ -159,7 +159,7 @@ async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Val
     }
     let mut plan = session.job.plan(&session.settings, calls);
     let run = session.run.clone();
-    let read = move || {
+    let mut read = move || {
         for word in Words::read(&run)? {
             if let (_, Word::Planned { key, change: Some(change) }) = word? {
                 plan.take(&key, &change);
@@ -167,8 +167,12 @@ async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Val
         }
         Ok((Some(plan.json()), plan.text()))
     };
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?;
-    read.map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
+    let of_files = session.run.clone();
+    let read = move || {
+        J::plan_files(&of_files)?;
+        read().map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?
 }
 
 /// Writes `report.json`, streaming what the journal says of each row.

@@ -213,6 +213,12 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
         Ok(())
     }
 
+    /// Writes the files that only dry runs of this job have, again from the journal. Blocks. The error says which could
+    /// not be written.
+    fn plan_files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What sums up a dry run that has made so many calls.
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 

@@ -83,8 +83,9 @@ impl Check<'_> {
     fn value(&self, path: &str, kind: &Kind, value: &Value) -> Result<(), ApiError> {
         match (kind, value) {
             (Kind::Unheld(_) | Kind::Nullable(_), Value::Null) => Ok(()),
-            (Kind::Nullable(kind), value) => self.value(path, kind, value),
-            (Kind::Unheld(kind) | Kind::Ignored(kind), value) => self.value(path, kind, value),
+            (Kind::Unheld(kind) | Kind::Ignored(kind) | Kind::Nullable(kind), value) => {
+                self.value(path, kind, value)
+            }
             (Kind::NotSimulated, _) => Err(ApiError::not_simulated(path)),
             (Kind::Native(_), _) if !self.native.contains(&path) => Err(ApiError::invalid_field(path)),
             (Kind::Native(_), Value::Null)

@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    /// FromPlan out what is due by now.
+    /// Carries out what is due by now.
     pub(super) fn settle(&mut self, now: Duration) {
         while let Some((due, event)) = self.merges.next_due(now) {
             match event {

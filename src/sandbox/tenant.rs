@@ -117,10 +117,8 @@ impl World {
         let refuse = |subtype: &str, reason: String| Err(ApiError::customization(subtype, name, reason));
         let text = value.as_str();
         let (fits, wanted) = match field.kind {
-            FieldType::Text | FieldType::RichText => (text.is_some(), "string"),
             FieldType::Bool => (value.is_boolean(), "bool"),
             FieldType::Int => (value.as_i64().is_some(), "whole number"),
-            FieldType::Double => (value.is_number(), "number"),
             FieldType::Date => {
                 let date = text.map(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d"));
                 (date.is_some_and(|date| date.is_ok()), "date")
@@ -134,9 +132,10 @@ impl World {
             FieldType::Uenum if value.is_number() && !field.allowed.iter().any(|one| one["id"] == *value) => {
                 return refuse("invalid_argument", format!("{value} is not an allowed value"));
             }
-            FieldType::Enum => (text.is_some(), "string"),
-            FieldType::Uenum => (value.is_number(), "number"),
-            FieldType::Id => (text.is_some(), "string"),
+            FieldType::Double | FieldType::Uenum => (value.is_number(), "number"),
+            FieldType::Text | FieldType::RichText | FieldType::Enum | FieldType::Id => {
+                (text.is_some(), "string")
+            }
         };
         if !fits {
             return refuse("wrong_type", format!("a {wanted} is needed, not {}", json_type(value)));

@@ -239,7 +239,7 @@ impl World {
         self.started.elapsed()
     }
 
-    /// FromPlan out the merges that are due: the beginning of every request.
+    /// Carries out the merges that are due: the beginning of every request.
     pub(super) fn settle(&self) {
         let now = self.now();
         if self.read().merges.any_due(now) {

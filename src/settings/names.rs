@@ -68,7 +68,8 @@ mod tests {
             ("DEVREV_API_TOKE", Some("DEVREV_API_TOKEN")),
             ("batch_size", Some("BATCH_SIZE")),
             ("SNOWFLAKE_PASSWROD", Some("SNOWFLAKE_PASSWORD")),
-            ("HOSTNAME", None),
+            ("DATABASE_ULR", Some("DATABASE_URL")),
+            ("CLICKHOUSE_PASSWROD", Some("CLICKHOUSE_PASSWORD")),
             ("PATH", None),
             ("eyJhbGciOiJIUzI1NiJ9", None),
         ] {

@@ -5,17 +5,20 @@
 //!
 //! A value becomes text as a cell has it: a string as it is, a number digit for digit, `null` and a missing name as an
 //! empty field, a list of plain values with `;` between them (`\;` is a semicolon in a value, `\\` a backslash), and
-//! everything else as JSON.
+//! everything else as JSON. An object that is a reference or an amount stands in a cell as such a cell has it: `{"id": "X"}`
+//! as `X`, `{"id": "X", "value": "y"}` as `X=y`, `{"amount": "5", "currency": "EUR"}` as `5 EUR`.
 
 use super::dialect::other_format;
 use super::error::SourceError;
 use super::fingerprint::Stamp;
+use super::query::Columns;
 use super::rows_file::{KeepError, RowsFile, Spooled};
 use super::tap::MAX_RECORD_BYTES;
 use crate::files;
 use crate::stop::Stop;
 use serde::Deserializer as _;
 use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
@@ -34,6 +37,8 @@ const LINES_A_LOOK: u64 = 1024;
 pub struct Jsonl {
     /// The file; standard input if none.
     pub path: Option<PathBuf>,
+    /// The columns that are needed: those of the first are there even where there is no object.
+    pub columns: Vec<Columns>,
     /// Only the first objects.
     pub limit: Option<u64>,
 }
@@ -54,8 +59,8 @@ pub enum JsonlError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
-    /// There is no object in it.
-    #[error("{0} is empty: each line must be an object, such as {{\"id\":\"ISS-1\"}}")]
+    /// There is no object in it, and nothing else tells the columns.
+    #[error("{0} has no rows, so its columns are not known: there is nothing to do")]
     Empty(String),
     /// The rows could not be kept.
     #[error("{name}: {error}")]
@@ -104,10 +109,11 @@ impl Jsonl {
     }
 
     fn spool_file(&self, mut file: File, to: &Path, stop: &Stop) -> Result<Spooled, JsonlError> {
-        let mut columns = Columns::default();
+        let mut columns = Names::default();
         self.each_line(&mut file, stop, |fields| fields.iter().try_for_each(|(name, _)| columns.note(name)))?;
         if columns.names.is_empty() {
-            return Err(JsonlError::Empty(self.name()));
+            let known = self.columns.first().ok_or_else(|| JsonlError::Empty(self.name()))?;
+            columns.names = known.required.iter().map(|name| (*name).to_owned()).collect();
         }
         let keep = |error| JsonlError::Keep { name: self.name(), error };
         let mut rows = RowsFile::create(to, &columns.names).map_err(keep)?;
@@ -179,12 +185,12 @@ impl Jsonl {
 
 /// The names of the objects.
 #[derive(Debug, Default)]
-struct Columns {
+struct Names {
     names: Vec<String>,
     places: HashMap<String, usize>,
 }
 
-impl Columns {
+impl Names {
     fn note(&mut self, name: &str) -> Result<(), String> {
         if self.places.contains_key(name) {
             return Ok(());
@@ -276,6 +282,7 @@ pub(super) fn write_cell(value: &RawValue, cell: &mut String) -> Result<(), Stri
             Some(list) => cell.push_str(&list),
             None => cell.push_str(json),
         },
+        Some(b'{') => cell.push_str(&part(json)?),
         _ => cell.push_str(json),
     }
     Ok(())
@@ -295,12 +302,31 @@ fn list(json: &str) -> Result<Option<String>, String> {
             cell.push(';');
         }
         match value.get().as_bytes().first() {
-            Some(b'"') => cell.push_str(&string(value.get())?.replace('\\', "\\\\").replace(';', "\\;")),
-            Some(b'n' | b'[' | b'{') => return Ok(None),
+            Some(b'"') => cell.push_str(&escaped(&string(value.get())?)),
+            Some(b'{') => cell.push_str(&escaped(&part(value.get())?)),
+            Some(b'n' | b'[') => return Ok(None),
             _ => cell.push_str(value.get()),
         }
     }
     Ok(Some(cell))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace(';', "\\;")
+}
+
+/// An object in a cell: a reference, an amount, or JSON.
+fn part(json: &str) -> Result<String, String> {
+    let members: Value = serde_json::from_str(json)
+        .map_err(|error| format!("has an object that is none: {}", without_place(&error)))?;
+    let member = |name: &str| members.get(name).and_then(Value::as_str);
+    let count = members.as_object().map_or(0, serde_json::Map::len);
+    Ok(match (count, member("id"), member("value"), member("amount"), member("currency")) {
+        (1, Some(id), ..) => id.to_owned(),
+        (2, Some(id), Some(value), ..) => format!("{id}={value}"),
+        (2, _, _, Some(amount), Some(currency)) => format!("{amount} {currency}"),
+        _ => json.to_owned(),
+    })
 }
 
 #[cfg(test)]

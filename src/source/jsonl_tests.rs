@@ -9,7 +9,7 @@ fn spooled(text: impl AsRef<[u8]>, limit: Option<u64>) -> Result<String, JsonlEr
     let path = folder.path().join("in.jsonl");
     fs::write(&path, text).unwrap();
     let to = folder.path().join("input.csv");
-    let spooled = Jsonl { path: Some(path), limit }.spool(&to, &Stop::default());
+    let spooled = Jsonl { path: Some(path), limit, columns: Vec::new() }.spool(&to, &Stop::default());
     assert_eq!(spooled.is_ok(), to.exists(), "half a file stays");
     let spooled = spooled?;
     let text = fs::read_to_string(&to).unwrap();
@@ -37,6 +37,29 @@ fn values_become_the_text_of_cells() {
          ,,,,,,,,,\n\
          last,,,,,,,,,\n"
     );
+}
+
+#[test]
+fn references_and_amounts_are_cells() {
+    let text = concat!(
+        "{\"tags\":[{\"id\":\"TAG-1\",\"value\":\"a;b\"},{\"id\":\"TAG-2\"},\"c\"],\"owner\":{\"id\":\"DEVU-1\"},",
+        "\"sum\":{\"amount\":\"5\",\"currency\":\"EUR\"},\"other\":{\"id\":\"x\",\"more\":1}}",
+    );
+    assert_eq!(
+        spooled(text, None).unwrap(),
+        "tags,owner,sum,other\nTAG-1=a\\;b;TAG-2;c,DEVU-1,5 EUR,\"{\"\"id\"\":\"\"x\"\",\"\"more\"\":1}\"\n"
+    );
+}
+
+#[test]
+fn without_objects_the_needed_columns_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, to) = (folder.path().join("in.jsonl"), folder.path().join("input.csv"));
+    fs::write(&path, "\n").unwrap();
+    let columns = Columns { required: &["a", "b"], optional: Some("c"), key: "a" };
+    let jsonl = Jsonl { path: Some(path), columns: vec![columns], limit: None };
+    assert_eq!(jsonl.spool(&to, &Stop::default()).unwrap().rows, 0);
+    assert_eq!(fs::read_to_string(&to).unwrap(), "a,b\n");
 }
 
 #[test]
@@ -70,7 +93,7 @@ fn what_is_no_object_is_named_by_its_line() {
     }
     assert!(refused(b"{\"a\":\"\xff\"}").ends_with("line 1: is not UTF-8: save the file as UTF-8"));
     for empty in ["", "\n\n", "{}\n"] {
-        assert!(refused(empty).contains("in.jsonl is empty: each line must be an object"), "{empty}");
+        assert!(refused(empty).contains("in.jsonl has no rows, so its columns are not known"), "{empty}");
     }
     assert!(refused(b"\x1f\x8b\x08").ends_with("is a gzip file: unpack it with gunzip"));
     assert!(refused("{\"password\":\"s3cr3t\"").find("s3cr3t").is_none(), "values are not shown");
@@ -80,7 +103,8 @@ fn what_is_no_object_is_named_by_its_line() {
 fn only_files_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let spool = |path: PathBuf| {
-        Jsonl { path: Some(path), limit: None }.spool(&folder.path().join("input.csv"), &Stop::default())
+        Jsonl { path: Some(path), limit: None, columns: Vec::new() }
+            .spool(&folder.path().join("input.csv"), &Stop::default())
     };
     let error = spool(folder.path().to_owned()).unwrap_err();
     assert!(matches!(error, JsonlError::Source(SourceError::NotAFile { .. })), "{error}");
@@ -94,7 +118,8 @@ fn a_stop_ends_it() {
     fs::write(&path, "{\"a\":1}\n".repeat(5000)).unwrap();
     let stop = Stop::default();
     stop.set(crate::stop::Cause::Interrupt);
-    let spooled = Jsonl { path: Some(path), limit: None }.spool(&folder.path().join("input.csv"), &stop);
+    let spooled = Jsonl { path: Some(path), limit: None, columns: Vec::new() }
+        .spool(&folder.path().join("input.csv"), &stop);
     assert!(matches!(spooled, Err(JsonlError::Interrupted)));
 }
 

@@ -1,5 +1,5 @@
 //! `cargo bench`: what the tool has to reach, measured on the real binary against the sandbox in another
-//! process. Prints one table. `cargo bench -- calls pace speed validate merge` runs parts of it.
+//! process. Prints one table. `cargo bench -- calls pace speed validate merge update` runs parts of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@ mod merge;
 mod pace;
 mod program;
 mod speed;
+mod update;
 mod validate;
 mod world;
 
@@ -40,12 +41,13 @@ type Part = (&'static str, fn() -> Vec<Measure>);
 fn main() -> std::process::ExitCode {
     // cargo passes flags of its own (`--bench`).
     let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let all: [Part; 5] = [
+    let all: [Part; 6] = [
         ("calls", calls::run),
         ("pace", pace::run),
         ("validate", validate::run),
         ("speed", speed::run),
         ("merge", merge::run),
+        ("update", update::run),
     ];
     let mut measures = Vec::new();
     for (name, run) in all {

@@ -30,7 +30,7 @@ fn settings_that_are_wrong_are_a_check_too() {
     let none = doctor(&fixture, &["--json"]).without("DEVREV_API_TOKEN").run();
     assert_eq!(names(&ended), names(&none));
     doctor(&fixture, &["--json", "--env-file", "none.env"]).run().exits(2).says("none.env");
-    assert_eq!(fixture.stats()["total"], 6 + 8);
+    assert_eq!(fixture.stats()["total"], 6 + 8 + 5);
 }
 
 #[test]

@@ -4,14 +4,12 @@ use super::{assert_untouched, kept, validate_in_little_memory};
 use crate::support::clickhouse::Clickhouse;
 use crate::support::merging::Merging;
 use crate::support::program::Program;
+use crate::support::service::{Answer, Service};
 use crate::support::site::{DATABASE_PASSWORD, Site};
-use crate::support::{Fixture, Org, People, eventually, files_below};
+use crate::support::{Fixture, Org, People, files_below};
 use serde_json::json;
-use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::TcpListener;
 
 fn program(site: &Site, clickhouse: &Clickhouse, args: &[&str]) -> Program {
     clickhouse.prepare(site.program(args).args(["--source", "clickhouse"]))
@@ -170,79 +168,26 @@ fn two_hundred_thousand_rows() {
     assert_eq!((&summary["rows"], &summary["complete"]), (&json!(200_000), &json!(true)));
 }
 
-/// A server that gives one answer after another, each on a connection of its own, and keeps what it was asked.
-struct Scripted {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Scripted {
-    fn new(answers: &[String]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let mut answers: VecDeque<_> = answers.to_vec().into();
-        let log = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                log.lock().unwrap().push(request(&mut stream));
-                // Without an answer the connection stays open, and nothing comes.
-                let Some(answer) = answers.pop_front() else {
-                    std::mem::forget(stream);
-                    continue;
-                };
-                let _ = stream.write_all(answer.as_bytes());
-            }
-        });
-        Self { url, asked }
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-/// A request, to its end.
-fn request(stream: &mut TcpStream) -> String {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    loop {
-        let read = stream.read(&mut buffer).unwrap();
-        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if read == 0 || body.len() >= length.unwrap_or("0").parse().unwrap() {
-            return text;
-        }
-    }
-}
-
-fn answer(status: u16, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn exception(status: u16, code: u32, text: &str) -> String {
+fn exception(status: u16, code: u32, text: &str) -> Answer {
     let body = format!("Code: {code}. DB::Exception: {text}. (NAME) (version 24.8.1.1)\n");
-    answer(status, &format!("X-ClickHouse-Exception-Code: {code}\r\n"), &body)
+    let head = format!("X-ClickHouse-Exception-Code: {code}\r\n").leak();
+    Answer { head, ..Answer::new(status, &body) }
 }
 
 /// Columns, as DESCRIBE tells them.
-fn described() -> String {
+fn described() -> Answer {
     let column =
         |name: &str, kind: &str| json!({"name": name, "type": kind, "comment": ""}).to_string() + "\n";
     let columns =
         [("issue_id", "String"), ("creator_user_id", "DateTime"), ("assigned_group", "Nullable(String)")];
-    answer(200, "", &columns.map(|(name, kind)| column(name, kind)).concat())
+    Answer::new(200, &columns.map(|(name, kind)| column(name, kind)).concat())
 }
 
 const ROWS: &str = "[\"ISS-1\",\"DEVU-1\",\"GROUP-1\"]\n[\"ISS-2\",\"DEVU-2\",\"GROUP-2\"]\n";
 
-fn validate(site: &Site, scripted: &Scripted) -> Program {
+fn validate(site: &Site, scripted: &Service) -> Program {
     site.program(["validate", "--source", "clickhouse", "--kind", "groups", "--max-retries", "1"])
-        .env("CLICKHOUSE_URL", &scripted.url)
+        .env("CLICKHOUSE_URL", scripted.url())
         .env("CLICKHOUSE_USER", "ana")
         .env("CLICKHOUSE_PASSWORD", DATABASE_PASSWORD)
 }
@@ -250,19 +195,16 @@ fn validate(site: &Site, scripted: &Scripted) -> Program {
 #[test]
 fn each_answer_has_its_meaning() {
     let fixture = Fixture::new(&Org::of(1));
-    let (one, rows) = (answer(200, "", "1\n"), answer(200, "", ROWS));
-    let chunked = |body: &str| {
-        format!("HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len())
-    };
+    let (one, rows) = (Answer::new(200, "1\n"), Answer::new(200, ROWS));
     let late =
         format!("{ROWS}__exception__\r\nCode: 241. DB::Exception: Memory limit exceeded. (version 26.1)\n");
-    let (cut, whole) = ([chunked(ROWS)], [rows.clone()]);
+    let (cut, whole) = ([Answer { lacks: 9, ..rows.clone() }], [rows.clone()]);
     let begun = [one.clone(), described()];
-    let cases: [(&[String], i32, &str); 14] = [
+    let cases: [(&[Answer], i32, &str); 14] = [
         (&[one.clone(), rows.clone()], 1, "cannot be used: it does not say which columns"),
-        (&[answer(302, "", "")], 2, "check CLICKHOUSE_URL"),
-        (&[answer(404, "", "There is no handle")], 2, "check CLICKHOUSE_URL"),
-        (&[answer(401, "", "Required")], 4, "check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"),
+        (&[Answer::new(302, "")], 2, "check CLICKHOUSE_URL"),
+        (&[Answer::new(404, "There is no handle")], 2, "check CLICKHOUSE_URL"),
+        (&[Answer::new(401, "Required")], 4, "check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"),
         (
             &[exception(403, 516, "ana: Authentication failed")],
             4,
@@ -270,20 +212,24 @@ fn each_answer_has_its_meaning() {
         ),
         (&[exception(404, 81, "Database x does not exist")], 2, "(code 81); check CLICKHOUSE_DATABASE"),
         (&[exception(500, 497, "Not enough privileges")], 2, "(code 497); check what this user may read"),
-        (&[answer(502, "", "x"), answer(503, "", "x")], 7, "HTTP 503 Service Unavailable; nothing was sent"),
+        (
+            &[Answer::new(502, "x"), Answer::new(503, "x")],
+            7,
+            "HTTP 503 Service Unavailable; nothing was sent",
+        ),
         (&[exception(500, 202, "Too many"), exception(500, 210, "Network")], 7, "Network. (NAME) (code 210)"),
         (
-            &[&begun[..], &[answer(200, "", "[\"ISS-1\"]\n")]].concat(),
+            &[&begun[..], &[Answer::new(200, "[\"ISS-1\"]\n")]].concat(),
             1,
             "row 1 has another number of columns",
         ),
-        (&[&begun[..], &[answer(200, "", "<html>\n")]].concat(), 1, "row 1 is not a JSON array of texts"),
-        (&[&begun[..], &[answer(200, "", &late)]].concat(), 2, "Memory limit exceeded (code 241)"),
+        (&[&begun[..], &[Answer::new(200, "<html>\n")]].concat(), 1, "row 1 is not a JSON array of texts"),
+        (&[&begun[..], &[Answer::new(200, &late)]].concat(), 2, "Memory limit exceeded (code 241)"),
         (&[&begun[..], &cut, &begun[..], &cut].concat(), 7, "start again"),
         (&[&begun[..], &cut, &begun[..], &whole].concat(), 0, "ClickHouse: 2 rows"),
     ];
     for (answers, code, says) in cases {
-        let scripted = Scripted::new(answers);
+        let scripted = Service::new(answers.to_vec());
         validate(&fixture, &scripted).run().exits(code).says(says);
         assert_eq!(scripted.asked().len(), answers.len(), "{says}");
         assert_untouched(&fixture);
@@ -297,28 +243,26 @@ fn what_is_sent() {
     let answers = [
         exception(404, 115, "Unknown setting"),
         exception(500, 164, "Cannot modify 'readonly'"),
-        answer(200, "", "1\n"),
+        Answer::new(200, "1\n"),
         described(),
-        answer(200, "", ROWS),
+        Answer::new(200, ROWS),
     ];
-    let scripted = Scripted::new(&answers);
+    let scripted = Service::new(answers.to_vec());
     validate(&fixture, &scripted).args(["--limit", "7", "--query", "SELECT * FROM t -- all"]).run().exits(0);
     let asked = scripted.asked();
     let settings = "&readonly=2&max_execution_time=21600&cancel_http_readonly_queries_on_client_close=1";
-    assert!(asked[0].starts_with(&format!("POST /?database=default{settings}")), "{}", asked[0]);
-    assert!(asked[1].starts_with("POST /?database=default&readonly=2 HTTP"), "{}", asked[1]);
-    assert!(asked[2].starts_with("POST /?database=default HTTP"), "{}", asked[2]);
-    assert!(
-        asked[3].ends_with("DESCRIBE (\nSELECT * FROM (\nSELECT * FROM t -- all\n) AS q) FORMAT JSONEachRow")
-    );
+    assert!(asked[0].path.starts_with(&format!("/?database=default{settings}")), "{}", asked[0].path);
+    assert_eq!((&*asked[1].path, &*asked[2].path), ("/?database=default&readonly=2", "/?database=default"));
+    let describe = "DESCRIBE (\nSELECT * FROM (\nSELECT * FROM t -- all\n) AS q) FORMAT JSONEachRow";
+    assert_eq!(asked[3].body, describe);
     let select = "SELECT toString(q.\"issue_id\") AS devrev_batch_0, \
                   concat(toString(toTimeZone(q.\"creator_user_id\", 'UTC')), ' +0000') AS devrev_batch_1, \
                   toString(q.\"assigned_group\") AS devrev_batch_2 FROM (\nSELECT * FROM t -- all\n) AS q \
                   ORDER BY q.\"issue_id\" NULLS LAST LIMIT 8 FORMAT JSONCompactEachRow";
-    assert!(asked[4].ends_with(select), "{}", asked[4]);
+    assert_eq!(asked[4].body, select);
     for request in asked {
-        assert!(request.contains("x-clickhouse-user: ana\r\n"), "{request}");
-        assert!(!request.lines().next().unwrap().contains(DATABASE_PASSWORD));
+        assert!(request.head.contains(&"x-clickhouse-user: ana".to_owned()), "{request:?}");
+        assert!(!request.path.contains(DATABASE_PASSWORD));
     }
 }
 
@@ -340,12 +284,12 @@ fn settings_that_are_wrong() {
 #[test]
 fn a_signal_ends_the_wait() {
     let fixture = Fixture::new(&Org::of(1));
-    let scripted = Scripted::new(&[]);
-    let running = fixture
-        .program(["backfill-groups", "--yes", "--source", "clickhouse"])
-        .env("CLICKHOUSE_URL", &scripted.url)
-        .spawn();
-    eventually("the query", || !scripted.asked().is_empty());
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let args = ["backfill-groups", "--yes", "--source", "clickhouse"];
+    let running = fixture.program(args).env("CLICKHOUSE_URL", url).spawn();
+    let _connection = silent.accept().unwrap();
     running.signal("INT");
     running.wait().exits(130);
     assert_untouched(&fixture);

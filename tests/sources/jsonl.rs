@@ -3,7 +3,9 @@
 use super::{assert_untouched, kept, validate_in_little_memory};
 use crate::support::fixture::Trouble;
 use crate::support::merging::Merging;
+use crate::support::site::Site;
 use crate::support::{Fixture, Org, People, eventually, files_below};
+use devrev_batch::sandbox::Data;
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -118,9 +120,8 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
         (&["--jsonl", "none.jsonl"][..], 2, "check the path given with --jsonl"),
         (&["--jsonl", "tmp"], 2, "is not a regular file"),
         (&["--jsonl", "bad.jsonl"], 5, "bad.jsonl, line 3: is not a whole JSON object"),
-        (&["--jsonl", "-"], 5, "standard input is empty"),
         (&["--source", "jsonl"], 2, "give --jsonl PATH (`-` for standard input)"),
-        (&["--source", "jsonl", "--csv", "a.csv"], 2, "--csv and --source jsonl exclude each other"),
+        (&["--source", "jsonl", "--csv", "none.jsonl"], 2, "check the path given with --jsonl"),
         (&["--source", "csv", "--jsonl", "bad.jsonl"], 2, "--jsonl and --source csv exclude each other"),
         (&["--jsonl", "bad.jsonl", "--query", "SELECT 1"], 2, "--query and --query-file are for --source"),
         (&["--jsonl", "bad.jsonl", "--delimiter", ";"], 2, "--delimiter is for --csv"),
@@ -128,6 +129,9 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
         run(args).run().exits(code).says(says);
         assert_untouched(&fixture);
     }
+    let update = ["update", "--object", "ticket", "--yes", "--jsonl", "-"];
+    fixture.program(update).run().exits(5).says("standard input has no rows, so its columns are not known");
+    assert_untouched(&fixture);
     fixture.write("other.jsonl", "{\"issue\":\"ISS-1\"}\n");
     run(&["--jsonl", "other.jsonl"]).run().exits(5).says("columns missing from other.jsonl: `issue_id`");
     let args = ["sample", "--jsonl", "other.jsonl", "-o", "other.jsonl", "--force"];
@@ -141,4 +145,29 @@ fn two_hundred_thousand_rows() {
     fixture.write("issues.jsonl", lines(200_000));
     let summary = validate_in_little_memory(fixture.program(["validate", "--jsonl", "issues.jsonl"]));
     assert_eq!((&summary["rows"], &summary["complete"]), (&json!(200_000), &json!(true)));
+}
+
+#[test]
+fn no_rows_are_nothing_to_do() {
+    let fixture = Fixture::new(&Org::of(1));
+    let ended = fixture.program(["backfill-groups", "--yes", "--jsonl", "-"]).run().exits(0);
+    ended.says("standard input has only a header");
+    assert_eq!(fixture.writes(), 0);
+}
+
+#[test]
+fn an_export_as_json_lines_changes_nothing_when_it_comes_back() {
+    let mut site = Site::new();
+    site.start(Data::demo, &Trouble::none());
+    for object in ["ticket", "account", "contact", "opportunity"] {
+        let file = format!("{object}.jsonl");
+        site.program(["export", "--object", object, "--format", "jsonl", "-o", &file]).run().exits(0);
+        // Either flag names the file.
+        for flags in [["--source", "jsonl", "--csv"].as_slice(), &["--jsonl"]] {
+            let update = site.program(["update", "--object", object, "--yes"]).args(flags).arg(&file);
+            let ended = update.run();
+            assert!(ended.code == Some(0) && !ended.out.contains("done"), "{}", ended.all());
+        }
+    }
+    assert_eq!(site.writes(), 0);
 }

@@ -4,6 +4,7 @@ use super::{assert_untouched, kept, validate_in_little_memory};
 use crate::support::merging::Merging;
 use crate::support::metabase::{Fault, KEY, Metabase};
 use crate::support::program::Program;
+use crate::support::service::{Answer, Service};
 use crate::support::site::Site;
 use crate::support::{Fixture, Org, People, eventually, files_below};
 use serde_json::json;
@@ -219,4 +220,21 @@ fn two_hundred_thousand_rows() {
     let fixture = Fixture::down(&Org::of(1));
     let summary = validate_in_little_memory(program(&fixture, &metabase, &["validate"]));
     assert_eq!((&summary["rows"], &summary["complete"]), (&json!(200_000), &json!(true)));
+}
+
+#[test]
+fn a_result_that_is_cut_off_is_no_input() {
+    let fixture = Fixture::new(&Org::of(1));
+    let described = json!({"status": "completed", "data": {"cols": [{"name": "id"}, {"name": "title"}]}});
+    let row = "{\"id\":1,\"title\":2}";
+    let cut = format!("[{}{row}]", format!("{row},").repeat(1_048_574));
+    let service = Service::new(vec![Answer::new(202, &described.to_string()), Answer::new(200, &cut)]);
+    let args = ["update", "--object", "ticket", "--yes", "--source", "metabase", "--query", "SELECT 1"];
+    let update = fixture.program(args).env("METABASE_BASE_URL", service.url()).env("METABASE_API_KEY", KEY);
+    update
+        .env("METABASE_DATABASE", "7")
+        .run()
+        .exits(1)
+        .says("cut off at 1048575 rows, the most that an export has");
+    assert_untouched(&fixture);
 }

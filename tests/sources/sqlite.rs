@@ -6,6 +6,7 @@ use crate::support::merging::Merging;
 use crate::support::program::Program;
 use crate::support::site::Site;
 use crate::support::{Fixture, Org, People, eventually, files_below};
+use devrev_batch::sandbox::Data;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -221,4 +222,23 @@ fn two_hundred_thousand_rows() {
     run(&fixture.path("crm.db"), &issues(200_000));
     let summary = validate_in_little_memory(program(&fixture, &["validate"]));
     assert_eq!((&summary["rows"], &summary["complete"]), (&json!(200_000), &json!(true)));
+}
+
+#[test]
+fn the_columns_of_a_query_are_the_fields_of_an_update() {
+    let mut site = Site::new();
+    site.start(Data::demo, &Trouble::none());
+    run(
+        &site.path("crm.db"),
+        "CREATE TABLE t (id, title, tags); INSERT INTO t VALUES ('TKT-2', 'Zweite; é', NULL), ('TKT-1', 'First', 'vip')",
+    );
+    let update = |more: &[&str]| program(&site, &["update", "--object", "ticket", "--yes"]).args(more);
+    update(&[]).run().exits(2).says("no query: give --query SQL or --query-file FILE");
+    let sql = "SELECT id, title, tags AS \"tags:add\" FROM t ORDER BY title DESC";
+    update(&["--query", sql, "--limit", "1"]).run().exits(0);
+    let kept = std::fs::read_to_string(site.newest_run().file("input.csv")).unwrap();
+    assert_eq!(kept, "id,title,tags:add\nTKT-2,Zweite; é,\n");
+    assert_eq!(site.writes(), 1);
+    let ended = program(&site, &["validate", "--object", "ticket", "--query", sql]).run();
+    ended.exits(0).says("SQLite: 2 rows of kind `update` read, nothing wrong");
 }

@@ -2,27 +2,26 @@
 //! under `target/` that is made when it is first needed.
 
 use super::program::Program;
-use super::{eventually, tell};
+use super::python::{Script, Server};
+use super::tell;
 use serde_json::Value;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tempfile::TempDir;
 
 /// Leaves the tests out that need this.
 const SKIP: &str = "DEVREV_BATCH_SKIP_SNOWFLAKE_TESTS";
 pub(crate) use super::site::SNOWFLAKE_PASSWORD as PASSWORD;
 
-/// The server of all tests. It ends with this process, which holds the other end of its standard input.
-struct Server {
-    port: u16,
-    folder: TempDir,
-    _child: Child,
-}
+const SCRIPT: Script = Script {
+    folder: "snowflake",
+    tests: "--source snowflake",
+    leave_out: "with DEVREV_BATCH_SKIP_SNOWFLAKE_TESTS=1",
+    pip: &[],
+    env: &[],
+};
 
 /// A database of the server's, for one test.
 pub(crate) struct Warehouse {
@@ -39,7 +38,7 @@ impl Warehouse {
             tell(&format!("left out, as {SKIP}=1 says: a test of --source snowflake"));
             return None;
         }
-        let server = SERVER.get_or_init(Server::start);
+        let server = SERVER.get_or_init(|| Server::start(&SCRIPT));
         let warehouse = Self { server, database: format!("DB{}", NEXT.fetch_add(1, Ordering::Relaxed)) };
         warehouse.run(&[]);
         Some(warehouse)
@@ -61,23 +60,20 @@ impl Warehouse {
 
     /// Runs statements.
     pub(crate) fn run(&self, statements: &[&str]) {
-        let answer = self.server.call(
-            "POST",
-            &format!("_run/{}", self.database),
-            &Value::from(statements).to_string(),
-        );
+        let answer =
+            self.call("POST", &format!("_run/{}", self.database), &Value::from(statements).to_string());
         assert_eq!(answer, "{}");
     }
 
     /// Breaks what comes next: see `fault` in `server.py`.
     pub(crate) fn faults(&self, faults: &Value) {
-        let answer = self.server.call("POST", &format!("_faults/{}", self.database), &faults.to_string());
+        let answer = self.call("POST", &format!("_faults/{}", self.database), &faults.to_string());
         assert_eq!(answer, "{}");
     }
 
     /// What was asked of this database: `login`, `poll`, `part`, or the SQL.
     pub(crate) fn log(&self) -> Vec<String> {
-        serde_json::from_str(&self.server.call("GET", &format!("_log/{}", self.database), "")).unwrap()
+        serde_json::from_str(&self.call("GET", &format!("_log/{}", self.database), "")).unwrap()
     }
 
     /// Settings by which a program finds this database.
@@ -98,28 +94,9 @@ impl Warehouse {
     }
 }
 
-impl Server {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snowflake/server.py");
-        let mut child = Command::new(python())
-            .arg(script)
-            .arg(folder.path())
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("the server says `{line}`"));
-        let server = Self { port: port.parse().unwrap(), folder, _child: child };
-        eventually("the server to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).is_ok());
-        server
-    }
-
+impl Warehouse {
     fn call(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server.port)).unwrap();
         let head = format!("{method} /{path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -128,41 +105,4 @@ impl Server {
         assert!(head.lines().next().unwrap().contains(" 200 "), "{path}: {answer}");
         body.to_owned()
     }
-}
-
-/// The interpreter of the virtual environment, which is made if need be; other processes wait meanwhile.
-fn python() -> PathBuf {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snowflake/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements).unwrap();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fakesnow");
-    let (python, made) = (folder.join("bin/python"), folder.join("made-of.txt"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let lock = File::create(folder.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if std::fs::read_to_string(&made).is_ok_and(|made| made == wanted) {
-        return python;
-    }
-    tell(&format!("making {} for the tests of --source snowflake (a minute)", folder.display()));
-    let run = |what: &str, command: &mut Command| {
-        let ended = command.output();
-        let why = match &ended {
-            Ok(output) if output.status.success() => return,
-            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        panic!(
-            "the tests of --source snowflake need python3 (3.11 or newer) with venv and pip, and PyPI the first time.\n\
-             {what} failed: {why}\n\
-             Install them (apt install python3-venv), or leave these tests out with {SKIP}=1"
-        );
-    };
-    run("python3 -m venv", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-    run(
-        "pip install",
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&requirements),
-    );
-    std::fs::write(&made, wanted).unwrap();
-    python
 }

@@ -4,9 +4,9 @@
 //! - for those who are told about a run: a webhook ([`webhook`]) and a mail server ([`smtp`])
 //! - for answers that the sandbox never gives: a server before it ([`front`])
 //! - for pages: a browser ([`browser`])
-//! - for rows that come from Snowflake: a counterpart ([`fakesnow`]); from PostgreSQL: a server ([`postgres`]);
-//!   from ClickHouse: its engine ([`clickhouse`]); from Metabase: one that
-//!   plays it ([`metabase`])
+//! - for rows that come from Snowflake and ClickHouse: counterparts ([`fakesnow`], [`clickhouse`]); from PostgreSQL: a server
+//!   ([`postgres`]); from Metabase: one that is played
+//!   ([`metabase`]); and a service whose answers are written down ([`service`])
 //! - for issues: small organisations ([`org`]), and a site that plays one ([`fixture`])
 //! - for contacts: small worlds ([`people`]), a site that plays one ([`merging`]), what a journal says of each
 //!   pair ([`pairs`]), and what must hold after every run ([`merged`])
@@ -29,7 +29,9 @@ pub(crate) mod people;
 #[cfg(feature = "sql")]
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod python;
 pub(crate) mod run;
+pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod smtp;
 pub(crate) mod terminal;

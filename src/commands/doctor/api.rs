@@ -33,8 +33,8 @@ const MOST_SKEW: f64 = 30.0;
 const NO_SKEW: f64 = 2.0;
 
 /// What depends on an answer to the first call.
-const NEED_ANSWER: [&str; 7] =
-    ["identity", "latency", "group-field", "backfill", "merge", "rate-limit", "clock"];
+const NEED_ANSWER: [&str; 8] =
+    ["identity", "latency", "group-field", "backfill", "merge", "update", "rate-limit", "clock"];
 
 /// Checks DevRev, with so many tries after the first of each call.
 pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, stop: &Stop) -> Vec<Check> {

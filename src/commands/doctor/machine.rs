@@ -45,28 +45,11 @@ fn folder(check: &'static str, path: &Path) -> Check {
         let flag = if check == "runs-dir" { "--runs-dir" } else { "--backup-dir" };
         Check::problem(check, Exit::Unexpected, found, format!("fix it, or name another folder with {flag}"))
     };
-    let absolute = match std::path::absolute(path) {
-        Ok(absolute) => absolute,
-        Err(error) => return problem(format!("{shown}: {error}")),
-    };
-    // A link that leads nowhere is there too, and in the way.
-    let there =
-        absolute.ancestors().find(|ancestor| ancestor.symlink_metadata().is_ok()).unwrap_or(&absolute);
-    if !there.is_dir() {
-        return problem(format!("{} is not a folder", there.display()));
+    match space::writable(path) {
+        Ok(true) => Check::ok(check, format!("{shown} can be written to")),
+        Ok(false) => Check::ok(check, format!("{shown} is not there yet and can be made")),
+        Err(found) => problem(found),
     }
-    match probe(there) {
-        Ok(()) if there == absolute => Check::ok(check, format!("{shown} can be written to")),
-        Ok(()) => Check::ok(check, format!("{shown} is not there yet and can be made")),
-        Err(error) => problem(format!("{} cannot be written to: {error}", there.display())),
-    }
-}
-
-/// Makes a file, writes to it and removes it.
-fn probe(folder: &Path) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".devrev-batch-doctor-").tempfile_in(folder)?;
-    io::Write::write_all(&mut file, b"written by doctor\n")?;
-    file.close()
 }
 
 /// The room of each folder; the least counts.

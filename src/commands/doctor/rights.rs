@@ -1,6 +1,7 @@
 //! What the token may do for each job, as far as reading tells: whether it may write, only writing would.
 
 use super::unreached::{Unreached, in_time};
+use crate::devrev::any_object::{Members, ObjectList};
 use crate::devrev::artifacts::ArtifactsLocate;
 use crate::devrev::client::Client;
 use crate::devrev::conversations::ConversationsList;
@@ -33,8 +34,8 @@ struct Tried {
     may: May,
 }
 
-/// Tries what both jobs read. `issues` is what came of reading some.
-pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached>) -> [Check; 2] {
+/// Tries what the jobs read. `issues` is what came of reading some.
+pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached>) -> [Check; 3] {
     let works = Tried { what: "works", may: may(issues.as_ref().map(|_| ())) };
     let groups = read(client, GroupsList::of_members(false).of_at_most(1)).await;
     let members = match first(&groups) {
@@ -54,6 +55,18 @@ pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached
     let an_issue = issues.as_ref().ok().and_then(|works| works.first()).map(|work| work.id.clone());
     let object = first(&conversations).map(|conversation| conversation.read.id.clone()).or(an_issue);
     let (timelines, files) = timeline(client, object).await;
+    let mut of_updates =
+        vec![works.clone(), Tried { what: "contacts", may: may(contacts.as_ref().map(|_| ())) }];
+    for (what, endpoint) in [
+        ("accounts", "accounts.list"),
+        ("workspaces", "rev-orgs.list"),
+        ("users", "dev-users.list"),
+        ("tags", "tags.list"),
+        ("parts", "parts.list"),
+    ] {
+        let page = read(client, ObjectList::at(endpoint, Members::new()).of_at_most(1)).await;
+        of_updates.push(Tried { what, may: may(page.as_ref().map(|_| ())) });
+    }
     let of_merges = [
         Tried { what: "contacts", may: may(contacts.as_ref().map(|_| ())) },
         works,
@@ -64,6 +77,7 @@ pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached
     [
         check("backfill", "backfill-groups", "update issues", &of_backfill),
         check("merge", "merge-contacts", "merge contacts (scope rev_user:all)", &of_merges),
+        check("update", "update", "update each of them", &of_updates),
     ]
 }
 

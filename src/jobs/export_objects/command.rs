@@ -400,7 +400,8 @@ impl Export {
                 self.run.path().display(),
             );
             if !to_stdout && self.options.format == ExportFormat::Csv {
-                text.push_str(&format!("\nnext: edit a copy of it, then run {next}"));
+                text.push_str("\nnext: edit a copy of it, then run ");
+                text.push_str(&next);
             }
             text
         };

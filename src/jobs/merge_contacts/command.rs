@@ -268,8 +268,14 @@ impl Job for MergeOptions {
         if dry_run {
             return Ok(());
         }
-        let wanted = scan.found.numbers().tickets.saturating_mul(TICKET_BYTES);
         let folder = self.backup_dir.display();
+        space::writable(&self.backup_dir).map_err(|found| {
+            let text = format!(
+                "nothing was sent: {found}, so no backup can be kept there; give another --backup-dir"
+            );
+            Failure::new(Exit::Backup, text)
+        })?;
+        let wanted = scan.found.numbers().tickets.saturating_mul(TICKET_BYTES);
         let left = space::available(&self.backup_dir).map_err(|error| {
             Failure::new(Exit::Backup, format!("cannot see how much room is left for {folder}: {error}"))
                 .because(error)

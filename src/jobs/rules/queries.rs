@@ -30,7 +30,7 @@ pub(crate) fn table(kind: Option<Kind>) -> Table {
     let (columns, query) = match kind {
         None => (vec![of_issues, of_contacts], ISSUES_QUERY),
         Some(Kind::Groups) => (vec![of_issues], ISSUES_QUERY),
-        Some(Kind::Contacts) => (vec![of_contacts], CONTACTS_QUERY),
+        Some(Kind::Contacts | Kind::Update) => (vec![of_contacts], CONTACTS_QUERY),
     };
     Table { columns, query }
 }

@@ -13,6 +13,7 @@ use crate::jobs::update_fields::lookup::{Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
 use crate::jobs::update_fields::plan::{self, ObjectPlan};
 use crate::journal::done::Done;
+use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::checks::options;
 use crate::run::job::{Job, Make, PlanSummary, Start, UndoneRun};
@@ -104,6 +105,10 @@ impl UndoJob for UndoUpdateOptions {
             self.of,
             self.fields.join(", ")
         )
+    }
+
+    fn plan_files(run: &RunDir) -> Result<(), String> {
+        plan::write_table(run)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

@@ -7,7 +7,7 @@ pub(crate) mod command;
 pub(crate) mod rows;
 
 use super::update_fields::change::{FieldChange, ObjectChange};
-use super::update_fields::decide::shown;
+use super::update_fields::decide::{confirmed, shown};
 use super::update_fields::lookup::{Found, Lookup};
 use super::update_fields::value;
 use crate::devrev::ids::Ref;
@@ -41,6 +41,13 @@ impl UndoUpdate {
 
     fn decide(&self, made: &ObjectChange, state: Option<Found>, in_doubt: bool) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        if let Some(key) = &made.create {
+            let text = format!(
+                "the run created the {} with `{key}`, and the API cannot delete it",
+                self.object.name
+            );
+            return settled(State::Skipped, "created", text);
+        }
         let present = match state {
             None | Some(Found::Several(_)) => {
                 return settled(State::Failed, "defect", "a defect: the object was not read".to_owned());
@@ -70,6 +77,7 @@ impl UndoUpdate {
             let (id, subtype, read_at) = (present.id, present.subtype, present.read_at);
             return Verdict::Change(ObjectChange {
                 id,
+                create: None,
                 subtype,
                 fields,
                 condition: BTreeMap::new(),
@@ -81,11 +89,7 @@ impl UndoUpdate {
             return settled(State::Skipped, "changed-since", left.join("; "));
         }
         if in_doubt {
-            return Verdict::Settled(Outcome {
-                reason: Some("confirmed-by-reading".into()),
-                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
-                ..Outcome::done(1)
-            });
+            return Verdict::Settled(confirmed());
         }
         settled(State::Already, AS_BEFORE, "every field is as it was before the run".to_owned())
     }
@@ -126,14 +130,15 @@ impl Planner for UndoUpdate {
     type Change = ObjectChange;
 
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<ObjectChange>>, Failure> {
-        let wanted = batch.iter().map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
+        let existed = batch.iter().filter(|asked| asked.item.0.create.is_none());
+        let wanted = existed.map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
         let mut states = self.lookup.by_id(wanted.collect()).await?;
         let key = |item: &Item| Ref::parse(&item.0.id, self.object.types).ok().map(Ref::key);
         // One that a list shows otherwise than the run left it is read by itself: lists lag, and the run may have ended a
         // moment ago.
         let again: Vec<_> = batch
             .iter()
-            .filter(|asked| asked.in_doubt.is_none())
+            .filter(|asked| asked.in_doubt.is_none() && asked.item.0.create.is_none())
             .filter(|asked| {
                 let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
                 let verdict = self.decide(&asked.item.0, state, false);
@@ -163,8 +168,8 @@ mod tests {
         FieldChange { before, after, add: Value::Null, remove: Value::Null }
     }
 
-    fn outcome(field: &Field, made: &FieldChange, now: Value) -> Result<Option<Value>, String> {
-        back(field, made, &now).map(|change| change.map(|change| change.after))
+    fn outcome(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<Value>, String> {
+        back(field, made, now).map(|change| change.map(|change| change.after))
     }
 
     #[test]
@@ -172,13 +177,13 @@ mod tests {
         let ticket = objects::named("ticket").unwrap();
         let severity = ticket.field("severity").unwrap();
         let made = change(json!("low"), json!("high"));
-        assert_eq!(outcome(severity, &made, json!("high")), Ok(Some(json!("low"))));
-        assert_eq!(outcome(severity, &made, json!("low")), Ok(None));
-        assert!(outcome(severity, &made, json!("blocker")).unwrap_err().contains("became `blocker`"));
+        assert_eq!(outcome(severity, &made, &json!("high")), Ok(Some(json!("low"))));
+        assert_eq!(outcome(severity, &made, &json!("low")), Ok(None));
+        assert!(outcome(severity, &made, &json!("blocker")).unwrap_err().contains("became `blocker`"));
         let first = change(Value::Null, json!("high"));
-        assert!(outcome(severity, &first, json!("high")).unwrap_err().contains("no way to empty it"));
+        assert!(outcome(severity, &first, &json!("high")).unwrap_err().contains("no way to empty it"));
         let spam = ticket.field("is_spam").unwrap();
-        assert_eq!(outcome(spam, &change(Value::Null, json!(true)), json!(true)), Ok(Some(json!(false))));
+        assert_eq!(outcome(spam, &change(Value::Null, json!(true)), &json!(true)), Ok(Some(json!(false))));
     }
 
     #[test]
@@ -186,8 +191,8 @@ mod tests {
         let texts = Kind::List(Box::new(Kind::Text { min: 0, max: 9 }), Shape::Array);
         let list = Field { name: "list".into(), kind: texts, clear: Clear::Empty };
         let made = change(json!(["a", "b"]), json!(["b", "c"]));
-        assert_eq!(outcome(&list, &made, json!(["b", "c", "d"])), Ok(Some(json!(["b", "d", "a"]))));
-        assert_eq!(outcome(&list, &made, json!(["b", "a"])), Ok(None));
-        assert_eq!(outcome(&list, &change(Value::Null, json!(["c"])), json!(["c"])), Ok(Some(Value::Null)));
+        assert_eq!(outcome(&list, &made, &json!(["b", "c", "d"])), Ok(Some(json!(["b", "d", "a"]))));
+        assert_eq!(outcome(&list, &made, &json!(["b", "a"])), Ok(None));
+        assert_eq!(outcome(&list, &change(Value::Null, json!(["c"])), &json!(["c"])), Ok(Some(Value::Null)));
     }
 }

@@ -76,6 +76,11 @@ pub(crate) trait UndoJob:
     /// See [`Job::plan`].
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 
+    /// See [`Job::plan_files`].
+    fn plan_files(_run: &RunDir) -> Result<(), String> {
+        Ok(())
+    }
+
     /// See [`Job::tell`].
     fn tell(said: Said<'_>) -> Option<Entry>;
 
@@ -160,6 +165,10 @@ impl<T: UndoJob> Job for Undo<T> {
 
     fn result_files(run: &RunDir) -> Result<(), String> {
         T::result_files(run)
+    }
+
+    fn plan_files(run: &RunDir) -> Result<(), String> {
+        T::plan_files(run)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

@@ -22,11 +22,11 @@ const MOST_READS: u32 = 5;
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter {
-    client: Client,
-    object: &'static Object,
-    fields: Vec<Field>,
+    pub(super) client: Client,
+    pub(super) object: &'static Object,
+    pub(super) fields: Vec<Field>,
     /// Whether DevRev is asked to check that required fields are set.
-    required: bool,
+    pub(super) required: bool,
 }
 
 /// How an object stands to a change of it.
@@ -69,7 +69,7 @@ impl ObjectWriter {
     }
 
     /// The state of a row whose object DevRev shows so, after `attempts` writes.
-    fn judge(&self, change: &ObjectChange, object: &Members, attempts: u32) -> Outcome {
+    pub(super) fn judge(&self, change: &ObjectChange, object: &Members, attempts: u32) -> Outcome {
         let id = object.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
         // The answer proves something only if it is about the object that was written.
         let is_same = id.eq_ignore_ascii_case(&change.id)
@@ -170,7 +170,10 @@ impl ObjectWriter {
 }
 
 impl Applier<ObjectChange> for ObjectWriter {
-    async fn apply(&self, change: ObjectChange, _steps: Steps) -> Applied {
-        self.write(change).await
+    async fn apply(&self, change: ObjectChange, steps: Steps) -> Applied {
+        match &change.create {
+            Some(key) => self.create(&change, key, &steps).await,
+            None => self.write(change).await,
+        }
     }
 }

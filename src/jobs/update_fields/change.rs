@@ -1,7 +1,7 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
 use super::value;
-use crate::devrev::any_object::Patch;
+use crate::devrev::any_object::{Create, Patch};
 use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::update_fields::fields::{app_of, shape};
@@ -18,8 +18,11 @@ pub(crate) const AS_WANTED: &str = "as-wanted";
 /// The fields of one object, before and after.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ObjectChange {
-    /// The object's ID as DevRev gave it.
+    /// The object's ID as DevRev gave it; empty for one that is to be created.
     pub id: String,
+    /// The key of one that is to be created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<String>,
     /// Its subtype.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtype: Option<String>,
@@ -109,6 +112,25 @@ impl ObjectChange {
     }
 }
 
+impl ObjectChange {
+    /// The request that creates the object; `None` for what cannot be created.
+    pub(crate) fn creation(&self, object: &Object, fields: &[Field], required: bool) -> Option<Create> {
+        let mut body = Map::new();
+        let mut custom = Map::new();
+        for field in fields {
+            let Some(change) = self.fields.get(&*field.name) else { continue };
+            // Lists are arrays here, whatever they are in an update.
+            let to = if field.is_custom() { &mut custom } else { &mut body };
+            to.insert(field.name.to_string(), change.after.clone());
+        }
+        if !custom.is_empty() {
+            body.insert("custom_schema_spec".to_owned(), spec(None, &custom, required));
+            body.insert("custom_fields".to_owned(), custom.into());
+        }
+        Some(Create::new(object.creation.as_ref()?.endpoint, body))
+    }
+}
+
 /// The schemas that a request with these custom fields has to name.
 fn spec(subtype: Option<&str>, custom: &Map<String, Value>, required: bool) -> Value {
     let mut spec = json!({ "tenant_fragment": true });
@@ -133,10 +155,16 @@ fn requested(field: &Field, change: &FieldChange) -> Value {
     match (kind, shape(kind)) {
         (_, Some(Shape::AddRemove)) if change.is_partial() => {
             let mut parts = Map::new();
-            for (name, part) in [("add", &change.add), ("remove", &change.remove)] {
-                if !part.is_null() {
-                    parts.insert(name.to_owned(), part.clone());
-                }
+            if !change.add.is_null() {
+                parts.insert("add".to_owned(), change.add.clone());
+            }
+            if let Some(list) = change.remove.as_array() {
+                // A tag is removed whatever its value is, and the API takes none.
+                let element = |one: &Value| match one.get("id") {
+                    Some(id) => json!({ "id": id }),
+                    None => one.clone(),
+                };
+                parts.insert("remove".to_owned(), list.iter().map(element).collect());
             }
             parts.into()
         }
@@ -146,5 +174,152 @@ fn requested(field: &Field, change: &FieldChange) -> Value {
         (Kind::Stage, None) => json!({ "name": after }),
         (_, None) if after.is_null() && field.clear == Clear::Empty => "".into(),
         (_, None) => after.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devrev::objects::{self, Target};
+    use std::path::Path;
+
+    /// A value of a kind, as a request has it.
+    fn sample(kind: &Kind) -> Value {
+        match kind {
+            Kind::Text { .. } | Kind::RichText { .. } | Kind::Stage => json!("text"),
+            Kind::Int => json!(1),
+            Kind::Number => json!(0.5),
+            Kind::Money => json!({"amount": "1.50", "currency": "EUR"}),
+            Kind::Flag => json!(true),
+            Kind::Time => json!("2026-12-01T00:00:00.000Z"),
+            Kind::Date => json!("2026-12-01"),
+            Kind::Word(words) => json!(words.iter().next()),
+            Kind::Choice(choices) => json!(choices[0].id),
+            Kind::One(Target::Any) => json!("don:core:dvrv-us-1:devo/X:vgi/1"),
+            Kind::One(_) => json!("DEVU-1"),
+            Kind::List(kind, _) => json!([sample(kind)]),
+            Kind::Tags(_) => json!([{"id": "TAG-1"}, {"id": "TAG-2", "value": "high"}]),
+            Kind::Other => Value::Null,
+        }
+    }
+
+    fn request(object: &Object, field: &Field, after: Value, add: Value, remove: Value) -> Value {
+        let change = FieldChange { before: Value::Null, after, add, remove };
+        let change = ObjectChange {
+            id: "X-1".to_owned(),
+            create: None,
+            subtype: None,
+            fields: [(field.name.to_string(), change)].into_iter().collect(),
+            condition: BTreeMap::new(),
+            left: Vec::new(),
+            read_at: ReadAt::now(),
+        };
+        serde_json::to_value(change.request(object, std::slice::from_ref(field), true)).unwrap()
+    }
+
+    /// Holds a value against a schema of the API file, as far as requests need it.
+    fn problem(api: &Value, schema: &Value, value: &Value, path: &str) -> Option<String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let name = reference.rsplit('/').next().unwrap();
+            return problem(api, &api["components"]["schemas"][name], value, path);
+        }
+        if value.is_null() {
+            return (schema["nullable"] != true).then(|| format!("{path}: null"));
+        }
+        if let Some(words) = schema["enum"].as_array() {
+            return (!words.contains(value)).then(|| format!("{path}: {value} is no word"));
+        }
+        let fits = match schema["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("boolean") => value.is_boolean(),
+            Some("integer") => value.is_i64(),
+            Some("number") => value.is_number(),
+            Some("array") => value.is_array(),
+            _ => value.is_object(),
+        };
+        if !fits {
+            return Some(format!("{path}: {value} is no {}", schema["type"]));
+        }
+        if let Some(list) = value.as_array() {
+            return list.iter().find_map(|item| problem(api, &schema["items"], item, path));
+        }
+        let object = value.as_object()?;
+        let mut members = Map::new();
+        gather(api, schema, object.get("type"), &mut members);
+        if members.is_empty() {
+            return None;
+        }
+        object.iter().find_map(|(name, value)| match members.get(name) {
+            Some(schema) => problem(api, schema, value, &format!("{path}.{name}")),
+            None => Some(format!("{path}.{name}: no such member")),
+        })
+    }
+
+    fn gather(api: &Value, schema: &Value, variant: Option<&Value>, members: &mut Map<String, Value>) {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let name = reference.rsplit('/').next().unwrap();
+            return gather(api, &api["components"]["schemas"][name], variant, members);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            gather(api, part, variant, members);
+        }
+        members.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+        let mapped =
+            variant.and_then(Value::as_str).map(|variant| &schema["discriminator"]["mapping"][variant]);
+        if let Some(reference) = mapped.and_then(Value::as_str) {
+            gather(api, &json!({ "$ref": reference }), None, members);
+        }
+    }
+
+    #[test]
+    fn requests_are_as_the_api_file_has_them() {
+        // The file is not part of the project.
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/devrev/openapi-beta.subset.json");
+        let Ok(text) = std::fs::read(&file) else { return };
+        let api: Value = serde_json::from_slice(&text).unwrap();
+        let mut checked = 0;
+        for object in objects::OBJECTS.iter() {
+            let endpoint = format!("/{}", object.endpoints.update);
+            let body =
+                &api["paths"][&endpoint]["post"]["requestBody"]["content"]["application/json"]["schema"];
+            for field in &object.fields {
+                let value = sample(&field.kind);
+                let mut requests = vec![request(object, field, value.clone(), Value::Null, Value::Null)];
+                if shape(&field.kind).is_some() {
+                    requests.push(request(object, field, value.clone(), value.clone(), value.clone()));
+                }
+                if field.clear != Clear::Never {
+                    requests.push(request(object, field, Value::Null, Value::Null, Value::Null));
+                }
+                for request in requests {
+                    assert_eq!(problem(&api, body, &request, object.name), None, "{request}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 120, "{checked}");
+    }
+
+    #[test]
+    fn a_request_names_the_schemas_of_its_custom_fields() {
+        let object = objects::named("ticket").unwrap();
+        let field = |name: &str| Field { name: name.to_owned().into(), kind: Kind::Int, clear: Clear::Null };
+        let fields = ["tnt__a", "ctype__b", "app_mail__c"].map(field);
+        let one = |after| FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
+        let change = ObjectChange {
+            id: "TKT-1".to_owned(),
+            create: None,
+            subtype: Some("bug".to_owned()),
+            fields: fields.iter().map(|field| (field.name.to_string(), one(json!(1)))).collect(),
+            condition: BTreeMap::new(),
+            left: Vec::new(),
+            read_at: ReadAt::now(),
+        };
+        let request = serde_json::to_value(change.request(object, &fields, true)).unwrap();
+        assert_eq!(request["custom_fields"], json!({"tnt__a": 1, "ctype__b": 1, "app_mail__c": 1}));
+        let spec = json!({
+            "tenant_fragment": true, "subtype": "bug", "apps": ["mail"], "validate_required_fields": true,
+        });
+        assert_eq!(request["custom_schema_spec"], spec);
     }
 }

@@ -145,15 +145,13 @@ impl Columns {
         for column in &columns {
             if let Some(field) = object.field(&column.field) {
                 wrong.extend(no_list(column, &field.kind));
-            } else {
-                if is_read_only(&column.field) {
-                    wrong.push(format!("{}: the field `{}` cannot be written", column.name, column.field));
-                } else if !is_custom(&column.field) {
-                    let unknown = stock.unknown(object, &column.field);
-                    wrong.push(format!("column `{}`: {unknown}", column.name));
-                } else if !object.has_custom_fields {
-                    wrong.push(format!("column `{}`: {} take no custom fields", column.name, object.plural));
-                }
+            } else if is_read_only(&column.field) {
+                wrong.push(format!("{}: the field `{}` cannot be written", column.name, column.field));
+            } else if !is_custom(&column.field) {
+                let unknown = stock.unknown(object, &column.field);
+                wrong.push(format!("column `{}`: {unknown}", column.name));
+            } else if !object.has_custom_fields {
+                wrong.push(format!("column `{}`: {} take no custom fields", column.name, object.plural));
             }
         }
         wrong.extend(twice(&columns));
@@ -181,7 +179,11 @@ impl Columns {
         for column in &self.columns {
             match fields.named(&column.field) {
                 None => {
-                    wrong.push(format!("column `{}`: {}", column.name, fields.unknown(object, &column.field)))
+                    wrong.push(format!(
+                        "column `{}`: {}",
+                        column.name,
+                        fields.unknown(object, &column.field)
+                    ));
                 }
                 Some(field) if field.kind == Kind::Other => {
                     wrong.push(format!("column `{}`: the field cannot be written from a cell", column.name));

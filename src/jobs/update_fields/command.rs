@@ -3,7 +3,7 @@
 use super::Update;
 use super::apply::ObjectWriter;
 use super::base::BaseFile;
-use super::columns::Typed;
+use super::columns::Typed as TypedColumns;
 use super::decide::Rules;
 use super::exports::is_export;
 use super::feed::UpdateFeed;
@@ -13,7 +13,8 @@ use super::options::UpdateOptions;
 use super::plan::{self, ObjectPlan};
 use super::scan::{self, Rows};
 use crate::cli;
-use crate::cli::choices::word;
+use crate::cli::choices::{OnMissing, word};
+use crate::connectors::{self, Typed};
 use crate::exit::{Exit, Failure};
 use crate::jobs::target::DevRev;
 use crate::journal::manifest::Manifest;
@@ -22,9 +23,10 @@ use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
-use crate::run::begin::{self, New, RowsFrom};
+use crate::run::begin::{self, New};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
+use crate::source::query::Table;
 use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
 use std::path::Path;
@@ -43,23 +45,28 @@ pub(crate) async fn run(
     let options = UpdateOptions {
         object: word(&args.object),
         limit: args.limit,
-        typed: Typed {
+        typed: TypedColumns {
             key: args.key.clone(),
             map: pairs("--map", &args.map)?,
             set: pairs("--set", &args.set)?,
             ignore: args.ignore.clone(),
         },
         base: args.base.as_deref().map(BaseFile::of).transpose()?,
-        is_export: args.csv != Path::new("-")
-            && fingerprint(&args.csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256)),
+        is_export: args.rows.csv.as_ref().is_some_and(|csv| {
+            csv != Path::new("-")
+                && fingerprint(csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256))
+        }),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
+        on_missing: args.on_missing,
         skip_invalid: args.skip_invalid,
         no_required_check: args.no_required_check,
         sandbox: args.batch.sandbox,
         known: Arc::default(),
     };
-    let rows = RowsFrom::Csv(&args.csv, cli::dialect(args.delimiter.as_deref())?);
+    let typed = Typed { rows: &args.rows, global: &global, client: &args.batch.client };
+    // Whatever columns there are: each names its field.
+    let rows = connectors::rows(typed, Table { columns: Vec::new(), query: "" }, args.limit)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(options, new, rows, |_| Ok(())).await
 }
@@ -96,8 +103,15 @@ impl Job for UpdateOptions {
 
     fn what(&self, scan: &Scan<Rows>) -> String {
         let rows = counted(self.total(scan), "row");
-        let object = self.object();
-        format!("{rows} may change these fields of {}: {}.", object.plural, scan.found.fields.join(", "))
+        let fields: Vec<String> = scan
+            .found
+            .fields
+            .iter()
+            .map(|(name, rows)| format!("{name} (in {})", counted(*rows, "row")))
+            .collect();
+        let missing =
+            if self.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
+        format!("{rows} may change these fields of {}{missing}: {}.", self.object().plural, fields.join(", "))
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
@@ -112,7 +126,7 @@ impl Job for UpdateOptions {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
         }
-        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
+        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
         let columns = self.columns(start.input)?;
         columns.check(self.object(), &fields)?;
         self.read(&columns, &fields)?;
@@ -137,7 +151,7 @@ impl Job for UpdateOptions {
             .found
             .fields
             .iter()
-            .map(String::as_str)
+            .map(|(name, _)| name.as_str())
             .filter(|field| NOISY.contains(field))
             .collect();
         if noisy.is_empty() {
@@ -147,7 +161,7 @@ impl Job for UpdateOptions {
     }
 
     async fn begin(&self, start: &Start<'_, Rows, DevRev>) -> Result<(Update, ObjectWriter), Failure> {
-        let fields = self.fields(&start.target.client.read_only(), &start.scan.found.fields).await?;
+        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
         let columns = self.columns(start.input)?;
         let (object, client) = (self.object(), start.target.client.read_only());
         let read = self.read(&columns, &fields)?;
@@ -158,6 +172,7 @@ impl Job for UpdateOptions {
             columns,
             fields: (*fields).clone(),
             on_empty: self.on_empty,
+            on_missing: self.on_missing,
             condition: self.condition.clone(),
             read: read.clone(),
         };
@@ -179,9 +194,18 @@ impl Job for UpdateOptions {
         Box::new(ObjectPlan::new(self.object(), settings.rate_of(self.sandbox), calls))
     }
 
+    fn plan_files(run: &RunDir) -> Result<(), String> {
+        plan::write_table(run)
+    }
+
     fn tell(said: Said<'_>) -> Option<Entry> {
         plan::tell(said)
     }
+}
+
+/// The names of the fields that rows speak of.
+fn names(start: &Start<'_, Rows, DevRev>) -> Vec<String> {
+    start.scan.found.fields.iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// Fields whose changes start automations or notify customers, as far as DevRev's documentation says.

@@ -5,12 +5,14 @@ use super::columns::{Column, Columns, Mode};
 use super::fields::Fields;
 use super::lookup::{Found, Present};
 use super::names::Names;
+use super::spreadsheet::damage;
 use super::{Cell, Item, value};
-use crate::cli::choices::OnEmpty;
+use crate::cli::choices::{OnEmpty, OnMissing};
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object, Target};
 use crate::engine::job::Verdict;
 use crate::jobs::failing;
+use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,10 +31,21 @@ pub(crate) struct Rules {
     pub fields: Fields,
     /// `--empty`.
     pub on_empty: OnEmpty,
+    /// `--on-missing`.
+    pub on_missing: OnMissing,
     /// `--where FIELD=VALUE`: what an object has to hold.
     pub condition: Vec<(String, String)>,
     /// The fields whose state is read, in the order in which it is.
     pub read: Vec<Field>,
+}
+
+/// A change that an earlier process may have made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InDoubt<'a> {
+    /// What was meant.
+    pub change: &'a ObjectChange,
+    /// Whether a creation may have been sent.
+    pub is_sent: bool,
 }
 
 /// What a cell asks for.
@@ -73,18 +86,21 @@ impl Rules {
         if problems.is_empty() { Ok(wishes) } else { Err(problems) }
     }
 
-    /// Decides about one row. `in_doubt`: an earlier process may have made the change.
+    /// Decides about one row. `in_doubt` is a change that an earlier process may have made.
     pub(crate) fn decide(
         &self,
         item: &Item,
         wishes: &[Wish<'_>],
         state: Option<Found>,
-        in_doubt: bool,
+        in_doubt: Option<InDoubt<'_>>,
         names: &Names,
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
         let present = match state {
             None => return settled(State::Failed, "defect", "a defect: the object was not read".to_owned()),
+            Some(Found::Missing(_)) if self.on_missing == OnMissing::Create => {
+                return self.creation(item, wishes, in_doubt);
+            }
             Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
             Some(Found::Several(ids)) => {
                 let text = format!(
@@ -97,7 +113,7 @@ impl Rules {
                 return settled(State::Failed, "ambiguous", text);
             }
             // What was in doubt stays so until a read succeeds.
-            Some(Found::Unread(error)) if in_doubt => {
+            Some(Found::Unread(error)) if in_doubt.is_some() => {
                 return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
             }
             Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
@@ -108,88 +124,106 @@ impl Rules {
             let text = format!("the row says {}, DevRev knows it as {}", item.name, present.id);
             return settled(State::Failed, "object-differs", text);
         }
+        // Asked first: what was sent may have changed what `--where` looks at.
+        if in_doubt.is_some_and(|in_doubt| self.is_made(in_doubt.change, &present)) {
+            return Verdict::Settled(confirmed());
+        }
         let condition = match self.condition(&present, names) {
             Ok(condition) => condition,
-            Err(why) if in_doubt => return settled(State::Unknown, "not-confirmed", why),
             Err(why) => return settled(State::Skipped, "not-selected", why),
         };
         let (mut fields, mut left): (BTreeMap<String, FieldChange>, _) = (BTreeMap::new(), Vec::new());
         for wish in wishes {
             let now = self.now(&present, wish.field);
-            self.take(wish, now, wishes, &mut fields, &mut left);
+            take(wish, now, wishes, &mut fields, &mut left);
         }
         if !fields.is_empty() {
             let Present { id, subtype, read_at, .. } = present;
-            return Verdict::Change(ObjectChange { id, subtype, fields, condition, left, read_at });
+            return Verdict::Change(ObjectChange {
+                id,
+                create: None,
+                subtype,
+                fields,
+                condition,
+                left,
+                read_at,
+            });
         }
         if !left.is_empty() {
             return settled(State::Skipped, "changed-since", left.join("; "));
         }
-        if in_doubt {
-            return Verdict::Settled(Outcome {
-                reason: Some("confirmed-by-reading".into()),
-                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
-                ..Outcome::done(1)
-            });
+        if in_doubt.is_some() {
+            return Verdict::Settled(confirmed());
         }
         settled(State::Already, AS_WANTED, "every field is as the row has it".to_owned())
-    }
-
-    /// Adds what a wish changes, or why it is left alone.
-    fn take(
-        &self,
-        wish: &Wish<'_>,
-        now: &Value,
-        wishes: &[Wish<'_>],
-        fields: &mut BTreeMap<String, FieldChange>,
-        left: &mut Vec<String>,
-    ) {
-        let (kind, name) = (&wish.field.kind, wish.field.name.to_string());
-        let was = wishes.iter().find(|other| other.field.name == wish.field.name && other.mode == Mode::Was);
-        let before = was.map(|was| &was.value).or(wish.base.as_ref());
-        let after = match wish.mode {
-            Mode::Was => return,
-            Mode::Set => wish.value.clone(),
-            Mode::Add => {
-                let so_far = fields.get(&name).map_or(now, |change| &change.after);
-                value::with(kind, so_far, &wish.value)
-            }
-            Mode::Remove => {
-                let so_far = fields.get(&name).map_or(now, |change| &change.after);
-                value::without(kind, so_far, &wish.value)
-            }
-        };
-        if value::same(kind, now, &after) && !fields.contains_key(&name) {
-            return;
-        }
-        if let Some(before) = before
-            && !value::same(kind, now, before)
-        {
-            left.push(format!(
-                "{name} is {} now, neither {} as before nor {}",
-                shown(kind, now),
-                shown(kind, before),
-                shown(kind, &after)
-            ));
-            return;
-        }
-        let change = fields.entry(name).or_insert_with(|| FieldChange {
-            before: now.clone(),
-            after: Value::Null,
-            add: Value::Null,
-            remove: Value::Null,
-        });
-        change.after = after;
-        match wish.mode {
-            Mode::Add => change.add = wish.value.clone(),
-            Mode::Remove => change.remove = wish.value.clone(),
-            Mode::Set | Mode::Was => {}
-        }
     }
 
     fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
         let at = self.read.iter().position(|read| read.name == field.name);
         at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// The creation of a row's object.
+    fn creation(
+        &self,
+        item: &Item,
+        wishes: &[Wish<'_>],
+        in_doubt: Option<InDoubt<'_>>,
+    ) -> Verdict<ObjectChange> {
+        let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
+        let (Some(creation), super::columns::Names::Key(_, key)) =
+            (&self.object.creation, self.columns.names)
+        else {
+            return settled(State::Failed, "defect", "a defect: such objects cannot be created".to_owned());
+        };
+        if in_doubt.is_some_and(|in_doubt| in_doubt.is_sent) && !creation.refuses_second {
+            let text = format!(
+                "its creation was sent, and no {} has `{}` yet, which proves nothing",
+                self.object.name, item.name
+            );
+            return settled(State::Unknown, "create-in-doubt", text);
+        }
+        if !self.condition.is_empty() {
+            return settled(State::Skipped, "not-selected", "it does not exist yet".to_owned());
+        }
+        let value = |after| FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
+        let mut fields: BTreeMap<String, FieldChange> = wishes
+            .iter()
+            .filter(|wish| matches!(wish.mode, Mode::Set | Mode::Add) && !wish.value.is_null())
+            .map(|wish| (wish.field.name.to_string(), value(wish.value.clone())))
+            .collect();
+        if let Some(missing) = creation.needed.iter().find(|name| !fields.contains_key(**name)) {
+            let text =
+                format!("line {}: it does not exist, and to create it `{missing}` is needed", item.line);
+            return settled(State::Failed, "value", text);
+        }
+        let own: Value = item.name.to_string().into();
+        let is_list = self.object.field(key.field).is_some_and(|field| matches!(field.kind, Kind::List(..)));
+        let given = fields
+            .entry(key.field.to_owned())
+            .or_insert_with(|| value(if is_list { Value::Array(vec![own.clone()]) } else { own.clone() }));
+        let has_key = given.after == own || given.after.as_array().is_some_and(|list| list.contains(&own));
+        if !has_key {
+            let text =
+                format!("line {}: {} lacks `{}`, which the row is found by", item.line, key.field, item.name);
+            return settled(State::Failed, "value", text);
+        }
+        Verdict::Change(ObjectChange {
+            id: String::new(),
+            create: Some(item.name.to_string()),
+            subtype: None,
+            fields,
+            condition: BTreeMap::new(),
+            left: Vec::new(),
+            read_at: ReadAt::now(),
+        })
+    }
+
+    /// Whether an object is as a change of it was to make it.
+    fn is_made(&self, change: &ObjectChange, present: &Present) -> bool {
+        change.fields.iter().all(|(name, made)| {
+            self.fields.named(name).is_some_and(|field| made.is_made(&field.kind, self.now(present, field)))
+        })
     }
 
     /// Whether DevRev's object is another one than the row's: the same text where the row has a DON, else the same number.
@@ -225,6 +259,66 @@ impl Rules {
             held.insert(name.clone(), now.clone());
         }
         Ok(held)
+    }
+}
+
+/// Adds what a wish changes, or why it is left alone.
+fn take(
+    wish: &Wish<'_>,
+    now: &Value,
+    wishes: &[Wish<'_>],
+    fields: &mut BTreeMap<String, FieldChange>,
+    left: &mut Vec<String>,
+) {
+    let (kind, name) = (&wish.field.kind, wish.field.name.to_string());
+    let was = wishes.iter().find(|other| other.field.name == wish.field.name && other.mode == Mode::Was);
+    let before = was.map(|was| &was.value).or(wish.base.as_ref());
+    let after = match wish.mode {
+        Mode::Was => return,
+        Mode::Set => wish.value.clone(),
+        Mode::Add => {
+            let so_far = fields.get(&name).map_or(now, |change| &change.after);
+            value::with(kind, so_far, &wish.value)
+        }
+        Mode::Remove => {
+            let so_far = fields.get(&name).map_or(now, |change| &change.after);
+            value::without(kind, so_far, &wish.value)
+        }
+    };
+    if value::same(kind, now, &after) && !fields.contains_key(&name) {
+        return;
+    }
+    if let Some(before) = before
+        && !value::same(kind, now, before)
+    {
+        left.push(format!(
+            "{name} is {} now, neither {} as before nor {}",
+            shown(kind, now),
+            shown(kind, before),
+            shown(kind, &after)
+        ));
+        return;
+    }
+    let change = fields.entry(name).or_insert_with(|| FieldChange {
+        before: now.clone(),
+        after: Value::Null,
+        add: Value::Null,
+        remove: Value::Null,
+    });
+    change.after = after;
+    match wish.mode {
+        Mode::Add => change.add = wish.value.clone(),
+        Mode::Remove => change.remove = wish.value.clone(),
+        Mode::Set | Mode::Was => {}
+    }
+}
+
+/// The outcome of a row whose change an earlier process sent, and which DevRev shows.
+pub(crate) fn confirmed() -> Outcome {
+    Outcome {
+        reason: Some("confirmed-by-reading".into()),
+        detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
+        ..Outcome::done(1)
     }
 }
 
@@ -265,6 +359,11 @@ pub(crate) fn wish<'a>(
         }
         Mode::Set | Mode::Add | Mode::Remove if is_empty => Ok(None),
         _ => {
+            if let Some(what) = cell.base.as_ref().and_then(|base| damage(&field.kind, base, text)) {
+                return Err(format!(
+                    "{what}; restore the column from the base, or import it as text (where it is meant: leave out --base)"
+                ));
+            }
             let value = value::parse(&field.kind, text, names)?;
             if value.is_null() && column.mode == Mode::Set {
                 return Err("holds nothing".to_owned());

@@ -284,14 +284,13 @@ impl Lookup {
                 let page = match pages.next(&self.client).await {
                     Ok(Some(page)) => page,
                     Ok(None) => break,
-                    Err(error) => match failing::ends_run(&error) {
-                        Some(failure) => return Err(failure),
-                        None => {
-                            let failed = values.iter().map(|value| (key.folded(value), error.clone()));
-                            unread.extend(failed);
-                            break;
+                    Err(error) => {
+                        if let Some(failure) = failing::ends_run(&error) {
+                            return Err(failure);
                         }
-                    },
+                        unread.extend(values.iter().map(|value| (key.folded(value), error.clone())));
+                        break;
+                    }
                 };
                 for object in &page {
                     let present = Present::of(object, &self.fields, read_at);
@@ -319,6 +318,24 @@ impl Lookup {
         });
         Ok(states.collect())
     }
+}
+
+/// The objects that hold this as their `external_ref`.
+pub(super) async fn holders(
+    client: &ReadOnly,
+    object: &Object,
+    value: &str,
+) -> Result<Vec<Members>, ApiError> {
+    let Some(key) = object.keys.iter().find(|key| key.name == "external_ref") else { return Ok(Vec::new()) };
+    let mut pages = Pages::new(ObjectList::holding(object.endpoints.list, key.field, &[value.to_owned()]));
+    let mut all: Vec<Members> = Vec::new();
+    while let Some(page) = pages.next(client).await? {
+        let found = page.into_iter().filter(|object| held(object, key).iter().any(|held| held == value));
+        all.extend(
+            found.filter(|one| !all.iter().any(|other| other.get("id") == one.get("id"))).collect::<Vec<_>>(),
+        );
+    }
+    Ok(all)
 }
 
 /// The values of a key that an object holds.

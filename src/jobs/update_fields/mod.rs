@@ -5,13 +5,14 @@
 //! - [`rows`]: a row as a run takes it; [`base`]: the export that rows were edited from
 //! - [`lookup`]: the present state of a batch's objects, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none; [`change`]: that change, and its request
-//! - [`apply`]: the change, and its proof
+//! - [`apply`]: the change, and its proof; [`create`]: an object that is not there
 
 pub(crate) mod apply;
 pub(crate) mod base;
 pub(crate) mod change;
 pub(crate) mod columns;
 pub(crate) mod command;
+mod create;
 pub(crate) mod decide;
 pub(crate) mod exports;
 pub(crate) mod feed;
@@ -22,6 +23,7 @@ pub(crate) mod options;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod scan;
+mod spreadsheet;
 pub(crate) mod value;
 
 use crate::devrev::ids::Ref;
@@ -33,7 +35,7 @@ use crate::jobs::track;
 use crate::journal::record::{Outcome, State};
 use change::ObjectChange;
 use columns::Names as NamedBy;
-use decide::{Rules, Wish};
+use decide::{InDoubt, Rules, Wish};
 use lookup::{Found, Lookup};
 use names::Names;
 use std::collections::{HashMap, HashSet};
@@ -118,22 +120,29 @@ impl Planner for Update {
         let states = self.states(&batch).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (asked, state) in batch.iter().zip(states) {
-            let meant = asked.in_doubt.as_ref().and_then(|in_doubt| in_doubt.change.as_ref());
-            let unreadable =
-                meant.and_then(|change| serde_json::from_str::<ObjectChange>(change.get()).err());
-            if let Some(error) = unreadable {
-                verdicts.push(Verdict::Settled(track::unreadable(&error)));
-                continue;
-            }
+            let in_doubt = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
+                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
+                None => Err("it does not say what was sent".to_owned()),
+            });
+            let in_doubt: Option<ObjectChange> = match in_doubt.transpose() {
+                Ok(in_doubt) => in_doubt,
+                Err(why) => {
+                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                    continue;
+                }
+            };
             let wishes: Result<Vec<Wish>, Vec<String>> = self.rules.wishes(&asked.item, &self.names);
             verdicts.push(match wishes {
                 Ok(wishes) => {
-                    self.rules.decide(&asked.item, &wishes, state, asked.in_doubt.is_some(), &self.names)
+                    // A creation that was announced may have been sent.
+                    let is_sent = asked.in_doubt.as_ref().is_some_and(|in_doubt| !in_doubt.steps.is_empty());
+                    let in_doubt = in_doubt.as_ref().map(|change| InDoubt { change, is_sent });
+                    self.rules.decide(&asked.item, &wishes, state, in_doubt, &self.names)
                 }
                 Err(problems) => {
                     let text = format!("line {}: {}", asked.item.line, problems.join("; "));
                     // What was in doubt stays so until a read succeeds.
-                    let (state, reason) = if asked.in_doubt.is_some() {
+                    let (state, reason) = if in_doubt.is_some() {
                         (State::Unknown, "not-confirmed")
                     } else {
                         (State::Failed, "value")

@@ -100,8 +100,11 @@ impl Names {
             if is_user(target) {
                 // Contacts are found by their addresses only.
                 names.retain(|name| name.contains('@'));
+                // The list may tell upper case from lower.
+                names.extend(names.clone().iter().map(|name| name.to_lowercase()));
             }
             names.sort_unstable();
+            names.dedup();
             for names in names.chunks(AT_ONCE) {
                 self.ask(client, target, endpoint, filter, names).await?;
             }
@@ -118,7 +121,7 @@ impl Names {
         names: &[String],
     ) -> Result<(), Failure> {
         let known = |name: &str| (target, name.to_lowercase());
-        names.iter().for_each(|name| drop(self.known.insert(known(name), Vec::new())));
+        self.known.extend(names.iter().map(|name| (known(name), Vec::new())));
         let mut pages = Pages::new(ObjectList::holding(endpoint, filter, names));
         let failed = |error: &ApiError| {
             failing::needed(error, &format!("cannot look up the names of {}s", noun(target)))
@@ -156,7 +159,9 @@ impl Names {
                     .collect();
                 names.sort_unstable();
                 names.dedup();
-                names.into_iter().for_each(|name| users.entry(name).or_default().push(named.clone()));
+                for name in names {
+                    users.entry(name).or_default().push(named.clone());
+                }
             }
         }
         self.users = Some(users);

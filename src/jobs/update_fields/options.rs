@@ -4,7 +4,7 @@ use super::base::BaseFile;
 use super::columns::{self, Columns, Typed};
 use super::fields::{Fields, usage};
 use super::rows::RowReader;
-use crate::cli::choices::{OnEmpty, word};
+use crate::cli::choices::{OnEmpty, OnMissing, word};
 use crate::devrev::objects::{self, Field, Object};
 use crate::devrev::read_only::ReadOnly;
 use crate::exit::Failure;
@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 /// The options of an update.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 pub(crate) struct UpdateOptions {
     /// `--object`
     pub object: String,
@@ -36,6 +37,9 @@ pub(crate) struct UpdateOptions {
     /// `--where FIELD=VALUE`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub condition: Vec<(String, String)>,
+    /// `--on-missing`
+    #[serde(default)]
+    pub on_missing: OnMissing,
     /// `--skip-invalid`
     #[serde(default)]
     pub skip_invalid: bool,
@@ -59,6 +63,13 @@ impl UpdateOptions {
     /// What reads rows with this header. Blocks if there is a base.
     pub(crate) fn reader(&self, header: &Header) -> Result<RowReader, Failure> {
         let object = self.object();
+        let is_by_ref = self.typed.key.as_deref() == Some("external_ref");
+        if self.on_missing == OnMissing::Create && object.creation.is_none() {
+            return Err(usage(format!("--on-missing create: {} cannot be created", object.plural)));
+        }
+        if self.on_missing == OnMissing::Create && !is_by_ref {
+            return Err(usage("--on-missing create needs --match external_ref".to_owned()));
+        }
         let columns = Columns::find(object, &self.typed, header)?;
         if self.base.is_some() && matches!(columns.names, columns::Names::Key(..)) {
             return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
@@ -82,6 +93,9 @@ impl UpdateOptions {
     pub(super) fn read(&self, columns: &Columns, fields: &Fields) -> Result<Vec<Field>, Failure> {
         let mut names: Vec<&str> = columns.columns.iter().map(|column| &*column.field).collect();
         names.extend(self.condition.iter().map(|(name, _)| &**name));
+        if let (OnMissing::Create, columns::Names::Key(_, key)) = (self.on_missing, columns.names) {
+            names.push(key.field);
+        }
         names.sort_unstable();
         names.dedup();
         let named = |name: &&str| {
@@ -90,7 +104,7 @@ impl UpdateOptions {
         names.iter().map(named).collect()
     }
 
-    pub(super) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
+    pub(crate) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
         Columns::find(self.object(), &self.typed, file.header())
     }
@@ -106,7 +120,9 @@ impl UpdateOptions {
         for (flag, pairs) in
             [("--map", &self.typed.map), ("--set", &self.typed.set), ("--where", &self.condition)]
         {
-            pairs.iter().for_each(|(name, value)| push(flag, &format!("{name}={value}")));
+            for (name, value) in pairs {
+                push(flag, &format!("{name}={value}"));
+            }
         }
         self.typed.ignore.iter().for_each(|column| push("--ignore", column));
         if let Some(base) = &self.base {
@@ -116,6 +132,7 @@ impl UpdateOptions {
             push("--empty", &word(&self.on_empty));
         }
         for (given, flag) in [
+            (self.on_missing == OnMissing::Create, " --on-missing create"),
             (self.skip_invalid, " --skip-invalid"),
             (self.no_required_check, " --no-required-check"),
             (self.sandbox, " --sandbox"),

@@ -5,7 +5,11 @@ use super::change::ObjectChange;
 use super::decide::shown;
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Kind, Object};
+use crate::journal::atomic;
+use crate::journal::ordered::{Word, Words};
+use crate::journal::run_dir::RunDir;
 use crate::net::rate::Rate;
+use crate::report::formula::guarded;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::one_line;
 use crate::run::job::PlanSummary;
@@ -14,6 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 
 /// Fields that are shown; all are in `plan.jsonl`.
 const SHOWN: u64 = 20;
@@ -102,6 +107,38 @@ impl PlanSummary for ObjectPlan {
             "calls": cost.calls,
             "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),
         })
+    }
+}
+
+/// Writes `plan.csv`: a line for each field that would get another value, before and after.
+pub(crate) fn write_table(run: &RunDir) -> Result<(), String> {
+    let path = run.path().join("plan.csv");
+    let write = |file: &mut dyn io::Write| -> io::Result<()> {
+        let mut table = csv::Writer::from_writer(file);
+        table.write_record(["_row", "id", "field", "before", "after"])?;
+        for word in Words::read(run).map_err(|error| io::Error::other(error.to_string()))? {
+            let (row, word) = word.map_err(|error| io::Error::other(error.to_string()))?;
+            let Word::Planned { key, change: Some(change) } = word else { continue };
+            let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { continue };
+            for (name, field) in &change.fields {
+                let (before, after) = (cell(&field.before), cell(&field.after));
+                let cells = [&row.to_string(), &*key, name, &before, &after];
+                table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
+            }
+        }
+        table.flush()
+    };
+    atomic::replace(&path, write).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// A value in a cell for people.
+fn cell(value: &Value) -> String {
+    match short(value) {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join("; "),
+        Value::Object(members) => members.values().map(cell).collect::<Vec<_>>().join("="),
+        other => other.to_string(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A row of the input as a run takes it: which object it names, and which cells say something.
 
-use super::base::{Base, damage, plain};
+use super::base::{Base, plain};
 use super::columns::{Cells, Columns, Names};
 use super::decide::wish;
 use super::fields::Fields;
@@ -81,14 +81,15 @@ impl RowReader {
         };
         let text = row.text(Some(self.columns.names.column()));
         let name = match self.columns.names {
-            Names::Id(_) => match Ref::pasted(text, self.types) {
-                Some(named) => Some((id_text(text, self.types).into_owned(), named.key().to_string())),
-                None => {
+            Names::Id(_) => {
+                if let Some(named) = Ref::pasted(text, self.types) {
+                    Some((id_text(text, self.types).into_owned(), named.key().to_string()))
+                } else {
                     let (rule, message) = no_id(text, self.types);
                     note("id", rule, text, message);
                     None
                 }
-            },
+            }
             Names::Key(_, key) if text.is_empty() => {
                 note(key.name, Rule::EmptyValue, "", "a value is needed here".to_owned());
                 None
@@ -116,11 +117,6 @@ impl RowReader {
             if base == Some(cell) {
                 continue;
             }
-            if let Some(what) = base.and_then(|base| damage(base, cell)) {
-                let message = format!("{what}; restore the column from the base, or import it as text");
-                note(&column.name, Rule::SpreadsheetDamage, cell, message);
-                continue;
-            }
             let cell = Cell { column: at, text: cell.into(), base: base.map(Into::into) };
             let field = fields.and_then(|fields| fields.named(&column.field));
             if let Some(field) = field
@@ -131,7 +127,9 @@ impl RowReader {
             cells.push(cell);
         }
         let mut values = FxHasher::default();
-        cells.iter().for_each(|cell| (cell.column, &cell.text).hash(&mut values));
+        for cell in &cells {
+            (cell.column, &cell.text).hash(&mut values);
+        }
         let mut key = FxHasher::default();
         let shown = name.as_ref().map_or_else(String::new, |(_, shown)| shown.clone());
         shown.hash(&mut key);
@@ -150,13 +148,10 @@ fn no_id(text: &str, types: &[ObjectType]) -> (Rule, String) {
     if text.is_empty() {
         return (Rule::EmptyValue, "an ID is needed here".to_owned());
     }
-    match Ref::parse(text, types) {
-        Err(IdError::WrongType { found, wanted, .. }) => {
-            (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
-        }
-        _ => {
-            let prefix = types.first().map_or("", |object| object.display_prefix());
-            (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
-        }
+    if let Err(IdError::WrongType { found, wanted, .. }) = Ref::parse(text, types) {
+        (Rule::IdType, format!("the ID of {found}, where {wanted} is needed"))
+    } else {
+        let prefix = types.first().map_or("", |object| object.display_prefix());
+        (Rule::IdShape, format!("neither a DON (don:...) nor a display ID such as {prefix}-123"))
     }
 }

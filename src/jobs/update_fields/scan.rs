@@ -1,5 +1,6 @@
 //! The scan of an input: how many rows it has, which are about the same object, and which are wrong.
 
+use super::columns::Mode;
 use super::fields::Fields;
 use super::lookup::Extent;
 use super::options::UpdateOptions;
@@ -24,8 +25,8 @@ pub(crate) struct Rows {
     pub duplicates: InRowOrder,
     /// What the lookup of the objects needs to know.
     pub extent: Extent,
-    /// What is said of which fields, for the question: fields by name, in the order of the columns.
-    pub fields: Vec<String>,
+    /// The fields that are spoken of, in the order of the columns, each with the rows that say something of it.
+    pub fields: Vec<(String, u64)>,
     /// Rows that are wrong.
     pub wrong: Wrong,
     /// The organisation of the base's objects, if there is a base that says.
@@ -85,15 +86,12 @@ fn look(
     mut file: CsvFile,
 ) -> Result<(u64, Vec<String>, Rows), Failure> {
     let mut reader = options.reader(file.header())?;
-    let said: Vec<String> = {
-        let mut names: Vec<String> = Vec::new();
-        for column in &reader.columns.columns {
-            if !names.contains(&column.field) {
-                names.push(column.field.clone());
-            }
+    let mut said: Vec<(String, u64)> = Vec::new();
+    for column in &reader.columns.columns {
+        if !said.iter().any(|(name, _)| *name == column.field) {
+            said.push((column.field.clone(), 0));
         }
-        names
-    };
+    }
     file.use_only(reader.columns.used());
     let scratch = std::env::temp_dir();
     let mut duplicates = Duplicates::new(&scratch);
@@ -109,6 +107,15 @@ fn look(
         let is_named = !read.shown.is_empty();
         if options.limit.is_none_or(|limit| row.number <= limit) {
             wrong.note(read.findings);
+        }
+        for cell in read.item.iter().flat_map(|item| &item.cells) {
+            let column = reader.columns.columns.get(cell.column);
+            let is_said = !cell.text.is_empty() || cell.base.is_some();
+            if let Some(column) = column.filter(|column| is_said && column.mode != Mode::Was)
+                && let Some((_, rows)) = said.iter_mut().find(|(name, _)| *name == column.field)
+            {
+                *rows += 1;
+            }
         }
         if is_named {
             let place = Place { row: row.number, line: Some(row.line) };

@@ -1,17 +1,20 @@
 //! `accounts.*` and `rev-orgs.*`.
 
 use super::{Answer, Endpoint, json, paged};
+use crate::devrev::ids::ObjectType;
 use crate::devrev::objects::{self, Object};
 use crate::sandbox::check::{Body, in_range, nothing, text, texts};
 use crate::sandbox::clock::epoch_millis;
 use crate::sandbox::cursor::Page;
 use crate::sandbox::documents::{Document, Documents};
+use crate::sandbox::dons::{display_id, identity_don};
 use crate::sandbox::error::ApiError;
 use crate::sandbox::schema::{
-    ACCOUNTS_GET, ACCOUNTS_LIST, ACCOUNTS_UPDATE, REV_ORGS_GET, REV_ORGS_LIST, REV_ORGS_UPDATE,
+    ACCOUNTS_CREATE, ACCOUNTS_GET, ACCOUNTS_LIST, ACCOUNTS_UPDATE, REV_ORGS_CREATE, REV_ORGS_GET,
+    REV_ORGS_LIST, REV_ORGS_UPDATE,
 };
 use crate::sandbox::state::State;
-use crate::sandbox::summary::date;
+use crate::sandbox::summary::{date, rev_org};
 use crate::sandbox::world::World;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +22,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::read("accounts.get", ACCOUNTS_GET, |world, body| get(world, "account", body)),
     Endpoint::read("accounts.list", ACCOUNTS_LIST, |world, body| list(world, "account", body)),
     Endpoint::write("accounts.update", ACCOUNTS_UPDATE, 200, |world, body| update(world, "account", body)),
+    Endpoint::write("accounts.create", ACCOUNTS_CREATE, 201, |world, body| create(world, "account", body)),
+    Endpoint::write("rev-orgs.create", REV_ORGS_CREATE, 201, |world, body| create(world, "workspace", body)),
     Endpoint::read("rev-orgs.get", REV_ORGS_GET, |world, body| get(world, "workspace", body)),
     Endpoint::read("rev-orgs.list", REV_ORGS_LIST, |world, body| list(world, "workspace", body)),
     Endpoint::write("rev-orgs.update", REV_ORGS_UPDATE, 200, |world, body| update(world, "workspace", body)),
@@ -97,6 +102,42 @@ fn update(world: &World, name: &'static str, body: &Body) -> Answer {
     }
     // Still under the lock: the answer shows this update, and no later one.
     let document = all(&state, name).named(&don).ok_or_else(|| not_found(name, id))?;
+    json(&json!({ object.member: show(world, &state, object, document) }))
+}
+
+fn create(world: &World, name: &'static str, body: &Body) -> Answer {
+    let object = object(name)?;
+    let mut state = world.write();
+    let stock = world.stock_of(&state, object, &[], body, &Map::new())?;
+    let custom = world.custom_of(&state, object.leaf_type, body)?;
+    world.required(object.leaf_type, body, |_| false)?;
+    for field in ["external_refs", "external_ref"] {
+        if let Some(wanted) = stock.get(field) {
+            all(&state, name).ref_is_free("", field, wanted)?;
+        }
+    }
+    state.writes += 1;
+    let number = u32::try_from(all(&state, name).len() + 1).unwrap_or(u32::MAX);
+    let (don, display_id) = if name == "account" {
+        let account = ObjectType::Account;
+        (identity_don(&world.org, account, number), display_id(account, number))
+    } else {
+        rev_org(&world.org, &format!("{number}")).ids()
+    };
+    let now = epoch_millis();
+    let mut document = Document {
+        don: don.clone(),
+        display_id,
+        stock,
+        custom: Map::new(),
+        created: now,
+        modified: now,
+        writes: 1,
+    };
+    set_custom(&mut document.custom, custom);
+    let documents = if name == "account" { &mut state.accounts } else { &mut state.workspaces };
+    documents.push(document);
+    let document = all(&state, name).named(&don).ok_or_else(|| not_found(name, &don))?;
     json(&json!({ object.member: show(world, &state, object, document) }))
 }
 

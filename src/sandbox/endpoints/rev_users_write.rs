@@ -33,8 +33,9 @@ struct Change<'a> {
 }
 
 pub(super) fn create(world: &World, body: &Body) -> Answer {
-    let change = Change::read(world, body, body.get("artifacts"), "artifacts")?;
+    let mut change = Change::read(world, body, body.get("artifacts"), "artifacts")?;
     let mut state = world.write();
+    change.stock = stock(world, &state, body)?;
     change.ref_is_free(&state, None)?;
     let org = body.get("rev_org").and_then(Value::as_str).map(|id| org(world, &state, id)).transpose()?;
     let failed = |error: String| ApiError::new(500, "internal_error", error);
@@ -64,13 +65,19 @@ pub(super) fn update(world: &World, body: &Body) -> Answer {
     let mut state = world.write();
     let at = find_existing(world, &state, id)?;
     change.ref_is_free(&state, Some(at))?;
-    if let Some(contacts) = objects::named("contact") {
-        change.stock = world.stock_of(&state, contacts, &OWN, body, &Stock::new())?;
-    }
+    change.stock = stock(world, &state, body)?;
     change.apply(&mut state.contacts, at)?;
     state.writes += 1;
     // Still under the lock: the answer shows this update, and no later one.
     show(world, &state, at)
+}
+
+fn stock(world: &World, state: &State, body: &Body) -> Result<Stock, ApiError> {
+    let contacts = objects::named("contact");
+    contacts.map_or_else(
+        || Ok(Stock::new()),
+        |contacts| world.stock_of(state, contacts, &OWN, body, &Stock::new()),
+    )
 }
 
 fn show(world: &World, state: &State, at: u32) -> Answer {

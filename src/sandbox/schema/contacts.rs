@@ -59,13 +59,13 @@ pub(in crate::sandbox) const REV_USERS_CREATE: &[Field] = &[
     field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
     field("description", ANY_TEXT),
     field("display_name", ANY_TEXT),
-    unheld("display_picture", &ANY_TEXT),
+    field("display_picture", Kind::Id(ARTIFACTS)),
     field("email", ANY_TEXT),
     field("external_ref", ANY_TEXT),
     field("external_refs", TEXTS),
     field("phone_numbers", TEXTS),
     field("rev_org", ANY_TEXT),
-    unheld("tags", &OBJECTS),
+    field("tags", super::TAG_LIST),
 ];
 
 /// `rev-users-update-request`

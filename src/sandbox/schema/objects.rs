@@ -26,7 +26,9 @@ const TAG: Kind = Kind::Record(&[required("id", Kind::Id(TAGS)), field("value", 
 pub(super) const TAG_LIST: Kind = Kind::List(&TAG);
 /// `works-update-request-tags`
 pub(super) const TAG_CHANGE: Kind =
-    Kind::Record(&[field("add", TAG_LIST), field("remove", TAG_LIST), field("set", TAG_LIST)]);
+    Kind::Record(&[field("add", TAG_LIST), field("remove", TAGS_TO_REMOVE), field("set", TAG_LIST)]);
+/// `remove-tag-with-value`
+const TAGS_TO_REMOVE: Kind = Kind::List(&Kind::Record(&[required("id", Kind::Id(TAGS))]));
 /// Files.
 const ARTIFACT_IDS: Kind = Kind::List(&Kind::Id(super::ARTIFACTS));
 /// `works-update-request-artifacts`
@@ -75,6 +77,37 @@ pub(in crate::sandbox) const ACCOUNTS_UPDATE: &[Field] = &[
     field("tags", TAG_LIST),
     field("tier", Kind::Nullable(&ANY_TEXT)),
     field("websites", Kind::Record(&[field("set", TEXTS)])),
+];
+
+/// `accounts-create-request`
+pub(in crate::sandbox) const ACCOUNTS_CREATE: &[Field] = &[
+    field("artifacts", ARTIFACT_IDS),
+    field("custom_fields", Kind::Free),
+    field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
+    field("description", ANY_TEXT),
+    required("display_name", Kind::Text { min: 1, max: usize::MAX }),
+    field("domains", TEXTS),
+    field("external_refs", TEXTS),
+    field("owned_by", USERS),
+    unheld("schema_fragment_ids", &TEXTS),
+    field("tags", TAG_LIST),
+    field("tier", ANY_TEXT),
+    field("websites", TEXTS),
+];
+
+/// `rev-orgs-create-request`
+pub(in crate::sandbox) const REV_ORGS_CREATE: &[Field] = &[
+    required("account", ACCOUNT),
+    field("artifacts", ARTIFACT_IDS),
+    not_simulated("custom_fields"),
+    unheld("custom_schema_fragments", &TEXTS),
+    field("description", ANY_TEXT),
+    required("display_name", Kind::Text { min: 1, max: usize::MAX }),
+    field("domain", ANY_TEXT),
+    field("environment", Kind::Enum(&["production", "staging", "test"])),
+    field("external_ref", ANY_TEXT),
+    field("tags", TAG_LIST),
+    field("tier", ANY_TEXT),
 ];
 
 /// `rev-orgs-get-request`
