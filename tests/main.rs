@@ -3,6 +3,10 @@
 //! A module a subcommand or a promise; [`support`] is what they share. No test waits for real seconds, and
 //! each has a folder and a sandbox of its own, so that they run side by side.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg_attr(
+    not(all(feature = "snowflake", feature = "sql", feature = "clickhouse")),
+    allow(dead_code, reason = "what only the tests of sources need that this build leaves out")
+)]
 
 mod support;
 

@@ -144,10 +144,8 @@ async fn watch(
 
 /// A column whose values have a bound: of one that is too long for a row, as much as shows that.
 fn bounded(column: &str) -> String {
-    format!(
-        "iif(octet_length({column}) > {MAX_RECORD_BYTES}, substr(CAST({column} AS BLOB), 1, {MAX_RECORD_BYTES} + 1), \
-         {column})"
-    )
+    let blob = format!("substr(CAST({column} AS BLOB), 1, {MAX_RECORD_BYTES} + 1)");
+    format!("CASE WHEN octet_length({column}) > {MAX_RECORD_BYTES} THEN {blob} ELSE {column} END")
 }
 
 /// A value as text; empty for NULL.

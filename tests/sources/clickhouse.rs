@@ -75,7 +75,7 @@ fn validate_merge_and_sample() {
         .run()
         .exits(0)
         .says("ClickHouse: the first 3 rows of kind `contacts` read, nothing wrong");
-    let args = ["sample", "--kind", "contacts", "--size", "4", "-o", "few.csv"];
+    let args = ["sample", "--kind", "contacts", "--size", "4", "-o", "few.csv", "--log-level", "trace"];
     program(&fixture, &clickhouse, &args).run().exits(0);
     fixture.program(["validate", "--csv", "few.csv"]).run().exits(0).says("4 rows of kind `contacts`");
     assert!(files_below(&fixture.path("tmp")).is_empty(), "temporary files are left");

@@ -78,7 +78,7 @@ fn validate_merge_and_sample() {
         .exits(0)
         .says("PostgreSQL: 8 rows of kind `contacts` read, nothing wrong")
         .says("Next: devrev-batch merge-contacts --source postgres --dry-run");
-    let args = ["sample", "--kind", "contacts", "--size", "4", "-o", "few.csv"];
+    let args = ["sample", "--kind", "contacts", "--size", "4", "-o", "few.csv", "--log-level", "trace"];
     program(&fixture, &database, &args).run().exits(0);
     fixture.program(["validate", "--csv", "few.csv"]).run().exits(0).says("4 rows of kind `contacts`");
     assert!(files_below(&fixture.path("tmp")).is_empty(), "temporary files are left");
