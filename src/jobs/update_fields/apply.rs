@@ -32,7 +32,7 @@ pub(crate) struct ObjectWriter {
 /// How an object stands to a change of it.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
-    /// Every field is as it was.
+    /// Some field is as it was, and the others are as they are to be: someone else may have set them.
     Before,
     /// Every field is as it is to be.
     After,
@@ -55,17 +55,7 @@ impl ObjectWriter {
     }
 
     fn standing(&self, change: &ObjectChange, object: &Members) -> Standing {
-        let (mut is_before, mut is_after) = (true, true);
-        for field in self.changed(change) {
-            let (now, wanted) = (value::of(field, object), &change.fields[&*field.name]);
-            is_before &= value::same(&field.kind, &now, &wanted.before);
-            is_after &= wanted.is_made(&field.kind, &now);
-            if !is_before && !is_after {
-                let text = format!("{} became {}", field.name, shown(&field.kind, &now));
-                return Standing::Changed(text);
-            }
-        }
-        if is_after { Standing::After } else { Standing::Before }
+        standing(self.changed(change), change, object)
     }
 
     /// The state of a row whose object DevRev shows so, after `attempts` writes.
@@ -175,5 +165,56 @@ impl Applier<ObjectChange> for ObjectWriter {
             Some(key) => self.create(&change, key, &steps).await,
             None => self.write(change).await,
         }
+    }
+}
+
+/// How an object stands to a change of these fields.
+fn standing<'a>(
+    fields: impl Iterator<Item = &'a Field>,
+    change: &ObjectChange,
+    object: &Members,
+) -> Standing {
+    let mut standing = Standing::After;
+    for field in fields {
+        let (now, wanted) = (value::of(field, object), &change.fields[&*field.name]);
+        if wanted.is_made(&field.kind, &now) {
+            continue;
+        }
+        if !value::same(&field.kind, &now, &wanted.before) {
+            return Standing::Changed(format!("{} became {}", field.name, shown(&field.kind, &now)));
+        }
+        standing = Standing::Before;
+    }
+    standing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devrev::objects;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn what_someone_else_has_set_as_wanted_is_no_drift() {
+        let ticket = objects::named("ticket").unwrap();
+        let fields = [ticket.field("title").unwrap(), ticket.field("severity").unwrap()];
+        let change: ObjectChange = serde_json::from_value(json!({
+            "id": "TKT-1",
+            "fields": {
+                "title": {"before": "Old", "after": "New"},
+                "severity": {"before": "low", "after": "high"},
+            },
+        }))
+        .unwrap();
+        let of = |title: &str, severity: &str| {
+            let Value::Object(object) = json!({"title": title, "severity": severity}) else { unreachable!() };
+            standing(fields.into_iter(), &change, &object)
+        };
+        assert_eq!(of("Old", "low"), Standing::Before);
+        assert_eq!(of("New", "high"), Standing::After);
+        assert_eq!(of("New", "low"), Standing::Before);
+        assert_eq!(of("Old", "high"), Standing::Before);
+        assert!(matches!(of("Old", "medium"), Standing::Changed(_)));
+        assert!(matches!(of("New", "medium"), Standing::Changed(_)));
     }
 }
