@@ -247,6 +247,22 @@ fn a_kill_at_any_page_loses_nothing() {
     }
 }
 
+#[test]
+fn a_kill_once_the_file_is_in_its_place_is_resumed_too() {
+    let mut site = demo(&Trouble::faults(["path=works.list,after=1,count=1,hang".to_owned()]));
+    export(&site, "issue", "issues.csv", &[]).run_until(|| site.calls("works.list") > 1).kill();
+    site.stop();
+    site.start(Data::demo, &Trouble::none());
+    site.write("issues.csv", "mine");
+    site.program(["resume", "--yes"]).run().exits(1).says("cannot write");
+    assert_eq!(read(&site, "issues.csv"), "mine");
+    // As a process leaves it that was killed after it had named the file.
+    std::fs::copy(site.the_run().file("export.part"), site.path("issues.csv")).unwrap();
+    let calls = site.calls("works.list");
+    site.program(["resume", "--yes"]).run().exits(0).says("exported 300 issues");
+    assert_eq!((table(&read(&site, "issues.csv")).1.len(), site.calls("works.list")), (300, calls));
+}
+
 /// Opens a CSV file in LibreOffice, saves it as a workbook, and that as CSV again, as a person would; `false` where there is none.
 fn through_libreoffice(site: &Site, file: &str, back: &str) -> bool {
     let profile = format!("-env:UserInstallation=file://{}", site.path("office").display());

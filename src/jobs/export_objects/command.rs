@@ -32,6 +32,7 @@ use crate::run::resume::Resumed;
 use crate::run::signals;
 use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
+use crate::source::fingerprint;
 use crate::stop::Stop;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
@@ -231,7 +232,7 @@ impl Export {
         let since = Instant::now();
         let sandbox = self.manifest.base_url == SANDBOX;
         let target = DevRev::open(&self.settings, sandbox, &self.stop).await?;
-        let outcome = self.read(&target).await;
+        let outcome = if self.part.progress.sha256.is_some() { Ok(()) } else { self.read(&target).await };
         let calls = target.counters()().calls.calls;
         let outcome = match outcome {
             Ok(()) => self.finish(),
@@ -347,24 +348,22 @@ impl Export {
                 format!("cannot write {}: {error}; what was read is kept: resume the run", output.display());
             Failure::new(Exit::Unexpected, text).because(error)
         };
-        let mut sha256 = Ok(String::new());
+        let sha256 = self.part.seal()?;
+        remember(&self.settings.runs_dir, &sha256).map_err(failed)?;
+        let part = &mut self.part;
         if output == Path::new("-") {
             let mut out = io::stdout();
-            sha256 = self.part.copy(&mut out);
-            out.flush().map_err(failed)?;
+            part.copy(&mut out).and_then(|_| out.flush()).map_err(failed)?;
+        } else if self.options.force {
+            atomic::replace(&output, |file| part.copy(file).map(drop)).map_err(failed)?;
         } else {
-            let mut write = |file: &mut dyn Write| {
-                sha256 = Ok(self.part.copy(file)?);
-                Ok(())
-            };
-            if self.options.force {
-                atomic::replace(&output, &mut write).map_err(failed)?;
-            } else {
-                atomic::create(&output, &mut write).map_err(failed)?;
+            let created = atomic::create(&output, |file| part.copy(file).map(drop));
+            // An earlier process may have got as far as this.
+            let is_there = created.is_err() && fingerprint(&output).is_ok_and(|found| found.sha256 == sha256);
+            if !is_there {
+                created.map_err(failed)?;
             }
         }
-        let sha256 = sha256.map_err(failed)?;
-        remember(&self.settings.runs_dir, &sha256).map_err(failed)?;
         Ok(sha256)
     }
 

@@ -28,6 +28,9 @@ pub(crate) struct Progress {
     pub created: Option<String>,
     /// Whether objects have come in the order of their creation: only then may a resume begin after the last.
     pub in_order: bool,
+    /// The hash of the whole, once nothing more is to come: it may be in its place already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// The file that is being written.
@@ -127,6 +130,14 @@ impl Part {
         let progress = &self.progress;
         atomic::replace(&self.note, |file| serde_json::to_writer(file, progress).map_err(Into::into))
             .map_err(failed(&self.note))
+    }
+
+    /// Notes that nothing more is to come. Returns the SHA-256 of the whole in hex.
+    pub(crate) fn seal(&mut self) -> Result<String, Failure> {
+        let sha256 = self.copy(&mut io::sink()).map_err(failed(&self.path))?;
+        self.progress.sha256 = Some(sha256.clone());
+        self.sync()?;
+        Ok(sha256)
     }
 
     /// Copies all of it, and returns its SHA-256 in hex.
