@@ -10,7 +10,6 @@ use crate::jobs::backfill_groups::membership::{Membership, Scope};
 use crate::jobs::failing;
 use crate::jobs::target::DevRev;
 use crate::net::error::ErrorKind;
-use crate::run::target::Target as _;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use futures_util::{StreamExt, stream};
@@ -54,8 +53,8 @@ impl Mentioned {
 
     /// What DevRev does not have, as findings in the order of the rows.
     pub(crate) async fn absent(&self, settings: &Settings, sandbox: bool) -> Result<Vec<Finding>, Failure> {
-        let connection = DevRev::open(settings, sandbox, &Stop::default()).await?;
-        connection.identity().await?;
+        let connection = DevRev::connect(settings, sandbox, &Stop::default()).await?;
+        connection.who().await?;
         let client = connection.client.read_only();
         let membership = Membership::fetch(&client, Scope::default()).await?;
         let mut absent = Vec::new();

@@ -120,7 +120,10 @@ fn dead(run: &RunDir, manifest: &Manifest, settings: &Settings) -> Option<String
     let Some(job) = registry::named(&manifest.command) else {
         return Some("this version has no such job".to_owned());
     };
-    if let Err(failure) = same_target(manifest, &job.place(settings), manifest.base_url == SANDBOX, false) {
+    let Some(place) = job.place(manifest, settings) else {
+        return Some("this version cannot go by its options".to_owned());
+    };
+    if let Err(failure) = same_target(manifest, &place, manifest.base_url == SANDBOX, false) {
         return Some(failure.message);
     }
     let known = manifest.input.as_ref()?;

@@ -68,6 +68,10 @@ fn fits(
     if args.batch.sandbox {
         return usage(format!("run {id} is against {}: it cannot be undone in a sandbox", parent.base_url));
     }
-    same_target(parent, &job.place(settings), false, false)?;
+    let place = registry::named(&parent.command).and_then(|of| of.place(parent, settings));
+    let place = place.ok_or_else(|| {
+        Failure::new(Exit::Changed, format!("run {id}: this version cannot go by its options"))
+    })?;
+    same_target(parent, &place, false, false)?;
     Ok(job)
 }

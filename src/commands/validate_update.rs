@@ -21,7 +21,6 @@ use crate::report::validation::{Report, Validated};
 use crate::row::Place;
 use crate::run::scan::source_failure;
 use crate::run::signals;
-use crate::run::target::Target;
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::source::ahead::each_row;
@@ -81,7 +80,7 @@ pub(crate) async fn run(
     let input = signals::on_thread(&stop, move || fetch(&spool, &of_fetch)).await?;
     let online = if args.online {
         let settings = Settings::for_client(&global, &args.client)?;
-        let target = DevRev::open(&settings, args.sandbox, &stop).await?;
+        let target = DevRev::connect(&settings, args.sandbox, &stop).await?;
         let columns = options.columns(&input)?;
         let said = columns.columns.iter().map(|column| column.field.clone()).collect();
         let fields = Fields::load(&target.client.read_only(), options.object(), &said).await?;

@@ -8,6 +8,7 @@ use crate::figures::Figures;
 use crate::jobs::failing;
 use crate::journal::manifest::{Party, SANDBOX};
 use crate::net::rate::PaceSettings;
+use crate::run::job::Job;
 use crate::run::target::{Identity, Place, Target};
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;
@@ -28,19 +29,57 @@ pub(crate) struct DevRev {
     _sandbox: Option<Sandbox>,
 }
 
-impl Target for DevRev {
+impl<J: Job> Target<J> for DevRev {
     const LINK_HINT: &'static str = "Set DEVREV_APP_URL to your organisation's address in DevRev's app, such as \
                                      https://app.devrev.ai/acme, and the reports of later runs link to each work.";
 
-    fn check(settings: &Settings) -> Result<(), Failure> {
+    fn check(_job: &J, settings: &Settings) -> Result<(), Failure> {
+        Self::has_token(settings)
+    }
+
+    fn place(_job: &J, settings: &Settings) -> Place {
+        Self::at(settings)
+    }
+
+    async fn open(job: &J, settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
+        Self::connect(settings, job.in_sandbox(), stop).await
+    }
+
+    fn name(&self) -> &str {
+        self.address()
+    }
+
+    async fn identity(&self) -> Result<Identity, Failure> {
+        self.who().await
+    }
+
+    fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<J> {
+        self.figures()
+    }
+
+    fn page_of(key: &str) -> Option<String> {
+        page_of(key)
+    }
+}
+
+impl DevRev {
+    /// The base URL, or `sandbox`.
+    pub(crate) fn address(&self) -> &str {
+        &self.name
+    }
+
+    /// Fails if the settings have no token.
+    pub(crate) fn has_token(settings: &Settings) -> Result<(), Failure> {
         if settings.token.is_none() { Err(Settings::no_token()) } else { Ok(()) }
     }
 
-    fn place(settings: &Settings) -> Place {
+    /// Where it is by these settings.
+    pub(crate) fn at(settings: &Settings) -> Place {
         Place { address: settings.base_url.to_string(), setting: "DEVREV_BASE_URL" }
     }
 
-    async fn open(settings: &Settings, sandbox: bool, stop: &Stop) -> Result<Self, Failure> {
+    /// Connects to DevRev, or to a sandbox in this process. Sends nothing.
+    pub(crate) async fn connect(settings: &Settings, sandbox: bool, stop: &Stop) -> Result<Self, Failure> {
         if sandbox {
             return Self::to_sandbox(settings, stop).await;
         }
@@ -51,11 +90,8 @@ impl Target for DevRev {
         Ok(Self { client, name: settings.base_url.to_string(), _sandbox: None })
     }
 
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn identity(&self) -> Result<Identity, Failure> {
+    /// Asks who the token belongs to.
+    pub(crate) async fn who(&self) -> Result<Identity, Failure> {
         let answer = self.token_user().await?;
         let org = answer.organisation().unwrap_or(Party::UNKNOWN).to_owned();
         let user = answer.dev_user;
@@ -65,19 +101,12 @@ impl Target for DevRev {
         })
     }
 
-    fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<> {
+    /// Counts what this process has sent so far; may be called at any time.
+    pub(crate) fn figures(&self) -> impl Fn() -> Figures + Send + Sync + use<> {
         let client = self.client.clone();
         move || client.figures()
     }
 
-    /// Only for a display ID: made of a known prefix and digits, whatever the text was.
-    fn page_of(key: &str) -> Option<String> {
-        let parsed = Ref::parse(key, &WORKS).ok().filter(|_| !key.starts_with("don:"))?;
-        Some(format!("works/{}-{}", parsed.object.display_prefix(), parsed.number()?))
-    }
-}
-
-impl DevRev {
     async fn to_sandbox(settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
         let failed =
             |error: String| Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}"));
@@ -95,6 +124,12 @@ impl DevRev {
             failing::needed(&error, &format!("cannot ask {} who the token belongs to", self.name))
         })
     }
+}
+
+/// The path of a work's page: only for a display ID, made of a known prefix and digits, whatever the text was.
+fn page_of(key: &str) -> Option<String> {
+    let parsed = Ref::parse(key, &WORKS).ok().filter(|_| !key.starts_with("don:"))?;
+    Some(format!("works/{}-{}", parsed.object.display_prefix(), parsed.number()?))
 }
 
 fn client(
@@ -128,7 +163,7 @@ mod tests {
             ("//evil.example/ISS-5", None),
             ("", None),
         ] {
-            assert_eq!(DevRev::page_of(key).as_deref(), place, "{key}");
+            assert_eq!(page_of(key).as_deref(), place, "{key}");
         }
     }
 }

@@ -21,8 +21,8 @@ pub(crate) trait AnyJob: Sync {
     fn command(&self) -> &'static str;
     /// [`Job::RATES`]
     fn rates(&self) -> Rates;
-    /// Where its target is by these settings.
-    fn place(&self, settings: &Settings) -> Place;
+    /// Where the target of a run of it is by these settings; `None` for a run that this version cannot go by.
+    fn place(&self, manifest: &Manifest, settings: &Settings) -> Option<Place>;
     /// [`Job::UNDOES`]
     fn undoes(&self) -> Option<&'static str>;
     /// [`Job::LOSES`]
@@ -60,8 +60,8 @@ impl<J: Job> AnyJob for Registered<J> {
         J::RATES
     }
 
-    fn place(&self, settings: &Settings) -> Place {
-        J::Target::place(settings)
+    fn place(&self, manifest: &Manifest, settings: &Settings) -> Option<Place> {
+        Some(J::Target::place(&options::<J>(manifest)?, settings))
     }
 
     fn undoes(&self) -> Option<&'static str> {

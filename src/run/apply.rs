@@ -49,7 +49,7 @@ impl Applying<'_> {
         for line in &corrected.said {
             terminal.say(line);
         }
-        checks::same_target(&of, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
+        checks::same_target(&of, &J::Target::place(&job, &settings), job.in_sandbox(), args.batch.sandbox)?;
         let input = of.input.as_ref().ok_or_else(|| {
             Failure::new(Exit::Changed, format!("run {} names no input in its run.json", of.id))
         })?;

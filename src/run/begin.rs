@@ -106,7 +106,7 @@ pub(crate) async fn run<J: Job>(
 ) -> Result<Exit, Failure> {
     let confirmation = Confirmation::needed(!new.dry_run, job.in_sandbox(), new.yes)?;
     if !job.in_sandbox() {
-        J::Target::check(&new.settings)?;
+        J::Target::check(&job, &new.settings)?;
     }
     let query = match &rows {
         RowsFrom::Source(source) => {
@@ -324,7 +324,7 @@ fn manifest<J: Job>(
 ) -> Manifest {
     let now = Utc::now();
     let settings = &new.settings;
-    let target = if job.in_sandbox() { SANDBOX.to_owned() } else { J::Target::place(settings).address };
+    let target = if job.in_sandbox() { SANDBOX.to_owned() } else { J::Target::place(job, settings).address };
     let of_input = manifest::Input {
         path: match input.arguments() {
             // The operator's own file, of which this may be a copy.

@@ -130,7 +130,7 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     /// What those rows are called of which [`Job::tell`] has something to say: a heading.
     const TOLD: &'static str = "Changes";
     /// What it changes.
-    type Target: Target;
+    type Target: Target<Self>;
     /// What a scan of its input finds, besides the rows.
     type Found: Debug + Send + 'static;
     /// Reads and decides.

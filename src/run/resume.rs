@@ -51,7 +51,7 @@ impl Resumed<'_> {
     pub(crate) async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, run, mut manifest, .. } = self;
         let mut job: J = options(&manifest, &run)?;
-        same_target(&manifest, &J::Target::place(&settings), job.in_sandbox(), args.batch.sandbox)?;
+        same_target(&manifest, &J::Target::place(&job, &settings), job.in_sandbox(), args.batch.sandbox)?;
         let stop = Stop::default();
         signals::listen(&stop, &self.terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
@@ -91,9 +91,10 @@ impl Resumed<'_> {
         let total = session::total(&manifest, &job, &scan);
         let confirmation = if session::is_idle(&replay, total) {
             Confirmation::NotNeeded
-        } else if !job.in_sandbox() && settings.token.is_none() {
-            return Err(Settings::no_token());
         } else {
+            if !job.in_sandbox() {
+                J::Target::check(&job, &settings)?;
+            }
             Confirmation::needed(!manifest.dry_run, job.in_sandbox(), args.batch.yes)?
         };
         repair(&run, &replay)?;

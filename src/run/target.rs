@@ -26,21 +26,23 @@ pub(crate) struct Identity {
     pub user: Party,
 }
 
-/// A connection to what a run changes.
-pub(crate) trait Target: Debug + Send + Sync + Sized + 'static {
+/// A connection to what runs of a job change.
+pub(crate) trait Target<J>: Debug + Send + Sync + Sized + 'static {
     /// What is said on the report page where links would be, if there is no setting for them.
     const LINK_HINT: &'static str;
+    /// What an [`Identity::org`] of it is called.
+    const ORG: &'static str = "organisation";
 
     /// Fails if the settings lack what connecting needs. Sends nothing.
-    fn check(settings: &Settings) -> Result<(), Failure>;
+    fn check(job: &J, settings: &Settings) -> Result<(), Failure>;
 
-    /// Where it is by these settings.
-    fn place(settings: &Settings) -> Place;
+    /// Where it is by the job and these settings.
+    fn place(job: &J, settings: &Settings) -> Place;
 
-    /// Connects as the settings say, or to a sandbox in this process. Sends nothing.
+    /// Connects as the job and the settings say, or to a sandbox in this process. Sends nothing.
     fn open(
+        job: &J,
         settings: &Settings,
-        sandbox: bool,
         stop: &Stop,
     ) -> impl Future<Output = Result<Self, Failure>> + Send;
 
@@ -51,7 +53,7 @@ pub(crate) trait Target: Debug + Send + Sync + Sized + 'static {
     fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
 
     /// Counts what this process has sent so far; may be called at any time.
-    fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<Self>;
+    fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<Self, J>;
 
     /// The path of an object's page below the app's address, if it has one.
     fn page_of(key: &str) -> Option<String>;

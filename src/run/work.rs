@@ -58,7 +58,7 @@ impl<J: Job> Session<J> {
         if session::is_idle(&self.replay, scope.total) {
             return Ok(How::Finished);
         }
-        let target = J::Target::open(&self.settings, self.job.in_sandbox(), &self.stop).await?;
+        let target = J::Target::open(&self.job, &self.settings, &self.stop).await?;
         let outcome = self.converse(&target, scope).await;
         *figures = self.figures(&target)();
         outcome
@@ -204,9 +204,9 @@ impl<J: Job> Session<J> {
             let began =
                 self.manifest.parent.as_ref().map_or_else(|| "the run".to_owned(), |of| format!("run {of}"));
             let text = format!(
-                "{began} began in organisation {}, and this token belongs to {} at {target}: use the token that it \
-                 began with, or start a new run",
-                before.id, org.id
+                "{began} began in {} {}, and these credentials belong to {} at {target}: use those that it began with, or start \
+                 a new run",
+                J::Target::ORG, before.id, org.id
             );
             return Err(Failure::new(Exit::Changed, text));
         }
@@ -228,9 +228,10 @@ impl<J: Job> Session<J> {
             party.as_ref().map_or_else(String::new, |party| one_line(&party.to_string()))
         };
         let what = format!(
-            "{command} at {target}\n  environment   {}\n  organisation  {}\n  as            {}\n  rows          {} of \
+            "{command} at {target}\n  environment   {}\n  {:<12}  {}\n  as            {}\n  rows          {} of \
              {}\n{}{}",
             self.settings.environment,
+            J::Target::ORG,
             named(org),
             named(user),
             scope.total.saturating_sub(scope.before),

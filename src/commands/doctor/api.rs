@@ -16,7 +16,6 @@ use crate::net::heard::Heard;
 use crate::net::rate::Rate;
 use crate::net::retry::RetryPolicy;
 use crate::report::doctor::{Check, State};
-use crate::run::target::Target as _;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use std::time::{Duration, SystemTime};
@@ -48,7 +47,7 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
         (false, "default") => Check::ok("base-url", format!("{target} (the default)")),
         (false, origin) => Check::ok("base-url", format!("{target} ({origin})")),
     };
-    let connection = match DevRev::open(&settings, sandbox, stop).await {
+    let connection = match DevRev::connect(&settings, sandbox, stop).await {
         Ok(connection) => connection,
         Err(failure) => {
             checks.push(base_url);

@@ -29,7 +29,6 @@ use crate::report::validation::shell_word;
 use crate::run::begin::{self, New};
 use crate::run::corrections::{Corrected, Corrections, keep_file};
 use crate::run::job::{Job, PlanSummary, Start};
-use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -148,7 +147,7 @@ impl BackfillOptions {
         let Scope { default, contacts } = self.scope(start);
         let default = if default { " with default groups" } else { "" };
         let contacts = if contacts { " with groups of contacts" } else { "" };
-        let of = format!("{} {org}{default}{contacts}", start.target.name());
+        let of = format!("{} {org}{default}{contacts}", start.target.address());
         let max_age = match start.settings.cache_ttl {
             ttl if self.use_cached_groups => ttl,
             _ if start.retries => Duration::ZERO,

@@ -30,7 +30,6 @@ use crate::report::validation::shell_word;
 use crate::run::checks::{options, same_target};
 use crate::run::resume::Resumed;
 use crate::run::signals;
-use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::fingerprint;
 use crate::stop::Stop;
@@ -74,7 +73,7 @@ pub(crate) async fn run(
     };
     let settings = Settings::resolve(&global, &batch, Rates::Backfill)?;
     if !args.sandbox {
-        DevRev::check(&settings)?;
+        DevRev::has_token(&settings)?;
     }
     let to_stdout = args.output == Path::new("-");
     let output = if to_stdout {
@@ -146,12 +145,12 @@ pub(crate) async fn resume(resumed: Resumed<'_>, settings: Settings) -> Result<E
     let Resumed { args, global, terminal, run, lock, manifest, .. } = resumed;
     let options: ExportOptions = options(&manifest, &run)?;
     let in_sandbox = manifest.base_url == SANDBOX;
-    same_target(&manifest, &DevRev::place(&settings), in_sandbox, args.batch.sandbox)?;
+    same_target(&manifest, &DevRev::at(&settings), in_sandbox, args.batch.sandbox)?;
     if manifest.state == RunState::Finished {
         return Err(usage(format!("run {} is finished: there is nothing to resume", run.id())));
     }
     if !in_sandbox {
-        DevRev::check(&settings)?;
+        DevRev::has_token(&settings)?;
     }
     let stop = listening(&terminal)?;
     let log = logging::keep(&run)?;
@@ -196,7 +195,7 @@ fn manifest(run: &RunDir, settings: &Settings, options: &ExportOptions, sandbox:
         input: None,
         org: None,
         user: None,
-        base_url: if sandbox { SANDBOX.to_owned() } else { DevRev::place(settings).address },
+        base_url: if sandbox { SANDBOX.to_owned() } else { DevRev::at(settings).address },
         environment: settings.environment.clone(),
         dry_run: false,
         counts: BTreeMap::new(),
@@ -231,9 +230,9 @@ impl Export {
     async fn work(mut self) -> Result<Exit, Failure> {
         let since = Instant::now();
         let sandbox = self.manifest.base_url == SANDBOX;
-        let target = DevRev::open(&self.settings, sandbox, &self.stop).await?;
+        let target = DevRev::connect(&self.settings, sandbox, &self.stop).await?;
         let outcome = if self.part.progress.sha256.is_some() { Ok(()) } else { self.read(&target).await };
-        let calls = target.counters()().calls.calls;
+        let calls = target.figures()().calls.calls;
         let outcome = match outcome {
             Ok(()) => self.finish(),
             Err(failure) => Err(failure),
@@ -250,7 +249,7 @@ impl Export {
 
     /// Reads all objects that are asked for and not written yet.
     async fn read(&mut self, target: &DevRev) -> Result<(), Failure> {
-        let identity = target.identity().await?;
+        let identity = target.who().await?;
         if let Some(org) = self.manifest.org.as_ref().filter(|org| org.id != identity.org.id) {
             let text = format!("run {} began in {org}, and the token is of {}", self.run.id(), identity.org);
             return Err(Failure::new(Exit::Changed, text));

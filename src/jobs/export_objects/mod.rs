@@ -14,7 +14,7 @@ use crate::journal::run_dir::RunDir;
 use crate::run::any_job::{AnyJob, Running};
 use crate::run::apply::Applying;
 use crate::run::resume::Resumed;
-use crate::run::target::{Place, Target};
+use crate::run::target::Place;
 use crate::run::undo::Undoing;
 use crate::settings::{Rates, Settings};
 
@@ -33,8 +33,8 @@ impl AnyJob for Export {
         Rates::Backfill
     }
 
-    fn place(&self, settings: &Settings) -> Place {
-        DevRev::place(settings)
+    fn place(&self, _manifest: &Manifest, settings: &Settings) -> Option<Place> {
+        Some(DevRev::at(settings))
     }
 
     fn undoes(&self) -> Option<&'static str> {
