@@ -13,6 +13,8 @@ pub mod choices;
 pub mod client;
 pub mod examples;
 pub mod input;
+#[cfg(feature = "load")]
+pub mod load;
 
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
@@ -94,6 +96,9 @@ pub enum Command {
     Export(Export),
     /// Change any field of issues, tickets, accounts, contacts and others, from a CSV file
     Update(Update),
+    /// Load records from an API or files into a database, as a job file says
+    #[cfg(feature = "load")]
+    Load(load::Load),
     /// Continue a run that was interrupted or stopped
     Resume(Resume),
     /// Apply exactly what a dry run planned

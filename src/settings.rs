@@ -101,6 +101,29 @@ pub(crate) struct Settings {
     pub record: Map<String, Value>,
 }
 
+/// Variables that a file of the operator's names: of the environment, or of the `.env` file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Variables(Option<dotenv::DotEnv>);
+
+impl Variables {
+    /// Reads the `.env` file, if there is one.
+    pub(crate) fn read(env_file: Option<&Path>) -> Result<Self, Failure> {
+        dotenv(env_file).map(|dotenv| Self(Some(dotenv)))
+    }
+
+    /// None at all.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// The value of one; an empty one is none.
+    pub(crate) fn get(&self, name: &str) -> Option<SecretString> {
+        let dotenv = self.0.as_ref()?;
+        let value = std::env::var(name).ok().or_else(|| dotenv.values.get(name).cloned());
+        value.filter(|value| !value.is_empty()).map(SecretString::from)
+    }
+}
+
 /// Whether an environment of this name is the real thing.
 pub(crate) fn is_production(environment: &str) -> bool {
     ["production", "prod"].iter().any(|name| environment.eq_ignore_ascii_case(name))

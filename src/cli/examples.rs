@@ -43,6 +43,13 @@ Examples:
   devrev-batch update --object ticket --csv tickets.csv --set severity=high --where stage=triage
   devrev-batch update --object account --csv accounts.csv --match external_ref --map Owner=owned_by";
 
+/// Of `load`.
+pub const LOAD: &str = "\
+Examples:
+  devrev-batch load test_data/jobs/prices.yaml --sandbox --dry-run
+  devrev-batch load jobs/prices.yaml --param symbols=BTC,ETH --start-date 2026-01-01
+  devrev-batch load jobs/prices.yaml --only-slice 'BTC 2023-01-01..2023-01-31' --reload --yes";
+
 /// Of `resume`.
 pub const RESUME: &str = "\
 Examples:

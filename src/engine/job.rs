@@ -93,6 +93,11 @@ impl Steps {
         Self { journal, rows, events }
     }
 
+    /// The row that the change is written down under.
+    pub(crate) fn row(&self) -> u64 {
+        self.rows.row
+    }
+
     /// Writes a step down; it is durable when this returns `Ok`. After an error nothing more may be sent.
     pub(crate) async fn record(&self, step: &impl Serialize) -> Result<(), Failure> {
         let step = raw(step)?;

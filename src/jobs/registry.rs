@@ -2,6 +2,8 @@
 
 use super::backfill_groups::command::BackfillOptions;
 use super::export_objects::Export;
+#[cfg(feature = "load")]
+use super::load::options::LoadOptions;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
@@ -11,11 +13,13 @@ use super::update_fields::options::UpdateOptions;
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
-pub(crate) static JOBS: [&dyn AnyJob; 7] = [
+pub(crate) static JOBS: &[&dyn AnyJob] = &[
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
     &Registered::<UpdateOptions>::NEW,
     &Export,
+    #[cfg(feature = "load")]
+    &Registered::<LoadOptions>::NEW,
     &Registered::<Undo<UndoBackfillOptions>>::NEW,
     &Registered::<Undo<UndoMergeOptions>>::NEW,
     &Registered::<Undo<UndoUpdateOptions>>::NEW,
@@ -23,10 +27,10 @@ pub(crate) static JOBS: [&dyn AnyJob; 7] = [
 
 /// The job of a run, by the name that its `run.json` has for it.
 pub(crate) fn named(command: &str) -> Option<&'static dyn AnyJob> {
-    JOBS.into_iter().find(|job| job.command() == command)
+    JOBS.iter().copied().find(|job| job.command() == command)
 }
 
 /// The job that undoes runs of a job.
 pub(crate) fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
-    JOBS.into_iter().find(|job| job.undoes() == Some(command))
+    JOBS.iter().copied().find(|job| job.undoes() == Some(command))
 }

@@ -285,8 +285,7 @@ fn counted<J: Job>(session: &Session<J>) -> Tally {
 fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Exit, Option<String>) {
     match how {
         How::Portion if open > 0 => {
-            let exit =
-                if tally.errors() > 0 { job.exit(tally).unwrap_or(Exit::SomeFailed) } else { Exit::Ok };
+            let exit = exit_of_end(tally, job);
             let why = format!("--max-changes was reached; {open} rows are left for `resume`");
             (RunState::Stopped, exit, Some(why))
         }
@@ -294,16 +293,17 @@ fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Ex
             let why = format!("a defect: the run came to its end, and {open} rows have no result");
             (RunState::Stopped, Exit::Unexpected, Some(why))
         }
-        How::Finished | How::Portion if tally.errors() > 0 => {
-            (RunState::Finished, job.exit(tally).unwrap_or(Exit::SomeFailed), None)
-        }
-        How::Finished | How::Portion => (RunState::Finished, Exit::Ok, None),
+        How::Finished | How::Portion => (RunState::Finished, exit_of_end(tally, job), None),
         How::Interrupted(Cause::Terminate) => (RunState::Interrupted, Exit::Terminated, None),
         How::Interrupted(_) => (RunState::Interrupted, Exit::Interrupted, None),
         How::Stopped(failure) => {
             (RunState::Stopped, exit_of_stop(failure.exit, tally), Some(failure.message.clone()))
         }
     }
+}
+
+fn exit_of_end<J: Job>(tally: &Tally, job: &J) -> Exit {
+    job.exit(tally).unwrap_or(if tally.errors() > 0 { Exit::SomeFailed } else { Exit::Ok })
 }
 
 /// [`Exit::Backup`] says that nothing was sent: a run that had sent merges before it stopped for its backups does not.

@@ -227,7 +227,7 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
         Entry::before_and_after("value", said)
     }
 
-    /// The exit code of a run that came to its end with errors, if it is not the usual one.
+    /// The exit code of a run that came to its end, if it is not the usual one.
     fn exit(&self, _tally: &Tally) -> Option<Exit> {
         None
     }

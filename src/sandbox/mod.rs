@@ -26,6 +26,7 @@ mod fault;
 mod format;
 mod limit;
 mod merge;
+mod prices;
 mod query;
 mod references;
 mod schema;

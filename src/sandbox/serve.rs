@@ -7,6 +7,7 @@ use super::endpoints::{self, Endpoint};
 use super::error::ApiError;
 use super::fault::{Action, When};
 use super::limit::{Limiter, Standing};
+use super::prices;
 use super::query;
 use super::server::{HTML, PAGE, Server};
 use super::storage;
@@ -65,6 +66,14 @@ impl Server {
             let error = ApiError::of_status(429).with("retry_after", seconds);
             return Reply { retry_after: Some(seconds), ..Reply::error(&error) };
         }
+        if name == prices::NAME {
+            let (status, body) = prices::answer(parts.uri.query().unwrap_or_default());
+            let true_answer = || Reply::new(status, JSON, body.to_string().into_bytes());
+            return match self.faults.pick(name) {
+                None => true_answer(),
+                Some(fault) => Reply { delay: fault.delay, ..broken(&fault.action, true_answer) },
+            };
+        }
         if !authorized(&parts.headers) {
             return Reply::error(&ApiError::of_status(401));
         }
@@ -121,7 +130,8 @@ async fn serve(
     }
     // Only the last segment counts: a base URL may have a path of its own.
     let name = path.rsplit('/').next().unwrap_or_default();
-    server.stats.arrived(endpoints::find(name).map_or(UNKNOWN, |endpoint| endpoint.name));
+    let counted = if name == prices::NAME { prices::NAME } else { UNKNOWN };
+    server.stats.arrived(endpoints::find(name).map_or(counted, |endpoint| endpoint.name));
     let standing = server.limiter.as_ref().map(Limiter::take);
     let reply = match to_bytes(body, LARGEST_BODY).await {
         Ok(body) => server.reply(name, &parts, &body, standing),

@@ -1,0 +1,352 @@
+//! `load`: begins a run, and what a run of it has of its own.
+
+use super::error::LoadError;
+use super::fetch::Fetch;
+use super::file::{JobFile, MAX_BYTES, Mode};
+use super::ledger::Ledger;
+use super::options::LoadOptions;
+use super::plan::{self, SlicePlan};
+use super::slices::{self, Slice};
+use super::source::Source;
+use super::stage::{self, Batch, StageWriter};
+use super::store::{Known, nearest};
+use super::target::LoadTarget;
+use super::{LoadPlanner, Loader, REJECTS};
+use crate::cli;
+use crate::engine::config::Config;
+use crate::engine::event::Tally;
+use crate::exit::{Exit, Failure};
+use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
+use crate::journal::replay::Replay;
+use crate::journal::run_dir::RunDir;
+use crate::report::beside::Own;
+use crate::report::html::entry::{Entry, Said};
+use crate::report::terminal::{Terminal, one_line, result};
+use crate::report::units::counted;
+use crate::run::begin::{self, New, RowsFrom};
+use crate::run::job::{Job, PlanSummary, Reported, Start};
+use crate::settings::{Rates, Settings};
+use crate::source::Input;
+use crate::stop::Stop;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Records that a dry run shows.
+const SAMPLES: u64 = 3;
+
+/// Begins a run and works on it until it ends.
+pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.schema {
+        let schema = serde_json::to_string_pretty(&JobFile::schema()).unwrap_or_default();
+        return result(&schema).map(|()| Exit::Ok).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot print the schema: {error}")).because(error)
+        });
+    }
+    let Some(path) = &args.job else {
+        return Err(Failure::new(Exit::Usage, "no job file: give its path, such as jobs/prices.yaml"));
+    };
+    let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
+    let text = read(path)?;
+    let name = path.display().to_string();
+    let known = JobFile::read(&name, &text)?;
+    let mut params = BTreeMap::new();
+    for given in &args.param {
+        let (name, value) = cli::pair("--param", given)?;
+        let Some(declared) = known.file.params.get(&name) else {
+            let names: Vec<String> = known.file.params.keys().cloned().collect();
+            let hint = nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            return Err(Failure::new(Exit::Usage, format!("--param {name}: the job file has no such parameter{hint}")));
+        };
+        params.insert(name.clone(), param(&name, &value, declared)?);
+    }
+    for (flag, name, value) in
+        [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
+    {
+        let Some(value) = value else { continue };
+        if slices::moment(value).is_none() {
+            return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
+        }
+        if known.file.dates().is_none() {
+            return Err(Failure::new(Exit::Usage, format!("{flag}: the job file has no slices.dates")));
+        }
+        params.insert(name.to_owned(), value.clone().into());
+    }
+    let folder = std::env::current_dir().map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot tell the current folder: {error}")).because(error)
+    })?;
+    let options = LoadOptions {
+        path: name,
+        text,
+        folder,
+        params,
+        only: args.only_slice.clone(),
+        shard: args.shard.as_deref().map(shard).transpose()?,
+        reload: args.reload,
+        strict: args.strict,
+        allow_empty: args.allow_empty,
+        sandbox: args.batch.sandbox,
+        env_file: global.env_file.clone(),
+        known: Arc::default(),
+    };
+    if options.reload && known.file.mode() == Mode::Append {
+        let text = "--reload: mode append would add all records a second time: use upsert, insert or replace";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let slices = options.slices()?;
+    let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
+    let rows = RowsFrom::Made(Box::new(move |file| {
+        slices::write(&slices, file).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot write the slices: {error}")).because(error)
+        })
+    }));
+    begin::run(options, new, rows, |_| Ok(())).await
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |problem: String| Failure::new(Exit::Usage, format!("{}: {problem}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(error.to_string()).because(error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(failed(format!("is longer than {} KiB: is that a job file?", MAX_BYTES >> 10)));
+    }
+    String::from_utf8(bytes).map_err(|_| failed("is not UTF-8".to_owned()))
+}
+
+/// A parameter as it was typed, of the type that it has in the file.
+fn param(name: &str, text: &str, declared: &Value) -> Result<Value, Failure> {
+    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--param {name}={text}: the job file has {what} there"));
+    let one = |text: &str, declared: &Value| match declared {
+        Value::Number(_) => text.parse::<serde_json::Number>().map(Value::Number).map_err(|_| wrong("a number")),
+        Value::Bool(_) => text.parse().map(Value::Bool).map_err(|_| wrong("true or false")),
+        _ => Ok(Value::String(text.to_owned())),
+    };
+    match declared {
+        Value::Array(list) => {
+            let like = list.first().unwrap_or(&Value::Null);
+            let values: Result<Vec<Value>, Failure> =
+                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(|text| one(text, like)).collect();
+            values.map(Value::Array)
+        }
+        declared => one(text, declared),
+    }
+}
+
+fn shard(text: &str) -> Result<(u32, u32), Failure> {
+    let wrong = || Failure::new(Exit::Usage, format!("--shard {text}: write I/N, such as 1/4, with I from 1 to N"));
+    let (part, of) = text.split_once('/').ok_or_else(wrong)?;
+    let (part, of): (u32, u32) = (part.parse().map_err(|_| wrong())?, of.parse().map_err(|_| wrong())?);
+    if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
+}
+
+impl LoadOptions {
+    fn fetch(&self, start: &Start<'_, (), LoadTarget>) -> Result<Fetch, Failure> {
+        let known = self.job()?;
+        Ok(Fetch {
+            variables: known.file.variables(),
+            file: Arc::clone(&known.file),
+            source: start.target.source(self, start.settings)?,
+            transform: self.transform()?,
+            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            stop: start.stop.clone(),
+        })
+    }
+
+    /// Fetches the first records of a slice that is not loaded, and holds them against the table.
+    async fn sample(&self, start: &Start<'_, (), LoadTarget>, slice: &Slice, table: &Known) -> Result<Vec<String>, Failure> {
+        let known = self.job()?;
+        let fetch = self.fetch(start)?;
+        let stage = StageWriter::create(start.run, 0, slice.name()).map_err(LoadError::from).map_err(LoadError::failure)?;
+        let values = slice.values(&known.params);
+        let stage = fetch.run(slice, &values, stage, Some(SAMPLES)).await.map_err(LoadError::failure)?;
+        let mut lines = Vec::new();
+        let mut batches = stage.batches(1).map_err(LoadError::from).map_err(LoadError::failure)?;
+        while let Some(batch) = batches.next().map_err(LoadError::from).map_err(LoadError::failure)? {
+            if let Some(columns) = &table.columns {
+                self.fits(&batch, columns)?;
+            }
+            lines.push(format!("sample        {}", one_line(&batch.object(0))));
+        }
+        if let Some(first) = stage.rejected.first() {
+            lines.push(format!("sample        {} rejected: {}", stage::records_were(stage.rejected.count()), one_line(first)));
+        }
+        if lines.is_empty() {
+            lines.push(format!("sample        slice {} has no records", one_line(&slice.name())));
+        }
+        stage.remove();
+        stage.rejected.remove();
+        Ok(lines)
+    }
+
+    /// Whether a table has the columns of records, and they what it needs.
+    fn fits(&self, batch: &Batch, columns: &[super::store::Column]) -> Result<(), Failure> {
+        let table = self.job()?.file.table().map(|table| table.table.clone()).unwrap_or_default();
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let has = |name: &String, names: &[String]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if let Some(name) = batch.columns.iter().find(|name| !has(name, &names)) {
+            let hint = nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(Failure::new(Exit::Usage, format!("table `{table}` has no column `{name}`{hint}")));
+        }
+        let missing = columns.iter().find(|column| column.required && !has(&column.name, &batch.columns));
+        if let Some(column) = missing {
+            let text = format!("table `{table}` needs a `{}`, and the records have none", column.name);
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        Ok(())
+    }
+
+    /// The slices of a run's input.
+    fn slices_of(input: &Input) -> Result<Vec<Slice>, Failure> {
+        let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
+        let columns = file.header().require(Slice::COLUMNS).map_err(|error| crate::run::scan::header_failure(&error))?;
+        let mut slices = Vec::new();
+        for row in file.rows() {
+            let row = row.map_err(|error| crate::run::scan::source_failure(&error))?;
+            let Ok(row) = row else { continue };
+            let fields: Vec<&str> = columns.iter().map(|column| row.text(Some(*column))).collect();
+            slices.extend(Slice::read(&fields).ok().map(|(_, slice)| slice));
+        }
+        Ok(slices)
+    }
+}
+
+impl Job for LoadOptions {
+    const COMMAND: &'static str = "load";
+    const REPORTED: Option<Reported> = Some(Reported("slices"));
+    const ROWS: Own = Own::Made;
+    const TOLD: &'static str = "Slices";
+    type Target = LoadTarget;
+    type Found = ();
+    type Planner = LoadPlanner;
+    type Applier = Loader;
+    type Feed = MadeFeed<Slice>;
+
+    fn in_sandbox(&self) -> bool {
+        // The target is real: only the source is played.
+        false
+    }
+
+    fn scan(&self, input: &Input) -> Result<MadeRows, Failure> {
+        self.job()?;
+        feed::scan::<Slice>(input)
+    }
+
+    fn total(&self, scan: &MadeRows) -> u64 {
+        scan.rows
+    }
+
+    fn rows(&self, rows: u64) -> Option<u64> {
+        Some(rows)
+    }
+
+    fn what(&self, scan: &MadeRows) -> String {
+        let slices = counted(scan.rows, "slice");
+        let Ok(known) = self.job() else { return slices };
+        let table = known.file.table().map(|table| table.table.clone()).unwrap_or_default();
+        let how = match known.file.mode() {
+            Mode::Upsert => "a record whose key is there takes its place",
+            Mode::Insert => "a record whose key is there is left out",
+            Mode::Append => "all records are added",
+            Mode::Replace => "what the table has of a slice's range is deleted first",
+        };
+        format!("{slices} will be loaded into table `{table}`: {how}.")
+    }
+
+    async fn before_asking(&self, start: &Start<'_, (), LoadTarget>) -> Result<Vec<String>, Failure> {
+        let known = self.job()?;
+        let (store, stop) = (&start.target.store, start.stop);
+        let spec = known.file.table().cloned().unwrap_or_default();
+        let table = store.known(&spec.table, stop).await.map_err(LoadError::failure)?;
+        let mut lines = Vec::new();
+        match (&table.columns, table.rows) {
+            (None, _) if !spec.create => {
+                let hint = match nearest(&spec.table, &table.tables) {
+                    Some(near) => format!("; did you mean `{near}`?"),
+                    None if table.tables.is_empty() => "; there are no tables".to_owned(),
+                    None => format!("; there are {}", one_line(&table.tables.join(", "))),
+                };
+                let text = format!(
+                    "{}: there is no table `{}`{hint} (create: true in the job file makes it)",
+                    start.target.store.place(),
+                    spec.table
+                );
+                return Err(Failure::new(Exit::Usage, text));
+            }
+            (None, _) => lines.push(format!("table         {} (made from the first records)", one_line(&spec.table))),
+            (Some(_), Some(rows)) => {
+                lines.push(format!("table         {}, {} now", one_line(&spec.table), counted(rows, "row")));
+            }
+            (Some(_), None) => lines.push(format!("table         {}", one_line(&spec.table))),
+        }
+        let ledger = Ledger::new(store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?);
+        let slices = Self::slices_of(start.input)?;
+        if !self.reload
+            && let Some(conflict) = ledger.conflict(&slices, &known.digest)
+        {
+            let text = format!("{conflict}; --reload loads it again, if that is meant");
+            return Err(Failure::new(Exit::Changed, text));
+        }
+        let loaded = slices.iter().filter(|slice| ledger.get(slice).is_some_and(|entry| !entry.open)).count();
+        lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
+        if start.manifest.dry_run {
+            let next = slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
+            if let Some(slice) = next {
+                for line in self.sample(start, slice, &table).await? {
+                    start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn begin(&self, start: &Start<'_, (), LoadTarget>) -> Result<(LoadPlanner, Loader), Failure> {
+        let known = self.job()?;
+        let store = Arc::clone(&start.target.store);
+        let entries = store.ledger(known.file.load_id(), start.stop).await.map_err(LoadError::failure)?;
+        let planner = LoadPlanner {
+            ledger: Ledger::new(entries),
+            digest: known.digest.clone(),
+            reload: self.reload,
+            run: start.run.id().to_owned(),
+        };
+        let loader = Loader {
+            fetch: self.fetch(start)?,
+            store,
+            terms: self.terms(start.run.id())?,
+            params: known.params.clone(),
+            run: start.run.clone(),
+        };
+        Ok((planner, loader))
+    }
+
+    fn feed(&self, input: &Input, scan: MadeRows, replay: Replay, stop: Stop) -> Result<Self::Feed, Failure> {
+        MadeFeed::new(input, &scan, None, replay, stop)
+    }
+
+    fn tune(&self, config: &mut Config) {
+        // A slice takes long: what it has come to is written down at once.
+        config.record_each = true;
+    }
+
+    fn result_files(run: &RunDir) -> Result<(), String> {
+        stage::collect(run)
+    }
+
+    fn plan(&self, _settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {
+        Box::<SlicePlan>::default()
+    }
+
+    fn tell(said: Said<'_>) -> Option<Entry> {
+        plan::tell(said)
+    }
+
+    fn exit(&self, tally: &Tally) -> Option<Exit> {
+        let rejects = tally.reasons.get("done").is_some_and(|reasons| reasons.contains_key(REJECTS));
+        rejects.then_some(Exit::SomeFailed)
+    }
+}

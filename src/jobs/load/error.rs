@@ -1,0 +1,86 @@
+//! Why a slice was not loaded, classified once, where it happens.
+
+use crate::exit::{Exit, Failure};
+use crate::net::error::{ApiError, ErrorKind};
+use std::io;
+
+/// Why a slice was not loaded. None of the texts has a secret in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The credentials were refused.
+    #[error("{0}")]
+    Login(String),
+    /// The job file, a flag or a setting does not fit what is there.
+    #[error("{0}")]
+    Settings(String),
+    /// What cannot be reached now may be later.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The source or the target refused, or answered what cannot be used.
+    #[error("{0}")]
+    Refused(String),
+    /// A filter failed, or did not end.
+    #[error("{0}")]
+    Transform(String),
+    /// With `--strict`: a record was rejected.
+    #[error("{0}")]
+    Rejected(String),
+    /// A guard: too many records, or none where what is there would be deleted.
+    #[error("{0}")]
+    Guard(String),
+    /// The disk of this machine.
+    #[error("cannot keep the slice in the run's folder: {0}")]
+    Disk(#[from] io::Error),
+    /// The stop signal.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl LoadError {
+    /// A short, stable name, for counting failures by reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Login(_) => "unauthorized",
+            Self::Settings(_) => "settings",
+            Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "refused",
+            Self::Transform(_) => "transform",
+            Self::Rejected(_) => "rejected",
+            Self::Guard(_) => "guard",
+            Self::Disk(_) => "disk",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// How a command ends that it ends.
+    pub(super) fn failure(self) -> Failure {
+        let exit = match &self {
+            Self::Login(_) => Exit::Credentials,
+            Self::Settings(_) => Exit::Usage,
+            Self::Unreachable(_) => Exit::Stopped,
+            Self::Refused(_) | Self::Transform(_) | Self::Rejected(_) | Self::Guard(_) => Exit::SomeFailed,
+            Self::Disk(_) => Exit::Unexpected,
+            Self::Interrupted => Exit::Interrupted,
+        };
+        Failure::new(exit, self.to_string()).because(self)
+    }
+
+    /// Whether the whole run ends with it: every other slice would meet the same.
+    pub(super) fn ends_the_run(&self) -> bool {
+        matches!(self, Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted)
+    }
+}
+
+impl From<ApiError> for LoadError {
+    fn from(error: ApiError) -> Self {
+        let text = error.to_string();
+        match error.kind {
+            ErrorKind::Unauthorized | ErrorKind::Forbidden => Self::Login(text),
+            ErrorKind::Stopped => Self::Interrupted,
+            ErrorKind::BreakerOpen | ErrorKind::Connect | ErrorKind::Broken | ErrorKind::Server | ErrorKind::Throttled { .. } => {
+                Self::Unreachable(text)
+            }
+            _ => Self::Refused(text),
+        }
+    }
+}

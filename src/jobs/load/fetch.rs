@@ -1,0 +1,127 @@
+//! From a source to the run's folder: fetch, transform, judge, keep. All at once, with bounded buffers between.
+
+use super::error::LoadError;
+use super::file::JobFile;
+use super::filter::Filter;
+use super::record::Record;
+use super::rules::{Broken, Judged, Rules};
+use super::slices::Slice;
+use super::source::{Chunk, Source};
+use super::stage::{Stage, StageWriter};
+use super::template::Values;
+use crate::stop::Stop;
+use futures_util::{StreamExt, stream};
+use jaq_json::Val;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Chunks that may wait for the transform.
+const AHEAD: usize = 4;
+/// How long the transform may work on a chunk.
+const TRANSFORM_TIME: Duration = Duration::from_secs(30);
+
+/// What a chunk has become.
+type Made = Vec<Result<Record, (String, Broken)>>;
+
+/// The way of a job's records.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    /// The job.
+    pub file: Arc<JobFile>,
+    /// Where they come from.
+    pub source: Arc<Source>,
+    /// What becomes of each.
+    pub transform: Option<Filter>,
+    /// The names of its variables.
+    pub variables: Vec<String>,
+    /// Threads that transform.
+    pub threads: usize,
+    /// What ends every wait.
+    pub stop: Stop,
+}
+
+impl Fetch {
+    /// Fetches a slice into the run's folder; only so many records, if that is said.
+    pub(super) async fn run(
+        &self,
+        slice: &Slice,
+        values: &Values,
+        mut stage: StageWriter,
+        most: Option<u64>,
+    ) -> Result<Stage, LoadError> {
+        let (sender, mut chunks) = mpsc::channel(AHEAD);
+        let variables = Arc::new(super::source::variables(&self.variables, slice, values)?);
+        let fetched = self.source.fetch(slice, values, sender, &self.stop);
+        let keep = async {
+            let received = stream::poll_fn(|context| chunks.poll_recv(context));
+            let made = received.map(|chunk| self.transform(chunk, Arc::clone(&variables)));
+            let mut made = std::pin::pin!(made.buffered(self.threads));
+            let rules = self.file.rules.iter().map(|rule| &rule.value);
+            let mut rules = Rules::new(rules, self.file.dates().map(|dates| dates.field.as_str()), slice);
+            while let Some(records) = made.next().await {
+                for record in records? {
+                    match record {
+                        Err((text, broken)) => stage.reject(&text, &broken)?,
+                        Ok(record) => match rules.judge(&record) {
+                            Judged::Good => stage.push(&record)?,
+                            Judged::Outside => stage.outside(),
+                            Judged::Broken(broken) => stage.reject(&record.text(), &broken)?,
+                        },
+                    }
+                    if most.is_some_and(|most| stage.count() >= most) {
+                        return Ok(stage);
+                    }
+                    if let Some(limit) = self.file.max_records.filter(|limit| stage.count() > *limit) {
+                        return Err(LoadError::Guard(format!("it has more than {limit} records (max_records)")));
+                    }
+                }
+            }
+            Ok(stage)
+        };
+        // The channel is dropped with whichever ends first, which ends the other.
+        let both = async {
+            let (mut fetched, mut keep) = (std::pin::pin!(fetched), std::pin::pin!(keep));
+            tokio::select! {
+                kept = &mut keep => kept,
+                done = &mut fetched => { done?; keep.await }
+            }
+        };
+        let stage = self.stop.race(both).await.ok_or(LoadError::Interrupted)??;
+        Ok(stage.finish()?)
+    }
+
+    async fn transform(&self, chunk: Chunk, variables: Arc<Vec<Val>>) -> Result<Made, LoadError> {
+        let Some(filter) = self.transform.clone() else {
+            return Ok(match chunk {
+                Chunk::Records(records) => records.into_iter().map(Ok).collect(),
+                Chunk::Json(vals) => vals.iter().map(|val| Record::of_val(val).map_err(|why| rejected(val, why))).collect(),
+            });
+        };
+        let work = tokio::task::spawn_blocking(move || {
+            let vals: Result<Vec<Val>, String> = match chunk {
+                Chunk::Json(vals) => Ok(vals),
+                Chunk::Records(records) => records.iter().map(Record::to_val).collect(),
+            };
+            let mut made = Made::new();
+            for val in vals? {
+                match filter.run(val.clone(), &variables) {
+                    Err(why) => made.push(Err(rejected(&val, why))),
+                    Ok(outputs) => {
+                        made.extend(outputs.iter().map(|out| Record::of_val(out).map_err(|why| rejected(&val, why))));
+                    }
+                }
+            }
+            Ok(made)
+        });
+        let worked = tokio::time::timeout(TRANSFORM_TIME, work).await.map_err(|_| {
+            LoadError::Transform(format!("the transform has not ended after {} s", TRANSFORM_TIME.as_secs()))
+        })?;
+        let worked = worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
+        worked.map_err(|why: String| LoadError::Transform(format!("the transform: {why}")))
+    }
+}
+
+fn rejected(val: &Val, why: String) -> (String, Broken) {
+    (val.to_string(), Broken { rule: "transform", field: None, text: why })
+}

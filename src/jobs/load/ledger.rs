@@ -1,0 +1,127 @@
+//! What a target says it has of a load: a table of its own, written in the transaction that loads a slice.
+
+use super::slices::Slice;
+use std::collections::HashMap;
+
+/// The table.
+pub(super) const TABLE: &str = "_devrev_batch_loads";
+
+/// A slice that is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its identity.
+    pub slice: String,
+    /// Of what decided what its records are.
+    pub digest: String,
+    /// Its records.
+    pub rows: u64,
+    /// The records that were not loaded.
+    pub rejected: u64,
+    /// The run that loaded it.
+    pub run: String,
+    /// Whether it ended in the future then: it is loaded again.
+    pub open: bool,
+}
+
+/// All slices of a load.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger(HashMap<String, Entry>);
+
+impl Ledger {
+    /// Of these entries.
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        Self(entries.into_iter().map(|entry| (entry.slice.clone(), entry)).collect())
+    }
+
+    /// What is known of a slice.
+    pub(super) fn get(&self, slice: &Slice) -> Option<&Entry> {
+        self.0.get(&slice.id())
+    }
+
+    /// Why these slices cannot be loaded beside what is loaded: another digest, or other boundaries. `--reload` says that it
+    /// is meant.
+    pub(super) fn conflict(&self, slices: &[Slice], digest: &str) -> Option<String> {
+        for slice in slices {
+            if let Some(entry) = self.get(slice)
+                && entry.digest != digest
+            {
+                return Some(format!(
+                    "slice {} was loaded by run {}, when the job file said something else: the source, the transform, the \
+                     rules or the target have changed since",
+                    slice.name(),
+                    entry.run
+                ));
+            }
+        }
+        let loaded: Vec<Slice> = self.0.keys().filter_map(|id| serde_json::from_str(id).ok()).collect();
+        // Only slices of the same lists can overlap.
+        let mut by_list: HashMap<String, Vec<&Slice>> = HashMap::new();
+        for slice in &loaded {
+            by_list.entry(list(slice)).or_default().push(slice);
+        }
+        for of_list in by_list.values_mut() {
+            of_list.sort();
+        }
+        for slice in slices {
+            let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
+            // Loaded slices do not overlap each other, so the one before and those from here on are enough.
+            let from = near.partition_point(|other| other.start < slice.start).saturating_sub(1);
+            let other = near.iter().skip(from).take_while(|other| slice.end.is_none() || other.start < slice.end);
+            if let Some(other) = other.into_iter().find(|other| slice.overlaps(other)) {
+                return Some(format!(
+                    "slice {} overlaps {}, which is loaded: the boundaries have changed",
+                    slice.name(),
+                    other.name()
+                ));
+            }
+        }
+        None
+    }
+}
+
+fn list(slice: &Slice) -> String {
+    Slice { start: None, end: None, ..slice.clone() }.id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn slice(symbol: &str, start: &str, end: &str) -> Slice {
+        let day = |text: &str| format!("{text}T00:00:00Z").parse().ok();
+        let each = BTreeMap::from([("symbol".to_owned(), symbol.into())]);
+        Slice { start: day(start), end: day(end), each, file: None }
+    }
+
+    fn ledger(slices: &[Slice]) -> Ledger {
+        let entry = |slice: &Slice| Entry {
+            slice: slice.id(),
+            digest: "d".to_owned(),
+            rows: 1,
+            rejected: 0,
+            run: "r".to_owned(),
+            open: false,
+        };
+        Ledger::new(slices.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn the_same_job_goes_on_and_another_is_refused() {
+        let loaded = [slice("BTC", "2020-01-01", "2020-01-11"), slice("BTC", "2020-01-11", "2020-01-21")];
+        let ledger = ledger(&loaded);
+        assert_eq!(ledger.conflict(&loaded, "d"), None);
+        assert_eq!(ledger.conflict(&[slice("BTC", "2020-01-21", "2020-01-31")], "d"), None, "the next one");
+        assert_eq!(ledger.conflict(&[slice("ETH", "2020-01-05", "2020-01-31")], "d"), None, "another symbol");
+        assert!(ledger.conflict(&loaded, "other").unwrap().contains("said something else"));
+        for other in [
+            slice("BTC", "2020-01-05", "2020-01-15"),
+            slice("BTC", "2020-01-01", "2020-01-12"),
+            slice("BTC", "2019-12-01", "2020-02-01"),
+            slice("BTC", "2020-01-20", "2020-01-30"),
+            slice("BTC", "2020-01-02", "2020-01-03"),
+        ] {
+            assert!(ledger.conflict(std::slice::from_ref(&other), "d").unwrap().contains("overlaps"), "{}", other.name());
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Moves records from a source to a target in slices, as a job file says, each slice exactly once.
+//!
+//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands
+//! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
+//! - [`source`]: where records come from; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
+//! - [`fetch`]: all of that together, into the run's folder ([`stage`])
+//! - [`store`]: where records go; [`target`]: the same, as what the run changes
+//! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
+
+pub(crate) mod command;
+mod error;
+mod fetch;
+mod file;
+mod filter;
+mod ledger;
+pub(crate) mod options;
+mod plan;
+mod record;
+mod rules;
+mod slices;
+mod source;
+mod span;
+mod stage;
+mod store;
+pub(crate) mod target;
+mod template;
+
+use crate::engine::job::{Applied, Applier, Asked, Planner, Steps, Verdict};
+use crate::exit::Failure;
+use crate::journal::record::{Outcome, State, raw};
+use crate::journal::run_dir::RunDir;
+use crate::report::units::counted;
+use crate::run::drift::Plannable;
+use error::LoadError;
+use fetch::Fetch;
+use ledger::{Entry, Ledger};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use slices::Slice;
+use stage::StageWriter;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{Loaded, Store, Terms};
+
+/// The reason of a slice that is in the target, but for records that were rejected.
+const REJECTS: &str = "rejects";
+/// The reason of a slice that an earlier run has loaded.
+const LOADED: &str = "loaded";
+
+/// A slice that is to be loaded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SliceChange {
+    /// The slice.
+    slice: Slice,
+    /// Of all that decides what its records are.
+    digest: String,
+    /// Whether it is loaded, and is loaded again.
+    again: bool,
+}
+
+impl Plannable for SliceChange {
+    fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
+        outcome.reason.as_deref() == Some(LOADED)
+    }
+}
+
+/// What an outcome says of a slice for the report.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Counts {
+    /// Records in the target.
+    records: u64,
+    /// Records that were not loaded.
+    rejected: u64,
+    /// Records of other dates.
+    #[serde(default)]
+    outside: u64,
+    /// Rows that they took the place of.
+    #[serde(default)]
+    deleted: u64,
+}
+
+/// The reading and deciding half: what the target's ledger has is not loaded again.
+#[derive(Debug)]
+pub(crate) struct LoadPlanner {
+    ledger: Ledger,
+    digest: String,
+    reload: bool,
+    run: String,
+}
+
+impl Planner for LoadPlanner {
+    type Item = Slice;
+    type Change = SliceChange;
+
+    async fn prepare(&mut self, batch: Vec<Asked<Slice>>) -> Result<Vec<Verdict<SliceChange>>, Failure> {
+        Ok(batch.into_iter().map(|asked| self.decide(asked)).collect())
+    }
+}
+
+impl LoadPlanner {
+    fn decide(&self, Asked { item: slice, in_doubt }: Asked<Slice>) -> Verdict<SliceChange> {
+        let entry = self.ledger.get(&slice);
+        let change = |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
+        let Some(entry) = entry else { return change(false) };
+        if entry.run == self.run {
+            // The transaction that loaded it has written that down; only the answer was lost.
+            return Verdict::Settled(if in_doubt.is_some() {
+                done(Counts { records: entry.rows, rejected: entry.rejected, ..Counts::default() }, None)
+            } else {
+                loaded_before(entry)
+            });
+        }
+        if entry.open || self.reload { change(true) } else { Verdict::Settled(loaded_before(entry)) }
+    }
+}
+
+fn loaded_before(entry: &Entry) -> Outcome {
+    let text = format!("run {} has loaded it: {}", entry.run, counted(entry.rows, "record"));
+    Outcome::of(State::Already, LOADED, text)
+}
+
+/// The outcome of a slice that is in the target.
+fn done(counts: Counts, first: Option<&str>) -> Outcome {
+    let outcome = Outcome::done(1).reported(raw(&counts).ok());
+    if counts.rejected == 0 {
+        return outcome;
+    }
+    let why = first.map(|first| format!("; the first: {first}")).unwrap_or_default();
+    let detail = format!("{} rejected, in {}{why}", stage::records_were(counts.rejected), stage::REJECTED);
+    Outcome { reason: Some(REJECTS.into()), detail: Some(detail), ..outcome }
+}
+
+/// The writing half.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    fetch: Fetch,
+    store: Arc<Store>,
+    terms: Terms,
+    params: BTreeMap<String, Value>,
+    run: RunDir,
+}
+
+impl Applier<SliceChange> for Loader {
+    async fn apply(&self, change: SliceChange, steps: Steps) -> Applied {
+        match self.load(&change.slice, steps.row()).await {
+            Ok(outcome) => outcome.into(),
+            // Nothing was written: what was begun in the target is taken back.
+            Err(LoadError::Interrupted) => Applied { outcome: None, halt: None },
+            Err(error) => {
+                let outcome = Outcome::of(State::Failed, error.reason(), error.to_string()).after(1);
+                if error.ends_the_run() {
+                    return Applied { outcome: None, halt: Some(error.failure()) };
+                }
+                outcome.into()
+            }
+        }
+    }
+}
+
+impl Loader {
+    async fn load(&self, slice: &Slice, row: u64) -> Result<Outcome, LoadError> {
+        let stage = StageWriter::create(&self.run, row, slice.name())?;
+        let values = slice.values(&self.params);
+        // Before the first record is asked for: what comes in while it is read belongs to the next time.
+        let open = slice.is_open(chrono::Utc::now());
+        let mut stage = self.fetch.run(slice, &values, stage, None).await?;
+        if self.terms.strict && stage.rejected.count() > 0 {
+            return Err(LoadError::Rejected(format!(
+                "--strict: a record was rejected: {}",
+                stage.rejected.first().unwrap_or_default()
+            )));
+        }
+        let loaded = self.store.load(&self.terms, slice, open, &mut stage).await?;
+        stage.remove();
+        Ok(match loaded {
+            Loaded::Before(entry) => loaded_before(&entry),
+            Loaded::Now { rows, deleted } => {
+                let rejected = stage.rejected.count();
+                let counts = Counts { records: rows, rejected, outside: stage.outside, deleted };
+                done(counts, stage.rejected.first())
+            }
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
+
+use super::file::{JobFile, Read, SourceSpec, TargetSpec};
+use super::filter::Filter;
+use super::slices::{self, Slice};
+use super::source::{Files, Http, Source};
+use super::store::{SqliteStore, Store, Terms};
+use super::template::{Template, Values};
+use crate::exit::{Exit, Failure};
+use crate::net::http_reader::{HttpReader, ReaderSettings};
+use crate::net::rate::{PaceSettings, Rate};
+use crate::net::retry::RetryPolicy;
+use crate::settings::{Settings, Variables};
+use crate::source::dialect::Dialect;
+use crate::stop::Stop;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use url::Url;
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+/// Records that are written together, where the job file does not say.
+const BATCH_SIZE: u32 = 1000;
+
+/// The options of a load.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoadOptions {
+    /// The job file's path, for messages.
+    pub path: String,
+    /// What it says. It has no secrets: those are `${env.NAME}`.
+    pub text: String,
+    /// The folder that its paths begin from.
+    pub folder: PathBuf,
+    /// `--param`, `--start-date`, `--end-date`.
+    pub params: BTreeMap<String, Value>,
+    /// `--only-slice`
+    pub only: Vec<String>,
+    /// `--shard I/N`
+    pub shard: Option<(u32, u32)>,
+    /// `--reload`
+    pub reload: bool,
+    /// `--strict`
+    pub strict: bool,
+    /// `--allow-empty`
+    pub allow_empty: bool,
+    /// `--sandbox`: HTTP requests go to a sandbox in this process.
+    pub sandbox: bool,
+    /// `--env-file`: where variables are looked up beside the environment.
+    pub env_file: Option<PathBuf>,
+    /// The file, once it was read.
+    #[serde(skip)]
+    pub known: Arc<OnceLock<Arc<Known>>>,
+}
+
+/// A job file that was read, and its parameters.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The file.
+    pub(super) file: Arc<JobFile>,
+    /// See [`Read::digest`].
+    pub(super) digest: String,
+    /// The file's, and those that were given.
+    pub(super) params: BTreeMap<String, Value>,
+}
+
+impl LoadOptions {
+    /// The job file. The error names every mistake in it.
+    pub(super) fn job(&self) -> Result<Arc<Known>, Failure> {
+        if let Some(known) = self.known.get() {
+            return Ok(Arc::clone(known));
+        }
+        let Read { file, digest } = JobFile::read(&self.path, &self.text)?;
+        let mut params = file.params.clone();
+        params.extend(self.params.clone());
+        let known = Arc::new(Known { file: Arc::new(file), digest, params });
+        Ok(Arc::clone(self.known.get_or_init(|| known)))
+    }
+
+    fn usage(&self, problem: impl std::fmt::Display) -> Failure {
+        Failure::new(Exit::Usage, format!("{}: {problem}", self.path))
+    }
+
+    /// All slices that this run takes.
+    pub(super) fn slices(&self) -> Result<Vec<Slice>, Failure> {
+        let known = self.job()?;
+        let files = known.file.source.value.csv.as_ref().or(known.file.source.value.jsonl.as_ref());
+        let files = match files {
+            None => None,
+            Some(files) => {
+                let pattern = self.filled(&files.path.value, &Variables::none())?;
+                Some(super::source::find(&self.folder.join(pattern))?)
+            }
+        };
+        let mut all = slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
+        if !self.only.is_empty() {
+            if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name)) {
+                let names: Vec<String> = all.iter().map(Slice::name).collect();
+                let near = super::store::nearest(wrong, &names).or_else(|| names.first().cloned()).unwrap_or_default();
+                return Err(Failure::new(Exit::Usage, format!("--only-slice {wrong}: there is no such slice; one is `{near}`")));
+            }
+            all.retain(|slice| self.only.contains(&slice.name()));
+        }
+        if let Some((part, of)) = self.shard {
+            all.retain(|slice| shard_of(slice, of) == part);
+        }
+        Ok(all)
+    }
+
+    /// A text of the file with its places filled, but for those of a slice.
+    fn filled(&self, text: &str, variables: &Variables) -> Result<String, Failure> {
+        let values = Values { params: self.job()?.params.clone(), range: None };
+        let env = |name: &str| variables.get(name).map(|value| value.expose_secret().to_owned());
+        Template::parse(text).and_then(|text| text.fill(&values, &env)).map_err(|problem| self.usage(problem))
+    }
+
+    /// The variables of the environment that the file needs. The error names those that are not set.
+    pub(super) fn environment(&self) -> Result<HashMap<String, SecretString>, Failure> {
+        let known = self.job()?;
+        let variables = Variables::read(self.env_file.as_deref())?;
+        let SourceSpec { http, .. } = &known.file.source.value;
+        let texts = http.iter().flat_map(|http| {
+            let query = http.query.values().filter_map(|value| value.value.as_str());
+            // A sandbox gets no secrets, so none are needed for it.
+            let headers = http.headers.values().map(|value| value.value.as_str()).filter(|_| !self.sandbox);
+            std::iter::once(http.url.value.as_str()).chain(query).chain(headers)
+        });
+        let mut texts: Vec<String> = texts.map(str::to_owned).collect();
+        if let Some(http) = http
+            && let Some(body) = &http.body
+        {
+            texts.push(body.to_string());
+        }
+        let names: BTreeSet<String> = texts
+            .iter()
+            .filter_map(|text| Template::parse(text).ok())
+            .flat_map(|text| text.variables().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let (found, missing): (Vec<_>, Vec<_>) =
+            names.into_iter().map(|name| (variables.get(&name), name)).partition(|(value, _)| value.is_some());
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.into_iter().map(|(_, name)| name).collect();
+            let text = format!("set {} in the environment or in .env: the job file needs it", names.join(", "));
+            return Err(self.usage(text));
+        }
+        Ok(found.into_iter().filter_map(|(value, name)| Some((name, value?))).collect())
+    }
+
+    /// Where records go. Connects to nothing.
+    pub(super) fn store(&self) -> Result<Store, Failure> {
+        let known = self.job()?;
+        let TargetSpec { sqlite, .. } = &known.file.target.value;
+        let Some(path) = sqlite.as_ref().and_then(|table| table.path.as_ref()) else {
+            return Err(self.usage("only target.sqlite is in this build"));
+        };
+        let path = self.filled(&path.value, &Variables::read(self.env_file.as_deref())?)?;
+        Ok(Store::Sqlite(SqliteStore::new(&self.folder.join(path))))
+    }
+
+    /// How a run writes.
+    pub(super) fn terms(&self, run: &str) -> Result<Terms, Failure> {
+        let known = self.job()?;
+        let file = &known.file;
+        Ok(Terms {
+            table: file.table().cloned().unwrap_or_default(),
+            mode: file.mode(),
+            date: file.dates().map(|dates| dates.field.clone()),
+            load: file.load_id().to_owned(),
+            digest: known.digest.clone(),
+            run: run.to_owned(),
+            batch_size: file.batch_size.as_ref().map_or(BATCH_SIZE, |size| size.value) as usize,
+            reload: self.reload,
+            strict: self.strict,
+            allow_empty: self.allow_empty,
+        })
+    }
+
+    /// Where records come from; `sandbox` is the address of the one in this process.
+    pub(super) fn source(
+        &self,
+        settings: &Settings,
+        sandbox: Option<Url>,
+        stop: &Stop,
+    ) -> Result<Source, Failure> {
+        let known = self.job()?;
+        let SourceSpec { http, csv, jsonl, .. } = &known.file.source.value;
+        if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
+            let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
+            let delimiter = delimiter.or(Dialect::default().delimiter);
+            return Ok(Source::Files(Files { is_csv: csv.is_some(), delimiter }));
+        }
+        let Some(http) = http else {
+            return Err(self.usage("only http, csv and jsonl are sources in this build"));
+        };
+        let base = match &sandbox {
+            Some(sandbox) => sandbox.clone(),
+            None => {
+                // Only its origin: the path may have places of a slice.
+                let text = http.url.value.split("${slice").next().unwrap_or_default();
+                let text = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
+                Url::parse(&text).map_err(|error| self.usage(format!("source.http.url: {error}")))?
+            }
+        };
+        let rate = match &http.rate_limit {
+            _ if settings.rate_given => settings.rate,
+            Some(rate) => Some(super::file::rate_of(&rate.value).map_err(|problem| self.usage(problem))?),
+            None => None,
+        };
+        let reader = ReaderSettings {
+            name: "source",
+            base,
+            pace: PaceSettings { rate: rate.map(|rate| self.share(rate)), ..PaceSettings::default() },
+            retry: self.retry(settings)?,
+            breaker: settings.breaker,
+            max_body: MAX_ANSWER,
+        };
+        let reader = HttpReader::new(reader, stop.clone())
+            .map_err(|error| self.usage(format!("source.http.url: {error}")))?;
+        let http = Http::new(http, known.file.variables(), reader, sandbox, self.environment()?);
+        Ok(Source::Http(Box::new(http.map_err(super::error::LoadError::failure)?)))
+    }
+
+    /// The transform.
+    pub(super) fn transform(&self) -> Result<Option<Filter>, Failure> {
+        let known = self.job()?;
+        let transform = known.file.transform.as_ref();
+        transform
+            .map(|code| Filter::compile(&code.value, &known.file.variables()).map_err(|problem| self.usage(problem)))
+            .transpose()
+    }
+
+    fn retry(&self, settings: &Settings) -> Result<RetryPolicy, Failure> {
+        let Some(policy) = self.job()?.file.retry_policy else { return Ok(settings.retry) };
+        let base = policy.backoff_factor.map(Duration::try_from_secs_f64).transpose();
+        let base = base.map_err(|_| self.usage("retry_policy.backoff_factor: not a number of seconds"))?;
+        Ok(RetryPolicy {
+            max_retries: policy.max_retries.unwrap_or(settings.retry.max_retries),
+            base: base.unwrap_or(settings.retry.base),
+        })
+    }
+
+    /// A shard's part of a rate.
+    fn share(&self, rate: Rate) -> Rate {
+        let of = self.shard.map_or(1, |(_, of)| of);
+        let calls = rate.calls.get() / of;
+        match NonZeroU32::new(calls) {
+            Some(calls) => Rate { calls, ..rate },
+            // Less than one call in a period: one in a longer one.
+            None => Rate { calls: NonZeroU32::MIN, period: rate.period * of / rate.calls.get() },
+        }
+    }
+}
+
+/// The shard of a slice, from 1.
+fn shard_of(slice: &Slice, of: u32) -> u32 {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(slice.id());
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    u32::try_from(number % u64::from(of)).unwrap_or_default() + 1
+}

@@ -1,0 +1,283 @@
+//! What a load is cut into: each slice is one task, and loaded whole or not at all.
+
+use super::file::JobFile;
+use super::template::{Template, Values, iso, plain};
+use crate::jobs::undoing::feed::Made;
+use chrono::{DateTime, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// The most slices of a load: each is a row in memory once, in the target's ledger for good.
+const MAX_SLICES: u64 = 1_000_000;
+
+/// A slice. What it is made of is its identity in the target's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Slice {
+    /// Its first moment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start: Option<DateTime<Utc>>,
+    /// The first moment after it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub end: Option<DateTime<Utc>>,
+    /// The value of each list.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub each: BTreeMap<String, Value>,
+    /// The file that it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<String>,
+}
+
+impl Slice {
+    /// All of a load at once.
+    fn whole() -> Self {
+        Self { start: None, end: None, each: BTreeMap::new(), file: None }
+    }
+
+    /// Its identity, as the ledger has it.
+    pub(super) fn id(&self) -> String {
+        // What it is made of is JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// For people: `BTC 2020-01-01..2020-01-31`, the end excluded.
+    pub(super) fn name(&self) -> String {
+        let mut words: Vec<String> = self.each.values().filter_map(plain).collect();
+        if let (Some(start), Some(end)) = (self.start, self.end) {
+            words.push(format!("{}..{}", iso(start), iso(end)));
+        }
+        words.extend(self.file.clone());
+        if words.is_empty() { "all".to_owned() } else { words.join(" ") }
+    }
+
+    /// What fills the places of texts for it.
+    pub(super) fn values(&self, params: &BTreeMap<String, Value>) -> Values {
+        let mut params = params.clone();
+        params.extend(self.each.clone());
+        Values { params, range: self.start.zip(self.end) }
+    }
+
+    /// Whether a record of this date is one of it.
+    pub(super) fn has(&self, moment: DateTime<Utc>) -> bool {
+        self.start.is_none_or(|start| moment >= start) && self.end.is_none_or(|end| moment < end)
+    }
+
+    /// Whether it ends in the future: what it holds is not all there yet.
+    pub(super) fn is_open(&self, now: DateTime<Utc>) -> bool {
+        self.end.is_some_and(|end| end > now)
+    }
+
+    /// Whether both hold the same records in part, but are not the same.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        if self.each != other.each || self.file != other.file || self == other {
+            return false;
+        }
+        match (self.start.zip(self.end), other.start.zip(other.end)) {
+            (Some((start, end)), Some((other_start, other_end))) => start < other_end && other_start < end,
+            // One of them is all of it.
+            _ => true,
+        }
+    }
+}
+
+impl Made for Slice {
+    const COLUMNS: &'static [&'static str] = &["slice", "name"];
+
+    fn read(fields: &[&str]) -> Result<(String, Self), String> {
+        let &[slice, name] = fields else { return Err("it lacks fields".to_owned()) };
+        let slice = serde_json::from_str(slice).map_err(|error| format!("it is not a slice: {error}"))?;
+        Ok((name.to_owned(), slice))
+    }
+}
+
+/// How long slices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Time(TimeDelta),
+    Months(u32),
+}
+
+impl Step {
+    /// Reads a step such as `30d` or `1month`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a step such as 1h, 30d, 2w, 1month or 1year");
+        let digits = text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(text.len() - digits);
+        let number: u32 = number.parse().map_err(|_| wrong())?;
+        let months = match unit.trim() {
+            "month" | "months" | "M" => Some(1),
+            "year" | "years" | "y" => Some(12),
+            _ => None,
+        };
+        if number == 0 || number > 1_000_000 {
+            return Err(wrong());
+        }
+        if let Some(months) = months {
+            return number.checked_mul(months).map(Self::Months).ok_or_else(wrong);
+        }
+        let time = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
+        if time < std::time::Duration::from_secs(60) {
+            return Err(format!("`{text}`: a slice is a minute long or longer"));
+        }
+        TimeDelta::from_std(time).map(Self::Time).map_err(|_| wrong())
+    }
+
+    fn after(self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Time(time) => moment.checked_add_signed(time),
+            Self::Months(months) => moment.checked_add_months(Months::new(months)),
+        }
+    }
+}
+
+/// A date, at midnight, or a moment.
+pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
+    date.map(|date| date.and_time(NaiveTime::MIN).and_utc())
+        .or_else(|| crate::jobs::rules::dates::parse(text.trim()))
+}
+
+/// All slices of a load, in order; `files` are those that the source's pattern finds. The error says what is missing.
+pub(super) fn all(
+    file: &JobFile,
+    params: &BTreeMap<String, Value>,
+    files: Option<Vec<String>>,
+) -> Result<Vec<Slice>, String> {
+    let mut slices = vec![Slice::whole()];
+    if let Some(files) = files {
+        slices = files.into_iter().map(|file| Slice { file: Some(file), ..Slice::whole() }).collect();
+    }
+    let spec = file.slices.as_ref().map(|slices| &slices.value);
+    for (name, value) in spec.iter().flat_map(|spec| &spec.each) {
+        let named = value.as_str().and_then(|text| Template::parse(text).ok()?.only_param().map(str::to_owned));
+        let list = match &named {
+            Some(param) => params.get(param).ok_or_else(|| format!("slices.each.{name}: there is no parameter `{param}`"))?,
+            None => value,
+        };
+        let list = list.as_array().ok_or_else(|| format!("slices.each.{name} is not a list"))?;
+        let mut more = Vec::new();
+        for value in list {
+            for slice in &slices {
+                let mut slice = slice.clone();
+                slice.each.insert(name.clone(), value.clone());
+                more.push(slice);
+            }
+            bounded(more.len())?;
+        }
+        slices = more;
+    }
+    let Some(dates) = file.dates() else { return Ok(slices) };
+    let step = Step::parse(&dates.step.value)?;
+    let of = |name: &str, flag: &str| {
+        let value = params.get(name).and_then(Value::as_str);
+        let value = value.ok_or_else(|| format!("slices.dates needs {name}: give {flag}, or set it under params"))?;
+        moment(value).ok_or_else(|| format!("{name}: `{value}` is not a date such as 2026-12-31"))
+    };
+    let (start, last) = (of("start_date", "--start-date")?, of("end_date", "--end-date")?);
+    // A day is included; a moment is the first that is not.
+    let end = if last.time() == NaiveTime::MIN { last + TimeDelta::days(1) } else { last };
+    if start >= end {
+        return Err(format!("start_date {} is after end_date {}", iso(start), iso(last)));
+    }
+    let mut dated = Vec::new();
+    for slice in &slices {
+        let mut from = start;
+        while from < end {
+            let to = step.after(from).unwrap_or(end).min(end);
+            dated.push(Slice { start: Some(from), end: Some(to), ..slice.clone() });
+            from = to;
+            bounded(dated.len())?;
+        }
+    }
+    Ok(dated)
+}
+
+fn bounded(slices: usize) -> Result<(), String> {
+    if slices as u64 > MAX_SLICES {
+        return Err(format!("that is more than {MAX_SLICES} slices: make them longer"));
+    }
+    Ok(())
+}
+
+/// Writes them as a run's input.
+pub(super) fn write(slices: &[Slice], file: &mut dyn Write) -> io::Result<()> {
+    let mut rows = csv::Writer::from_writer(file);
+    rows.write_record(Slice::COLUMNS)?;
+    for slice in slices {
+        rows.write_record([slice.id(), slice.name()])?;
+    }
+    rows.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(slices: &str) -> JobFile {
+        let text = format!(
+            "version: 1\njob_name: j\nparams: {{symbols: [BTC, ETH], start_date: 2020-01-01, end_date: 2020-01-31}}\n\
+             source: {{csv: {{path: a.csv}}}}\ntarget: {{sqlite: {{path: a.db, table: t}}}}\nslices: {slices}\n"
+        );
+        JobFile::read("job.yaml", &text).unwrap().file
+    }
+
+    fn names(slices: &str) -> Vec<String> {
+        let job = job(slices);
+        all(&job, &job.params, None).unwrap().iter().map(Slice::name).collect()
+    }
+
+    #[test]
+    fn dates_are_cut_and_the_last_day_is_included() {
+        assert_eq!(
+            names("{dates: {field: day, step: 14d}}"),
+            ["2020-01-01..2020-01-15", "2020-01-15..2020-01-29", "2020-01-29..2020-02-01"]
+        );
+        assert_eq!(names("{dates: {field: day, step: 1month}}"), ["2020-01-01..2020-02-01"]);
+        assert_eq!(names("{each: {symbol: '${symbols}', kind: [a, b]}}"), ["a BTC", "b BTC", "a ETH", "b ETH"]);
+    }
+
+    #[test]
+    fn an_identity_comes_back_as_it_went() {
+        let job = job("{dates: {field: day, step: 14d}, each: {symbol: '${symbols}'}}");
+        let slices = all(&job, &job.params, None).unwrap();
+        assert_eq!(slices.len(), 6);
+        for slice in &slices {
+            let (_, back) = Slice::read(&[&slice.id(), "x"]).unwrap();
+            assert_eq!(back.id(), slice.id());
+            assert_eq!(&back, slice);
+        }
+        assert!(Slice::read(&["{", "x"]).is_err());
+    }
+
+    #[test]
+    fn slices_of_other_boundaries_overlap() {
+        let slices = |step: &str| {
+            let job = job(&format!("{{dates: {{field: day, step: {step}}}, each: {{symbol: '${{symbols}}'}}}}"));
+            all(&job, &job.params, None).unwrap()
+        };
+        let (ten, week) = (slices("10d"), slices("7d"));
+        assert!(ten.iter().all(|one| ten.iter().all(|other| !one.overlaps(other))));
+        assert!(ten[0].overlaps(&week[0]) && ten[0].overlaps(&week[1]) && !ten[0].overlaps(&week[2]));
+        assert!(!ten[0].overlaps(&ten[0]));
+        let (btc, eth) = (&ten[0], week.iter().find(|slice| slice.each["symbol"] == "ETH").unwrap());
+        assert!(!btc.overlaps(eth), "another symbol's records are others");
+        assert!(Slice::whole().overlaps(&Slice { start: ten[0].start, end: ten[0].end, ..Slice::whole() }));
+    }
+
+    #[test]
+    fn steps_are_read_or_refused() {
+        assert_eq!(Step::parse("1month"), Ok(Step::Months(1)));
+        assert_eq!(Step::parse("2years"), Ok(Step::Months(24)));
+        assert_eq!(Step::parse("90m"), Ok(Step::Time(TimeDelta::minutes(90))));
+        for text in ["", "d", "0d", "1s", "-1d", "1 fortnight", "99999999999y"] {
+            assert!(Step::parse(text).is_err(), "{text}");
+        }
+        let too_many = job("{dates: {field: day, step: 1m}}");
+        let params = BTreeMap::from([
+            ("start_date".to_owned(), Value::from("1000-01-01")),
+            ("end_date".to_owned(), Value::from("2999-01-01")),
+        ]);
+        assert!(all(&too_many, &params, None).unwrap_err().contains("more than"));
+    }
+}

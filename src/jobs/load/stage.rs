@@ -1,0 +1,377 @@
+//! A slice as it was fetched and transformed: kept in the run's folder until the target has it, so that no transaction of the
+//! target waits for the network. It need not outlive a crash: what is not loaded is fetched again.
+//!
+//! A line is an array of cells, or an object `{"columns": [...]}` that says what the cells of the next lines are.
+
+use super::record::Record;
+use super::rules::Broken;
+use crate::journal::run_dir::RunDir;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder of a run's slices.
+const FOLDER: &str = "slices";
+/// The records that were not loaded, with the rule that each breaks.
+pub(super) const REJECTED: &str = "rejected.jsonl";
+/// A bound for a batch, in bytes.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// `1 record was`, `2 records were`.
+pub(super) fn records_were(count: u64) -> String {
+    format!("{} {}", crate::report::units::counted(count, "record"), if count == 1 { "was" } else { "were" })
+}
+
+/// Where a slice is kept, by its row.
+fn paths(run: &RunDir, row: u64) -> (PathBuf, PathBuf) {
+    let folder = run.path().join(FOLDER);
+    (folder.join(format!("{row}.jsonl")), folder.join(format!("{row}.rejected.jsonl")))
+}
+
+/// A line of `rejected.jsonl`.
+#[derive(Debug, Serialize)]
+struct RejectedLine<'a> {
+    slice: &'a str,
+    rule: &'a str,
+    field: Option<&'a str>,
+    problem: &'a str,
+    record: &'a RawValue,
+}
+
+/// Keeps records.
+#[derive(Debug)]
+pub(super) struct StageWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    columns: Vec<String>,
+    rejected: Rejects,
+    records: u64,
+    outside: u64,
+    line: Vec<u8>,
+}
+
+/// Keeps records that are not loaded.
+#[derive(Debug)]
+pub(super) struct Rejects {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+    slice: String,
+    count: u64,
+    first: Option<String>,
+}
+
+/// A slice that is whole.
+#[derive(Debug)]
+pub(super) struct Stage {
+    path: PathBuf,
+    /// Its records.
+    pub records: u64,
+    /// Records whose date is outside.
+    pub outside: u64,
+    /// Those that are not loaded.
+    pub rejected: Rejects,
+}
+
+/// Records that are written together; all have the same columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// A JSON array of cells each.
+    pub rows: Vec<String>,
+}
+
+impl StageWriter {
+    /// Begins a slice anew, that of this row.
+    pub(super) fn create(run: &RunDir, row: u64, slice: String) -> io::Result<Self> {
+        let (path, rejected) = paths(run, row);
+        std::fs::create_dir_all(run.path().join(FOLDER))?;
+        let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
+        match std::fs::remove_file(&rejected) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let rejected = Rejects { path: rejected, file: None, slice, count: 0, first: None };
+        Ok(Self {
+            path,
+            file: BufWriter::with_capacity(1 << 16, file),
+            columns: Vec::new(),
+            rejected,
+            records: 0,
+            outside: 0,
+            line: Vec::new(),
+        })
+    }
+
+    /// Keeps a record.
+    pub(super) fn push(&mut self, record: &Record) -> io::Result<()> {
+        self.line.clear();
+        if self.records == 0 || !self.columns.iter().eq(record.0.iter().map(|(name, _)| name)) {
+            self.columns = record.0.iter().map(|(name, _)| name.clone()).collect();
+            serde_json::to_writer(&mut self.line, &serde_json::json!({ "columns": self.columns }))?;
+            self.line.push(b'\n');
+        }
+        for (index, (_, cell)) in record.0.iter().enumerate() {
+            self.line.push(if index == 0 { b'[' } else { b',' });
+            cell.write(&mut self.line);
+        }
+        if record.0.is_empty() {
+            self.line.push(b'[');
+        }
+        self.line.extend_from_slice(b"]\n");
+        self.records += 1;
+        self.file.write_all(&self.line)
+    }
+
+    /// Keeps a record that breaks a rule.
+    pub(super) fn reject(&mut self, record: &str, broken: &Broken) -> io::Result<()> {
+        self.rejected.push(record, broken)
+    }
+
+    /// Counts a record of another slice.
+    pub(super) fn outside(&mut self) {
+        self.outside += 1;
+    }
+
+    /// Records so far, rejected ones included.
+    pub(super) fn count(&self) -> u64 {
+        self.records + self.rejected.count
+    }
+
+    /// Ends the slice.
+    pub(super) fn finish(mut self) -> io::Result<Stage> {
+        self.file.flush()?;
+        Ok(Stage { path: self.path, records: self.records, outside: self.outside, rejected: self.rejected })
+    }
+}
+
+impl Rejects {
+    /// Keeps a record that is not loaded. What is no JSON is kept as text.
+    pub(super) fn push(&mut self, record: &str, broken: &Broken) -> io::Result<()> {
+        if self.file.is_none() {
+            let file = crate::files::private().create(true).append(true).open(&self.path)?;
+            self.file = Some(BufWriter::new(file));
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let quoted;
+        let record: &RawValue = match serde_json::from_str(record) {
+            Ok(record) => record,
+            Err(_) => {
+                quoted = serde_json::value::to_raw_value(record)?;
+                &quoted
+            }
+        };
+        let line = RejectedLine {
+            slice: &self.slice,
+            rule: broken.rule,
+            field: broken.field.as_deref(),
+            problem: &broken.text,
+            record,
+        };
+        serde_json::to_writer(&mut *file, &line)?;
+        file.write_all(b"\n")?;
+        self.count += 1;
+        if self.first.is_none() {
+            let field = broken.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
+            self.first = Some(format!("{field}{} ({})", broken.text, broken.rule));
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What the first of them was rejected for.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
+    /// Removes them: they were a sample.
+    pub(super) fn remove(&self) {
+        // What cannot be removed does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Writes all of them to the disk.
+    pub(super) fn keep(&mut self) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.flush()?;
+        file.get_ref().sync_all()
+    }
+}
+
+impl Stage {
+    /// The records, so many together.
+    pub(super) fn batches(&self, size: usize) -> io::Result<Batches> {
+        Ok(Batches { lines: BufReader::with_capacity(1 << 16, File::open(&self.path)?), size, columns: Vec::new(), line: String::new() })
+    }
+
+    /// Removes the records: the target has them.
+    pub(super) fn remove(&self) {
+        // What cannot be removed does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// See [`Stage::batches`].
+#[derive(Debug)]
+pub(super) struct Batches {
+    lines: BufReader<File>,
+    size: usize,
+    columns: Vec<String>,
+    /// A line that begins other columns, read ahead.
+    line: String,
+}
+
+impl Batches {
+    /// The next records; none at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Batch>> {
+        #[derive(Deserialize)]
+        struct Columns {
+            columns: Vec<String>,
+        }
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while batch.rows.len() < self.size && bytes < MAX_BATCH_BYTES {
+            if self.line.is_empty() && self.lines.read_line(&mut self.line)? == 0 {
+                break;
+            }
+            if self.line.starts_with('{') {
+                if !batch.rows.is_empty() {
+                    break;
+                }
+                let read: Columns = serde_json::from_str(&self.line)?;
+                self.columns = read.columns;
+                self.line.clear();
+                continue;
+            }
+            let mut row = std::mem::take(&mut self.line);
+            row.truncate(row.trim_end().len());
+            bytes += row.len();
+            batch.rows.push(row);
+        }
+        batch.columns.clone_from(&self.columns);
+        Ok(Some(batch).filter(|batch| !batch.rows.is_empty()))
+    }
+}
+
+impl Batch {
+    /// A row as a JSON object, for people and `rejected.jsonl`.
+    pub(super) fn object(&self, row: usize) -> String {
+        let cells: Vec<&RawValue> =
+            self.rows.get(row).and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let members: Vec<String> = self
+            .columns
+            .iter()
+            .zip(cells)
+            .map(|(name, cell)| format!("{}:{}", serde_json::Value::from(name.as_str()), cell.get()))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// A row's cells as text, `None` for null.
+    pub(super) fn cells(&self, row: usize) -> Vec<Option<Cow<'_, str>>> {
+        let cells: Vec<&RawValue> =
+            self.rows.get(row).and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let text = |cell: &&'_ RawValue| -> Option<Cow<'_, str>> {
+            match cell.get() {
+                "null" => None,
+                text if text.starts_with('"') => Some(Cow::Owned(serde_json::from_str(text).unwrap_or_default())),
+                text => Some(Cow::Owned(text.to_owned())),
+            }
+        };
+        cells.iter().map(text).collect()
+    }
+
+    /// All rows as one JSON array.
+    pub(super) fn json(&self, rows: std::ops::Range<usize>) -> String {
+        let rows = self.rows.get(rows).unwrap_or_default();
+        let mut json = String::with_capacity(rows.iter().map(|row| row.len() + 1).sum::<usize>() + 2);
+        json.push('[');
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            json.push_str(row);
+        }
+        json.push(']');
+        json
+    }
+}
+
+/// Writes `rejected.jsonl` of what each slice of a run has left, in the order of the slices.
+pub(super) fn collect(run: &RunDir) -> Result<(), String> {
+    let folder = run.path().join(FOLDER);
+    let row = |path: &Path| {
+        path.file_name()?.to_str()?.strip_suffix(".rejected.jsonl")?.parse::<u64>().ok()
+    };
+    let mut parts: Vec<(u64, PathBuf)> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter_map(|path| Some((row(&path)?, path)))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
+    };
+    parts.sort();
+    let path = run.path().join(REJECTED);
+    if parts.is_empty() {
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(format!("cannot remove {}: {error}", path.display()))
+            }
+            _ => Ok(()),
+        };
+    }
+    let copy = |to: &mut dyn Write| {
+        parts.iter().try_for_each(|(_, part)| io::copy(&mut File::open(part)?, to).map(drop))
+    };
+    crate::journal::atomic::replace(&path, |file| copy(file))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: serde_json::Value) -> Record {
+        Record::of_json(json.as_object().unwrap())
+    }
+
+    #[test]
+    fn records_come_back_in_batches_of_like_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "load", chrono::Utc::now()).unwrap();
+        let mut stage = StageWriter::create(&run, 3, "s".to_owned()).unwrap();
+        for n in 0..5 {
+            stage.push(&record(serde_json::json!({"a": n, "b": "x\n\u{2028}"}))).unwrap();
+        }
+        stage.push(&record(serde_json::json!({"a": null}))).unwrap();
+        stage.push(&record(serde_json::json!({}))).unwrap();
+        let broken = Broken { rule: "min", field: Some("a".to_owned()), text: "too small".to_owned() };
+        stage.reject(r#"{"a":-1}"#, &broken).unwrap();
+        stage.outside();
+        let mut stage = stage.finish().unwrap();
+        assert_eq!((stage.records, stage.outside, stage.rejected.count()), (7, 1, 1));
+        let mut batches = stage.batches(2).unwrap();
+        let mut sizes = Vec::new();
+        while let Some(batch) = batches.next().unwrap() {
+            sizes.push((batch.columns.len(), batch.rows.len()));
+            if sizes.len() == 1 {
+                assert_eq!(batch.object(1), "{\"a\":1,\"b\":\"x\\n\u{2028}\"}");
+                assert_eq!(batch.cells(1)[1].as_deref(), Some("x\n\u{2028}"));
+                assert_eq!(batch.json(0..2).matches("x\\n").count(), 2);
+            }
+        }
+        assert_eq!(sizes, [(2, 2), (2, 2), (2, 1), (1, 1), (0, 1)]);
+        stage.rejected.keep().unwrap();
+        collect(&run).unwrap();
+        let rejected = std::fs::read_to_string(run.path().join(REJECTED)).unwrap();
+        assert_eq!(rejected, "{\"slice\":\"s\",\"rule\":\"min\",\"field\":\"a\",\"problem\":\"too small\",\"record\":{\"a\":-1}}\n");
+    }
+}

@@ -1,0 +1,485 @@
+//! A table of an SQLite file: the target that needs no server.
+//!
+//! One connection, since SQLite has one writer. A batch is one JSON array that SQLite takes apart itself: ten times as fast
+//! as a statement a record.
+
+use super::{Column, Known, Loaded, Terms, made_of, nearest};
+use crate::jobs::load::error::LoadError;
+use crate::jobs::load::file::Mode;
+use crate::jobs::load::ledger::{Entry, TABLE};
+use crate::jobs::load::rules::Broken;
+use crate::jobs::load::slices::Slice;
+use crate::jobs::load::stage::{Batch, Rejects, Stage, records_were};
+use crate::jobs::load::template::{iso, plain};
+use crate::journal::manifest::Party;
+use crate::run::target::Identity;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long to wait for another process that writes to the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An SQLite file.
+#[derive(Debug)]
+pub(in crate::jobs::load) struct SqliteStore {
+    path: PathBuf,
+    /// The connection that writes. Taken out while it is used, so that none in the midst of a transaction is used again.
+    writer: Mutex<Option<SqliteConnection>>,
+}
+
+/// How a batch ended.
+enum Written {
+    Rows(u64),
+    /// The target refuses a record of it.
+    Refused(String),
+}
+
+impl SqliteStore {
+    /// A file, which need not be there.
+    pub(in crate::jobs::load) fn new(path: &Path) -> Self {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { path, writer: Mutex::new(None) }
+    }
+
+    pub(super) fn place(&self) -> String {
+        format!("sqlite:{}", self.path.display())
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+    }
+
+    /// A connection that cannot write; none where there is no file.
+    async fn reader(&self) -> Result<Option<SqliteConnection>, LoadError> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let folder = crate::files::folder_of(&self.path);
+                if folder.is_dir() {
+                    return Ok(None);
+                }
+                return Err(LoadError::Settings(format!("{}: there is no folder {}", self.place(), folder.display())));
+            }
+            Err(error) => return Err(LoadError::Settings(format!("{}: {error}", self.place()))),
+            Ok(data) if data.is_dir() => {
+                return Err(LoadError::Settings(format!("{} is a folder", self.place())));
+            }
+            Ok(data) if data.len() == 0 => return Ok(None),
+            Ok(_) => {}
+        }
+        let connected = self.options().read_only(true).create_if_missing(false).connect().await;
+        connected.map(Some).map_err(|error| self.failed(&error))
+    }
+
+    pub(super) async fn identity(&self) -> Result<Identity, LoadError> {
+        self.reader().await?;
+        let canonical = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Ok(Identity {
+            org: Party { id: canonical.display().to_string(), display_id: None, name },
+            user: Party { id: user.unwrap_or_else(|| "unknown".to_owned()), display_id: None, name: None },
+        })
+    }
+
+    pub(super) async fn known(&self, table: &str) -> Result<Known, LoadError> {
+        let Some(mut connection) = self.reader().await? else { return Ok(Known::default()) };
+        let failed = |error: sqlx::Error| self.failed(&error);
+        let rows = sqlx::query("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+            .fetch_all(&mut connection)
+            .await
+            .map_err(failed)?;
+        let tables = rows.iter().filter_map(|row| row.try_get(0).ok()).filter(|name| name != TABLE).collect();
+        let columns = columns(&mut connection, table).await.map_err(failed)?;
+        let mut known = Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
+        if known.columns.is_some() {
+            let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) FROM {}", quote(table))));
+            let count: i64 = count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+            known.rows = u64::try_from(count).ok();
+        }
+        // It was only read from.
+        let _ = connection.close().await;
+        Ok(known)
+    }
+
+    pub(super) async fn ledger(&self, load: &str) -> Result<Vec<Entry>, LoadError> {
+        let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
+        let entries = entries(&mut connection, load, None).await;
+        let _ = connection.close().await;
+        match entries {
+            Ok(entries) => Ok(entries),
+            // Nothing was ever loaded into this file.
+            Err(error) if is_missing_table(&error) => Ok(Vec::new()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    pub(super) async fn load(
+        &self,
+        terms: &Terms,
+        slice: &Slice,
+        open: bool,
+        stage: &mut Stage,
+    ) -> Result<Loaded, LoadError> {
+        let mut writer = self.writer.lock().await;
+        let mut connection = match writer.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let loaded = self.transaction(&mut connection, terms, slice, open, stage).await;
+        let end = if matches!(loaded, Ok(Loaded::Now { .. })) { "COMMIT" } else { "ROLLBACK" };
+        match run(&mut connection, end).await {
+            Ok(()) => *writer = Some(connection),
+            // A connection that cannot end its transaction is given up; without a commit nothing has happened.
+            Err(error) if loaded.is_ok() => return Err(self.failed(&error)),
+            Err(_) => {}
+        }
+        loaded
+    }
+
+    /// The connection that writes.
+    async fn connect(&self) -> Result<SqliteConnection, LoadError> {
+        let is_new = !self.path.exists();
+        let options = self.options().create_if_missing(true);
+        // How a file is kept is its owner's affair, unless it is new.
+        let options = if is_new { options.journal_mode(SqliteJournalMode::Wal) } else { options };
+        options.connect().await.map_err(|error| self.failed(&error))
+    }
+
+    async fn transaction(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        slice: &Slice,
+        open: bool,
+        stage: &mut Stage,
+    ) -> Result<Loaded, LoadError> {
+        let failed = |error: sqlx::Error| self.failed(&error);
+        run(connection, "BEGIN IMMEDIATE").await.map_err(failed)?;
+        let ledger = format!(
+            "CREATE TABLE IF NOT EXISTS {TABLE} (load TEXT NOT NULL, slice TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT \
+             NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL, run TEXT NOT NULL, open INTEGER NOT NULL, loaded_at TEXT \
+             NOT NULL, PRIMARY KEY (load, slice)) STRICT"
+        );
+        run(connection, &ledger).await.map_err(failed)?;
+        let id = slice.id();
+        if let Some(entry) = entries(connection, &terms.load, Some(&id)).await.map_err(failed)?.pop() {
+            let again = entry.open || (terms.reload && entry.run != terms.run);
+            if !again {
+                return Ok(Loaded::Before(entry));
+            }
+            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
+            delete.bind(&terms.load).bind(&id).execute(&mut *connection).await.map_err(failed)?;
+        }
+        let mut batches = stage.batches(terms.batch_size)?;
+        let mut batch = batches.next()?;
+        let table = &terms.table.table;
+        let mut known = columns(connection, table).await.map_err(failed)?;
+        if known.is_empty()
+            && terms.table.create
+            && let Some(first) = &batch
+        {
+            run(connection, &ddl(terms, first)).await.map_err(failed)?;
+            known = columns(connection, table).await.map_err(failed)?;
+        }
+        if known.is_empty() && batch.is_some() {
+            return Err(LoadError::Settings(format!("{}: there is no table `{table}`", self.place())));
+        }
+        let mut deleted = 0;
+        if terms.mode == Mode::Replace && !known.is_empty() {
+            if batch.is_none() && !terms.allow_empty {
+                return Err(LoadError::Guard("the source has no records for it, and replacing would delete what is there: give --allow-empty if that is meant".to_owned()));
+            }
+            deleted = self.delete(connection, terms, slice, &known).await?;
+        }
+        let mut rows = 0;
+        while let Some(now) = batch.take() {
+            check_columns(table, &now.columns, &known)?;
+            rows += self.insert(connection, terms, &now, &mut stage.rejected).await?;
+            batch = batches.next()?;
+        }
+        let rejects = &mut stage.rejected;
+        if terms.mode == Mode::Replace && rejects.count() > 0 {
+            return Err(LoadError::Rejected(format!(
+                "{} rejected, and what replaces the range has to be whole: {}",
+                records_were(rejects.count()),
+                rejects.first().unwrap_or_default()
+            )));
+        }
+        let insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")));
+        insert
+            .bind(&terms.load)
+            .bind(&id)
+            .bind(slice.name())
+            .bind(&terms.digest)
+            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+            .bind(i64::try_from(rejects.count()).unwrap_or(i64::MAX))
+            .bind(&terms.run)
+            .bind(i64::from(open))
+            .bind(chrono::Utc::now().to_rfc3339())
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        // Before the commit: of a slice that is loaded, all rejected records are on the disk.
+        rejects.keep()?;
+        Ok(Loaded::Now { rows, deleted })
+    }
+
+    /// Deletes what a slice's records take the place of.
+    async fn delete(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        slice: &Slice,
+        known: &[Column],
+    ) -> Result<u64, LoadError> {
+        let mut conditions = Vec::new();
+        let mut values = Vec::new();
+        let column = |name: &str| {
+            known.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+                LoadError::Settings(format!(
+                    "mode replace goes by `{name}`, and table `{}` has no such column",
+                    terms.table.table
+                ))
+            })
+        };
+        if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
+            let is_number = column(field)?.kind.to_ascii_uppercase().contains("INT");
+            for (sign, moment) in [(">=", start), ("<", end)] {
+                values.push(if is_number { moment.timestamp().to_string() } else { iso(moment) });
+                conditions.push(format!("{} {sign} ?{}", quote(field), values.len()));
+            }
+        }
+        for (name, value) in &slice.each {
+            column(name)?;
+            values.push(plain(value).unwrap_or_default());
+            conditions.push(format!("{} = ?{}", quote(name), values.len()));
+        }
+        if conditions.is_empty() {
+            return Err(LoadError::Settings("mode replace needs slices by date or by lists".to_owned()));
+        }
+        let sql = format!("DELETE FROM {} WHERE {}", quote(&terms.table.table), conditions.join(" AND "));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in &values {
+            query = query.bind(value);
+        }
+        let done = query.execute(connection).await.map_err(|error| self.failed(&error))?;
+        Ok(done.rows_affected())
+    }
+
+    /// Writes a batch. A record that the table refuses is found by halving.
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        batch: &Batch,
+        rejects: &mut Rejects,
+    ) -> Result<u64, LoadError> {
+        let sql = statement(terms, &batch.columns);
+        let mut left = vec![0..batch.rows.len()];
+        let mut rows = 0;
+        while let Some(range) = left.pop() {
+            match self.write(connection, &sql, batch, range.clone()).await? {
+                Written::Rows(written) => rows += written,
+                Written::Refused(problem) if range.len() == 1 => {
+                    if terms.strict {
+                        return Err(LoadError::Rejected(format!(
+                            "--strict: the target refuses a record: {problem}: {}",
+                            shortened(&batch.object(range.start))
+                        )));
+                    }
+                    let broken = Broken { rule: "target", field: None, text: problem };
+                    rejects.push(&batch.object(range.start), &broken)?;
+                }
+                Written::Refused(_) => {
+                    let middle = range.start + range.len() / 2;
+                    // The first half is written first.
+                    left.push(middle..range.end);
+                    left.push(range.start..middle);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        sql: &str,
+        batch: &Batch,
+        range: Range<usize>,
+    ) -> Result<Written, LoadError> {
+        let query = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(batch.json(range));
+        match query.execute(connection).await {
+            Ok(done) => Ok(Written::Rows(done.rows_affected())),
+            // SQLITE_CONSTRAINT: the statement alone is taken back.
+            Err(error) if code(&error) & 0xff == 19 => Ok(Written::Refused(words(&error))),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn failed(&self, error: &sqlx::Error) -> LoadError {
+        let text = format!("{}: {}", self.place(), words(error));
+        match code(error) & 0xff {
+            5 | 6 => LoadError::Unreachable(format!("{text}; another process writes to it: try again later")),
+            13 => LoadError::Disk(std::io::Error::other(text)),
+            8 | 3 | 14 | 26 => LoadError::Settings(text),
+            1 => LoadError::Settings(text),
+            _ => LoadError::Refused(text),
+        }
+    }
+}
+
+/// The statement for batches of these columns.
+fn statement(terms: &Terms, columns: &[String]) -> String {
+    let quoted: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+    let cells: Vec<String> = (0..columns.len()).map(|place| format!("value ->> {place}")).collect();
+    let conflict = match terms.mode {
+        Mode::Append | Mode::Replace => String::new(),
+        Mode::Upsert | Mode::Insert => {
+            let key: Vec<String> = terms.table.key.iter().map(|name| quote(name)).collect();
+            let set: Vec<String> = columns
+                .iter()
+                .filter(|name| !terms.table.key.contains(name))
+                .map(|name| format!("{0} = excluded.{0}", quote(name)))
+                .collect();
+            let action = if terms.mode == Mode::Insert || set.is_empty() {
+                "NOTHING".to_owned()
+            } else {
+                format!("UPDATE SET {}", set.join(", "))
+            };
+            format!(" ON CONFLICT ({}) DO {action}", key.join(", "))
+        }
+    };
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true{conflict}",
+        quote(&terms.table.table),
+        quoted.join(", "),
+        cells.join(", ")
+    )
+}
+
+/// The statement that makes the table for records such as these.
+fn ddl(terms: &Terms, batch: &Batch) -> String {
+    let rows: Vec<_> = (0..batch.rows.len()).map(|row| batch.cells(row)).collect();
+    let kind = |place: usize| {
+        let mut kinds = rows.iter().filter_map(|cells| cells.get(place)?.as_deref()).map(|text| {
+            if text.parse::<i64>().is_ok() {
+                0
+            } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
+                1
+            } else {
+                2
+            }
+        });
+        // Text where nothing says otherwise: it holds anything.
+        let first = kinds.next();
+        match first.map(|first| kinds.fold(first, u8::max)) {
+            Some(0) => "INTEGER",
+            Some(1) => "REAL",
+            _ => "TEXT",
+        }
+    };
+    let is_text = |place: usize| {
+        batch.rows.iter().any(|row| {
+            let cells: Vec<&serde_json::value::RawValue> = serde_json::from_str(row).unwrap_or_default();
+            cells.get(place).is_some_and(|cell| cell.get().starts_with('"'))
+        })
+    };
+    let columns: Vec<(String, &'static str)> = batch
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(place, name)| (name.clone(), if is_text(place) { "TEXT" } else { kind(place) }))
+        .collect();
+    made_of(terms, &columns, quote, " STRICT")
+}
+
+/// Says which column a table lacks.
+fn check_columns(table: &str, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
+    let names: Vec<String> = known.iter().map(|column| column.name.clone()).collect();
+    match wanted.iter().find(|name| !names.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Err(LoadError::Settings(format!("table `{table}` has no column `{name}`{hint}")))
+        }
+    }
+}
+
+async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<Column>, sqlx::Error> {
+    let rows = sqlx::query("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")
+        .bind(table)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let (notnull, has_default, key): (i64, i64, i64) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+            let kind: String = row.try_get(1)?;
+            // A single INTEGER key is made up where it is missing.
+            let made_up = key > 0 && kind.eq_ignore_ascii_case("INTEGER");
+            let required = (notnull != 0 || key > 0) && has_default == 0 && !made_up;
+            Ok(Column { name: row.try_get(0)?, kind, required })
+        })
+        .collect()
+}
+
+async fn entries(
+    connection: &mut SqliteConnection,
+    load: &str,
+    slice: Option<&str>,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let sql = format!(
+        "SELECT slice, digest, rows, rejected, run, open FROM {TABLE} WHERE load = ?1 AND (?2 IS NULL OR slice = ?2)"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(load).bind(slice).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let number = |place: usize| -> Result<u64, sqlx::Error> {
+                Ok(u64::try_from(row.try_get::<i64, _>(place)?).unwrap_or_default())
+            };
+            Ok(Entry {
+                slice: row.try_get(0)?,
+                digest: row.try_get(1)?,
+                rows: number(2)?,
+                rejected: number(3)?,
+                run: row.try_get(4)?,
+                open: number(5)? != 0,
+            })
+        })
+        .collect()
+}
+
+async fn run(connection: &mut SqliteConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn code(error: &sqlx::Error) -> i32 {
+    let code = error.as_database_error().and_then(|error| error.code().and_then(|code| code.parse().ok()));
+    code.unwrap_or_default()
+}
+
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains("no such table"))
+}
+
+/// An error in SQLite's words, on one line.
+fn words(error: &sqlx::Error) -> String {
+    let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

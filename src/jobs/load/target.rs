@@ -1,0 +1,93 @@
+//! What a load changes, as the run knows it: a store, and the sandbox that plays the source if there is one.
+
+use super::error::LoadError;
+use super::options::LoadOptions;
+use super::source::Source;
+use super::store::Store;
+use crate::exit::{Exit, Failure};
+use crate::figures::Figures;
+use crate::run::target::{Identity, Place, Target};
+use crate::sandbox::{Data, Options, Sandbox};
+use crate::settings::Settings;
+use crate::stop::Stop;
+use std::sync::{Arc, Mutex, PoisonError};
+use url::Url;
+
+/// A store.
+#[derive(Debug)]
+pub(crate) struct LoadTarget {
+    pub(super) store: Arc<Store>,
+    name: String,
+    stop: Stop,
+    sandbox: Option<Sandbox>,
+    /// Whose calls are counted, once it is there.
+    source: Mutex<Option<Arc<Source>>>,
+}
+
+impl LoadTarget {
+    /// The source, made once.
+    pub(super) fn source(&self, job: &LoadOptions, settings: &Settings) -> Result<Arc<Source>, Failure> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = &*source {
+            return Ok(Arc::clone(source));
+        }
+        let sandbox = self.sandbox.as_ref().map(Sandbox::base_url).and_then(|url| Url::parse(&url).ok());
+        let made = Arc::new(job.source(settings, sandbox, &self.stop)?);
+        *source = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+impl Target<LoadOptions> for LoadTarget {
+    const LINK_HINT: &'static str = "";
+    const ORG: &'static str = "database";
+
+    fn check(job: &LoadOptions, _settings: &Settings) -> Result<(), Failure> {
+        job.environment().map(drop)?;
+        job.store().map(drop)
+    }
+
+    fn place(job: &LoadOptions, _settings: &Settings) -> Place {
+        let address = job.store().map_or_else(|failure| failure.message, |store| store.place());
+        Place { address, setting: "the job file's target" }
+    }
+
+    async fn open(job: &LoadOptions, _settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
+        let store = job.store()?;
+        let sandbox = if job.sandbox {
+            let started = Sandbox::start(Options::new(Data::demo())).await;
+            Some(started.map_err(|error| {
+                Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}")).because(error)
+            })?)
+        } else {
+            None
+        };
+        Ok(Self {
+            name: store.place(),
+            store: Arc::new(store),
+            stop: stop.clone(),
+            sandbox,
+            source: Mutex::new(None),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn identity(&self) -> Result<Identity, Failure> {
+        self.store.identity(&self.stop).await.map_err(LoadError::failure)
+    }
+
+    fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<> {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        move || match source.as_deref() {
+            Some(Source::Http(http)) => http.figures(),
+            _ => Figures::default(),
+        }
+    }
+
+    fn page_of(_key: &str) -> Option<String> {
+        None
+    }
+}
