@@ -4,8 +4,8 @@ use crate::net::answer;
 use crate::net::error::{ApiError, ErrorKind};
 use crate::net::lenient;
 use crate::net::message::{self, ApiMessage};
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use crate::net::transport::HttpAnswer;
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -58,11 +58,10 @@ pub(crate) struct Written<A> {
 /// Makes an answer of a whole exchange, or the class of its failure.
 pub(super) fn judge<O: Operation>(
     endpoint: &'static str,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
+    answer: &HttpAnswer,
 ) -> Result<O::Answer, ApiError> {
-    let text = lenient::text(body);
+    let HttpAnswer { status, headers, body } = answer;
+    let (status, text) = (*status, lenient::text(body));
     if !status.is_success() {
         let message = ApiMessage::read(&text);
         let waits = answer::Waits::read(headers, &message);

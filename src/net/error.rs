@@ -168,6 +168,15 @@ impl ApiError {
         Self { endpoint, kind, status: Some(status), effect, attempts: 0, text }
     }
 
+    /// The error with its texts passed through `clean`.
+    pub(crate) fn cleaned(mut self, clean: impl Fn(String) -> String) -> Self {
+        self.text = clean(self.text);
+        if let ErrorKind::Moved { to } = &mut self.kind {
+            *to = to.take().map(clean);
+        }
+        self
+    }
+
     /// Whether the same request may succeed if it is made again later.
     pub(crate) fn transient(&self) -> bool {
         matches!(

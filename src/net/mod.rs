@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod auto_rate;
 pub(crate) mod breaker;
+pub(crate) mod caller;
 pub(crate) mod calls;
 pub(crate) mod error;
 pub(crate) mod heard;
@@ -12,6 +13,7 @@ pub(crate) mod meter;
 pub(crate) mod pacer;
 pub(crate) mod queue;
 pub(crate) mod rate;
+pub(crate) mod redact;
 pub(crate) mod retry;
 pub(crate) mod shared_calls;
 pub(crate) mod spread;
