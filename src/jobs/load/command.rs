@@ -7,7 +7,6 @@ use super::ledger::Ledger;
 use super::options::LoadOptions;
 use super::plan::{self, SlicePlan};
 use super::slices::{self, Slice};
-use super::source::Source;
 use super::stage::{self, Batch, StageWriter};
 use super::store::{Known, nearest};
 use super::target::LoadTarget;

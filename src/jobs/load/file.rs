@@ -11,7 +11,6 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 /// The only version of job files that there is.
 const VERSION: u32 = 1;
@@ -414,7 +413,7 @@ impl JobFile {
             "source": tree["source"], "transform": tree["transform"], "rules": tree["rules"],
             "target": tree["target"], "params": params,
         });
-        hex(&Sha256::digest(said.to_string()))
+        hex(Sha256::new_with_prefix(said.to_string()))
     }
 
     fn mistakes(&self) -> Vec<Mistake> {
@@ -716,9 +715,4 @@ pub(super) fn rate_of(text: &str) -> Result<crate::net::rate::Rate, String> {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Where a path in a job file is: beside the file, as its author meant it.
-pub(super) fn beside(job: &std::path::Path, path: &str) -> PathBuf {
-    job.parent().unwrap_or(std::path::Path::new("")).join(path)
 }

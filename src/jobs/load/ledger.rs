@@ -60,7 +60,7 @@ impl Ledger {
             by_list.entry(list(slice)).or_default().push(slice);
         }
         for of_list in by_list.values_mut() {
-            of_list.sort();
+            of_list.sort_by_key(|slice| slice.start);
         }
         for slice in slices {
             let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();

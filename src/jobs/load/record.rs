@@ -1,6 +1,7 @@
 //! A record on its way: names and cells, in order.
 
 use jaq_json::Val;
+#[cfg(test)]
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -49,6 +50,7 @@ impl Record {
     }
 
     /// A JSON object.
+    #[cfg(test)]
     pub(super) fn of_json(object: &serde_json::Map<String, Value>) -> Self {
         let cell = |value: &Value| match value {
             Value::Null => Cell::Null,
@@ -112,18 +114,6 @@ impl Cell {
             let _ = write!(text, "...");
         }
         text
-    }
-
-    /// What kind of value it is.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "boolean",
-            Self::Number(_) => "number",
-            Self::Text(_) => "text",
-            Self::Json(json) if json.starts_with('[') => "array",
-            Self::Json(_) => "object",
-        }
     }
 }
 

@@ -13,8 +13,8 @@ use std::io::{self, Write};
 const MAX_SLICES: u64 = 1_000_000;
 
 /// A slice. What it is made of is its identity in the target's ledger.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Slice {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slice {
     /// Its first moment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start: Option<DateTime<Utc>>,

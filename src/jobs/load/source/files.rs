@@ -67,7 +67,7 @@ impl Files {
         let dialect = Dialect { delimiter: self.delimiter, ..Dialect::default() };
         let wrong = |error: crate::source::SourceError| LoadError::Refused(error.to_string());
         let file = CsvFile::open_as(Path::new(path), path, dialect).map_err(wrong)?;
-        let names: Vec<String> = file.header().names().map(str::to_owned).collect();
+        let names: Vec<String> = file.header().names().iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let mut records = Vec::with_capacity(CHUNK);
         for row in file.rows() {
             let row = row.map_err(wrong)?.map_err(|bad| {
