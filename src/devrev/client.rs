@@ -282,7 +282,7 @@ impl<O: Operation> Request for Sending<'_, O> {
     }
 
     fn clean(&self, text: String) -> String {
-        redact::without(&text, self.client.0.token.expose_secret()).unwrap_or(text)
+        redact::without(&text, &[self.client.0.token.expose_secret()]).unwrap_or(text)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::net::error::{ApiError, ErrorKind};
 use crate::net::lenient;
 use crate::net::message::{self, ApiMessage};
 use crate::net::transport::HttpAnswer;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::StatusCode;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -65,7 +65,17 @@ pub(super) fn judge<O: Operation>(
     if !status.is_success() {
         let message = ApiMessage::read(&text);
         let waits = answer::Waits::read(headers, &message);
-        return Err(ApiError::refused(endpoint, status, &message, waits, answer::location(headers)));
+        let location = answer::location(headers);
+        let kind = match ErrorKind::of(status, waits, location.as_deref()) {
+            // That the token may not do this, or that there is no such object, is for DevRev to say, not for a gateway on
+            // the way: that a merged contact is gone proves the merge.
+            ErrorKind::Forbidden | ErrorKind::Conflict if !message.is_api() => ErrorKind::Unreadable,
+            ErrorKind::NotFound if !message.is_type("not_found") => ErrorKind::Unreadable,
+            // A gateway's page, perhaps a login. DevRev's own is 301: the object's ID changed.
+            ErrorKind::Moved { .. } if status != StatusCode::MOVED_PERMANENTLY => ErrorKind::Unreadable,
+            kind => kind,
+        };
+        return Err(ApiError::refused(endpoint, status, kind, &message.words(), waits, location));
     }
     // No body at all says as much as `null`: enough of an acknowledgement, and too little of anything else.
     let json = if text.trim().is_empty() { "null" } else { &*text };
@@ -74,9 +84,7 @@ pub(super) fn judge<O: Operation>(
             Ok(_) => ErrorKind::Unexpected,
             Err(_) => ErrorKind::Unreadable,
         };
-        let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
-            String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
-        });
+        let kind = answer::content_type(headers);
         let begins = message::beginning(&text);
         let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
         ApiError { status: Some(status), ..ApiError::unanswered(endpoint, class, text) }

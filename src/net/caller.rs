@@ -319,3 +319,7 @@ impl Caller {
 fn stopped(endpoint: &'static str) -> ApiError {
     ApiError::unanswered(endpoint, ErrorKind::Stopped, "not sent: the run is being stopped")
 }
+
+#[cfg(test)]
+#[path = "caller_tests.rs"]
+mod tests;

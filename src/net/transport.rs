@@ -9,9 +9,12 @@ use std::time::Duration;
 /// Of a whole request, whatever the bytes do.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// HTTPS could not be set up.
+/// The connections could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetupError {
+    /// What is sent there could be read on its way.
+    #[error("{0} is neither https nor http to this machine")]
+    Unsafe(String),
     /// A proxy that would be bypassed.
     #[error(transparent)]
     Proxy(#[from] net::ProxyError),
@@ -25,6 +28,7 @@ pub(crate) enum SetupError {
 pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Decompressed.
     pub(crate) body: Vec<u8>,
 }
 
