@@ -33,6 +33,8 @@ mod interrupt;
 mod journal_tail;
 mod layout;
 mod limits;
+#[cfg(feature = "load")]
+mod load;
 mod log;
 mod merge_at_once;
 mod merge_backups;

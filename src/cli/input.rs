@@ -20,6 +20,14 @@ pub struct Validate {
     /// Set what the rows of --kind update are about
     #[arg(long, value_name = "OBJECT")]
     pub object: Option<ObjectName>,
+    /// Check a job file of `load`; with --online also what its checks say of the target
+    #[cfg(feature = "load")]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["csv", "jsonl", "source", "kind", "object"])]
+    pub job: Option<PathBuf>,
+    /// Set a parameter of the job file; repeatable
+    #[cfg(feature = "load")]
+    #[arg(long, value_name = "NAME=VALUE", requires = "job")]
+    pub param: Vec<String>,
     /// Check only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -43,7 +51,7 @@ pub struct RowsArgs {
     /// For issues: the columns issue_id, creator_user_id, assigned_group and, if there, creator_group. For contacts:
     /// the columns of the contact export. For update: a column `id`, and a column for each field by its API name (title,
     /// tnt__region); tags:add, tags:remove and severity:was add to a list, remove from it, and say what a field has to be.
-    #[arg(long, value_name = "PATH", required_unless_present_any = ["jsonl", "source"])]
+    #[arg(long, value_name = "PATH")]
     pub csv: Option<PathBuf>,
     /// Read this file of JSON objects, one per line; `-` reads standard input
     #[arg(long, value_name = "PATH", conflicts_with = "csv")]

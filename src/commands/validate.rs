@@ -38,6 +38,10 @@ pub(crate) async fn run(
     global: cli::Global,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
+    #[cfg(feature = "load")]
+    if let Some(job) = &args.job {
+        return crate::jobs::load::command::validate(job, &args, &global, &terminal).await;
+    }
     let kind = args.kind;
     if kind == Some(Kind::Update) || (kind.is_none() && args.object.is_some()) {
         return validate_update::run(args, global, terminal).await;

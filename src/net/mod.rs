@@ -7,10 +7,7 @@ pub(crate) mod caller;
 pub(crate) mod calls;
 pub(crate) mod error;
 pub(crate) mod heard;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the job that loads records from HTTP APIs is its first user")
-)]
+#[cfg(feature = "load")]
 pub(crate) mod http_reader;
 pub(crate) mod lenient;
 pub(crate) mod message;

@@ -14,7 +14,7 @@ use crate::report::terminal::Terminal;
 use crate::run::checks::{self, same_input};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
-use crate::run::job::{Job, Make, Scan};
+use crate::run::job::{After, Job, Make, Scan};
 use crate::run::planned::FromPlan;
 use crate::run::scan::source_failure;
 use crate::run::session::Session;
@@ -165,6 +165,7 @@ pub(crate) async fn run<J: Job>(
         json: new.global.json,
         since,
         parsing,
+        after: After::default(),
         reporters: Reporters::default(),
         monitor: None,
     };

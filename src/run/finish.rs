@@ -71,6 +71,8 @@ pub(crate) async fn run<J: Job>(
     };
     let open = total.saturating_sub(tally.total());
     let (state, exit, why) = ending(&how, &tally, open, &session.job);
+    let exit = if session.after.failed && exit == Exit::Ok { Exit::SomeFailed } else { exit };
+    session.manifest.notes.append(&mut session.after.notes);
     let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
         Ok(plan) => plan,
         Err(trouble) => {

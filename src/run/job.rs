@@ -87,6 +87,15 @@ impl<F, T> Start<'_, F, T> {
     }
 }
 
+/// What a job says of a run that came to its end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct After {
+    /// What the operator should know.
+    pub notes: Vec<String>,
+    /// Whether something is not as it has to be.
+    pub failed: bool,
+}
+
 /// The member of `report.json` that has what outcomes and plans say of themselves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reported(pub &'static str);
@@ -203,6 +212,16 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
         replay: Replay,
         stop: Stop,
     ) -> Result<Self::Feed, Failure>;
+
+    /// Looks at what a run that came to its end has done, dry ones left out. Only reads.
+    fn after(
+        &self,
+        _target: &Self::Target,
+        _run: &RunDir,
+        _stop: &Stop,
+    ) -> impl Future<Output = Result<After, Failure>> + Send {
+        async { Ok(After::default()) }
+    }
 
     /// How the engine works, where that is not as the settings say.
     fn tune(&self, _config: &mut Config) {}

@@ -15,7 +15,7 @@ use crate::report::terminal::Terminal;
 use crate::run::checks::{dialect, kept_copy, options, same_input, same_target};
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrections;
-use crate::run::job::{Job, Scan};
+use crate::run::job::{After, Job, Scan};
 use crate::run::planned;
 use crate::run::session::{self, Session};
 use crate::run::signals;
@@ -127,6 +127,7 @@ impl Resumed<'_> {
             json: self.global.json,
             since,
             parsing,
+            after: After::default(),
             reporters: Reporters::default(),
             monitor: None,
         };

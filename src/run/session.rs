@@ -13,7 +13,7 @@ use crate::report::reporter::Reporters;
 use crate::report::terminal::Terminal;
 use crate::run::confirm::Confirmation;
 use crate::run::corrections::Corrected;
-use crate::run::job::{Job, Scan};
+use crate::run::job::{After, Job, Scan};
 use crate::settings::Settings;
 use crate::source::Input;
 use crate::stop::Stop;
@@ -68,6 +68,8 @@ pub(crate) struct Session<J: Job> {
     pub since: Instant,
     /// How long the look at the input took.
     pub parsing: Duration,
+    /// What the job says of the run, once it has come to its end.
+    pub after: After,
     /// Who reports of the run.
     pub reporters: Reporters,
     /// Who measures this process, if anybody does.

@@ -112,7 +112,14 @@ impl<J: Job> Session<J> {
         if self.manifest.dry_run {
             self.engine(planner, Mode::<NoApplier>::Plan, scan, target).await
         } else {
-            self.engine(planner, Mode::Apply(Arc::new(applier)), scan, target).await
+            let how = self.engine(planner, Mode::Apply(Arc::new(applier)), scan, target).await?;
+            if matches!(how, How::Finished) {
+                self.after = match self.job.after(target, &self.run, &self.stop).await {
+                    Ok(after) => after,
+                    Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
+                };
+            }
+            Ok(how)
         }
     }
 

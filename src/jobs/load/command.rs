@@ -10,12 +10,13 @@ use super::slices::{self, Slice};
 use super::stage::{self, Batch, StageWriter};
 use super::store::{Known, nearest};
 use super::target::LoadTarget;
-use super::{LoadPlanner, Loader, REJECTS};
+use super::{Counts, LoadPlanner, Loader, REJECTS, checks};
 use crate::cli;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
 use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
+use crate::journal::ordered::{Word, Words};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
@@ -23,7 +24,7 @@ use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::{Terminal, one_line, result};
 use crate::report::units::counted;
 use crate::run::begin::{self, New, RowsFrom};
-use crate::run::job::{Job, PlanSummary, Reported, Start};
+use crate::run::job::{After, Job, PlanSummary, Reported, Start};
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -49,19 +50,9 @@ pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Te
         return Err(Failure::new(Exit::Usage, "no job file: give its path, such as jobs/prices.yaml"));
     };
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
-    let text = read(path)?;
-    let name = path.display().to_string();
-    let known = JobFile::read(&name, &text)?;
-    let mut params = BTreeMap::new();
-    for given in &args.param {
-        let (name, value) = cli::pair("--param", given)?;
-        let Some(declared) = known.file.params.get(&name) else {
-            let names: Vec<String> = known.file.params.keys().cloned().collect();
-            let hint = nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            return Err(Failure::new(Exit::Usage, format!("--param {name}: the job file has no such parameter{hint}")));
-        };
-        params.insert(name.clone(), param(&name, &value, declared)?);
-    }
+    let mut options = LoadOptions::of_file(path, &args.param, &global, args.batch.sandbox)?;
+    let known = options.job()?;
+    let mut dates = BTreeMap::new();
     for (flag, name, value) in
         [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
     {
@@ -72,24 +63,18 @@ pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Te
         if known.file.dates().is_none() {
             return Err(Failure::new(Exit::Usage, format!("{flag}: the job file has no slices.dates")));
         }
-        params.insert(name.to_owned(), value.clone().into());
+        dates.insert(name.to_owned(), Value::from(value.as_str()));
     }
-    let folder = std::env::current_dir().map_err(|error| {
-        Failure::new(Exit::Unexpected, format!("cannot tell the current folder: {error}")).because(error)
-    })?;
-    let options = LoadOptions {
-        path: name,
-        text,
-        folder,
-        params,
+    options.params.extend(dates);
+    options = LoadOptions {
         only: args.only_slice.clone(),
         shard: args.shard.as_deref().map(shard).transpose()?,
         reload: args.reload,
         strict: args.strict,
         allow_empty: args.allow_empty,
-        sandbox: args.batch.sandbox,
-        env_file: global.env_file.clone(),
+        // The parameters are others now.
         known: Arc::default(),
+        ..options
     };
     if options.reload && known.file.mode() == Mode::Append {
         let text = "--reload: mode append would add all records a second time: use upsert, insert or replace";
@@ -103,6 +88,48 @@ pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Te
         })
     }));
     begin::run(options, new, rows, |_| Ok(())).await
+}
+
+/// `validate --job`: checks a job file, and with `--online` what its checks say of the target.
+pub(crate) async fn validate(
+    path: &Path,
+    args: &cli::input::Validate,
+    global: &cli::Global,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let options = LoadOptions::of_file(path, &args.param, global, args.sandbox)?;
+    let (known, slices) = (options.job()?, options.slices()?);
+    let mut failed = Vec::new();
+    if args.online {
+        let stop = Stop::default();
+        crate::run::signals::listen(&stop, terminal).map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
+        })?;
+        let (store, terms) = (options.store()?, options.terms("")?);
+        failed = checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
+    }
+    let lines: Vec<String> =
+        failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
+    let checks = known.file.checks.len() as u64;
+    let text = if global.json {
+        serde_json::json!({
+            "job": options.path, "load": known.file.load_id(), "slices": slices.len(), "valid": lines.is_empty(),
+            "checks": if args.online { checks } else { 0 }, "failed": lines,
+        })
+        .to_string()
+    } else if !lines.is_empty() {
+        format!("{}\n{} of {} failed", lines.join("\n"), lines.len(), counted(checks, "check"))
+    } else {
+        let checked = match args.online {
+            true => format!(", {} passed", counted(checks, "check")),
+            false => String::new(),
+        };
+        format!("{} is valid: {}{checked}", options.path, counted(slices.len() as u64, "slice"))
+    };
+    result(&text).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot print the result: {error}")).because(error)
+    })?;
+    Ok(if lines.is_empty() { Exit::Ok } else { Exit::InvalidInput })
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -143,7 +170,54 @@ fn shard(text: &str) -> Result<(u32, u32), Failure> {
     if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
 }
 
+/// What the outcomes of a run say together.
+fn total(run: &RunDir) -> Result<Counts, Failure> {
+    let mut total = Counts::default();
+    for word in Words::read(run).map_err(Failure::from)? {
+        let Word::Outcome { outcome, .. } = word.map_err(Failure::from)?.1 else { continue };
+        let counts = outcome.report.and_then(|report| serde_json::from_str::<Counts>(report.get()).ok());
+        let counts = counts.unwrap_or_default();
+        total.records += counts.records;
+        total.rejected += counts.rejected;
+    }
+    Ok(total)
+}
+
 impl LoadOptions {
+    /// The options for a file with these parameters, as they were typed.
+    fn of_file(path: &Path, given: &[String], global: &cli::Global, sandbox: bool) -> Result<Self, Failure> {
+        let folder = std::env::current_dir().map_err(|error| {
+            Failure::new(Exit::Unexpected, format!("cannot tell the current folder: {error}")).because(error)
+        })?;
+        let options = Self {
+            path: path.display().to_string(),
+            text: read(path)?,
+            folder,
+            params: BTreeMap::new(),
+            only: Vec::new(),
+            shard: None,
+            reload: false,
+            strict: false,
+            allow_empty: false,
+            sandbox,
+            env_file: global.env_file.clone(),
+            known: Arc::default(),
+        };
+        let declared = &options.job()?.file.params.clone();
+        let mut params = BTreeMap::new();
+        for given in given {
+            let (name, value) = cli::pair("--param", given)?;
+            let Some(declared) = declared.get(&name) else {
+                let names: Vec<String> = declared.keys().cloned().collect();
+                let hint = nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                let text = format!("--param {name}: the job file has no such parameter{hint}");
+                return Err(Failure::new(Exit::Usage, text));
+            };
+            params.insert(name.clone(), param(&name, &value, declared)?);
+        }
+        Ok(Self { params, known: Arc::default(), ..options })
+    }
+
     fn fetch(&self, start: &Start<'_, (), LoadTarget>) -> Result<Fetch, Failure> {
         let known = self.job()?;
         Ok(Fetch {
@@ -325,6 +399,30 @@ impl Job for LoadOptions {
 
     fn feed(&self, input: &Input, scan: MadeRows, replay: Replay, stop: Stop) -> Result<Self::Feed, Failure> {
         MadeFeed::new(input, &scan, None, replay, stop)
+    }
+
+    async fn after(&self, target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<After, Failure> {
+        let known = self.job()?;
+        let of_run = run.clone();
+        let counts = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
+        let mut notes = vec![format!("{} loaded{}", counted(counts.records, "record"), match counts.rejected {
+            0 => String::new(),
+            rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
+        })];
+        // A shard or a choice of slices is not the whole: that is checked once all are loaded.
+        if self.shard.is_some() || !self.only.is_empty() || known.file.checks.is_empty() {
+            return Ok(After { notes, failed: false });
+        }
+        let terms = self.terms(run.id())?;
+        let slices = self.slices()?;
+        let failed = checks::run(&known.file, &target.store, &terms, &slices, stop).await;
+        let failed = failed.map_err(LoadError::failure)?;
+        notes.push(match failed.len() {
+            0 => format!("{} passed", counted(known.file.checks.len() as u64, "check")),
+            failed => format!("{failed} of {} failed", counted(known.file.checks.len() as u64, "check")),
+        });
+        notes.extend(failed.iter().map(|failed| format!("{}:{}: {}", self.path, failed.span, failed.text)));
+        Ok(After { notes, failed: !failed.is_empty() })
     }
 
     fn tune(&self, config: &mut Config) {

@@ -5,8 +5,10 @@
 //! - [`source`]: where records come from; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
+//! - [`checks`]: what has to be so after it
 //! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
 
+mod checks;
 pub(crate) mod command;
 mod error;
 mod fetch;

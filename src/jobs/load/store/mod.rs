@@ -11,6 +11,7 @@ use super::slices::Slice;
 use super::stage::Stage;
 use crate::run::target::Identity;
 use crate::stop::Stop;
+use chrono::{DateTime, Utc};
 
 /// A table of a database, by its kind.
 #[derive(Debug)]
@@ -105,6 +106,37 @@ impl Store {
     pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Vec<Entry>, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.ledger(load)).await.ok_or(LoadError::Interrupted)?,
+        }
+    }
+
+    /// The rows of a slice's range.
+    pub(super) async fn count(&self, terms: &Terms, slice: &Slice, stop: &Stop) -> Result<u64, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?,
+        }
+    }
+
+    /// The rows that a query finds, which cannot write.
+    pub(super) async fn find(&self, sql: &str, stop: &Stop) -> Result<u64, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => stop.race(sqlite.find(sql)).await.ok_or(LoadError::Interrupted)?,
+        }
+    }
+
+    /// Hands over each date of a field within a range, with the values of other columns.
+    pub(super) async fn days(
+        &self,
+        terms: &Terms,
+        field: &str,
+        per: &[String],
+        range: (DateTime<Utc>, DateTime<Utc>),
+        stop: &Stop,
+        take: &mut (dyn FnMut(Vec<String>, String) + Send),
+    ) -> Result<(), LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                stop.race(sqlite.days(terms, field, per, range, take)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 

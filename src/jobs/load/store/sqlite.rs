@@ -13,8 +13,11 @@ use crate::jobs::load::stage::{Batch, Rejects, Stage, records_were};
 use crate::jobs::load::template::{iso, plain};
 use crate::journal::manifest::Party;
 use crate::run::target::Identity;
+use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -236,38 +239,75 @@ impl SqliteStore {
         slice: &Slice,
         known: &[Column],
     ) -> Result<u64, LoadError> {
-        let mut conditions = Vec::new();
-        let mut values = Vec::new();
-        let column = |name: &str| {
-            known.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-                LoadError::Settings(format!(
-                    "mode replace goes by `{name}`, and table `{}` has no such column",
-                    terms.table.table
-                ))
-            })
-        };
-        if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
-            let is_number = column(field)?.kind.to_ascii_uppercase().contains("INT");
-            for (sign, moment) in [(">=", start), ("<", end)] {
-                values.push(if is_number { moment.timestamp().to_string() } else { iso(moment) });
-                conditions.push(format!("{} {sign} ?{}", quote(field), values.len()));
-            }
-        }
-        for (name, value) in &slice.each {
-            column(name)?;
-            values.push(plain(value).unwrap_or_default());
-            conditions.push(format!("{} = ?{}", quote(name), values.len()));
-        }
-        if conditions.is_empty() {
+        let (condition, values) = range(terms, slice, known)?;
+        if values.is_empty() {
             return Err(LoadError::Settings("mode replace needs slices by date or by lists".to_owned()));
         }
-        let sql = format!("DELETE FROM {} WHERE {}", quote(&terms.table.table), conditions.join(" AND "));
+        let sql = format!("DELETE FROM {} WHERE {condition}", quote(&terms.table.table));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in &values {
             query = query.bind(value);
         }
         let done = query.execute(connection).await.map_err(|error| self.failed(&error))?;
         Ok(done.rows_affected())
+    }
+
+    pub(super) async fn count(&self, terms: &Terms, slice: &Slice) -> Result<u64, LoadError> {
+        let Some(mut connection) = self.reader().await? else { return Ok(0) };
+        let failed = |error: sqlx::Error| self.failed(&error);
+        let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
+        let (condition, values) = range(terms, slice, &known)?;
+        let sql = format!("SELECT count(*) FROM {} WHERE {condition}", quote(&terms.table.table));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in &values {
+            query = query.bind(value);
+        }
+        let rows: i64 = query.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+        let _ = connection.close().await;
+        Ok(u64::try_from(rows).unwrap_or_default())
+    }
+
+    pub(super) async fn find(&self, sql: &str) -> Result<u64, LoadError> {
+        let Some(mut connection) = self.reader().await? else { return Ok(0) };
+        // The line break ends a comment.
+        let sql = format!("SELECT count(*) FROM (\n{sql}\n)");
+        let found = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await;
+        let rows: i64 = found.and_then(|row| row.try_get(0)).map_err(|error| self.failed(&error))?;
+        let _ = connection.close().await;
+        Ok(u64::try_from(rows).unwrap_or_default())
+    }
+
+    pub(super) async fn days(
+        &self,
+        terms: &Terms,
+        field: &str,
+        per: &[String],
+        (start, end): (DateTime<Utc>, DateTime<Utc>),
+        take: &mut (dyn FnMut(Vec<String>, String) + Send),
+    ) -> Result<(), LoadError> {
+        let Some(mut connection) = self.reader().await? else { return Ok(()) };
+        let failed = |error: sqlx::Error| self.failed(&error);
+        let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
+        let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
+        let (condition, values) = range(terms, &slice, &known)?;
+        let selected: Vec<String> =
+            per.iter().map(String::as_str).chain([field]).map(|name| format!("CAST({} AS TEXT)", quote(name))).collect();
+        let sql = format!(
+            "SELECT DISTINCT {} FROM {} WHERE {condition}",
+            selected.join(", "),
+            quote(&terms.table.table)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in &values {
+            query = query.bind(value);
+        }
+        let mut rows = query.fetch(&mut connection);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            let text = |place: usize| row.try_get::<Option<String>, _>(place).map(Option::unwrap_or_default);
+            let group = (0..per.len()).map(text).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            take(group, text(per.len()).map_err(failed)?);
+        }
+        Ok(())
     }
 
     /// Writes a batch. A record that the table refuses is found by halving.
@@ -331,6 +371,31 @@ impl SqliteStore {
             _ => LoadError::Refused(text),
         }
     }
+}
+
+/// The condition of a slice's range, and the values of its places; everything for a slice that nothing tells.
+fn range(terms: &Terms, slice: &Slice, known: &[Column]) -> Result<(String, Vec<String>), LoadError> {
+    let mut conditions = vec!["true".to_owned()];
+    let mut values = Vec::new();
+    let column = |name: &str| {
+        known.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let table = &terms.table.table;
+            LoadError::Settings(format!("slices go by `{name}`, and table `{table}` has no such column"))
+        })
+    };
+    if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
+        let is_number = column(field)?.kind.to_ascii_uppercase().contains("INT");
+        for (sign, moment) in [(">=", start), ("<", end)] {
+            values.push(if is_number { moment.timestamp().to_string() } else { iso(moment) });
+            conditions.push(format!("{} {sign} ?{}", quote(field), values.len()));
+        }
+    }
+    for (name, value) in &slice.each {
+        column(name)?;
+        values.push(plain(value).unwrap_or_default());
+        conditions.push(format!("{} = ?{}", quote(name), values.len()));
+    }
+    Ok((conditions.join(" AND "), values))
 }
 
 /// The statement for batches of these columns.
