@@ -70,7 +70,7 @@ fn a_history_is_fetched_once_and_the_second_run_has_nothing_to_do() {
     let planned = load(&site, &["--dry-run"]).run().exits(0).says("39 slices would be loaded");
     assert!(planned.out.contains(r#"{"symbol":"BTC","day":"2023-01-01","#), "{}", planned.out);
     assert!(!site.path("prices.db").exists(), "a dry run makes no file");
-    load(&site, &[]).run().exits(0).says("1095 records loaded").says("3 checks passed");
+    load(&site, &[]).run().exits(0).says("1,095 records loaded").says("3 checks passed");
     assert_eq!(prices(&site).len(), 3 * 365);
     assert_eq!(ledger(&site), "39|1095|0");
     let calls = site.calls("histoday");
@@ -343,7 +343,7 @@ fn files_are_slices() {
     site.write("job.yaml", format!("version: 1\njob_name: temps\nsource: {{csv: {{path: 'temp-*.csv'}}}}\n{target}"));
     load(&site, &[]).run().exits(0).says("84 records loaded");
     let found = query(&site, "t.db", "SELECT count(*), count(temp), sum(temp) FROM temps WHERE city = 'Köln'");
-    assert_eq!(found, ["84|81|1240.5"]);
+    assert_eq!(found, ["84|81|1243.5"]);
     load(&site, &[]).run().exits(0).says("3  nothing to change");
     site.write("more.jsonl", "{\"day\": \"2026-04-01\", \"city\": \"Oslo\", \"temp\": 12345678901234567890}\n\n{\"day\":\"2026-04-02\",\"city\":\"O\\u0000\",\"temp\":null}\n");
     site.write("job.yaml", format!("version: 1\njob_name: more\nsource: {{jsonl: {{path: more.jsonl}}}}\n{target}"));

@@ -1,6 +1,7 @@
 //! Faults to order: which calls are broken, and how.
 
 use super::endpoints;
+use super::prices;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -202,7 +203,7 @@ impl Parts {
 
 /// A path that names no endpoint would break nothing, unseen.
 fn path(path: &str) -> Result<String, String> {
-    if path == "*" || path == STORAGE || endpoints::find(path).is_some() {
+    if path == "*" || path == STORAGE || path == prices::NAME || endpoints::find(path).is_some() {
         Ok(path.to_owned())
     } else {
         Err(format!("`path`: the sandbox has no endpoint `{path}`"))

@@ -97,13 +97,19 @@ async fn gaps(
     // What is to come is not missing.
     let end = end.min(Utc::now());
     let mut found: BTreeMap<Vec<String>, BTreeSet<NaiveDate>> = BTreeMap::new();
-    for group in groups(&spec.per, slices) {
-        found.insert(group, BTreeSet::new());
+    let asked = groups(&spec.per, slices);
+    for group in &asked {
+        found.insert(group.clone(), BTreeSet::new());
     }
     store
         .days(terms, field, &spec.per, (start, end), stop, &mut |group, day| {
             if let Some(day) = moment(&day).or_else(|| seconds(&day)) {
-                found.entry(group).or_default().insert(day.date_naive());
+                // Where the lists say which groups there are, others are none of this load's.
+                match found.get_mut(&group) {
+                    Some(days) => drop(days.insert(day.date_naive())),
+                    None if asked.is_empty() => drop(found.insert(group, BTreeSet::from([day.date_naive()]))),
+                    None => {}
+                }
             }
         })
         .await?;

@@ -17,6 +17,7 @@ use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
 use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
 use crate::journal::ordered::{Word, Words};
+use crate::journal::record::State;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
@@ -35,6 +36,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Slices that failed and are shown; all are in failed.csv.
+const FAILURES: usize = 5;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
 
@@ -170,17 +173,20 @@ fn shard(text: &str) -> Result<(u32, u32), Failure> {
     if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
 }
 
-/// What the outcomes of a run say together.
-fn total(run: &RunDir) -> Result<Counts, Failure> {
-    let mut total = Counts::default();
+/// What the outcomes of a run say together, and the first that failed.
+fn total(run: &RunDir) -> Result<(Counts, Vec<String>), Failure> {
+    let (mut total, mut failed) = (Counts::default(), Vec::new());
     for word in Words::read(run).map_err(Failure::from)? {
-        let Word::Outcome { outcome, .. } = word.map_err(Failure::from)?.1 else { continue };
+        let Word::Outcome { key, outcome, .. } = word.map_err(Failure::from)?.1 else { continue };
+        if outcome.state == State::Failed && failed.len() < FAILURES {
+            failed.push(format!("slice {key}: {}", outcome.detail.as_deref().unwrap_or_default()));
+        }
         let counts = outcome.report.and_then(|report| serde_json::from_str::<Counts>(report.get()).ok());
         let counts = counts.unwrap_or_default();
         total.records += counts.records;
         total.rejected += counts.rejected;
     }
-    Ok(total)
+    Ok((total, failed))
 }
 
 impl LoadOptions {
@@ -404,11 +410,12 @@ impl Job for LoadOptions {
     async fn after(&self, target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<After, Failure> {
         let known = self.job()?;
         let of_run = run.clone();
-        let counts = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
+        let (counts, failures) = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
         let mut notes = vec![format!("{} loaded{}", counted(counts.records, "record"), match counts.rejected {
             0 => String::new(),
             rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
         })];
+        notes.extend(failures);
         // A shard or a choice of slices is not the whole: that is checked once all are loaded.
         if self.shard.is_some() || !self.only.is_empty() || known.file.checks.is_empty() {
             return Ok(After { notes, failed: false });
