@@ -14,7 +14,7 @@
 //!
 //! [`mod@run`] is the life of a run, whatever its job; [`commands`] has one file per subcommand; [`connectors`] opens the
 //! sources that rows are queried from; [`cli`] is what was typed and [`settings`] what it means; [`net`] is what every
-//! remote service needs. Small ones: [`exit`] (how a command ends), [`figures`] (what was counted), [`files`] (durable
+//! remote service needs, [`database`] what readers and writers of databases need. Small ones: [`exit`] (how a command ends), [`figures`] (what was counted), [`files`] (durable
 //! files), [`monitor`] (what the process needs), [`stop`] (what ends every wait), [`kind`], [`finding`] and [`invisible`]
 //! (what is said of inputs), [`spill`] (a sort that needs little memory).
 
@@ -24,6 +24,7 @@ pub mod backup;
 pub mod cli;
 pub(crate) mod commands;
 pub(crate) mod connectors;
+pub mod database;
 pub(crate) mod devrev;
 pub(crate) mod engine;
 pub mod exit;

@@ -4,9 +4,9 @@ use super::dotenv::{DotEnv, dotenv};
 use super::sources::Sources;
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
+use crate::database::postgres::Postgres;
+use crate::database::sqlite::Sqlite;
 use crate::exit::{Exit, Failure};
-use crate::source::postgres::Postgres;
-use crate::source::sqlite::Sqlite;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ fn sqlite_from(
     if path.is_empty() || path == ":memory:" {
         return Err(wrong("it names no file"));
     }
-    let sqlite = Sqlite { path: PathBuf::from(path) };
+    let sqlite = Sqlite { path: PathBuf::from(path), setting: NAME.to_owned() };
     Ok((sqlite, record(&format!("sqlite:{path}"), &from)))
 }
 
@@ -70,7 +70,7 @@ fn postgres_from(
         Failure::new(Exit::Usage, format!("invalid settings:\n  {}", problems.join("\n  ")))
     };
     let retry = retry.ok_or_else(|| invalid(&sources.problems))?;
-    let postgres = Postgres::new(&text, retry).map_err(|why| invalid(&[format!("{from}: {why}")]))?;
+    let postgres = Postgres::new(&text, NAME, retry).map_err(|why| invalid(&[format!("{from}: {why}")]))?;
     let record = record(postgres.place(), &from);
     Ok((postgres, record))
 }
