@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The folders and files of `src/` from the top down: each imports only what stands below it.
-const LAYERS: [&str; 28] = [
+const LAYERS: [&str; 29] = [
     "commands",
     "jobs",
     "connectors",
@@ -24,6 +24,7 @@ const LAYERS: [&str; 28] = [
     "sandbox",
     "devrev",
     "finding",
+    "migrate",
     "source",
     "row",
     "invisible",

@@ -55,7 +55,7 @@ impl Postgres {
             .map_err(|error| self.failed(error))
     }
 
-    fn unreachable(&self, text: &str) -> DatabaseError {
+    pub(crate) fn unreachable(&self, text: &str) -> DatabaseError {
         DatabaseError::Unreachable { who: WHO, place: self.place.clone(), text: one_line(text), after: None }
     }
 

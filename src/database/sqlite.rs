@@ -41,10 +41,12 @@ impl Sqlite {
         stop: &Stop,
     ) -> Result<Opened, DatabaseError> {
         let connected = stop.race(options.connect()).await.ok_or(DatabaseError::Interrupted)?;
-        let mut connection = connected.map_err(|error| self.failed(&error))?;
+        let connection = connected.map_err(|error| self.failed(&error))?;
         let ended = Arc::new(AtomicBool::new(false));
-        watch(&mut connection, &ended, stop).await.map_err(|error| self.failed(&error))?;
-        Ok(Opened { ended: Ended(ended), connection })
+        let mut opened = Opened { ended: Ended(ended), connection };
+        let limit = Duration::from_secs(LONGEST_QUERY_HOURS * 3600);
+        opened.watch(limit, stop).await.map_err(|error| self.failed(&error))?;
+        Ok(opened)
     }
 
     /// Says what is wrong with the path in better words than SQLite's, which wants no file to be missing.
@@ -91,6 +93,17 @@ pub(crate) struct Opened {
     pub(crate) connection: SqliteConnection,
 }
 
+impl Opened {
+    /// Lets SQLite stop by itself: when the stop signal is set, when nobody wants the rows any more, or at the end of this
+    /// time, which begins now.
+    pub(crate) async fn watch(&mut self, limit: Duration, stop: &Stop) -> Result<(), sqlx::Error> {
+        let (ended, stop, since) = (Arc::clone(&self.ended.0), stop.clone(), Instant::now());
+        let goes_on = move || !ended.load(Ordering::Relaxed) && !stop.is_set() && since.elapsed() < limit;
+        self.connection.lock_handle().await?.set_progress_handler(STEPS_A_LOOK, goes_on);
+        Ok(())
+    }
+}
+
 /// Ends whatever SQLite still does for a connection, when it is dropped.
 pub(crate) struct Ended(Arc<AtomicBool>);
 
@@ -98,19 +111,4 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Lets SQLite stop by itself: when the stop signal is set, when nobody wants the rows any more, or after hours.
-async fn watch(
-    connection: &mut SqliteConnection,
-    ended: &Arc<AtomicBool>,
-    stop: &Stop,
-) -> Result<(), sqlx::Error> {
-    let (ended, stop, since) = (Arc::clone(ended), stop.clone(), Instant::now());
-    let goes_on = move || {
-        let in_time = since.elapsed() < Duration::from_secs(LONGEST_QUERY_HOURS * 3600);
-        !ended.load(Ordering::Relaxed) && !stop.is_set() && in_time
-    };
-    connection.lock_handle().await?.set_progress_handler(STEPS_A_LOOK, goes_on);
-    Ok(())
 }
