@@ -2,6 +2,7 @@
 
 #[cfg(feature = "clickhouse")]
 mod clickhouse;
+#[cfg(all(feature = "sql", feature = "clickhouse"))]
 mod files;
 #[cfg(feature = "sql")]
 mod postgres;

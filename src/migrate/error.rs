@@ -20,7 +20,7 @@ pub(crate) enum MigrateError {
     #[error("{0}")]
     Locked(String),
     /// The database, outside of a file.
-    #[error("{doing}: {error}")]
+    #[error("{}", said(doing, error))]
     Database {
         /// What was tried.
         doing: &'static str,
@@ -30,6 +30,14 @@ pub(crate) enum MigrateError {
     /// A statement of a file.
     #[error("{0}")]
     Statement(Box<StatementError>),
+}
+
+/// What the database says while something is tried.
+fn said(doing: &str, error: &DatabaseError) -> String {
+    match error {
+        DatabaseError::Interrupted => format!("interrupted while {doing}"),
+        error => format!("{doing}: {error}"),
+    }
 }
 
 /// A statement that was not executed.

@@ -158,7 +158,7 @@ fn two_processes_apply_each_migration_once() {
     waiting.until_it_says("waiting for it");
     assert!(!waiting.has_ended());
     waiting.signal("INT");
-    waiting.wait().exits(130);
+    waiting.wait().exits(130).says("interrupted while taking the lock");
     running.kill();
 }
 
@@ -226,6 +226,8 @@ fn without_a_transaction_a_migration_can_be_half_done() {
     let running = migrate(&site, &database, &["up", "--yes"]).spawn();
     until_executed(&database, "SELECT pg_sleep(600)", true);
     running.kill();
+    // The server has noticed.
+    until_executed(&database, "SELECT pg_sleep(600)", false);
     assert_eq!(status(migrate(&site, &database, &["status"])), "applied applied half-done");
     migrate(&site, &database, &["up", "--yes"])
         .run()
