@@ -127,20 +127,21 @@ impl<O: List> Pages<O> {
     pub(crate) async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
         // Taken only with the answer at hand: anyone who gives up waiting, or meets an error, has not reached the end.
         let Some(request) = &self.next else { return Ok(None) };
+        let endpoint = request.endpoint();
         let (items, cursor) = O::split(client.call(request).await?);
-        self.turn(cursor)?;
+        self.turn(endpoint, cursor)?;
         Ok(Some(items))
     }
 
     /// Turns to the page after this cursor.
-    fn turn(&mut self, cursor: Option<String>) -> Result<(), ApiError> {
+    fn turn(&mut self, endpoint: &'static str, cursor: Option<String>) -> Result<(), ApiError> {
         let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else {
             self.next = None;
             return Ok(());
         };
         if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
             let text = format!("the list does not end: cursor `{cursor}` came again or after too many pages");
-            return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
+            return Err(ApiError::unanswered(endpoint, ErrorKind::Paging, text));
         }
         if let Some(request) = &mut self.next {
             request.after(cursor);
