@@ -150,14 +150,10 @@ impl Planner for BackfillGroups {
         let states = self.lookup.states(wanted.collect()).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for asked in &batch {
-            let meant = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
-                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
-                None => Err("it does not say what was sent".to_owned()),
-            });
-            let in_doubt = match meant.transpose() {
+            let in_doubt = match track::sent(asked.in_doubt.as_ref()) {
                 Ok(in_doubt) => in_doubt,
-                Err(why) => {
-                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                Err(outcome) => {
+                    verdicts.push(Verdict::Settled(outcome));
                     continue;
                 }
             };

@@ -14,6 +14,7 @@ use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object};
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
+use crate::jobs::failing;
 use crate::journal::record::{Outcome, State};
 use crate::run::drift::AS_BEFORE;
 use serde_json::Value;
@@ -47,9 +48,17 @@ impl UndoUpdate {
             );
             return settled(State::Skipped, "created", text);
         }
-        let present = match Found::present(state, in_doubt) {
-            Ok(present) => present,
-            Err(outcome) => return Verdict::Settled(outcome),
+        let present = match state {
+            None | Some(Found::Several(_)) => {
+                return settled(State::Failed, "defect", "a defect: the object was not read".to_owned());
+            }
+            Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
+            // What was in doubt stays so until a read succeeds.
+            Some(Found::Unread(error)) if in_doubt => {
+                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
+            }
+            Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
+            Some(Found::Present(present)) => present,
         };
         if !present.id.eq_ignore_ascii_case(&made.id) {
             let text = format!("the run changed {}, DevRev knows it as {}", made.id, present.id);
@@ -132,10 +141,10 @@ impl Planner for UndoUpdate {
             .filter(|asked| {
                 let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
                 let is_listed = matches!(&state, Some(Found::Present(present)) if present.is_listed);
-                let verdict = is_listed.then(|| self.decide(&asked.item.0, state, false));
-                verdict.is_some_and(
-                    |verdict| !matches!(verdict, Verdict::Change(change) if change.left.is_empty()),
-                )
+                let verdict = self.decide(&asked.item.0, state, false);
+                let is_otherwise = matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
+                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty());
+                is_listed && is_otherwise
             })
             .map(|asked| (asked.item.0.id.clone(), true))
             .collect();

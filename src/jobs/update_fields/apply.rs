@@ -79,8 +79,8 @@ impl ObjectWriter {
         Self { manner, ..self }
     }
 
-    pub(in crate::jobs) async fn read(&self, id: &str) -> Result<ObjectAnswer, ApiError> {
-        self.client.call(&ObjectGet::new(self.object, id)).await
+    async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
+        self.client.call(&ObjectGet::new(self.object, change.id.as_str())).await
     }
 
     fn changed<'a>(&'a self, change: &'a ObjectChange) -> impl Iterator<Item = &'a Field> {
@@ -134,7 +134,7 @@ impl ObjectWriter {
             if !is_fresh || change.read_at.age() > MAX_AGE {
                 reads += 1;
                 let read_at = ReadAt::now();
-                match self.read(&change.id).await {
+                match self.read(&change).await {
                     // This attempt wrote nothing, whatever became of the read.
                     Err(error) => {
                         return failing::unwritten(&ApiError {
@@ -166,7 +166,7 @@ impl ObjectWriter {
             let change = &change;
             let update = change.request(self.object, &self.fields, self.required);
             let look = || async {
-                let found = self.read(&change.id).await?;
+                let found = self.read(change).await?;
                 let is_before = self.standing(change, &found.0) == Standing::Before;
                 Ok(if is_before { Found::NotDone } else { Found::Settled(found) })
             };
