@@ -200,7 +200,8 @@ pub(crate) struct Lookup {
     client: ReadOnly,
     object: &'static Object,
     fields: Vec<Field>,
-    kept: HashMap<Key, Present>,
+    /// Boxed, for half of a large table is empty.
+    kept: HashMap<Key, Box<Present>>,
     /// The first is the list of all objects.
     lists: Vec<OpenList>,
     /// The list that has the objects of a creator.
@@ -276,7 +277,7 @@ impl Lookup {
                 _ if matches!(object.by, By::ItsOwnRead) => alone.push(object),
                 Some(present) if present.read_at.age() < KEPT_AGE => {
                     self.budget.saved += 1;
-                    states.insert(object.key, Found::Present(present));
+                    states.insert(object.key, Found::Present(*present));
                 }
                 Some(_) if self.is_under_way(&object) => alone.push(object),
                 _ => drop(open.insert(object.key.clone(), object)),
@@ -390,7 +391,7 @@ impl Lookup {
                     self.budget.saved += 1;
                     states.insert(key, Found::Present(present));
                 } else if !states.contains_key(&key) {
-                    self.kept.insert(key, present);
+                    self.kept.insert(key, Box::new(present));
                 }
             }
             list.given_up = !list.pays(&self.budget);

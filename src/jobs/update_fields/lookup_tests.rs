@@ -164,7 +164,7 @@ async fn what_is_kept_has_a_bound() {
     let (mut lookup, _) = lookup(&sandbox);
     let state = |number| {
         let read_at = ReadAt::now();
-        (key(number), Present::of(&Members::new(), &[], read_at, true))
+        (key(number), Box::new(Present::of(&Members::new(), &[], read_at, true)))
     };
     lookup.kept = (1..=MOST_KEPT as u64).map(state).collect();
     lookup.forget_the_oldest();
