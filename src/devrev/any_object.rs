@@ -133,6 +133,13 @@ impl ObjectList {
         Self::at(object.endpoints.list, filters)
     }
 
+    /// The objects of a type that any of these users created, in whatever order.
+    pub(crate) fn created_by(object: &Object, users: &[String]) -> Self {
+        let mut list = Self::holding(object.endpoints.list, "created_by", users);
+        list.filters.extend(object.work_type.map(|kind| ("type".to_owned(), Value::from(vec![kind]))));
+        list
+    }
+
     /// Those that hold any of these values in a field.
     pub(crate) fn holding(endpoint: &'static str, filter: &str, values: &[String]) -> Self {
         Self::at(endpoint, [(filter.to_owned(), Value::from(values.to_vec()))].into_iter().collect())

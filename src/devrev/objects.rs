@@ -130,6 +130,8 @@ pub(crate) enum Kind {
     Stage,
     /// Another object.
     One(Target),
+    /// The same where requests name it as `{"id": ...}`, as the fields do that some gateways add.
+    Embedded(Target),
     /// Several values of one kind, in no order.
     List(Box<Kind>, Shape),
     /// Tags, each perhaps with a value: `TAG-5` or `TAG-5=high`.

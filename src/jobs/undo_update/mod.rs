@@ -96,7 +96,7 @@ impl UndoUpdate {
 }
 
 /// What takes a change of a field back; nothing where it is as before, and the reason where it cannot be.
-fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
+pub(super) fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
     let kind = &field.kind;
     let is_list = matches!(kind, Kind::List(..) | Kind::Tags(_));
     let after = if is_list {
@@ -138,12 +138,13 @@ impl Planner for UndoUpdate {
         // moment ago.
         let again: Vec<_> = batch
             .iter()
-            .filter(|asked| asked.in_doubt.is_none() && asked.item.0.create.is_none())
             .filter(|asked| {
                 let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
+                let is_listed = matches!(&state, Some(Found::Present(present)) if present.is_listed);
                 let verdict = self.decide(&asked.item.0, state, false);
-                matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
-                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty())
+                let is_otherwise = matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
+                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty());
+                is_listed && is_otherwise
             })
             .map(|asked| (asked.item.0.id.clone(), true))
             .collect();

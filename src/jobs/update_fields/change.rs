@@ -87,6 +87,12 @@ impl Plannable for ObjectChange {
 }
 
 impl ObjectChange {
+    /// A change of these fields of an object, which were read then.
+    pub(crate) fn of(id: String, fields: BTreeMap<String, FieldChange>, read_at: ReadAt) -> Self {
+        let (condition, left) = (BTreeMap::new(), Vec::new());
+        Self { id, create: None, subtype: None, fields, condition, left, read_at }
+    }
+
     /// The request that makes the change. `fields` has every field of it.
     pub(crate) fn request(&self, object: &Object, fields: &[Field], required: bool) -> Patch {
         let mut body = Map::new();
@@ -172,6 +178,7 @@ fn requested(field: &Field, change: &FieldChange) -> Value {
         (_, Some(Shape::Array)) if is_custom && after.is_null() => Value::Null,
         (_, Some(Shape::Array)) => list(),
         (Kind::Stage, None) => json!({ "name": after }),
+        (Kind::Embedded(_), None) if !after.is_null() => json!({ "id": after }),
         (_, None) if after.is_null() && field.clear == Clear::Empty => "".into(),
         (_, None) => after.clone(),
     }
@@ -196,7 +203,7 @@ mod tests {
             Kind::Word(words) => json!(words.iter().next()),
             Kind::Choice(choices) => json!(choices[0].id),
             Kind::One(Target::Any) => json!("don:core:dvrv-us-1:devo/X:vgi/1"),
-            Kind::One(_) => json!("DEVU-1"),
+            Kind::One(_) | Kind::Embedded(_) => json!("DEVU-1"),
             Kind::List(kind, _) => json!([sample(kind)]),
             Kind::Tags(_) => json!([{"id": "TAG-1"}, {"id": "TAG-2", "value": "high"}]),
             Kind::Other => Value::Null,

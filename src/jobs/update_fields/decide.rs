@@ -8,10 +8,8 @@ use super::names::Names;
 use super::spreadsheet::damage;
 use super::{Cell, Item, value};
 use crate::cli::choices::{OnEmpty, OnMissing};
-use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object, Target};
 use crate::engine::job::Verdict;
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use serde_json::Value;
@@ -97,11 +95,9 @@ impl Rules {
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
         let present = match state {
-            None => return settled(State::Failed, "defect", "a defect: the object was not read".to_owned()),
             Some(Found::Missing(_)) if self.on_missing == OnMissing::Create => {
                 return self.creation(item, wishes, in_doubt);
             }
-            Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
             Some(Found::Several(ids)) => {
                 let text = format!(
                     "`{}` is held by {} {}: {}",
@@ -112,12 +108,10 @@ impl Rules {
                 );
                 return settled(State::Failed, "ambiguous", text);
             }
-            // What was in doubt stays so until a read succeeds.
-            Some(Found::Unread(error)) if in_doubt.is_some() => {
-                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
-            }
-            Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
-            Some(Found::Present(present)) => present,
+            state => match Found::present(state, in_doubt.is_some()) {
+                Ok(present) => present,
+                Err(outcome) => return Verdict::Settled(outcome),
+            },
         };
         if self.is_other(item, &present) {
             // Above all a DON of another organisation, whose objects have the same numbers.
@@ -228,16 +222,8 @@ impl Rules {
 
     /// Whether DevRev's object is another one than the row's: the same text where the row has a DON, else the same number.
     fn is_other(&self, item: &Item, present: &Present) -> bool {
-        let super::columns::Names::Id(_) = self.columns.names else { return false };
-        let types = self.object.types;
-        if item.name.starts_with("don:") && present.id.starts_with("don:") {
-            let place = crate::devrev::ids::Place::of;
-            let agrees =
-                place(&item.name).zip(place(&present.id)).is_none_or(|(one, other)| one.agrees(&other));
-            return !agrees || Ref::parse(&item.name, types) != Ref::parse(&present.id, types);
-        }
-        Ref::parse(&present.id, types) != Ref::parse(&item.name, types)
-            && Ref::parse(&present.shown, types) != Ref::parse(&item.name, types)
+        matches!(self.columns.names, super::columns::Names::Id(_))
+            && !present.is_named(&item.name, self.object.types)
     }
 
     /// The fields that `--where` names, as they are; the error says which is not as it has to be.

@@ -120,14 +120,10 @@ impl Planner for Update {
         let states = self.states(&batch).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (asked, state) in batch.iter().zip(states) {
-            let in_doubt = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
-                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
-                None => Err("it does not say what was sent".to_owned()),
-            });
-            let in_doubt: Option<ObjectChange> = match in_doubt.transpose() {
+            let in_doubt: Option<ObjectChange> = match track::sent(asked.in_doubt.as_ref()) {
                 Ok(in_doubt) => in_doubt,
-                Err(why) => {
-                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                Err(outcome) => {
+                    verdicts.push(Verdict::Settled(outcome));
                     continue;
                 }
             };
