@@ -254,6 +254,9 @@ pub struct Undo {
     /// The ID of the run to undo, of backfill-groups, merge-contacts or update
     #[arg(value_name = "RUN")]
     pub run: String,
+    /// Delete the issues, tickets, tasks and opportunities that the run created, unless someone changed them since
+    #[arg(long)]
+    pub delete_created: bool,
     /// Undo only the first N objects or pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

@@ -62,7 +62,8 @@ pub const UNDO: &str = "\
 Examples:
   devrev-batch undo 20261122-034500-backfill-groups-7f3a --dry-run
   devrev-batch undo 20261122-034500-backfill-groups-7f3a
-  devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1";
+  devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1
+  devrev-batch undo 20261122-050000-update-44c1 --delete-created --dry-run";
 
 /// Of `runs`.
 pub const RUNS: &str = "\

@@ -27,6 +27,8 @@ pub(crate) trait UndoJob:
     const COMMAND: &'static str;
     /// See [`Job::UNDOES`].
     const UNDOES: &'static str;
+    /// See [`Job::DELETES`].
+    const DELETES: bool = false;
     /// See [`Job::RATES`].
     const RATES: Rates = Rates::Backfill;
     /// See [`Job::LOSES`].
@@ -99,6 +101,7 @@ impl<T: UndoJob> Job for Undo<T> {
     const COMMAND: &'static str = T::COMMAND;
     const RATES: Rates = T::RATES;
     const UNDOES: Option<&'static str> = Some(T::UNDOES);
+    const DELETES: bool = T::DELETES;
     const LOSES: &'static [&'static str] = T::LOSES;
     const REPORTED: Option<Reported> = T::REPORTED;
     const NAME_IS_TYPED: bool = T::NAME_IS_TYPED;

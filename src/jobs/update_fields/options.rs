@@ -64,9 +64,6 @@ impl UpdateOptions {
     pub(crate) fn reader(&self, header: &Header) -> Result<RowReader, Failure> {
         let object = self.object();
         let is_by_ref = self.typed.key.as_deref() == Some("external_ref");
-        if self.on_missing == OnMissing::Create && object.creation.is_none() {
-            return Err(usage(format!("--on-missing create: {} cannot be created", object.plural)));
-        }
         if self.on_missing == OnMissing::Create && !is_by_ref {
             return Err(usage("--on-missing create needs --match external_ref".to_owned()));
         }
@@ -93,15 +90,17 @@ impl UpdateOptions {
     pub(super) fn read(&self, columns: &Columns, fields: &Fields) -> Result<Vec<Field>, Failure> {
         let mut names: Vec<&str> = columns.columns.iter().map(|column| &*column.field).collect();
         names.extend(self.condition.iter().map(|(name, _)| &**name));
-        if let (OnMissing::Create, columns::Names::Key(_, key)) = (self.on_missing, columns.names) {
-            names.push(key.field);
-        }
         names.sort_unstable();
         names.dedup();
         let named = |name: &&str| {
             fields.named(name).cloned().ok_or_else(|| usage(fields.unknown(self.object(), name)))
         };
-        names.iter().map(named).collect()
+        let read = names.iter().map(named).collect::<Result<_, _>>()?;
+        Ok(match (self.on_missing, columns.names) {
+            // What DevRev makes of the others is written down, so that an undo knows whether someone has changed them.
+            (OnMissing::Create, columns::Names::Key(_, key)) => fields.with_key(self.object(), key),
+            _ => read,
+        })
     }
 
     pub(crate) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
