@@ -1,5 +1,6 @@
 //! Works that are created by their key, and deleted by `undo --delete-created`.
 
+use crate::support::program::Program;
 use crate::support::site::Trouble;
 use crate::update::{Demo, holders};
 use devrev_batch::sandbox::Data;
@@ -14,6 +15,12 @@ fn tenant(external_ref: &str) -> Data {
     let mut data: Value = serde_json::from_str(include_str!("../test_data/sandbox.json")).unwrap();
     data["works_external_ref"] = external_ref.into();
     Data::from_json(data.to_string().as_bytes()).unwrap()
+}
+
+/// `create --object OBJECT --csv rows.csv --yes` and more, with these rows.
+fn create(demo: &Demo, object: &str, rows: &str, more: &[&str]) -> Program {
+    demo.0.write("rows.csv", rows);
+    demo.0.program(["create", "--object", object, "--csv", "rows.csv", "--yes"]).args(more)
 }
 
 /// `NEW-1` and so on.
@@ -325,4 +332,103 @@ fn only_what_creates_works_can_be_asked_to_delete() {
     demo.0.program(["backfill-groups", "--csv", "issues.csv", "--yes"]).run();
     let run = demo.0.newest_run().id().to_owned();
     demo.0.program(["undo", &run, "--delete-created", "--yes"]).run().exits(2).says("creates nothing");
+}
+
+#[test]
+fn every_row_is_created_once_and_what_exists_is_left_alone() {
+    let (demo, keys) = (Demo::new(), keys(5));
+    let rows = rows(&keys);
+    let dry = create(&demo, "ticket", &rows, &["--dry-run"]).run().exits(0);
+    assert!(dry.out.contains("Objects that would be created: 5"), "{}", dry.all());
+    let plan = demo.0.newest_run().id().to_owned();
+    assert!(plan.contains("-create-"), "{plan}");
+    assert_eq!(demo.0.writes(), 0);
+    demo.0.program(["apply", &plan, "--yes"]).run().exits(0).says("done             5");
+    let run = demo.0.newest_run().id().to_owned();
+    create(&demo, "ticket", &rows, &[]).run().exits(0).says("already          5");
+    let other = rows.replace("Title of NEW-2", "Another title");
+    let ended = create(&demo, "ticket", &other, &[]).run().exits(0);
+    assert!(
+        ended.out.contains("already          4") && ended.out.contains("skipped          1"),
+        "{}",
+        ended.all()
+    );
+    let text = "and its title is `Title of NEW-2`, not `Another title`: `update` changes it";
+    assert!(journal(&demo).contains(text), "{}", journal(&demo));
+    assert_eq!((tickets(&demo, &keys), demo.0.calls("works.update")), (vec![1; 5], 0));
+    demo.0.program(["undo", &run, "--delete-created", "--yes"]).run().exits(0).says("done             5");
+    assert_eq!(tickets(&demo, &keys), [0; 5]);
+    // Others than works, with mapped columns and a value for all.
+    let accounts = "CRM,Name\nCRM-100,Acme Corporation\nCRM-950,Fresh Ltd\n";
+    let map = ["--map", "CRM=external_ref", "--map", "Name=display_name", "--set", "tier=gold"];
+    let ended = create(&demo, "account", accounts, &map).run().exits(0);
+    assert!(
+        ended.out.contains("done             1") && ended.out.contains("skipped          1"),
+        "{}",
+        ended.all()
+    );
+    let found = demo.call("accounts.list", &json!({"external_refs": ["CRM-950"]}));
+    assert_eq!(found["accounts"][0]["tier"], "gold");
+    let retry = demo.0.program(["resume", "--latest", "--retry", "exists", "--yes"]).run().exits(0);
+    assert!(retry.out.contains("skipped          1"), "{}", retry.all());
+}
+
+#[test]
+fn what_cannot_be_created_is_refused_before_the_run() {
+    let demo = Demo::new();
+    for (object, rows, wanted) in [
+        (
+            "ticket",
+            "external_ref,title\nN-1,One\n",
+            "tickets cannot be created without `applies_to_part`, `owned_by`",
+        ),
+        (
+            "opportunity",
+            "external_ref,title,applies_to_part,owned_by\nN-1,One,Billing,DEVU-1\n",
+            "opportunities cannot be created without `account`",
+        ),
+        (
+            "ticket",
+            "external_ref,title,applies_to_part,owned_by,is_frozen\nN-1,One,Billing,DEVU-1,true\n",
+            "column `is_frozen`: it can only be set once the ticket exists",
+        ),
+        (
+            "ticket",
+            "external_ref,title,applies_to_part,owned_by,tags:remove\nN-1,One,Billing,DEVU-1,vip\n",
+            "column `tags:remove`: what is created had nothing before",
+        ),
+        ("ticket", "id,title\nTKT-1,One\n", "there is no column `external_ref`"),
+        (
+            "ticket",
+            "external_ref,title,applies_to_part,owned_by\nN-1,One,Billing,DEVU-1\n,Two,Billing,DEVU-1\nN-3,,Billing,DEVU-1\n",
+            "row 2, line 3, external_ref ``: a value is needed here",
+        ),
+        (
+            "ticket",
+            "external_ref,title,applies_to_part,owned_by\nN-1,One,Billing,DEVU-1\nN-3,Two,Billing,\\C\n",
+            "row 2, line 3, owned_by `\\C`: a value is needed here",
+        ),
+    ] {
+        let ended = create(&demo, object, rows, &[]).run().exits(5);
+        assert!(ended.err.contains(wanted), "{wanted}\n{}", ended.all());
+    }
+    assert_eq!(demo.0.writes(), 0);
+    let rows = "external_ref,title,applies_to_part,owned_by\nN-1,One,Billing,DEVU-1\nN-3,,Billing,DEVU-1\n";
+    create(&demo, "ticket", rows, &["--skip-invalid"]).run().exits(3).says("done             1");
+}
+
+#[test]
+fn a_kill_while_create_runs_makes_none_twice() {
+    let keys = keys(12);
+    for kill in 0..10 {
+        let demo = Demo::with(&Trouble::delay(1));
+        let running = create(&demo, "ticket", &rows(&keys), &["--batch-size", "4", "--concurrency", "3"]);
+        running.run_until(|| demo.0.calls("works.create") > kill).kill();
+        demo.until_quiet();
+        demo.0.program(["resume", "--if-any", "--latest", "--yes"]).run();
+        let found = tickets(&demo, &keys);
+        let unknown = demo.0.newest_run().manifest()["counts"]["unknown"].as_u64().unwrap_or(0);
+        assert!(found.iter().all(|count| *count <= 1), "kill {kill}: {found:?}");
+        assert_eq!(found.iter().sum::<usize>() as u64 + unknown, 12, "kill {kill}: {found:?}");
+    }
 }

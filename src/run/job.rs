@@ -115,9 +115,9 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     const COMMAND: &'static str;
     /// Which pace its calls keep.
     const RATES: Rates = Rates::Backfill;
-    /// The job whose runs it undoes, if it is an undo.
-    const UNDOES: Option<&'static str> = None;
-    /// Whether it deletes what that job has created, where that is asked for.
+    /// The jobs whose runs it undoes; none if it is no undo.
+    const UNDOES: &'static [&'static str] = &[];
+    /// Whether it deletes what those jobs have created, where that is asked for.
     const DELETES: bool = false;
     /// What is lost with a run of it that has done something, besides its undo.
     const LOSES: &'static [&'static str] = &[];

@@ -8,6 +8,7 @@ use crate::jobs::undoing::feed::Made;
 use crate::jobs::undoing::job::UndoJob;
 use crate::jobs::update_fields::apply::ObjectWriter;
 use crate::jobs::update_fields::change::ObjectChange;
+use crate::jobs::update_fields::command::{CreateJob, UpdateJob};
 use crate::jobs::update_fields::fields::{Fields, usage};
 use crate::jobs::update_fields::lookup::{EXTERNAL_REF, Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
@@ -82,7 +83,7 @@ impl UndoUpdateOptions {
 impl UndoJob for UndoUpdateOptions {
     const COMMAND: &'static str = "undo-update";
     const DELETES: bool = true;
-    const UNDOES: &'static str = UpdateOptions::COMMAND;
+    const UNDOES: &'static [&'static str] = &[UpdateJob::COMMAND, CreateJob::COMMAND];
     type Item = Item;
     type Planner = UndoUpdate;
     type Applier = ObjectWriter;

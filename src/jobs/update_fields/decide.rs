@@ -34,6 +34,8 @@ pub(crate) struct Rules {
     pub on_empty: OnEmpty,
     /// `--on-missing`.
     pub on_missing: OnMissing,
+    /// Whether what is there already is left alone: `create`.
+    pub creates: bool,
     /// `--where FIELD=VALUE`: what an object has to hold.
     pub condition: Vec<(String, String)>,
     /// The fields whose state is read, in the order in which it is.
@@ -136,6 +138,9 @@ impl Rules {
             let report = created::report(&present.id, in_doubt.change, self.read.iter().zip(present.values));
             return Verdict::Settled(confirmed.reported(report));
         }
+        if self.creates {
+            return Verdict::Settled(self.exists(item, wishes, &present, in_doubt));
+        }
         let condition = match self.condition(&present, names) {
             Ok(condition) => condition,
             Err(why) => return settled(State::Skipped, "not-selected", why),
@@ -170,6 +175,35 @@ impl Rules {
     fn now<'p>(&self, present: &'p Present, field: &Field) -> &'p Value {
         let at = self.read.iter().position(|read| read.name == field.name);
         at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
+    }
+
+    /// The outcome of a row that is to create an object, where one has its key.
+    fn exists(
+        &self,
+        item: &Item,
+        wishes: &[Wish<'_>],
+        present: &Present,
+        in_doubt: Option<InDoubt<'_>>,
+    ) -> Outcome {
+        let otherwise = wishes.iter().filter(|wish| !wish.value.is_null()).find(|wish| {
+            let now = self.now(present, wish.field);
+            match wish.mode {
+                Mode::Add => !holds(&wish.field.kind, now, &wish.value),
+                _ => !value::same(&wish.field.kind, now, &wish.value),
+            }
+        });
+        let (id, key) = (&present.shown, &item.name);
+        let Some(wish) = otherwise else {
+            let text = format!("{id} has `{key}`, and every field is as the row has it");
+            return Outcome::of(State::Already, AS_WANTED, text);
+        };
+        let (name, kind) = (&wish.field.name, &wish.field.kind);
+        let (now, wanted) = (shown(kind, self.now(present, wish.field)), shown(kind, &wish.value));
+        let text = format!("{id} has `{key}`, and its {name} is {now}, not {wanted}: `update` changes it");
+        if in_doubt.is_some_and(|in_doubt| in_doubt.is_sent) {
+            return Outcome::of(State::Failed, "not-taken", format!("its creation was sent; {text}"));
+        }
+        Outcome::of(State::Skipped, "exists", text)
     }
 
     /// The creation of a row's object.

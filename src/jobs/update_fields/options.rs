@@ -40,6 +40,9 @@ pub(crate) struct UpdateOptions {
     /// `--on-missing`
     #[serde(default)]
     pub on_missing: OnMissing,
+    /// Whether every row is to create an object, and what is there already is left alone: `create`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub creates: bool,
     /// `--skip-invalid`
     #[serde(default)]
     pub skip_invalid: bool,
@@ -72,7 +75,12 @@ impl UpdateOptions {
             return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
         }
         let base = self.base.as_ref().map(BaseFile::open).transpose()?;
-        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export))
+        let mut needed: &[_] = &[];
+        if self.creates {
+            columns.check_creation(object)?;
+            needed = object.creation.needed;
+        }
+        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export, needed))
     }
 
     /// The fields of the object in this organisation; asked for once.
@@ -113,7 +121,7 @@ impl UpdateOptions {
         let mut push = |flag: &str, value: &str| {
             let _ = write!(flags, " {flag} {}", shell_word(value));
         };
-        if let Some(key) = &self.typed.key {
+        if let Some(key) = self.typed.key.as_ref().filter(|_| !self.creates) {
             push("--match", key);
         }
         for (flag, pairs) in
@@ -131,7 +139,7 @@ impl UpdateOptions {
             push("--empty", &word(&self.on_empty));
         }
         for (given, flag) in [
-            (self.on_missing == OnMissing::Create, " --on-missing create"),
+            (self.on_missing == OnMissing::Create && !self.creates, " --on-missing create"),
             (self.skip_invalid, " --skip-invalid"),
             (self.no_required_check, " --no-required-check"),
             (self.sandbox, " --sandbox"),
