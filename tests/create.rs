@@ -264,7 +264,7 @@ fn a_planned_deletion_drifts_with_any_field() {
     demo.0.program(["undo", &run, "--delete-created", "--dry-run"]).run().exits(0).says("deleted");
     let plan = demo.0.newest_run().id().to_owned();
     let id = ticket(&demo, "NEW-2")["id"].clone();
-    demo.call("works.update", &json!({"id": id, "type": "ticket", "stage": {"name": "completed"}}));
+    demo.call("works.update", &json!({"id": id, "type": "ticket", "tags": {"add": [{"id": "TAG-4"}]}}));
     demo.0.program(["apply", &plan, "--yes"]).run().exits(0).says("done             5");
     assert_eq!(tickets(&demo, &keys), [0, 1, 0, 0, 0, 0]);
     demo.0.program(["apply", &plan, "--yes", "--on-drift", "abort"]).run().exits(6);
