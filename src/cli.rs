@@ -18,7 +18,7 @@ pub mod migrate;
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
 use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
-use batch::{Apply, BackfillGroups, Export, MergeContacts, Resume, Undo, Update};
+use batch::{Apply, BackfillGroups, Create, Export, MergeContacts, Resume, Undo, Update};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
 use migrate::Migrate;
@@ -96,6 +96,8 @@ pub enum Command {
     Export(Export),
     /// Change any field of issues, tickets, accounts, contacts and others, from a CSV file
     Update(Update),
+    /// Create issues, tickets, accounts, contacts and others from a CSV file, each once
+    Create(Create),
     /// Continue a run that was interrupted or stopped
     Resume(Resume),
     /// Apply exactly what a dry run planned

@@ -106,6 +106,9 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         Command::Export(args) => runtime.block_on(jobs::export_objects::command::run(args, global, terminal)),
         Command::Update(args) => runtime.block_on(jobs::update_fields::command::run(args, global, terminal)),
+        Command::Create(args) => {
+            runtime.block_on(jobs::update_fields::command::create(args, global, terminal))
+        }
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),

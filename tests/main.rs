@@ -17,6 +17,7 @@ mod backfill;
 mod backups;
 mod confirm;
 mod crash;
+mod create;
 mod disk_full;
 mod docs;
 mod doctor;

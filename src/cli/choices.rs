@@ -41,7 +41,7 @@ pub enum OnMissing {
     /// Fail the row
     #[default]
     Fail,
-    /// Create the object, with --match external_ref (accounts, workspaces and contacts)
+    /// Create the object, with --match external_ref
     Create,
 }
 

@@ -43,6 +43,13 @@ Examples:
   devrev-batch update --object ticket --csv tickets.csv --set severity=high --where stage=triage
   devrev-batch update --object account --csv accounts.csv --match external_ref --map Owner=owned_by";
 
+/// Of `create`.
+pub const CREATE: &str = "\
+Examples:
+  devrev-batch create --object ticket --csv tickets.csv --dry-run
+  devrev-batch create --object issue --csv import.csv --map Key=external_ref --set applies_to_part=PROD-1
+  devrev-batch create --object account --csv accounts.csv --map CRM_ID=external_ref --map Name=display_name";
+
 /// Of `resume`.
 pub const RESUME: &str = "\
 Examples:
@@ -62,7 +69,8 @@ pub const UNDO: &str = "\
 Examples:
   devrev-batch undo 20261122-034500-backfill-groups-7f3a --dry-run
   devrev-batch undo 20261122-034500-backfill-groups-7f3a
-  devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1";
+  devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1
+  devrev-batch undo 20261122-050000-update-44c1 --delete-created --dry-run";
 
 /// Of `migrate`.
 pub const MIGRATE: &str = "\

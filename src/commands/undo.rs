@@ -49,7 +49,7 @@ fn fits(
     let id = &parent.id;
     let usage = |text: String| Err(Failure::new(Exit::Usage, text));
     let Some(job) = registry::undo_of(&parent.command) else {
-        let can_be: Vec<_> = JOBS.into_iter().filter_map(AnyJob::undoes).collect();
+        let can_be: Vec<_> = JOBS.into_iter().flat_map(AnyJob::undoes).copied().collect();
         return usage(format!(
             "run {id} is of `{}`: only runs of {} can be undone",
             parent.command,

@@ -24,7 +24,7 @@ pub(crate) trait AnyJob: Sync {
     /// Where its target is by these settings.
     fn place(&self, settings: &Settings) -> Place;
     /// [`Job::UNDOES`]
-    fn undoes(&self) -> Option<&'static str>;
+    fn undoes(&self) -> &'static [&'static str];
     /// [`Job::LOSES`]
     fn loses(&self) -> &'static [&'static str];
     /// [`Job::again`], by what `run.json` has of the options.
@@ -64,7 +64,7 @@ impl<J: Job> AnyJob for Registered<J> {
         J::Target::place(settings)
     }
 
-    fn undoes(&self) -> Option<&'static str> {
+    fn undoes(&self) -> &'static [&'static str] {
         J::UNDOES
     }
 

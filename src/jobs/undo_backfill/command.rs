@@ -48,7 +48,7 @@ impl Made for Item {
 
 impl UndoJob for UndoBackfillOptions {
     const COMMAND: &'static str = "undo-backfill";
-    const UNDOES: &'static str = BackfillOptions::COMMAND;
+    const UNDOES: &'static [&'static str] = &[BackfillOptions::COMMAND];
     type Item = Item;
     type Planner = UndoBackfill;
     type Applier = GroupWriter;

@@ -1,6 +1,7 @@
 //! Writes one object's fields, and takes DevRev's own answer for the proof.
 
 use super::change::ObjectChange;
+use super::created::Keys;
 use super::decide::shown;
 use super::lookup::MAX_AGE;
 use super::value;
@@ -29,6 +30,8 @@ pub(crate) struct ObjectWriter {
     /// Whether DevRev is asked to check that required fields are set.
     pub(super) required: bool,
     manner: Manner,
+    /// What is known of the keys of created objects. Held while that is being found out.
+    pub(super) keys: tokio::sync::Mutex<Keys>,
 }
 
 /// How outcomes speak of what was written.
@@ -71,7 +74,8 @@ enum Standing {
 impl ObjectWriter {
     /// Writes these fields of this type of object through this client.
     pub(crate) fn new(client: Client, object: &'static Object, fields: Vec<Field>, required: bool) -> Self {
-        Self { client, object, fields, required, manner: Manner::UPDATE }
+        let keys = tokio::sync::Mutex::new(Keys::of(object));
+        Self { client, object, fields, required, keys, manner: Manner::UPDATE }
     }
 
     /// The same, whose outcomes speak so.
@@ -79,7 +83,7 @@ impl ObjectWriter {
         Self { manner, ..self }
     }
 
-    async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
+    pub(super) async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
         self.client.call(&ObjectGet::new(self.object, change.id.as_str())).await
     }
 
@@ -197,6 +201,7 @@ impl Applier<ObjectChange> for ObjectWriter {
     async fn apply(&self, change: ObjectChange, steps: Steps) -> Applied {
         match &change.create {
             Some(key) => self.create(&change, key, &steps).await,
+            None if change.delete => self.delete(change).await,
             None => self.write(change).await,
         }
     }

@@ -13,7 +13,7 @@ use crate::devrev::objects::{self, Field, Object};
 use crate::devrev::pages::{PAGE_LIMIT, Pages};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::users::UserSummary;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
@@ -36,6 +36,8 @@ const CREATORS: usize = 100;
 const MOST_CREATORS: usize = 100_000;
 /// Gets at once. The rate limit usually allows fewer.
 const GETS_AT_ONCE: usize = 8;
+/// The key of objects that are created.
+pub(crate) const EXTERNAL_REF: &str = "external_ref";
 /// Values of a key in one list.
 const KEYS_AT_ONCE: usize = 50;
 
@@ -454,7 +456,7 @@ impl Lookup {
         values.dedup();
         let mut unread = HashMap::new();
         for values in values.chunks(KEYS_AT_ONCE) {
-            let mut pages = Pages::new(ObjectList::holding(self.object.endpoints.list, key.field, values));
+            let mut pages = Pages::new(ObjectList::with_key(self.object, key, values));
             loop {
                 let read_at = ReadAt::now();
                 let page = match pages.next(&self.client).await {
@@ -469,6 +471,7 @@ impl Lookup {
                     }
                 };
                 for object in &page {
+                    filters_by_key(self.object, key, values, object)?;
                     let present = Present::of(object, &self.fields, read_at, true);
                     for held in held(object, key) {
                         let all = holders.entry(held).or_default();
@@ -496,17 +499,42 @@ impl Lookup {
     }
 }
 
+/// Fails where a list has brought an object that has none of the keys that were asked for: it would go through all works
+/// that there are, and no key would ever be found.
+fn filters_by_key(
+    object: &Object,
+    key: &objects::Key,
+    values: &[String],
+    found: &Members,
+) -> Result<(), Failure> {
+    if object.creation.knows_key || held(found, key).iter().any(|held| values.contains(held)) {
+        return Ok(());
+    }
+    let text = format!(
+        "DevRev does not find {} by `{}`: asked for those with a key, it answered one without it. Name the rows' objects by \
+         ID; nothing of this batch was sent",
+        object.plural, key.name
+    );
+    Err(Failure::new(Exit::Unexpected, text))
+}
+
+/// Whether an object has this as its `external_ref`.
+pub(super) fn has_key(object: &Object, found: &Members, value: &str) -> bool {
+    let key = object.keys.iter().find(|key| key.name == EXTERNAL_REF);
+    key.is_some_and(|key| held(found, key).iter().any(|held| held == value))
+}
+
 /// The objects that hold this as their `external_ref`.
 pub(super) async fn holders(
     client: &ReadOnly,
     object: &Object,
     value: &str,
 ) -> Result<Vec<Members>, ApiError> {
-    let Some(key) = object.keys.iter().find(|key| key.name == "external_ref") else { return Ok(Vec::new()) };
-    let mut pages = Pages::new(ObjectList::holding(object.endpoints.list, key.field, &[value.to_owned()]));
+    let Some(key) = object.keys.iter().find(|key| key.name == EXTERNAL_REF) else { return Ok(Vec::new()) };
+    let mut pages = Pages::new(ObjectList::with_key(object, key, &[value.to_owned()]));
     let mut all: Vec<Members> = Vec::new();
     while let Some(page) = pages.next(client).await? {
-        let found = page.into_iter().filter(|object| held(object, key).iter().any(|held| held == value));
+        let found = page.into_iter().filter(|found| has_key(object, found, value));
         all.extend(
             found.filter(|one| !all.iter().any(|other| other.get("id") == one.get("id"))).collect::<Vec<_>>(),
         );
