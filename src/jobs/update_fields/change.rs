@@ -93,7 +93,7 @@ impl ObjectChange {
     /// A change of these fields of an object, which were read then.
     pub(crate) fn of(id: String, fields: BTreeMap<String, FieldChange>, read_at: ReadAt) -> Self {
         let (condition, left) = (BTreeMap::new(), Vec::new());
-        Self { id, create: None, subtype: None, fields, condition, left, read_at }
+        Self { id, create: None, delete: false, subtype: None, fields, condition, left, read_at }
     }
 
     /// The request that makes the change. `fields` has every field of it.
