@@ -3,7 +3,7 @@
 //!
 //! - [`input`]: where rows come from, and the commands that only read them
 //! - [`batch`]: the commands that run a batch, and the flags they share
-//! - [`around`]: the other commands
+//! - [`migrate`]: `migrate`; [`around`]: the other commands
 //! - [`choices`]: the flags that take one of a few words
 //! - [`examples`]: the examples at the end of each command's help
 
@@ -15,13 +15,15 @@ pub mod examples;
 pub mod input;
 #[cfg(feature = "load")]
 pub mod load;
+pub mod migrate;
 
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
 use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
-use batch::{Apply, BackfillGroups, Export, MergeContacts, Resume, Undo, Update};
+use batch::{Apply, BackfillGroups, Create, Export, MergeContacts, Resume, Undo, Update};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
+use migrate::Migrate;
 use std::path::PathBuf;
 
 /// Make bulk changes in DevRev: planned, journalled, resumable
@@ -96,6 +98,8 @@ pub enum Command {
     Export(Export),
     /// Change any field of issues, tickets, accounts, contacts and others, from a CSV file
     Update(Update),
+    /// Create issues, tickets, accounts, contacts and others from a CSV file, each once
+    Create(Create),
     /// Load records from an API or files into a database, as a job file says
     #[cfg(feature = "load")]
     Load(load::Load),
@@ -105,6 +109,8 @@ pub enum Command {
     Apply(Apply),
     /// Undo what a run did, as far as DevRev allows
     Undo(Undo),
+    /// Make and change the tables of a database by numbered SQL files, each once
+    Migrate(Migrate),
     /// List past runs, their state and the next step
     Runs(Runs),
     /// Check or clean up the backups of merged contacts

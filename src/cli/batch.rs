@@ -171,6 +171,42 @@ pub struct Update {
     pub batch: BatchFlags,
 }
 
+/// `create`.
+#[derive(Debug, Args)]
+#[command(after_help = examples::CREATE)]
+pub struct Create {
+    /// Set what the rows create
+    #[arg(long, value_name = "OBJECT")]
+    pub object: ObjectName,
+    /// The rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// Read a column as this field; the key is external_ref; repeatable
+    #[arg(long, value_name = "COLUMN=FIELD")]
+    pub map: Vec<String>,
+    /// Give every object this value; repeatable
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub set: Vec<String>,
+    /// Leave a column out; repeatable
+    #[arg(long, value_name = "COLUMN")]
+    pub ignore: Vec<String>,
+    /// Leave out rows that are wrong instead of refusing the file
+    #[arg(long)]
+    pub skip_invalid: bool,
+    /// Do not ask DevRev to check that required custom fields are set
+    #[arg(long)]
+    pub no_required_check: bool,
+    /// Process only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Show the plan and create nothing: a dry run's client cannot write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The flags that batch commands share.
+    #[command(flatten)]
+    pub batch: BatchFlags,
+}
+
 /// `resume`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
@@ -251,9 +287,12 @@ pub struct Corrections {
 #[derive(Debug, Args)]
 #[command(after_help = examples::UNDO)]
 pub struct Undo {
-    /// The ID of the run to undo, of backfill-groups, merge-contacts or update
+    /// The ID of the run to undo, of backfill-groups, merge-contacts, update or create
     #[arg(value_name = "RUN")]
     pub run: String,
+    /// Delete the issues, tickets, tasks and opportunities that the run created, unless someone changed them since
+    #[arg(long)]
+    pub delete_created: bool,
     /// Undo only the first N objects or pairs
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

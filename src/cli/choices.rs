@@ -41,8 +41,17 @@ pub enum OnMissing {
     /// Fail the row
     #[default]
     Fail,
-    /// Create the object, with --match external_ref (accounts, workspaces and contacts)
+    /// Create the object, with --match external_ref
     Create,
+}
+
+/// What becomes of a migration that is half done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnHalfDone {
+    /// Execute its file again, from the first statement
+    Retry,
+    /// Take it as done, since the rest was done by hand; execute nothing of it
+    Accept,
 }
 
 /// What an export is written as.

@@ -52,8 +52,8 @@ pub(crate) async fn run(
     let settings = Settings::resolve(&global, &args.batch, job.rates())?;
     // What an undo undoes is held as long as it continues.
     let _parent = match job.undoes() {
-        Some(_) => hold_parent(&manifest, &settings.runs_dir)?,
-        None => None,
+        [] => None,
+        _ => hold_parent(&manifest, &settings.runs_dir)?,
     };
     let resumed = Resumed { args: &args, global: &global, terminal, retry, run, lock, manifest };
     job.resume(resumed, settings).await

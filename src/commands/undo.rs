@@ -49,7 +49,7 @@ fn fits(
     let id = &parent.id;
     let usage = |text: String| Err(Failure::new(Exit::Usage, text));
     let Some(job) = registry::undo_of(&parent.command) else {
-        let can_be: Vec<_> = JOBS.iter().filter_map(|job| job.undoes()).collect();
+        let can_be: Vec<_> = JOBS.iter().flat_map(|job| job.undoes()).copied().collect();
         return usage(format!(
             "run {id} is of `{}`: only runs of {} can be undone",
             parent.command,

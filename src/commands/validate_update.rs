@@ -67,6 +67,7 @@ pub(crate) async fn run(
         on_empty: OnEmpty::Leave,
         condition: Vec::new(),
         on_missing: OnMissing::Fail,
+        creates: false,
         skip_invalid: true,
         no_required_check: false,
         sandbox: args.sandbox,

@@ -1,8 +1,9 @@
 //! Objects whose type is known only at run time: one of them, pages of many, and a change of its fields.
 
-use super::objects::Object;
+use super::objects::{Key, Object};
 use super::operation::{Operation, Safety};
 use super::pages::{List, PAGE_LIMIT, page_of_any};
+use super::rev_users::Acknowledged;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -106,6 +107,31 @@ impl Operation for Create {
     }
 }
 
+/// A deletion, at an endpoint such as `works.delete`. To repeat it changes nothing.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Delete {
+    #[serde(skip)]
+    endpoint: &'static str,
+    id: String,
+}
+
+impl Delete {
+    /// Deletes the object with this ID.
+    pub(crate) fn new(endpoint: &'static str, id: impl Into<String>) -> Self {
+        Self { endpoint, id: id.into() }
+    }
+}
+
+impl Operation for Delete {
+    const ENDPOINT: &'static str = "delete";
+    const SAFETY: Safety = Safety::Write;
+    type Answer = Acknowledged;
+
+    fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
+}
+
 /// A list of objects, with filters that are known only at run time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ObjectList {
@@ -133,9 +159,25 @@ impl ObjectList {
         Self::at(object.endpoints.list, filters)
     }
 
+    /// The objects of a type that any of these users created, in whatever order.
+    pub(crate) fn created_by(object: &Object, users: &[String]) -> Self {
+        let mut list = Self::holding(object.endpoints.list, "created_by", users);
+        list.filters.extend(object.work_type.map(|kind| ("type".to_owned(), Value::from(vec![kind]))));
+        list
+    }
+
     /// Those that hold any of these values in a field.
     pub(crate) fn holding(endpoint: &'static str, filter: &str, values: &[String]) -> Self {
         Self::at(endpoint, [(filter.to_owned(), Value::from(values.to_vec()))].into_iter().collect())
+    }
+
+    /// The objects of a type that have any of these values as their key.
+    pub(crate) fn with_key(object: &Object, key: &Key, values: &[String]) -> Self {
+        let mut list = Self::holding(object.endpoints.list, key.field, values);
+        if let Some(kind) = object.work_type {
+            list.filters.insert("type".to_owned(), Value::from(vec![kind]));
+        }
+        list
     }
 }
 

@@ -1,13 +1,14 @@
 //! The client against the sandbox: what each way of breaking leads to.
 
 use super::*;
-use crate::devrev::any_object::Patch;
-use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
+use crate::devrev::any_object::{Members, ObjectAnswer, ObjectGet, Patch};
+use crate::devrev::objects;
 use crate::net::caller::STOP_GRACE;
 use crate::net::rate::Rate;
 use crate::sandbox::{Data, Options, Sandbox};
+use serde_json::json;
 use std::num::NonZeroU32;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const FIELD: &str = "tnt__creator_group";
@@ -38,19 +39,26 @@ fn client(sandbox: &Sandbox) -> Client {
     client_at(&sandbox.base_url(), Stop::default())
 }
 
-async fn get(client: &Client) -> Result<WorkAnswer, ApiError> {
-    client.call(&WorksGet { id: "ISS-1".to_owned() }).await
+async fn get(client: &Client) -> Result<ObjectAnswer, ApiError> {
+    client.call(&ObjectGet::new(objects::named("issue").unwrap(), "ISS-1")).await
+}
+
+fn update() -> Patch {
+    let body = json!({
+        "id": "ISS-1", "type": "issue", "custom_fields": {FIELD: "GROUP-1"},
+        "custom_schema_spec": {"tenant_fragment": true},
+    });
+    Patch::new("works.update", body.as_object().unwrap().clone())
 }
 
 /// Writes, and looks by reading the issue.
-async fn write(client: &Client) -> Result<Written<WorkAnswer>, ApiError> {
-    let field = GroupField::named(FIELD);
-    let update = WorksUpdate::group_of_issue("ISS-1", &field, Some("GROUP-1"));
+async fn write(client: &Client) -> Result<Written<ObjectAnswer>, ApiError> {
+    let is_set = |issue: &Members| issue["custom_fields"].get(FIELD).is_some_and(|group| !group.is_null());
     let look = || async {
         let found = get(client).await?;
-        Ok(if field.read(&found.work).is_some() { Found::Settled(found) } else { Found::NotDone })
+        Ok(if is_set(&found.0) { Found::Settled(found) } else { Found::NotDone })
     };
-    client.write(&update, || true, look).await
+    client.write(&update(), || true, look).await
 }
 
 fn calls(client: &Client, endpoint: &str) -> u64 {
@@ -122,8 +130,7 @@ async fn a_write_that_did_not_take_is_sent_again() {
 async fn a_write_without_a_look_is_sent_once() {
     let sandbox = sandbox(&["path=works.update,reset=after"]).await;
     let client = client(&sandbox);
-    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), Some("GROUP-1"));
-    let error = client.call(&update).await.unwrap_err();
+    let error = client.call(&update()).await.unwrap_err();
     assert_eq!((error.effect, error.attempts), (Effect::Unknown, 1));
     assert_eq!(calls(&client, "works.update"), 1);
 }
@@ -227,10 +234,10 @@ async fn a_stop_does_not_wait_for_a_read_that_hangs() {
 async fn a_write_that_waited_too_long_is_not_sent() {
     let sandbox = sandbox(&["path=works.update,status=429"]).await;
     let client = client(&sandbox);
-    let update = WorksUpdate::group_of_issue("ISS-1", &GroupField::named(FIELD), Some("GROUP-1"));
     let asked = AtomicU32::new(0);
-    let look = || async { Ok(Found::<WorkAnswer>::NotDone) };
-    let error = client.write(&update, || asked.fetch_add(1, Ordering::SeqCst) == 0, look).await.unwrap_err();
+    let look = || async { Ok(Found::<ObjectAnswer>::NotDone) };
+    let error =
+        client.write(&update(), || asked.fetch_add(1, Ordering::SeqCst) == 0, look).await.unwrap_err();
     assert_eq!((error.kind, error.effect, error.attempts), (ErrorKind::Stale, Effect::None, 1));
 }
 

@@ -166,6 +166,11 @@ impl Key {
     pub(crate) fn object(&self) -> ObjectType {
         self.object
     }
+
+    /// The number of a numbered object (an issue, a ticket).
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.tail.parse().ok()
+    }
 }
 
 impl fmt::Display for Key {

@@ -31,8 +31,10 @@ pub(crate) struct Object {
     pub fields: Vec<Field>,
     /// What rows may find it by, beside its ID.
     pub keys: &'static [Key],
-    /// How one is created; `None` for what rows cannot create.
-    pub creation: Option<Creation>,
+    /// How one is created.
+    pub creation: Creation,
+    /// The endpoint that deletes one; `None` for what the API file has no way to delete.
+    pub deletion: Option<&'static str>,
 }
 
 /// How an object is created. Its key is always `external_ref`.
@@ -42,8 +44,12 @@ pub(crate) struct Creation {
     pub endpoint: &'static str,
     /// The fields that it has to have.
     pub needed: &'static [&'static str],
+    /// Fields of an update that it does not take.
+    pub not_taken: &'static [&'static str],
     /// Whether DevRev refuses a second object with the same key: only then may one be sent again that is not found.
     pub refuses_second: bool,
+    /// Whether the API file knows its key. If not, the first one of a process is created alone, and has to show the key.
+    pub knows_key: bool,
 }
 
 /// The endpoints of a type of object.
@@ -130,6 +136,8 @@ pub(crate) enum Kind {
     Stage,
     /// Another object.
     One(Target),
+    /// The same where requests name it as `{"id": ...}`, as the fields do that some gateways add.
+    Embedded(Target),
     /// Several values of one kind, in no order.
     List(Box<Kind>, Shape),
     /// Tags, each perhaps with a value: `TAG-5` or `TAG-5=high`.
@@ -268,6 +276,17 @@ impl Object {
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
+
+    /// Whether a creation takes a field. Those of a subtype it would have to name.
+    pub(crate) fn takes_when_created(&self, name: &str) -> bool {
+        !self.creation.not_taken.contains(&name) && !name.starts_with("ctype__")
+    }
+
+    /// The field that holds a key. That of works is written by their creation only: no update takes it.
+    pub(crate) fn key_field(&self, key: &Key) -> Field {
+        let written_once = || field(key.field, Kind::Text { min: 1, max: 512 }, Clear::Never);
+        self.field(key.field).cloned().unwrap_or_else(written_once)
+    }
 }
 
 /// Members of answers that no request can change, by any object: a column of that name is left alone.
@@ -362,6 +381,14 @@ fn work(
     types: &'static [ObjectType],
     own: impl IntoIterator<Item = Field>,
 ) -> Object {
+    let (needed, not_taken): (&[_], &[_]) = match name {
+        "opportunity" => (&["title", "applies_to_part", "owned_by", "account"], &[]),
+        "ticket" => (
+            &["title", "applies_to_part", "owned_by"],
+            &["is_archived", "is_frozen", "sentiment", "sentiment_modified_date", "sentiment_summary"],
+        ),
+        _ => (&["title", "applies_to_part", "owned_by"], &[]),
+    };
     Object {
         name,
         plural,
@@ -373,9 +400,16 @@ fn work(
         members: "works",
         has_custom_fields: true,
         fields: work_fields().into_iter().chain(own).collect(),
-        keys: &[],
-        // The API file has no key for works.
-        creation: None,
+        // Not in the API file, but in newer descriptions of the API: unique within a type of work, they say.
+        keys: const { &[Key::new("external_ref", "external_ref")] },
+        creation: Creation {
+            endpoint: "works.create",
+            needed,
+            not_taken,
+            refuses_second: false,
+            knows_key: false,
+        },
+        deletion: Some("works.delete"),
     }
 }
 
@@ -459,11 +493,14 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             ],
         ),
         Object {
-            creation: Some(Creation {
+            creation: Creation {
                 endpoint: "accounts.create",
                 needed: &["display_name"],
+                not_taken: &[],
                 refuses_second: true,
-            }),
+                knows_key: true,
+            },
+            deletion: None,
             name: "account",
             plural: "accounts",
             leaf_type: "account",
@@ -493,11 +530,14 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             },
         },
         Object {
-            creation: Some(Creation {
+            creation: Creation {
                 endpoint: "rev-orgs.create",
                 needed: &["account", "display_name"],
+                not_taken: &[],
                 refuses_second: false,
-            }),
+                knows_key: true,
+            },
+            deletion: None,
             name: "workspace",
             plural: "workspaces",
             leaf_type: "rev_org",
@@ -522,7 +562,14 @@ pub(crate) static OBJECTS: LazyLock<[Object; 7]> = LazyLock::new(|| {
             keys: const { &[Key::new("external_ref", "external_ref"), Key::new("display_name", "display_name")] },
         },
         Object {
-            creation: Some(Creation { endpoint: "rev-users.create", needed: &[], refuses_second: true }),
+            creation: Creation {
+                endpoint: "rev-users.create",
+                needed: &[],
+                not_taken: &[],
+                refuses_second: true,
+                knows_key: true,
+            },
+            deletion: None,
             name: "contact",
             plural: "contacts",
             leaf_type: "rev_user",

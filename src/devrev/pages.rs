@@ -3,9 +3,10 @@
 use super::operation::Operation;
 use super::read_only::ReadOnly;
 use crate::net::error::{ApiError, ErrorKind};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
-use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The most that is asked of a page (DevRev's own bound unless a tenant has another).
 pub(crate) const PAGE_LIMIT: u32 = 100;
@@ -96,15 +97,41 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let mut members = HashMap::<String, Box<RawValue>>::deserialize(deserializer)?;
-    let items = match names.iter().find_map(|name| members.remove(*name)) {
-        Some(list) => serde_json::from_str::<Option<Vec<T>>>(list.get()).map_err(D::Error::custom)?,
-        None if members.keys().all(|member| BESIDE_A_LIST.contains(&member.as_str())) => None,
-        None => return Err(D::Error::missing_field(names.first().unwrap_or(&"list"))),
-    };
-    let cursor =
-        members.get("next_cursor").map(|cursor| serde_json::from_str::<Option<String>>(cursor.get()));
-    Ok((items.unwrap_or_default(), cursor.transpose().map_err(D::Error::custom)?.flatten()))
+    deserializer.deserialize_map(Page { names, items: PhantomData })
+}
+
+/// Reads a page in one go, without a copy of its text.
+struct Page<'n, T> {
+    names: &'n [&'static str],
+    items: PhantomData<fn() -> T>,
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for Page<'_, T> {
+    type Value = (Vec<T>, Option<String>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a page of a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let (mut items, mut cursor, mut says_else) = (None, None, false);
+        while let Some(name) = members.next_key::<String>()? {
+            match &*name {
+                name if self.names.contains(&name) => {
+                    items = Some(members.next_value::<Option<Vec<T>>>()?.unwrap_or_default());
+                }
+                "next_cursor" => cursor = members.next_value::<Option<String>>()?,
+                name => {
+                    says_else |= !BESIDE_A_LIST.contains(&name);
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        match items {
+            None if says_else => Err(A::Error::missing_field(self.names.first().unwrap_or(&"list"))),
+            items => Ok((items.unwrap_or_default(), cursor)),
+        }
+    }
 }
 
 /// A list that is being read.
@@ -127,20 +154,21 @@ impl<O: List> Pages<O> {
     pub(crate) async fn next(&mut self, client: &ReadOnly) -> Result<Option<Vec<O::Item>>, ApiError> {
         // Taken only with the answer at hand: anyone who gives up waiting, or meets an error, has not reached the end.
         let Some(request) = &self.next else { return Ok(None) };
+        let endpoint = request.endpoint();
         let (items, cursor) = O::split(client.call(request).await?);
-        self.turn(cursor)?;
+        self.turn(endpoint, cursor)?;
         Ok(Some(items))
     }
 
     /// Turns to the page after this cursor.
-    fn turn(&mut self, cursor: Option<String>) -> Result<(), ApiError> {
+    fn turn(&mut self, endpoint: &'static str, cursor: Option<String>) -> Result<(), ApiError> {
         let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else {
             self.next = None;
             return Ok(());
         };
         if self.seen.len() >= MOST_PAGES || !self.seen.insert(cursor.clone()) {
             let text = format!("the list does not end: cursor `{cursor}` came again or after too many pages");
-            return Err(ApiError::unanswered(O::ENDPOINT, ErrorKind::Paging, text));
+            return Err(ApiError::unanswered(endpoint, ErrorKind::Paging, text));
         }
         if let Some(request) = &mut self.next {
             request.after(cursor);

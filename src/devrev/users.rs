@@ -3,6 +3,7 @@
 use super::ids::{Key, Ref, USER_TYPES};
 use crate::net::lenient;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A user or other member, in the few members that this tool reads. It may be shown as an object or as an ID alone;
@@ -42,6 +43,12 @@ impl UserSummary {
     /// Whether it names nobody at all.
     pub(crate) fn is_nobody(&self) -> bool {
         self.id.is_empty() && self.display_id.is_none()
+    }
+
+    /// The key of a user that an object shows in this member.
+    pub(crate) fn key_in(shown: &Value) -> Option<Key> {
+        let parse = |text: &Value| Ref::parse(text.as_str()?, USER_TYPES).ok().map(Ref::key);
+        parse(shown.get("id").unwrap_or(shown)).or_else(|| parse(shown.get("display_id")?))
     }
 
     /// What tells this user from others; `None` for what is no user (a group within a group).

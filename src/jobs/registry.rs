@@ -9,14 +9,15 @@ use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
 use super::undo_update::command::UndoUpdateOptions;
 use super::undoing::job::Undo;
-use super::update_fields::options::UpdateOptions;
+use super::update_fields::command::{CreateJob, UpdateJob};
 use crate::run::any_job::{AnyJob, Registered};
 
 /// All of them.
 pub(crate) static JOBS: &[&dyn AnyJob] = &[
     &Registered::<BackfillOptions>::NEW,
     &Registered::<MergeOptions>::NEW,
-    &Registered::<UpdateOptions>::NEW,
+    &Registered::<UpdateJob>::NEW,
+    &Registered::<CreateJob>::NEW,
     &Export,
     #[cfg(feature = "load")]
     &Registered::<LoadOptions>::NEW,
@@ -32,5 +33,5 @@ pub(crate) fn named(command: &str) -> Option<&'static dyn AnyJob> {
 
 /// The job that undoes runs of a job.
 pub(crate) fn undo_of(command: &str) -> Option<&'static dyn AnyJob> {
-    JOBS.iter().copied().find(|job| job.undoes() == Some(command))
+    JOBS.iter().copied().find(|job| job.undoes().contains(&command))
 }

@@ -77,6 +77,14 @@ pub(crate) fn meant<C: Stepwise + DeserializeOwned>(
     Ok(Some(change))
 }
 
+/// The change in doubt of a row, as it was meant, where it is made in one step; the error is the outcome of a row whose
+/// change cannot be read.
+pub(crate) fn sent<C: DeserializeOwned>(in_doubt: Option<&InDoubt>) -> Result<Option<C>, Outcome> {
+    let Some(in_doubt) = in_doubt else { return Ok(None) };
+    let Some(change) = &in_doubt.change else { return Err(unreadable(&"it does not say what was sent")) };
+    serde_json::from_str(change.get()).map(Some).map_err(|error| unreadable(&error))
+}
+
 /// What becomes of a row whose change in doubt cannot be read.
 pub(crate) fn unreadable(error: &impl Display) -> Outcome {
     let text = format!(

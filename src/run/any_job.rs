@@ -24,7 +24,7 @@ pub(crate) trait AnyJob: Sync {
     /// Where the target of a run of it is by these settings; `None` for a run that this version cannot go by.
     fn place(&self, manifest: &Manifest, settings: &Settings) -> Option<Place>;
     /// [`Job::UNDOES`]
-    fn undoes(&self) -> Option<&'static str>;
+    fn undoes(&self) -> &'static [&'static str];
     /// [`Job::LOSES`]
     fn loses(&self) -> &'static [&'static str];
     /// [`Job::again`], by what `run.json` has of the options.
@@ -64,7 +64,7 @@ impl<J: Job> AnyJob for Registered<J> {
         Some(J::Target::place(&options::<J>(manifest)?, settings))
     }
 
-    fn undoes(&self) -> Option<&'static str> {
+    fn undoes(&self) -> &'static [&'static str] {
         J::UNDOES
     }
 

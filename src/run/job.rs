@@ -114,6 +114,8 @@ pub(crate) struct UndoneRun<'a> {
     pub settings: &'a Settings,
     /// `--limit`
     pub limit: Option<u64>,
+    /// `--delete-created`
+    pub delete_created: bool,
 }
 
 /// A job with its options, which `run.json` keeps so that `resume` does the same.
@@ -122,8 +124,10 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     const COMMAND: &'static str;
     /// Which pace its calls keep.
     const RATES: Rates = Rates::Backfill;
-    /// The job whose runs it undoes, if it is an undo.
-    const UNDOES: Option<&'static str> = None;
+    /// The jobs whose runs it undoes; none if it is no undo.
+    const UNDOES: &'static [&'static str] = &[];
+    /// Whether it deletes what those jobs have created, where that is asked for.
+    const DELETES: bool = false;
     /// What is lost with a run of it that has done something, besides its undo.
     const LOSES: &'static [&'static str] = &[];
     /// The member of `report.json` that has what the outcomes say of themselves, if they say anything.

@@ -28,7 +28,15 @@ impl Undoing<'_> {
     /// Begins the undo, and works on it until it ends.
     pub(crate) async fn run<J: Job>(self, settings: Settings) -> Result<Exit, Failure> {
         let Self { args, global, terminal, run, parent } = self;
-        let of = UndoneRun { run, manifest: parent, settings: &settings, limit: args.limit };
+        let (limit, delete_created) = (args.limit, args.delete_created);
+        if delete_created && !J::DELETES {
+            let text = format!(
+                "--delete-created: run {} is of `{}`, which creates nothing that undo could delete",
+                parent.id, parent.command
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let of = UndoneRun { run, manifest: parent, settings: &settings, limit, delete_created };
         let (job, make) = J::undoing(of).unwrap_or_else(|| {
             let text = format!("a defect: {} takes nothing back", J::COMMAND);
             Err(Failure::new(Exit::Unexpected, text))

@@ -8,7 +8,7 @@
 //!   `creator_group` is a DON or null and `writes` counts the updates that were applied.
 //! - `POST /_sandbox/issues/ISS-1` with `{"creator_group": "GROUP-3"}` or null: sets it as somebody else
 //!   would, which is no write.
-//! - `GET /_sandbox/works`: all issues, then all tickets, a line each: `{"id", "type", "created_by",
+//! - `GET /_sandbox/works`: all issues, then all tickets and so on, deleted ones left out, a line each: `{"id", "type", "created_by",
 //!   "owned_by", "reported_by", "writes"}`, with display IDs.
 //! - `POST /_sandbox/works/TKT-1` with `owned_by`, `reported_by` (lists of IDs) or both: no write.
 //! - `POST /_sandbox/tickets` with `created_by` and, if wanted, `title`, `owned_by`, `reported_by`: a new
@@ -96,7 +96,7 @@ fn lines(server: Arc<Server>, write: Lines) -> Response {
 fn issues(server: &Server, begin: usize) -> (String, usize) {
     let state = server.world.read();
     let (mut lines, issues) = (String::new(), state.works_of(ObjectType::Issue).slice(begin, CHUNK));
-    for issue in issues {
+    for issue in issues.iter().filter(|issue| !issue.is_deleted()) {
         let group = issue.group.and_then(|group| server.world.groups.get(group as usize));
         let group = json!(group.map(|group| &group.don));
         // Writing to a String does not fail.

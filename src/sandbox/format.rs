@@ -57,6 +57,9 @@ pub(super) struct File {
     /// Native fields that this tenant's gateway knows.
     #[serde(default)]
     pub(super) native_fields: Vec<NativeField>,
+    /// What becomes of the `external_ref` of works: the API file does not know it, newer descriptions do.
+    #[serde(default)]
+    pub(super) works_external_ref: WorksExternalRef,
     /// The same for other types of object, by leaf type: `{"ticket": {"tnt__region": {"type": "text"}}}`.
     #[serde(default)]
     pub(super) fields: BTreeMap<String, BTreeMap<String, CustomField>>,
@@ -311,6 +314,19 @@ impl CustomField {
 pub(super) enum NativeField {
     /// `creator_group: {"id": <group>}` of an issue.
     CreatorGroup,
+}
+
+/// What a tenant's API makes of the `external_ref` of works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WorksExternalRef {
+    /// It is kept, shown, found and unique within a type of work.
+    #[default]
+    Kept,
+    /// `works.create` takes it and keeps nothing of it.
+    Dropped,
+    /// The same, and `works.list` does not filter by it: it answers all works.
+    Unknown,
 }
 
 /// An issue, a task or an opportunity. Its stage, priority and dates follow from its number.

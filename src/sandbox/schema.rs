@@ -114,7 +114,8 @@ pub(super) const WORKS_LIST: &[Field] = &[
     field("created_date", DATE_FILTER),
     field("cursor", ANY_TEXT),
     not_simulated("custom_fields"),
-    unheld("external_ref", &TEXTS),
+    // Of the SDK, as is that of `works-create-request`.
+    field("external_ref", TEXTS),
     not_simulated("issue"),
     field("limit", LIMIT),
     field("mode", LIST_MODE),
@@ -184,6 +185,53 @@ pub(super) const WORKS_UPDATE: &[Field] = &[
     required("type", WORK_TYPE),
     field("value", MONEY),
 ];
+
+/// `works-create-request` with the members of its four variants, and `external_ref`, which the SDK knows.
+pub(super) const WORKS_CREATE: &[Field] = &[
+    field("account", ACCOUNT),
+    field("amount", Kind::Number),
+    field("annual_contract_value", MONEY),
+    required("applies_to_part", PART),
+    field("artifacts", ARTIFACT_IDS),
+    field("body", Kind::Text { min: 0, max: 65_536 }),
+    field("channels", Kind::List(&CHANNEL)),
+    unheld("channels_v2", &TEXTS),
+    field("contacts", Kind::List(&Kind::Id(CONTACTS))),
+    field("custom_fields", Kind::Free),
+    unheld("custom_schema_fragments", &TEXTS),
+    field("custom_schema_spec", Kind::Record(CUSTOM_SCHEMA_SPEC)),
+    field("customer_budget", Kind::Number),
+    field("developed_with", PARTS),
+    field("embedded", FLAG),
+    field("external_ref", Kind::Text { min: 1, max: 512 }),
+    not_simulated("forecast_category"),
+    field("forecast_category_v2", ENUM_ID),
+    field("group", Kind::Id(GROUPS)),
+    field("is_spam", FLAG),
+    field("needs_response", FLAG),
+    required("owned_by", USERS),
+    field("priority", Kind::Enum(&["p0", "p1", "p2", "p3"])),
+    field("priority_v2", ENUM_ID),
+    field("probability", Kind::Number),
+    field("reported_by", USERS),
+    field("rev_org", WORKSPACE),
+    field("severity", Kind::Enum(&["blocker", "high", "low", "medium"])),
+    unheld("source_channel", &ANY_TEXT),
+    unheld("source_channel_v2", &ANY_TEXT),
+    unheld("sprint", &ANY_TEXT),
+    field("stage", Kind::Record(&[not_simulated("id"), field("name", ANY_TEXT)])),
+    field("stage_validation_options", Kind::Ignored(&TEXTS)),
+    field("start_date", ANY_TEXT),
+    field("tags", TAG_LIST),
+    field("target_close_date", ANY_TEXT),
+    field("target_start_date", ANY_TEXT),
+    required("title", Kind::Text { min: 1, max: 256 }),
+    required("type", WORK_TYPE),
+    field("value", MONEY),
+];
+
+/// `works-delete-request`
+pub(super) const WORKS_DELETE: &[Field] = &[required("id", Kind::Id(WORK_TYPES))];
 
 /// `ticket-channels`
 const CHANNEL: Kind = Kind::Enum(&["email", "plug", "slack", "twilio", "twilio_sms"]);

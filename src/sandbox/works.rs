@@ -4,6 +4,7 @@
 use super::format::{GroupRef, Issue, ObjectRef, Ticket, UserRef};
 use super::user_index::{UserIndex, merged};
 use crate::devrev::ids::ObjectType;
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
@@ -17,6 +18,8 @@ pub(super) struct Works {
     by_owner: UserIndex,
     /// Only works whose reporters were given: the others' are their creators.
     by_reporter: UserIndex,
+    /// The numbers of those that have an `external_ref`.
+    by_ref: FxHashMap<String, u32>,
     /// How many there were in the beginning: dates follow from it.
     first_count: usize,
 }
@@ -50,6 +53,8 @@ pub(super) struct Extra {
     pub(super) artifacts: Box<[u32]>,
     /// When it was created, for one that was not there in the beginning.
     created: Option<u64>,
+    /// Whether a request deleted it: it keeps its place, and nothing shows it.
+    deleted: bool,
 }
 
 /// Which works a list holds. A work is in it when it passes every filter that is there.
@@ -61,6 +66,8 @@ pub(super) struct Filter {
     pub(super) owners: Option<Vec<u32>>,
     /// Reported by any of these.
     pub(super) reporters: Option<Vec<u32>>,
+    /// With any of these as `external_ref`.
+    pub(super) refs: Option<Vec<String>>,
 }
 
 /// A work as a data file has it.
@@ -149,7 +156,15 @@ impl Resolver<'_> {
     }
 }
 
+/// What a work is called elsewhere: a member that newer descriptions of the API have for works.
+pub(super) const EXTERNAL_REF: &str = "external_ref";
+
 impl Work {
+    /// Whether a request deleted it.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.deleted)
+    }
+
     /// Who owns it.
     pub(super) fn owners(&self) -> &[u32] {
         &self.owners
@@ -199,6 +214,7 @@ impl Works {
             by_creator: UserIndex::default(),
             by_owner: UserIndex::default(),
             by_reporter: UserIndex::default(),
+            by_ref: FxHashMap::default(),
             first_count,
         };
         for record in records {
@@ -221,7 +237,8 @@ impl Works {
             let Record { body, artifacts, stock, fields, .. } = record;
             let is_plain = body.is_none() && reporters.is_none() && artifacts.is_empty();
             if !(is_plain && stock.is_empty() && fields.is_empty()) {
-                let extra = Extra { body, reporters, artifacts, stock, fields, created: None };
+                let extra =
+                    Extra { body, reporters, artifacts, stock, fields, created: None, deleted: false };
                 work.extra = Some(Box::new(extra));
             }
             works.push(work)?;
@@ -259,7 +276,28 @@ impl Works {
 
     /// The work with a number.
     pub(super) fn get(&self, number: u32) -> Option<&Work> {
-        self.position(number).map(|position| &self.all[position])
+        self.position(number).map(|position| &self.all[position]).filter(|work| !work.is_deleted())
+    }
+
+    /// Gives a work its `external_ref`; the caller has checked that it is free.
+    pub(super) fn set_ref(&mut self, number: u32, wanted: &str) {
+        self.by_ref.insert(wanted.to_owned(), number);
+        if let Some(work) = self.get_mut(number) {
+            work.extra_mut().stock.insert(EXTERNAL_REF.to_owned(), wanted.into());
+        }
+    }
+
+    /// Whether no work has this `external_ref`.
+    pub(super) fn ref_is_free(&self, wanted: &str) -> bool {
+        !self.by_ref.contains_key(wanted)
+    }
+
+    /// Deletes a work: its number is not given again, its `external_ref` is free.
+    pub(super) fn delete(&mut self, number: u32) {
+        self.by_ref.retain(|_, holder| *holder != number);
+        if let Some(work) = self.get_mut(number) {
+            work.extra_mut().deleted = true;
+        }
     }
 
     /// The work with a number, to be changed.
@@ -341,6 +379,15 @@ impl Works {
         passes: &dyn Fn(&Work) -> bool,
     ) -> Vec<&Work> {
         let begin = self.all.partition_point(|work| work.number <= after);
+        if let Some(refs) = &filter.refs {
+            let mut numbers: Vec<u32> =
+                refs.iter().filter_map(|wanted| self.by_ref.get(wanted).copied()).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            let works =
+                numbers.into_iter().filter(|number| *number > after).filter_map(|number| self.get(number));
+            return works.filter(|work| filter.passes(work) && passes(work)).take(most).collect();
+        }
         let lists: Vec<&[u32]> = match filter {
             Filter { creators: Some(users), .. } => {
                 users.iter().map(|user| self.by_creator.of(*user)).collect()
@@ -350,16 +397,18 @@ impl Works {
                 let both = |user: &u32| [self.by_creator.of(*user), self.by_reporter.of(*user)];
                 users.iter().flat_map(both).collect()
             }
-            Filter { creators: None, owners: None, reporters: None } => {
-                return self.all[begin..].iter().filter(|work| passes(work)).take(most).collect();
+            Filter { .. } => {
+                let works = self.all[begin..].iter().filter(|work| !work.is_deleted());
+                return works.filter(|work| passes(work)).take(most).collect();
             }
         };
         let Ok(begin) = u32::try_from(begin) else { return Vec::new() };
         let works = merged(lists.into_iter(), begin).map(|place| &self.all[place as usize]);
+        let works = works.filter(|work| !work.is_deleted());
         works.filter(|work| filter.passes(work) && passes(work)).take(most).collect()
     }
 
-    /// A stretch of all works, by position.
+    /// A stretch of all works, by position, deleted ones among them.
     pub(super) fn slice(&self, begin: usize, most: usize) -> &[Work] {
         let begin = begin.min(self.all.len());
         let end = begin.saturating_add(most).min(self.all.len());

@@ -11,7 +11,7 @@ use super::conversations::Conversations;
 use super::error::ApiError;
 use super::format::{
     CustomField, File, GroupRef, GroupType, Member, MemberType, NativeField, ObjectRef, Part, UserKind,
-    UserRef,
+    UserRef, WorksExternalRef,
 };
 use super::merge::Merges;
 use super::state::State;
@@ -53,6 +53,7 @@ pub(super) struct World {
     pub(super) creator_group_field: String,
     /// The native fields that the gateway knows.
     pub(super) native: &'static [&'static str],
+    pub(super) works_external_ref: WorksExternalRef,
     pub(super) artifacts: Artifacts,
     /// How long the token is still good, in seconds.
     pub(super) token_expires_in_s: u64,
@@ -171,6 +172,7 @@ impl World {
             contact_fields,
             creator_group_field: file.creator_group_field,
             native,
+            works_external_ref: file.works_external_ref,
             artifacts,
             token_expires_in_s: file.token_expires_in_s,
             timelines,

@@ -3,21 +3,23 @@
 use super::rights;
 use super::token;
 use super::unreached::{Unreached, in_time};
+use crate::devrev::any_object::{Members, ObjectList};
 use crate::devrev::auth_tokens::AuthTokensInfo;
 use crate::devrev::client::Client;
 use crate::devrev::dev_users::{DevUserAnswer, DevUsersSelf};
 use crate::devrev::pages::List;
 use crate::devrev::schemas::SchemaGet;
-use crate::devrev::works::{GroupField, Work, WorksList};
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
 use crate::jobs::target::DevRev;
+use crate::jobs::update_fields::value;
 use crate::net::heard::Heard;
 use crate::net::rate::Rate;
 use crate::net::retry::RetryPolicy;
 use crate::report::doctor::{Check, State};
 use crate::settings::Settings;
 use crate::stop::Stop;
+use serde_json::json;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 
@@ -80,8 +82,10 @@ pub(super) async fn checks(settings: &Settings, sandbox: bool, retries: u32, sto
     };
     checks.extend([base_url, reached, of_token, identity(&answer)]);
     checks.push(latency(client).await);
-    let issues = in_time(client, client.read_only().call(&WorksList::some_issues())).await;
-    let issues = issues.map(|answer| WorksList::split(answer).0);
+    let some_issues =
+        ObjectList::at("works.list", [("type".to_owned(), json!(["issue"]))].into_iter().collect());
+    let issues = in_time(client, client.read_only().call(&some_issues)).await;
+    let issues = issues.map(|answer| ObjectList::split(answer).0);
     checks.push(group_field(client, &settings.creator_group_field, &issues).await);
     checks.extend(rights::checks(client, &issues).await);
     let rate = settings.rate_of(sandbox);
@@ -178,11 +182,11 @@ fn millis(seconds: f64) -> String {
 
 /// Whether issues have the creator-group field: as DevRev's schema says, else as issues show it. That none shows it proves
 /// nothing.
-async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unreached>) -> Check {
+async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Members>, Unreached>) -> Check {
     const CHECK: &str = "group-field";
     let schema = in_time(client, client.read_only().call_once(&SchemaGet::of("issue"))).await;
     let in_schema = match &schema {
-        Ok(answer) => field::check(&answer.schema, &GroupField::named(name)),
+        Ok(answer) => field::check(&answer.schema, name),
         Err(_) => FieldCheck::NotTold("the token may not read the schema"),
     };
     let correct = "correct CREATOR_GROUP_FIELD: a run stops before it writes";
@@ -210,9 +214,15 @@ async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unr
         Ok(works) => works,
         Err(Unreached { check, .. }) => return check.clone().named(CHECK),
     };
-    let field = GroupField::named(name);
-    let shown = works.iter().filter(|work| field.is_shown(work)).count();
-    let filled = works.iter().filter(|work| field.read(work).is_some()).count();
+    let field = field::named(name);
+    let custom = || works.iter().filter_map(|work| work.get("custom_fields")?.as_object());
+    let is_shown = |members: &&Members| members.contains_key(name);
+    let shown = if field.is_custom() {
+        custom().filter(is_shown).count()
+    } else {
+        works.iter().filter(is_shown).count()
+    };
+    let filled = works.iter().filter(|work| field::group(&value::of(&field, work)).is_some()).count();
     let looked = format!("{} issue{}", works.len(), if works.len() == 1 { "" } else { "s" });
     let found = format!("`{name}` exists: set on {filled} of {looked}");
     match in_schema {
@@ -224,8 +234,8 @@ async fn group_field(client: &Client, name: &str, issues: &Result<Vec<Work>, Unr
         _ => {}
     }
     let found = format!("`{name}` is on none of {looked}: cannot tell whether it exists");
-    let mut alike: Vec<String> =
-        works.iter().flat_map(Work::custom_fields).filter(|name| name.contains("group")).collect();
+    let mut alike: Vec<_> =
+        custom().flat_map(Members::keys).map(String::as_str).filter(|name| name.contains("group")).collect();
     alike.sort_unstable();
     alike.dedup();
     alike.truncate(3);

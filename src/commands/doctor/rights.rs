@@ -10,7 +10,6 @@ use crate::devrev::operation::Operation;
 use crate::devrev::pages::List;
 use crate::devrev::rev_users::RevUsersList;
 use crate::devrev::timeline::TimelineEntriesList;
-use crate::devrev::works::Work;
 use crate::report::doctor::Check;
 
 /// Entries of a timeline that are looked at for a file.
@@ -35,7 +34,7 @@ struct Tried {
 }
 
 /// Tries what the jobs read. `issues` is what came of reading some.
-pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached>) -> [Check; 3] {
+pub(super) async fn checks(client: &Client, issues: &Result<Vec<Members>, Unreached>) -> [Check; 3] {
     let works = Tried { what: "works", may: may(issues.as_ref().map(|_| ())) };
     let groups = read(client, GroupsList::of_members(false).of_at_most(1)).await;
     let members = match first(&groups) {
@@ -52,7 +51,8 @@ pub(super) async fn checks(client: &Client, issues: &Result<Vec<Work>, Unreached
     ];
     let contacts = read(client, RevUsersList::by_email(Vec::new()).of_at_most(1)).await;
     let conversations = read(client, ConversationsList::with(Vec::new()).of_at_most(1)).await;
-    let an_issue = issues.as_ref().ok().and_then(|works| works.first()).map(|work| work.id.clone());
+    let an_issue =
+        issues.as_ref().ok().and_then(|works| works.first()?.get("id")?.as_str()).map(str::to_owned);
     let object = first(&conversations).map(|conversation| conversation.read.id.clone()).or(an_issue);
     let (timelines, files) = timeline(client, object).await;
     let mut of_updates =

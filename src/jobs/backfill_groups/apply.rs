@@ -1,19 +1,17 @@
-//! Writes one issue's creator group, and takes DevRev's own answer for the proof.
+//! Writes one issue's creator group: an update of one field.
 
 use super::FieldChange;
-use super::lookup::{MAX_AGE, same_value};
+use super::field;
 use crate::devrev::client::Client;
-use crate::devrev::ids::{Issue, Names, Ref};
-use crate::devrev::operation::Found;
-use crate::devrev::works::{GroupField, Work, WorkAnswer, WorksGet, WorksUpdate};
+use crate::devrev::objects::Field;
 use crate::engine::job::{Applied, Applier, Steps};
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
+use crate::jobs::update_fields::apply::{Manner, ObjectWriter};
+use crate::jobs::update_fields::change::ObjectChange;
 use crate::journal::record::{Outcome, State};
-use crate::net::error::{ApiError, Effect, ErrorKind};
 
-/// How often an issue is read again because its write had to wait for longer than the value is good.
-const MOST_READS: u32 = 5;
+/// How outcomes speak of the creator group.
+const MANNER: Manner = Manner { other: "other-issue", field: Some("the creator group") };
 
 /// A group that is to be written, or taken away.
 #[derive(Debug, Clone)]
@@ -38,35 +36,33 @@ impl From<FieldChange> for Write {
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
 pub(crate) struct GroupWriter {
-    client: Client,
-    field: GroupField,
+    writer: ObjectWriter,
+    field: Field,
 }
 
 impl GroupWriter {
     /// Writes this field through this client.
-    pub(crate) fn new(client: Client, field: GroupField) -> Self {
-        Self { client, field }
+    pub(crate) fn new(client: Client, field: Field) -> Self {
+        let writer = ObjectWriter::new(client, field::object(), vec![field.clone()], false);
+        Self { writer: writer.speaking(MANNER), field }
     }
 
-    async fn read(&self, change: &Write) -> Result<WorkAnswer, ApiError> {
-        self.client.call(&WorksGet { id: change.issue.clone() }).await
+    fn update(&self, write: &Write) -> ObjectChange {
+        let field = field::change(write.from.as_deref(), write.to.as_deref());
+        let fields = [(self.field.name.to_string(), field)].into_iter().collect();
+        ObjectChange::of(write.issue.clone(), fields, write.read_at)
     }
 
-    /// The state of a row whose issue DevRev shows so, after `attempts` writes.
-    fn judge(&self, change: &Write, work: &Work, attempts: u32) -> Outcome {
-        match self.field.read(work) {
-            // The answer proves something only if it is about the issue that was written.
-            _ if !same_issue(&work.id, &change.issue) => {
-                let text = format!("DevRev answered with {}, not {}", work.id, change.issue);
-                Outcome::of(State::Unknown, "other-issue", text).after(attempts)
+    async fn write(&self, write: Write) -> Applied {
+        let applied = self.writer.write(self.update(&write)).await;
+        match &applied.outcome {
+            // What someone else has set since it was read is left as it is, whatever it is.
+            Some(outcome) if outcome.state == State::Already => {
+                let now = write.to.as_deref().unwrap_or("none");
+                let text = format!("since it was read, the creator group became {now}");
+                Outcome::of(State::Skipped, "changed-meanwhile", text).into()
             }
-            now if same_value(now.as_deref(), change.to.as_deref()) => Outcome::done(attempts),
-            now => {
-                let now = now.unwrap_or("none".into());
-                let to = change.to.as_deref().unwrap_or("none");
-                let text = format!("DevRev answered, but the creator group is {now}, not {to}");
-                Outcome::of(State::Failed, "not-taken", text).after(attempts)
-            }
+            _ => applied,
         }
     }
 }
@@ -77,69 +73,14 @@ impl<C: Into<Write> + Send + 'static> Applier<C> for GroupWriter {
     }
 }
 
-impl GroupWriter {
-    /// Writes the group, unless the issue changed since it was read.
-    async fn write(&self, mut change: Write) -> Applied {
-        let update = WorksUpdate::group_of_issue(change.issue.as_str(), &self.field, change.to.as_deref());
-        let (mut sent, mut reads) = (0, 0);
-        loop {
-            if change.read_at.age() > MAX_AGE {
-                reads += 1;
-                let read_at = ReadAt::now();
-                match self.read(&change).await {
-                    // This attempt wrote nothing, whatever became of the read.
-                    Err(error) => {
-                        return failing::unwritten(&ApiError {
-                            effect: Effect::None,
-                            attempts: sent,
-                            ..error
-                        });
-                    }
-                    Ok(answer) => {
-                        let now = self.field.read(&answer.work);
-                        if sent > 0 && same_value(now.as_deref(), change.to.as_deref()) {
-                            return Outcome::done(sent).into();
-                        }
-                        if !same_value(now.as_deref(), change.from.as_deref()) {
-                            let now = now.unwrap_or("none".into());
-                            let text = format!("since it was read, the creator group became {now}");
-                            return Outcome::of(State::Skipped, "changed-meanwhile", text).after(sent).into();
-                        }
-                    }
-                }
-                change.read_at = read_at;
-            }
-            let change = &change;
-            let look = || async {
-                let found = self.read(change).await?;
-                let unchanged = same_value(self.field.read(&found.work).as_deref(), change.from.as_deref())
-                    && !same_value(change.from.as_deref(), change.to.as_deref());
-                Ok(if unchanged { Found::NotDone } else { Found::Settled(found) })
-            };
-            match self.client.write(&update, || change.read_at.age() <= MAX_AGE, look).await {
-                Ok(written) => {
-                    return self.judge(change, &written.answer.work, sent + written.attempts).into();
-                }
-                Err(error) if error.kind == ErrorKind::Stale && reads < MOST_READS => sent += error.attempts,
-                Err(error) => {
-                    return failing::unwritten(&ApiError { attempts: sent + error.attempts, ..error });
-                }
-            }
-        }
-    }
-}
-
-/// Whether two of DevRev's own IDs, asked for with one token, name one issue.
-fn same_issue(one: &str, other: &str) -> bool {
-    let number = |id| Ref::parse(id, Issue::TYPES).ok().and_then(Ref::number);
-    one == other || number(one).is_some_and(|one| number(other) == Some(one))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devrev::any_object::{Members, ObjectGet};
     use crate::devrev::client::ClientSettings;
     use crate::jobs::backfill_groups::membership::same_group;
+    use crate::jobs::update_fields::lookup::MAX_AGE;
+    use crate::jobs::update_fields::value;
     use crate::net::breaker::BreakerSettings;
     use crate::net::retry::RetryPolicy;
     use crate::sandbox::{Data, Options, Sandbox};
@@ -147,7 +88,7 @@ mod tests {
     use secrecy::SecretString;
     use std::time::{Duration, SystemTime};
 
-    async fn writer() -> (Sandbox, GroupWriter) {
+    async fn writer() -> (Sandbox, GroupWriter, Client) {
         let sandbox = Sandbox::start(Options::new(Data::demo())).await.unwrap();
         let settings = ClientSettings {
             base_url: sandbox.base_url().parse().unwrap(),
@@ -157,7 +98,8 @@ mod tests {
             breaker: BreakerSettings { threshold: 9, cooldown: Duration::from_millis(1), probes: 1 },
         };
         let client = Client::new(&settings, Stop::default()).unwrap();
-        (sandbox, GroupWriter::new(client, GroupField::named("tnt__creator_group")))
+        let writer = GroupWriter::new(client.clone(), field::named("tnt__creator_group"));
+        (sandbox, writer, client)
     }
 
     fn change(from: Option<&str>, to: &str) -> Write {
@@ -169,35 +111,59 @@ mod tests {
         }
     }
 
+    async fn read(client: &Client) -> Members {
+        client.call(&ObjectGet::new(field::object(), "ISS-1")).await.unwrap().0
+    }
+
+    fn held(writer: &GroupWriter, issue: &Members) -> Option<String> {
+        field::group(&value::of(&writer.field, issue))
+    }
+
     #[tokio::test]
     async fn done_is_what_the_answer_shows() {
-        let (_sandbox, writer) = writer().await;
+        let (_sandbox, writer, client) = writer().await;
         let applied = writer.write(change(None, "GROUP-1")).await;
         assert_eq!(applied.outcome, Some(Outcome::done(1)));
-        let work = writer.read(&change(None, "")).await.unwrap().work;
-        assert_eq!(writer.judge(&change(None, "GROUP-1"), &work, 1).state, State::Done);
-        let other = writer.judge(&change(None, "GROUP-2"), &work, 1);
+        let issue = read(&client).await;
+        let judge = |to| writer.writer.judge(&writer.update(&change(None, to)), &issue, 1);
+        assert_eq!(judge("GROUP-1").state, State::Done);
+        let other = judge("GROUP-2");
+        let text = other.detail.as_deref().unwrap();
+        assert!(text.starts_with("DevRev answered, but the creator group is don:"), "{text}");
+        assert!(text.ends_with("group/1, not GROUP-2"), "{text}");
         assert_eq!((other.state, other.reason.as_deref()), (State::Failed, Some("not-taken")));
     }
 
     #[tokio::test]
     async fn a_group_can_be_taken_away() {
-        let (_sandbox, writer) = writer().await;
+        let (_sandbox, writer, client) = writer().await;
         writer.write(change(None, "GROUP-1")).await;
         let applied = writer.write(change(Some("GROUP-1"), "")).await;
         assert_eq!(applied.outcome, Some(Outcome::done(1)));
-        assert_eq!(writer.field.read(&writer.read(&change(None, "")).await.unwrap().work), None);
+        assert_eq!(held(&writer, &read(&client).await), None);
     }
 
     #[tokio::test]
     async fn an_old_value_is_read_again_before_the_write() {
-        let (_sandbox, writer) = writer().await;
+        let (_sandbox, writer, client) = writer().await;
         writer.write(change(None, "GROUP-1")).await;
         let mut old = change(None, "GROUP-2");
         old.read_at.1 = SystemTime::now() - MAX_AGE - Duration::from_secs(1);
         let outcome = writer.write(old).await.outcome.unwrap();
         assert_eq!((outcome.state, outcome.reason.as_deref()), (State::Skipped, Some("changed-meanwhile")));
-        let work = writer.read(&change(None, "")).await.unwrap().work;
-        assert!(same_group(&writer.field.read(&work).unwrap(), "GROUP-1"), "it is as the other one left it");
+        let now = held(&writer, &read(&client).await).unwrap();
+        assert!(same_group(&now, "GROUP-1"), "it is as the other one left it");
+        let text = format!("since it was read, the creator group became {now}");
+        assert_eq!(outcome.detail.as_deref(), Some(&*text));
+    }
+
+    #[tokio::test]
+    async fn what_someone_else_has_set_as_wanted_was_changed_meanwhile_too() {
+        let (_sandbox, writer, _) = writer().await;
+        writer.write(change(None, "GROUP-1")).await;
+        let mut old = change(None, "GROUP-1");
+        old.read_at.1 = SystemTime::now() - MAX_AGE - Duration::from_secs(1);
+        let outcome = writer.write(old).await.outcome.unwrap();
+        assert_eq!((outcome.state, outcome.reason.as_deref()), (State::Skipped, Some("changed-meanwhile")));
     }
 }

@@ -4,11 +4,11 @@ use crate::cli;
 use crate::cli::choices::OnAmbiguous;
 use crate::cli::choices::word;
 use crate::connectors::{self, Typed};
-use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::decide::Rules;
 use crate::jobs::backfill_groups::feed::IssueFeed;
+use crate::jobs::backfill_groups::field;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::group_map::GroupMap;
 use crate::jobs::backfill_groups::membership::{Cache, GroupRef, Listed, Scope};
@@ -306,7 +306,7 @@ impl Job for BackfillOptions {
         };
         let (on_ambiguous, overwrite) = (self.on_ambiguous, self.overwrite);
         let rules = Rules { membership, group_map, on_ambiguous, overwrite };
-        let field = GroupField::named(&self.field);
+        let field = field::named(&self.field);
         let planner = BackfillGroups::new(reads, field.clone(), rules);
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }

@@ -1,13 +1,13 @@
 //! From a row, the issue's present state and the memberships to a change, or to the reason for none.
 
 use super::group_map::GroupMap;
-use super::lookup::{IssueState, Present};
 use super::membership::{GroupRef, Membership, same_group};
-use super::{FieldChange, FoundGroup, Item};
+use super::{FieldChange, FoundGroup, Item, field};
 use crate::cli::choices::OnAmbiguous;
-use crate::devrev::ids::{GroupId, Key};
+use crate::devrev::ids::{GroupId, Issue, Key, Names};
 use crate::engine::job::Verdict;
-use crate::jobs::failing;
+use crate::jobs::update_fields::decide::confirmed;
+use crate::jobs::update_fields::lookup::{Found, Present};
 use crate::journal::record::{Outcome, State};
 use serde_json::value::to_raw_value;
 use std::sync::Arc;
@@ -46,41 +46,31 @@ impl Rules {
     pub(crate) fn decide(
         &self,
         item: &Item,
-        state: Option<IssueState>,
+        state: Option<Found>,
         in_doubt: Option<&FieldChange>,
     ) -> Decision {
         let settled = |state, reason, detail: String| {
             Decision::Verdict(Verdict::Settled(Outcome::of(state, reason, detail)))
         };
-        let present = match state {
-            None => {
-                let group = item.creator_group.as_ref().map_or("", GroupId::as_str);
-                return settled(State::Already, "set-in-row", format!("the row names creator group {group}"));
-            }
-            Some(IssueState::Missing(words)) => return settled(State::Failed, "not-found", words),
-            // What was in doubt stays so until a read succeeds.
-            Some(IssueState::Unread(error)) if in_doubt.is_some() => {
-                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
-            }
-            Some(IssueState::Unread(error)) => {
-                return Decision::Verdict(Verdict::Settled(failing::unread(&error)));
-            }
-            Some(IssueState::Present(present)) => present,
+        if state.is_none() {
+            let group = item.creator_group.as_ref().map_or("", GroupId::as_str);
+            return settled(State::Already, "set-in-row", format!("the row names creator group {group}"));
+        }
+        let present = match Found::present(state, in_doubt.is_some()) {
+            Ok(present) => present,
+            Err(outcome) => return Decision::Verdict(Verdict::Settled(outcome)),
         };
-        if !item.is(&present.id) {
+        if !present.is_named(item.issue.as_str(), Issue::TYPES) {
             // Above all a DON of another organisation, whose issues have the same numbers.
             let text = format!("the row says {}, DevRev knows it as {}", item.issue, present.id);
             return settled(State::Failed, "issue-differs", text);
         }
-        let group_now = present.group.as_deref();
+        let group_now = present.values.first().and_then(field::group);
+        let group_now = group_now.as_deref();
         if let Some(change) = in_doubt
             && group_now.is_some_and(|now| same_group(now, &change.after))
         {
-            return Decision::Verdict(Verdict::Settled(Outcome {
-                reason: Some("confirmed-by-reading".into()),
-                detail: Some("sent by an earlier process; DevRev shows it".to_owned()),
-                ..Outcome::done(1)
-            }));
+            return Decision::Verdict(Verdict::Settled(confirmed()));
         }
         if let Some(now) = group_now
             && !self.overwrite
@@ -99,7 +89,7 @@ impl Rules {
             Ok(group) if group_now.is_some_and(|now| same_group(now, &group.id)) => {
                 already(&group.id, &group.named())
             }
-            Ok(group) => Decision::Verdict(Verdict::Change(change(present, &group))),
+            Ok(group) => Decision::Verdict(Verdict::Change(change(&present, group_now, group))),
         }
     }
 
@@ -147,13 +137,13 @@ fn candidates(creator: &Key, groups: &[&GroupRef]) -> String {
     format!("{creator} is in {} groups: {}{more}", groups.len(), names.join(", "))
 }
 
-fn change(present: Present, group: &GroupRef) -> FieldChange {
+fn change(present: &Present, before: Option<&str>, group: GroupRef) -> FieldChange {
     FieldChange {
-        issue: present.id,
-        before: present.group.map(|group| group.to_string()),
-        after: group.id.clone(),
-        after_name: group.name.clone(),
-        creator: present.creator.map(|creator| creator.to_string()),
+        issue: present.id.clone(),
+        before: before.map(str::to_owned),
+        after: group.id,
+        after_name: group.name,
+        creator: present.creator.as_ref().map(Key::to_string),
         read_at: present.read_at,
     }
 }
@@ -189,7 +179,6 @@ mod tests {
 
     fn item(creator: &str, filled: Option<&str>) -> Item {
         Item {
-            number: 5,
             issue: IssueId::parse("ISS-5").unwrap(),
             creator: UserId::parse(creator).unwrap(),
             assigned_group: GroupId::parse("GROUP-2").unwrap(),
@@ -198,12 +187,15 @@ mod tests {
     }
 
     #[allow(clippy::unnecessary_wraps)] // as `decide` takes it
-    fn present(creator: &str, group: Option<&str>) -> Option<IssueState> {
-        Some(IssueState::Present(Present {
+    fn present(creator: &str, group: Option<&str>) -> Option<Found> {
+        Some(Found::Present(Present {
             id: "don:core:x:devo/1:issue/5".to_owned(),
+            shown: "ISS-5".to_owned(),
+            subtype: None,
             creator: Some(UserId::parse(creator).unwrap().key()),
-            group: group.map(Into::into),
+            values: vec![group.into()],
             read_at: ReadAt::now(),
+            is_listed: true,
         }))
     }
 
@@ -232,7 +224,6 @@ mod tests {
             assert_eq!(verdict != "failed issue-differs", fits, "{issue}: {verdict}");
         }
         item.issue = IssueId::parse("ISS-6").unwrap();
-        item.number = 6;
         assert_eq!(short(rules.decide(&item, present("DEVU-1", None), None)), "failed issue-differs");
     }
 
@@ -254,7 +245,7 @@ mod tests {
             (Skip, false, item("DEVU-1", Some("GROUP-1")), None, "already set-in-row"),
             (Skip, true, item("DEVU-1", Some("GROUP-1")), present("DEVU-1", None), first),
             (Skip, false, item("DEVU-1", None), present("DEVU-2", None), "skipped creator-differs"),
-            (Skip, false, item("DEVU-1", None), Some(IssueState::Missing("404".into())), "failed not-found"),
+            (Skip, false, item("DEVU-1", None), Some(Found::Missing("404".into())), "failed not-found"),
         ];
         for (number, (on_ambiguous, overwrite, item, state, expected)) in cases.into_iter().enumerate() {
             let decision = rules(on_ambiguous, overwrite).decide(&item, state, None);

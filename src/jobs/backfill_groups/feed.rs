@@ -50,17 +50,16 @@ impl IssueFeed {
         } else if let Some(duplicate) = duplicate {
             Err(duplicated(duplicate))
         } else {
-            self.item(row, judged.identity.map_or(0, |id| id.key))
+            self.item(row)
         };
         let in_doubt = self.rows.in_doubt(row.number);
         Ok(Task { rows: row.number.into(), key, item, in_doubt })
     }
 
-    fn item(&self, row: &Row, number: u64) -> Result<Item, Outcome> {
+    fn item(&self, row: &Row) -> Result<Item, Outcome> {
         let columns = &self.columns;
         let creator_group = columns.creator_group.map(|column| id(column, row)).transpose();
         Ok(Item {
-            number,
             issue: id(columns.issue, row)?,
             creator: id(columns.creator, row)?,
             assigned_group: id(columns.assigned_group, row)?,

@@ -1,7 +1,10 @@
-//! What the organisation's schema says of the creator-group field, before anything is written to it.
+//! The creator-group field: what it is to an update, and what the organisation's schema says of it before anything is
+//! written to it.
 
+use crate::devrev::objects::{self, Clear, Kind, Object, Target, is_custom};
 use crate::devrev::schemas::{Field, Schema};
-use crate::devrev::works::GroupField;
+use crate::jobs::update_fields::change::FieldChange;
+use serde_json::Value;
 
 /// How alike two names are (0 to 1) for one to be a slip for the other.
 const ALIKE: f64 = 0.9;
@@ -21,20 +24,51 @@ pub(crate) enum FieldCheck {
     NotTold(&'static str),
 }
 
-/// Holds the field against the schema of issues.
-pub(crate) fn check(schema: &Schema, field: &GroupField) -> FieldCheck {
-    let (name, fields) = match field {
-        GroupField::Custom(name) => (name, &schema.custom_fields),
-        GroupField::Native(name) => (name, &schema.stock_fields),
-    };
+/// The type of object that has the field.
+pub(crate) fn object() -> &'static Object {
+    objects::named("issue").unwrap_or(&objects::OBJECTS[0])
+}
+
+/// The field with this name. Its prefix says where it stands: `custom_fields: {"tnt__creator_group": <group>}`, or as a
+/// field of the object itself, as some gateways have it: `creator_group: {"id": <group>}`.
+pub(crate) fn named(name: &str) -> objects::Field {
+    let kind = if is_custom(name) { Kind::One(Target::Group) } else { Kind::Embedded(Target::Group) };
+    objects::Field { name: name.to_owned().into(), kind, clear: Clear::Null }
+}
+
+/// The group's ID that the field holds; `None` if it holds none. A value of any other shape is given as its JSON: it is
+/// there, and must not be overwritten unseen.
+pub(crate) fn group(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(id) => Some(id.trim().to_owned()).filter(|id| !id.is_empty()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The change of the field from one group to another; `None` for none.
+pub(crate) fn change(from: Option<&str>, to: Option<&str>) -> FieldChange {
+    // No ID is JSON; what is, is a value of another shape.
+    let value = |id: &str| serde_json::from_str(id).unwrap_or_else(|_| id.into());
+    FieldChange {
+        before: from.map_or(Value::Null, value),
+        after: to.into(),
+        add: Value::Null,
+        remove: Value::Null,
+    }
+}
+
+/// Holds the field of this name against the schema of issues.
+pub(crate) fn check(schema: &Schema, name: &str) -> FieldCheck {
+    let fields = if is_custom(name) { &schema.custom_fields } else { &schema.stock_fields };
     let Some(fields) = fields else { return FieldCheck::NotTold("DevRev's answer lists no fields") };
     let Some(found) = fields.iter().find(|field| field.name() == name) else {
-        return match field {
-            GroupField::Custom(name) if name.starts_with("tnt__") => FieldCheck::Missing(alike(fields, name)),
-            GroupField::Custom(_) => FieldCheck::NotTold("it may be of a subtype or an app"),
-            GroupField::Native(_) => {
-                FieldCheck::NotTold("it is not a stock field of issues; only some gateways add fields")
-            }
+        return if name.starts_with("tnt__") {
+            FieldCheck::Missing(alike(fields, name))
+        } else if is_custom(name) {
+            FieldCheck::NotTold("it may be of a subtype or an app")
+        } else {
+            FieldCheck::NotTold("it is not a stock field of issues; only some gateways add fields")
         };
     };
     if found.holds_a_group() == Some(false) {
@@ -69,10 +103,13 @@ fn alike(fields: &[Field], name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use crate::jobs::read_at::ReadAt;
+    use crate::jobs::update_fields::change::ObjectChange;
+    use crate::jobs::update_fields::value;
+    use serde_json::json;
 
     fn check_of(schema: Value, name: &str) -> FieldCheck {
-        check(&serde_json::from_value(schema).unwrap(), &GroupField::named(name))
+        check(&serde_json::from_value(schema).unwrap(), name)
     }
 
     fn custom(fields: impl Into<Value>) -> Value {
@@ -80,6 +117,55 @@ mod tests {
     }
 
     const NAME: &str = "tnt__creator_group";
+
+    /// The group that an issue with these members holds.
+    fn held(name: &str, issue: &Value) -> Option<String> {
+        group(&value::of(&named(name), issue.as_object().unwrap()))
+    }
+
+    #[test]
+    fn the_group_is_read_as_an_id_or_as_an_object() {
+        let of = |shown: Value| held(NAME, &json!({"custom_fields": {NAME: shown}}));
+        assert_eq!(of(json!("GROUP-1")).as_deref(), Some("GROUP-1"));
+        assert_eq!(of(json!({"id": "GROUP-1", "name": "A"})).as_deref(), Some("GROUP-1"));
+        for none in [json!(null), json!(""), json!(" "), json!([]), json!({}), json!({"id": null})] {
+            assert_eq!(of(none.clone()), None, "{none}");
+        }
+        assert_eq!(held(NAME, &json!({"custom_fields": 7})), None);
+        assert_eq!(held("creator_group", &json!({"custom_fields": {NAME: "GROUP-1"}})), None);
+        let native = json!({"creator_group": {"id": "GROUP-2"}});
+        assert_eq!(held("creator_group", &native).as_deref(), Some("GROUP-2"));
+        for strange in [json!(["GROUP-2"]), json!(7), json!({"name": "A"})] {
+            let held = held("creator_group", &json!({"creator_group": strange})).unwrap();
+            assert_eq!(
+                change(Some(&held), None).before,
+                strange,
+                "a value that is not understood is still one"
+            );
+        }
+    }
+
+    #[test]
+    fn an_update_of_a_custom_field_names_its_schema() {
+        let request = |name: &str, to: Option<&str>| {
+            let fields = [(name.to_owned(), change(None, to))].into_iter().collect();
+            let change = ObjectChange::of("ISS-1".to_owned(), fields, ReadAt::now());
+            serde_json::to_value(change.request(object(), &[named(name)], false)).unwrap()
+        };
+        for to in [Some("GROUP-1"), None] {
+            assert_eq!(
+                request(NAME, to),
+                json!({"id": "ISS-1", "type": "issue", "custom_fields": {NAME: to},
+                       "custom_schema_spec": {"tenant_fragment": true}})
+            );
+        }
+        assert_eq!(
+            request("creator_group", Some("GROUP-1")),
+            json!({"id": "ISS-1", "type": "issue", "creator_group": {"id": "GROUP-1"}})
+        );
+        let away = json!({"id": "ISS-1", "type": "issue", "creator_group": null});
+        assert_eq!(request("creator_group", None), away);
+    }
 
     #[test]
     fn the_type_has_to_be_that_of_a_group() {

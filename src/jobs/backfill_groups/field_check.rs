@@ -2,7 +2,6 @@
 
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::schemas::SchemaGet;
-use crate::devrev::works::GroupField;
 use crate::exit::{Exit, Failure};
 use crate::jobs::backfill_groups::field::{self, FieldCheck};
 use crate::jobs::failing;
@@ -30,7 +29,7 @@ pub(crate) async fn check(client: &ReadOnly, name: &str, named: Named<'_>) -> Re
             return Ok(Vec::new());
         }
     };
-    let (problem, cure) = match field::check(&schema, &GroupField::named(name)) {
+    let (problem, cure) = match field::check(&schema, name) {
         FieldCheck::Fits(notes) => return Ok(notes),
         FieldCheck::NotTold(why) => {
             tracing::info!("the creator-group field is not checked beforehand: {why}");

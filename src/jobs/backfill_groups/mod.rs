@@ -1,11 +1,12 @@
 //! Fills in creator groups: an issue gets the group that its creator belongs to.
 //!
 //! - [`membership`]: who is in which groups, read once and kept on disk
-//! - [`field`]: whether there is such a field to write
+//! - [`field`]: the field, and whether there is such a field to write
 //! - [`group_map`]: the operator's own word on a user's group
-//! - [`lookup`]: the present state of a batch's issues, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none
-//! - [`apply`]: the change, and its proof
+//! - [`apply`]: the change
+//!
+//! The rest is that of any update ([`super::update_fields`]): the lookup of the issues, the write, its proof.
 
 pub(crate) mod apply;
 pub(crate) mod command;
@@ -14,25 +15,24 @@ pub(crate) mod feed;
 pub(crate) mod field;
 pub(crate) mod field_check;
 pub(crate) mod group_map;
-pub(crate) mod lookup;
 pub(crate) mod membership;
 pub(crate) mod plan;
 pub(crate) mod scan;
 
 use crate::devrev::dev_users::DevUsersGet;
-use crate::devrev::ids::{GroupId, Issue, IssueId, Key, Names, ObjectType, Ref, UserId};
+use crate::devrev::ids::{GroupId, IssueId, Key, ObjectType, UserId};
+use crate::devrev::objects::Field;
 use crate::devrev::read_only::ReadOnly;
-use crate::devrev::works::GroupField;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
 use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::track;
+use crate::jobs::update_fields::lookup::{Extent, Lookup, Wanted};
 use crate::journal::record::{Outcome, State};
 use crate::net::error::ErrorKind;
 use crate::run::drift::Plannable;
 use decide::{Decision, Rules};
-use lookup::{Lookup, Wanted};
 use membership::same_group;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,8 +41,6 @@ use std::collections::HashMap;
 /// What a row asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
-    /// The issue's number, the same for both forms of its ID.
-    pub number: u64,
     /// The issue.
     pub issue: IssueId,
     /// Who created it, as the row says.
@@ -51,18 +49,6 @@ pub(crate) struct Item {
     pub assigned_group: GroupId,
     /// The creator group that the row already names.
     pub creator_group: Option<GroupId>,
-}
-
-impl Item {
-    /// Whether DevRev's ID of an issue is that of the row's: the same text where the row has a DON too, for two
-    /// organisations have issues of the same number; else the same number.
-    fn is(&self, id: &str) -> bool {
-        let issue = self.issue.as_str();
-        if issue.starts_with("don:") && id.starts_with("don:") {
-            return issue.eq_ignore_ascii_case(id);
-        }
-        Ref::parse(id, Issue::TYPES).is_ok_and(|found| found.number() == Some(self.number))
-    }
 }
 
 /// One issue's creator group, before and after: what the journal and the plan hold.
@@ -119,8 +105,9 @@ const MOST_REMEMBERED_USERS: usize = 100_000;
 
 impl BackfillGroups {
     /// The job with its rules, reading through this client.
-    pub(crate) fn new(client: ReadOnly, field: GroupField, rules: Rules) -> Self {
-        Self { lookup: Lookup::new(client.clone(), field), client, rules, missing_users: HashMap::new() }
+    pub(crate) fn new(client: ReadOnly, field: Field, rules: Rules) -> Self {
+        let lookup = Lookup::new(client.clone(), field::object(), vec![field], Extent::default());
+        Self { client, lookup, rules, missing_users: HashMap::new() }
     }
 
     /// What DevRev says of a user who does not exist; `None` for one who does.
@@ -155,23 +142,22 @@ impl Planner for BackfillGroups {
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<FieldChange>>, Failure> {
         let wanted =
             batch.iter().filter(|asked| self.rules.needs_reading(&asked.item, asked.in_doubt.is_some()));
-        let wanted: Vec<Wanted> =
-            wanted.map(|asked| Wanted::new(&asked.item, asked.in_doubt.is_some())).collect();
-        let states = self.lookup.states(wanted).await?;
+        let wanted = wanted.map(|Asked { item, in_doubt }| {
+            // Of one in doubt, which may have been written a moment ago, only its own read tells.
+            let creator = Some(&item.creator).filter(|_| in_doubt.is_none());
+            Wanted::by_creator(item.issue.key(), item.issue.as_str(), creator)
+        });
+        let states = self.lookup.states(wanted.collect()).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for asked in &batch {
-            let meant = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
-                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
-                None => Err("it does not say what was sent".to_owned()),
-            });
-            let in_doubt = match meant.transpose() {
+            let in_doubt = match track::sent(asked.in_doubt.as_ref()) {
                 Ok(in_doubt) => in_doubt,
-                Err(why) => {
-                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                Err(outcome) => {
+                    verdicts.push(Verdict::Settled(outcome));
                     continue;
                 }
             };
-            let state = states.get(&asked.item.number).cloned();
+            let state = states.get(&asked.item.issue.key()).cloned();
             let verdict = match self.rules.decide(&asked.item, state, in_doubt.as_ref()) {
                 Decision::Verdict(verdict) => verdict,
                 Decision::UnlessMissing(outcome) => {

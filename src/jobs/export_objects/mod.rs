@@ -37,8 +37,8 @@ impl AnyJob for Export {
         Some(DevRev::at(settings))
     }
 
-    fn undoes(&self) -> Option<&'static str> {
-        None
+    fn undoes(&self) -> &'static [&'static str] {
+        &[]
     }
 
     fn loses(&self) -> &'static [&'static str] {

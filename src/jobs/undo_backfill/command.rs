@@ -1,10 +1,10 @@
 //! `undo` of a backfill: what a run of it has of its own.
 
 use crate::devrev::ids::{Issue, Names, Ref, UserId};
-use crate::devrev::works::GroupField;
 use crate::exit::Failure;
 use crate::jobs::backfill_groups::apply::GroupWriter;
 use crate::jobs::backfill_groups::command::BackfillOptions;
+use crate::jobs::backfill_groups::field;
 use crate::jobs::backfill_groups::field_check::{self, Named};
 use crate::jobs::backfill_groups::plan::GroupPlan;
 use crate::jobs::target::DevRev;
@@ -34,9 +34,8 @@ impl Made for Item {
     fn read(fields: &[&str]) -> Result<(String, Self), String> {
         let &[issue, before, after, creator] = fields else { return Err("it lacks fields".to_owned()) };
         let parsed = Ref::parse(issue, Issue::TYPES).map_err(|error| error.to_string())?;
-        let number = parsed.number().ok_or_else(|| format!("`{issue}` is not an issue ID"))?;
         let item = Self {
-            number,
+            key: parsed.key(),
             issue: issue.to_owned(),
             before: Some(before.to_owned()).filter(|before| !before.is_empty()),
             after: after.to_owned(),
@@ -49,7 +48,7 @@ impl Made for Item {
 
 impl UndoJob for UndoBackfillOptions {
     const COMMAND: &'static str = "undo-backfill";
-    const UNDOES: &'static str = BackfillOptions::COMMAND;
+    const UNDOES: &'static [&'static str] = &[BackfillOptions::COMMAND];
     type Item = Item;
     type Planner = UndoBackfill;
     type Applier = GroupWriter;
@@ -92,7 +91,7 @@ impl UndoJob for UndoBackfillOptions {
     }
 
     async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoBackfill, GroupWriter), Failure> {
-        let field = GroupField::named(&self.field);
+        let field = field::named(&self.field);
         let planner = UndoBackfill::new(start.target.client.read_only(), field.clone());
         Ok((planner, GroupWriter::new(start.target.client.clone(), field)))
     }

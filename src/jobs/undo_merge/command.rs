@@ -50,7 +50,7 @@ impl Made for Item {
 
 impl UndoJob for UndoMergeOptions {
     const COMMAND: &'static str = crate::jobs::undo_merge::COMMAND;
-    const UNDOES: &'static str = crate::jobs::merge_contacts::COMMAND;
+    const UNDOES: &'static [&'static str] = &[crate::jobs::merge_contacts::COMMAND];
     const RATES: Rates = Rates::Merge;
     const LOSES: &'static [&'static str] = &[
         "which new contact stands for which old one (undo-id-map.csv)",

@@ -8,8 +8,9 @@ use crate::jobs::undoing::feed::Made;
 use crate::jobs::undoing::job::UndoJob;
 use crate::jobs::update_fields::apply::ObjectWriter;
 use crate::jobs::update_fields::change::ObjectChange;
+use crate::jobs::update_fields::command::{CreateJob, UpdateJob};
 use crate::jobs::update_fields::fields::{Fields, usage};
-use crate::jobs::update_fields::lookup::{Extent, Lookup};
+use crate::jobs::update_fields::lookup::{EXTERNAL_REF, Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
 use crate::jobs::update_fields::plan::{self, ObjectPlan};
 use crate::journal::done::Done;
@@ -32,6 +33,15 @@ pub(crate) struct UndoUpdateOptions {
     pub object: String,
     /// The fields that the run wrote.
     pub fields: Vec<String>,
+    /// `--delete-created`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_created: bool,
+    /// How many objects the run created.
+    #[serde(default)]
+    pub created: u64,
+    /// The fields that it gave them.
+    #[serde(default)]
+    pub given: Vec<String>,
     /// `--no-required-check` of the run.
     pub no_required_check: bool,
 }
@@ -52,7 +62,7 @@ impl UndoUpdateOptions {
     }
 
     async fn fields(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<Field>, Failure> {
-        let names: HashSet<String> = self.fields.iter().cloned().collect();
+        let names: HashSet<String> = self.fields.iter().chain(&self.given).cloned().collect();
         let fields = Fields::load(&start.target.client.read_only(), self.object(), &names).await?;
         let named = |name: &String| {
             let gone = || {
@@ -64,13 +74,16 @@ impl UndoUpdateOptions {
             };
             fields.named(name).cloned().ok_or_else(gone)
         };
-        self.fields.iter().map(named).collect()
+        let written = self.fields.iter().map(named).collect::<Result<_, _>>()?;
+        let key = self.object().keys.iter().find(|key| key.name == EXTERNAL_REF);
+        Ok(key.filter(|_| self.created > 0).map_or(written, |key| fields.with_key(self.object(), key)))
     }
 }
 
 impl UndoJob for UndoUpdateOptions {
     const COMMAND: &'static str = "undo-update";
-    const UNDOES: &'static str = UpdateOptions::COMMAND;
+    const DELETES: bool = true;
+    const UNDOES: &'static [&'static str] = &[UpdateJob::COMMAND, CreateJob::COMMAND];
     type Item = Item;
     type Planner = UndoUpdate;
     type Applier = ObjectWriter;
@@ -86,25 +99,45 @@ impl UndoJob for UndoUpdateOptions {
     fn undoing(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
         let UpdateOptions { object, no_required_check, .. } = options(of.manifest, of.run)?;
         let mut fields: Vec<String> = Vec::new();
+        let (mut created, mut given) = (0, Vec::new());
         for made in Done::read(of.run)? {
-            let change: ObjectChange = serde_json::from_str(made?.change.get())
+            let change = rows::change_of(&made?)
                 .map_err(|error| usage(format!("{}: what was done cannot be read: {error}", of.run.id())))?;
-            let new = change.fields.into_keys().filter(|name| !fields.contains(name)).collect::<Vec<_>>();
-            fields.extend(new);
+            created += u64::from(change.create.is_some());
+            let names = if change.create.is_some() { &mut given } else { &mut fields };
+            let new = change.fields.into_keys().filter(|name| !names.contains(name)).collect::<Vec<_>>();
+            names.extend(new);
         }
         let run = of.run.clone();
-        let (of, limit) = (of.manifest.id.clone(), of.limit);
-        let options = Self { of, limit, object, fields, no_required_check };
+        let UndoneRun { manifest, limit, delete_created, .. } = of;
+        let of = manifest.id.clone();
+        let options = Self { of, limit, object, fields, delete_created, created, given, no_required_check };
         Ok((options, Box::new(move |file| rows::write(&run, file))))
     }
 
     fn what(&self, rows: u64) -> String {
-        format!(
-            "{rows} {} get back the values that these fields had before run {}, where they still are what the run set: {}.",
-            self.object().plural,
-            self.of,
-            self.fields.join(", ")
-        )
+        let (plural, of) = (self.object().plural, &self.of);
+        let mut parts = Vec::new();
+        if !self.fields.is_empty() {
+            parts.push(format!(
+                "{} {plural} get back the values that these fields had before run {of}, where they still are what the run \
+                 set: {}.",
+                rows.saturating_sub(self.created),
+                self.fields.join(", ")
+            ));
+        }
+        if self.created > 0 {
+            let created = self.created.min(rows);
+            let what = if self.object().deletion.is_none() {
+                "stay: the API cannot delete them"
+            } else if self.delete_created {
+                "are DELETED for good, where nobody has changed them since"
+            } else {
+                "stay: --delete-created deletes them"
+            };
+            parts.push(format!("{created} {plural} that run {of} created {what}."));
+        }
+        parts.join(" ")
     }
 
     fn plan_files(run: &RunDir) -> Result<(), String> {
@@ -119,7 +152,7 @@ impl UndoJob for UndoUpdateOptions {
         let (object, fields) = (self.object(), self.fields(start).await?);
         let client = &start.target.client;
         let lookup = Lookup::new(client.read_only(), object, fields.clone(), Extent::default());
-        let planner = UndoUpdate::new(object, lookup, fields.clone());
+        let planner = UndoUpdate::new(object, lookup, fields.clone(), self.delete_created);
         Ok((planner, ObjectWriter::new(client.clone(), object, fields, !self.no_required_check)))
     }
 

@@ -1,5 +1,6 @@
 //! Takes an update back: each field gets the value that it had before, as far as it still has the one that the run gave
-//! it. Of a list, only what the run added is removed, and only what it removed is added.
+//! it. Of a list, only what the run added is removed, and only what it removed is added. An object that the run created is
+//! deleted where that is asked for, the API can do it, and the object still is as it was created.
 //!
 //! The writing half is that of the update itself; [`rows`] makes the input.
 
@@ -8,7 +9,7 @@ pub(crate) mod rows;
 
 use super::update_fields::change::{FieldChange, ObjectChange};
 use super::update_fields::decide::{confirmed, shown};
-use super::update_fields::lookup::{Found, Lookup};
+use super::update_fields::lookup::{Found, Lookup, Present};
 use super::update_fields::value;
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object};
@@ -29,28 +30,58 @@ pub(crate) struct Item(ObjectChange);
 pub(crate) struct UndoUpdate {
     object: &'static Object,
     lookup: Lookup,
-    /// The fields that the run wrote, in the order in which their state is read.
+    /// The fields that the run wrote, in the order in which their state is read; all that there are if it created objects.
     fields: Vec<Field>,
+    /// `--delete-created`
+    delete_created: bool,
 }
 
 impl UndoUpdate {
     /// The job, reading these fields.
-    pub(crate) fn new(object: &'static Object, lookup: Lookup, fields: Vec<Field>) -> Self {
-        Self { object, lookup, fields }
+    pub(crate) fn new(
+        object: &'static Object,
+        lookup: Lookup,
+        fields: Vec<Field>,
+        delete_created: bool,
+    ) -> Self {
+        Self { object, lookup, fields, delete_created }
+    }
+
+    /// Whether nothing becomes of an object that the run created, and why.
+    fn stays(&self, made: &ObjectChange) -> Option<Outcome> {
+        let key = made.create.as_deref()?;
+        let why = if self.object.deletion.is_none() {
+            "the API cannot delete it"
+        } else if made.id.is_empty() {
+            "its ID is not in the journal: delete it in DevRev"
+        } else if !self.delete_created {
+            "it stays: undo with --delete-created deletes it"
+        } else {
+            return None;
+        };
+        let text = format!("the run created the {} with `{key}`: {why}", self.object.name);
+        Some(Outcome::of(State::Skipped, "created", text))
+    }
+
+    /// Whether only a read of its own tells how the object is: one that is to be deleted.
+    fn is_read_alone(&self, made: &ObjectChange) -> bool {
+        made.create.is_some() && self.stays(made).is_none()
     }
 
     fn decide(&self, made: &ObjectChange, state: Option<Found>, in_doubt: bool) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
-        if let Some(key) = &made.create {
-            let text = format!(
-                "the run created the {} with `{key}`, and the API cannot delete it",
-                self.object.name
-            );
-            return settled(State::Skipped, "created", text);
+        if let Some(stays) = self.stays(made) {
+            return Verdict::Settled(stays);
         }
         let present = match state {
             None | Some(Found::Several(_)) => {
                 return settled(State::Failed, "defect", "a defect: the object was not read".to_owned());
+            }
+            Some(Found::Missing(_)) if made.create.is_some() && in_doubt => {
+                return Verdict::Settled(confirmed());
+            }
+            Some(Found::Missing(_)) if made.create.is_some() => {
+                return settled(State::Already, AS_BEFORE, "it is not there any more".to_owned());
             }
             Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
             // What was in doubt stays so until a read succeeds.
@@ -63,6 +94,9 @@ impl UndoUpdate {
         if !present.id.eq_ignore_ascii_case(&made.id) {
             let text = format!("the run changed {}, DevRev knows it as {}", made.id, present.id);
             return settled(State::Failed, "object-differs", text);
+        }
+        if made.create.is_some() {
+            return self.deletion(made, present);
         }
         let (mut fields, mut left) = (BTreeMap::new(), Vec::new());
         for (field, now) in self.fields.iter().zip(&present.values) {
@@ -78,6 +112,7 @@ impl UndoUpdate {
             return Verdict::Change(ObjectChange {
                 id,
                 create: None,
+                delete: false,
                 subtype,
                 fields,
                 condition: BTreeMap::new(),
@@ -95,8 +130,45 @@ impl UndoUpdate {
     }
 }
 
+impl UndoUpdate {
+    /// The deletion of an object that the run created, unless someone has changed it since.
+    fn deletion(&self, made: &ObjectChange, present: Present) -> Verdict<ObjectChange> {
+        let (mut fields, mut left) = (BTreeMap::new(), Vec::new());
+        for (field, now) in self.fields.iter().zip(present.values) {
+            let of_run = made.fields.get(&*field.name).map(|change| &change.after);
+            let was = of_run.or_else(|| made.condition.get(&*field.name)).unwrap_or(&Value::Null);
+            if !value::same(&field.kind, &now, was) {
+                left.push(format!(
+                    "{} was {} when the run created it, and since then it became {}",
+                    field.name,
+                    shown(&field.kind, was),
+                    shown(&field.kind, &now)
+                ));
+            } else if !now.is_null() {
+                let change =
+                    FieldChange { before: now, after: Value::Null, add: Value::Null, remove: Value::Null };
+                fields.insert(field.name.to_string(), change);
+            }
+        }
+        if !left.is_empty() {
+            let text = format!("not deleted: {}", left.join("; "));
+            return Verdict::Settled(Outcome::of(State::Skipped, "changed-since", text));
+        }
+        Verdict::Change(ObjectChange {
+            id: present.id,
+            create: None,
+            delete: true,
+            subtype: None,
+            fields,
+            condition: BTreeMap::new(),
+            left,
+            read_at: present.read_at,
+        })
+    }
+}
+
 /// What takes a change of a field back; nothing where it is as before, and the reason where it cannot be.
-fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
+pub(super) fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
     let kind = &field.kind;
     let is_list = matches!(kind, Kind::List(..) | Kind::Tags(_));
     let after = if is_list {
@@ -130,20 +202,25 @@ impl Planner for UndoUpdate {
     type Change = ObjectChange;
 
     async fn prepare(&mut self, batch: Vec<Asked<Item>>) -> Result<Vec<Verdict<ObjectChange>>, Failure> {
-        let existed = batch.iter().filter(|asked| asked.item.0.create.is_none());
-        let wanted = existed.map(|asked| (asked.item.0.id.clone(), asked.in_doubt.is_some()));
-        let mut states = self.lookup.by_id(wanted.collect()).await?;
+        let read = batch.iter().filter(|asked| self.stays(&asked.item.0).is_none());
+        let wanted = read.map(|asked| {
+            let alone = asked.in_doubt.is_some() || self.is_read_alone(&asked.item.0);
+            (asked.item.0.id.clone(), alone)
+        });
+        let wanted = wanted.collect();
+        let mut states = self.lookup.by_id(wanted).await?;
         let key = |item: &Item| Ref::parse(&item.0.id, self.object.types).ok().map(Ref::key);
         // One that a list shows otherwise than the run left it is read by itself: lists lag, and the run may have ended a
         // moment ago.
         let again: Vec<_> = batch
             .iter()
-            .filter(|asked| asked.in_doubt.is_none() && asked.item.0.create.is_none())
             .filter(|asked| {
                 let state = key(&asked.item).and_then(|key| states.get(&key)).cloned();
+                let is_listed = matches!(&state, Some(Found::Present(present)) if present.is_listed);
                 let verdict = self.decide(&asked.item.0, state, false);
-                matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
-                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty())
+                let is_otherwise = matches!(&verdict, Verdict::Settled(outcome) if outcome.state != State::Failed)
+                    || matches!(&verdict, Verdict::Change(change) if !change.left.is_empty());
+                is_listed && is_otherwise
             })
             .map(|asked| (asked.item.0.id.clone(), true))
             .collect();

@@ -26,7 +26,9 @@ pub(crate) trait UndoJob:
     /// See [`Job::COMMAND`].
     const COMMAND: &'static str;
     /// See [`Job::UNDOES`].
-    const UNDOES: &'static str;
+    const UNDOES: &'static [&'static str];
+    /// See [`Job::DELETES`].
+    const DELETES: bool = false;
     /// See [`Job::RATES`].
     const RATES: Rates = Rates::Backfill;
     /// See [`Job::LOSES`].
@@ -98,7 +100,8 @@ pub(crate) struct Undo<T>(T);
 impl<T: UndoJob> Job for Undo<T> {
     const COMMAND: &'static str = T::COMMAND;
     const RATES: Rates = T::RATES;
-    const UNDOES: Option<&'static str> = Some(T::UNDOES);
+    const UNDOES: &'static [&'static str] = T::UNDOES;
+    const DELETES: bool = T::DELETES;
     const LOSES: &'static [&'static str] = T::LOSES;
     const REPORTED: Option<Reported> = T::REPORTED;
     const NAME_IS_TYPED: bool = T::NAME_IS_TYPED;

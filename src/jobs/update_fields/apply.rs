@@ -1,13 +1,14 @@
 //! Writes one object's fields, and takes DevRev's own answer for the proof.
 
 use super::change::ObjectChange;
+use super::created::Keys;
 use super::decide::shown;
 use super::lookup::MAX_AGE;
 use super::value;
 use crate::devrev::any_object::{Members, ObjectAnswer, ObjectGet};
 use crate::devrev::client::Client;
 use crate::devrev::ids::Ref;
-use crate::devrev::objects::{Field, Object, Shape};
+use crate::devrev::objects::{Field, Kind, Object, Shape};
 use crate::devrev::operation::Found;
 use crate::engine::job::{Applied, Applier, Steps};
 use crate::jobs::failing;
@@ -15,6 +16,7 @@ use crate::jobs::read_at::ReadAt;
 use crate::jobs::update_fields::fields::shape;
 use crate::journal::record::{Outcome, State};
 use crate::net::error::{ApiError, Effect, ErrorKind};
+use serde_json::Value;
 
 /// How often an object is read again because its write had to wait for longer than the values are good.
 const MOST_READS: u32 = 5;
@@ -27,6 +29,35 @@ pub(crate) struct ObjectWriter {
     pub(super) fields: Vec<Field>,
     /// Whether DevRev is asked to check that required fields are set.
     pub(super) required: bool,
+    manner: Manner,
+    /// What is known of the keys of created objects. Held while that is being found out.
+    pub(super) keys: tokio::sync::Mutex<Keys>,
+}
+
+/// How outcomes speak of what was written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// The reason where DevRev answers with another object.
+    pub other: &'static str,
+    /// What the only field is called; else each goes by its name, and its values are in quotes.
+    pub field: Option<&'static str>,
+}
+
+impl Manner {
+    /// Of an update.
+    const UPDATE: Self = Self { other: "other-object", field: None };
+
+    fn name<'a>(&self, field: &'a Field) -> &'a str {
+        self.field.unwrap_or(&field.name)
+    }
+
+    fn shown(&self, kind: &Kind, value: &Value) -> String {
+        match self.field {
+            None => shown(kind, value),
+            Some(_) if value.is_null() => "none".to_owned(),
+            Some(_) => value::cell(kind, value),
+        }
+    }
 }
 
 /// How an object stands to a change of it.
@@ -43,10 +74,16 @@ enum Standing {
 impl ObjectWriter {
     /// Writes these fields of this type of object through this client.
     pub(crate) fn new(client: Client, object: &'static Object, fields: Vec<Field>, required: bool) -> Self {
-        Self { client, object, fields, required }
+        let keys = tokio::sync::Mutex::new(Keys::of(object));
+        Self { client, object, fields, required, keys, manner: Manner::UPDATE }
     }
 
-    async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
+    /// The same, whose outcomes speak so.
+    pub(crate) fn speaking(self, manner: Manner) -> Self {
+        Self { manner, ..self }
+    }
+
+    pub(super) async fn read(&self, change: &ObjectChange) -> Result<ObjectAnswer, ApiError> {
         self.client.call(&ObjectGet::new(self.object, change.id.as_str())).await
     }
 
@@ -55,26 +92,27 @@ impl ObjectWriter {
     }
 
     fn standing(&self, change: &ObjectChange, object: &Members) -> Standing {
-        standing(self.changed(change), change, object)
+        standing(self.changed(change), change, object, self.manner)
     }
 
     /// The state of a row whose object DevRev shows so, after `attempts` writes.
-    pub(super) fn judge(&self, change: &ObjectChange, object: &Members, attempts: u32) -> Outcome {
-        let id = object.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
+    pub(in crate::jobs) fn judge(&self, change: &ObjectChange, object: &Members, attempts: u32) -> Outcome {
+        let id = object.get("id").and_then(Value::as_str).unwrap_or_default();
         // The answer proves something only if it is about the object that was written.
         let is_same = id.eq_ignore_ascii_case(&change.id)
             || Ref::parse(id, self.object.types)
                 .is_ok_and(|id| Ref::parse(&change.id, self.object.types) == Ok(id));
         if !is_same {
             let text = format!("DevRev answered with {id}, not {}", change.id);
-            return Outcome::of(State::Unknown, "other-object", text).after(attempts);
+            return Outcome::of(State::Unknown, self.manner.other, text).after(attempts);
         }
         let mut wrong = Vec::new();
         for field in self.changed(change) {
             let (now, wanted) = (value::of(field, object), &change.fields[&*field.name]);
             if !wanted.is_made(&field.kind, &now) {
-                let (now, wanted) = (shown(&field.kind, &now), shown(&field.kind, &wanted.after));
-                wrong.push(format!("{} is {now}, not {wanted}", field.name));
+                let shown = |value| self.manner.shown(&field.kind, value);
+                let (now, wanted) = (shown(&now), shown(&wanted.after));
+                wrong.push(format!("{} is {now}, not {wanted}", self.manner.name(field)));
             }
         }
         if !wrong.is_empty() {
@@ -93,7 +131,7 @@ impl ObjectWriter {
     }
 
     /// Writes the fields, unless one of them changed since it was read.
-    async fn write(&self, mut change: ObjectChange) -> Applied {
+    pub(crate) async fn write(&self, mut change: ObjectChange) -> Applied {
         let (mut sent, mut reads) = (0, 0);
         let mut is_fresh = !self.needs_fresh(&change);
         loop {
@@ -163,6 +201,7 @@ impl Applier<ObjectChange> for ObjectWriter {
     async fn apply(&self, change: ObjectChange, steps: Steps) -> Applied {
         match &change.create {
             Some(key) => self.create(&change, key, &steps).await,
+            None if change.delete => self.delete(change).await,
             None => self.write(change).await,
         }
     }
@@ -173,6 +212,7 @@ fn standing<'a>(
     fields: impl Iterator<Item = &'a Field>,
     change: &ObjectChange,
     object: &Members,
+    manner: Manner,
 ) -> Standing {
     let mut standing = Standing::After;
     for field in fields {
@@ -181,7 +221,8 @@ fn standing<'a>(
             continue;
         }
         if !value::same(&field.kind, &now, &wanted.before) {
-            return Standing::Changed(format!("{} became {}", field.name, shown(&field.kind, &now)));
+            let (name, now) = (manner.name(field), manner.shown(&field.kind, &now));
+            return Standing::Changed(format!("{name} became {now}"));
         }
         standing = Standing::Before;
     }
@@ -192,7 +233,7 @@ fn standing<'a>(
 mod tests {
     use super::*;
     use crate::devrev::objects;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn what_someone_else_has_set_as_wanted_is_no_drift() {
@@ -208,7 +249,7 @@ mod tests {
         .unwrap();
         let of = |title: &str, severity: &str| {
             let Value::Object(object) = json!({"title": title, "severity": severity}) else { unreachable!() };
-            standing(fields.into_iter(), &change, &object)
+            standing(fields.into_iter(), &change, &object, Manner::UPDATE)
         };
         assert_eq!(of("Old", "low"), Standing::Before);
         assert_eq!(of("New", "high"), Standing::After);

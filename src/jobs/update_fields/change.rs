@@ -6,7 +6,7 @@ use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
 use crate::jobs::read_at::ReadAt;
 use crate::jobs::update_fields::fields::{app_of, shape};
 use crate::journal::record::Outcome;
-use crate::run::drift::Plannable;
+use crate::run::drift::{AS_BEFORE, Plannable};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -23,12 +23,15 @@ pub(crate) struct ObjectChange {
     /// The key of one that is to be created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<String>,
+    /// Whether it is deleted: its fields are then all that it holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
     /// Its subtype.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtype: Option<String>,
     /// The fields that get another value, by name.
     pub fields: BTreeMap<String, FieldChange>,
-    /// The fields that `--where` names, as they were.
+    /// The fields that `--where` names, as they were. Of an object that an undo deletes, those that its creation did not set.
     #[serde(rename = "where", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub condition: BTreeMap<String, Value>,
     /// Fields that are left alone, and why.
@@ -82,11 +85,17 @@ impl Plannable for ObjectChange {
     const OTHERWISE: &'static [&'static str] = &["not-found", "object-differs"];
 
     fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
-        outcome.reason.as_deref() == Some(AS_WANTED)
+        matches!(outcome.reason.as_deref(), Some(AS_WANTED | AS_BEFORE))
     }
 }
 
 impl ObjectChange {
+    /// A change of these fields of an object, which were read then.
+    pub(crate) fn of(id: String, fields: BTreeMap<String, FieldChange>, read_at: ReadAt) -> Self {
+        let (condition, left) = (BTreeMap::new(), Vec::new());
+        Self { id, create: None, delete: false, subtype: None, fields, condition, left, read_at }
+    }
+
     /// The request that makes the change. `fields` has every field of it.
     pub(crate) fn request(&self, object: &Object, fields: &[Field], required: bool) -> Patch {
         let mut body = Map::new();
@@ -113,21 +122,28 @@ impl ObjectChange {
 }
 
 impl ObjectChange {
-    /// The request that creates the object; `None` for what cannot be created.
-    pub(crate) fn creation(&self, object: &Object, fields: &[Field], required: bool) -> Option<Create> {
+    /// The request that creates the object.
+    pub(crate) fn creation(&self, object: &Object, fields: &[Field], required: bool) -> Create {
         let mut body = Map::new();
+        if let Some(kind) = object.work_type {
+            body.insert("type".to_owned(), kind.into());
+        }
         let mut custom = Map::new();
         for field in fields {
             let Some(change) = self.fields.get(&*field.name) else { continue };
             // Lists are arrays here, whatever they are in an update.
+            let value = match field.kind {
+                Kind::Stage => json!({ "name": change.after }),
+                _ => change.after.clone(),
+            };
             let to = if field.is_custom() { &mut custom } else { &mut body };
-            to.insert(field.name.to_string(), change.after.clone());
+            to.insert(field.name.to_string(), value);
         }
         if !custom.is_empty() {
             body.insert("custom_schema_spec".to_owned(), spec(None, &custom, required));
             body.insert("custom_fields".to_owned(), custom.into());
         }
-        Some(Create::new(object.creation.as_ref()?.endpoint, body))
+        Create::new(object.creation.endpoint, body)
     }
 }
 
@@ -172,6 +188,7 @@ fn requested(field: &Field, change: &FieldChange) -> Value {
         (_, Some(Shape::Array)) if is_custom && after.is_null() => Value::Null,
         (_, Some(Shape::Array)) => list(),
         (Kind::Stage, None) => json!({ "name": after }),
+        (Kind::Embedded(_), None) if !after.is_null() => json!({ "id": after }),
         (_, None) if after.is_null() && field.clear == Clear::Empty => "".into(),
         (_, None) => after.clone(),
     }
@@ -196,7 +213,7 @@ mod tests {
             Kind::Word(words) => json!(words.iter().next()),
             Kind::Choice(choices) => json!(choices[0].id),
             Kind::One(Target::Any) => json!("don:core:dvrv-us-1:devo/X:vgi/1"),
-            Kind::One(_) => json!("DEVU-1"),
+            Kind::One(_) | Kind::Embedded(_) => json!("DEVU-1"),
             Kind::List(kind, _) => json!([sample(kind)]),
             Kind::Tags(_) => json!([{"id": "TAG-1"}, {"id": "TAG-2", "value": "high"}]),
             Kind::Other => Value::Null,
@@ -208,6 +225,7 @@ mod tests {
         let change = ObjectChange {
             id: "X-1".to_owned(),
             create: None,
+            delete: false,
             subtype: None,
             fields: [(field.name.to_string(), change)].into_iter().collect(),
             condition: BTreeMap::new(),
@@ -215,6 +233,11 @@ mod tests {
             read_at: ReadAt::now(),
         };
         serde_json::to_value(change.request(object, std::slice::from_ref(field), true)).unwrap()
+    }
+
+    /// The creation of an object without fields.
+    fn creation() -> ObjectChange {
+        serde_json::from_value(json!({"id": "", "create": "NEW-1", "fields": {}})).unwrap()
     }
 
     /// Holds a value against a schema of the API file, as far as requests need it.
@@ -298,6 +321,21 @@ mod tests {
             }
         }
         assert!(checked > 120, "{checked}");
+        for object in objects::OBJECTS.iter() {
+            let endpoint = format!("/{}", object.creation.endpoint);
+            let body =
+                &api["paths"][&endpoint]["post"]["requestBody"]["content"]["application/json"]["schema"];
+            for field in object.fields.iter().filter(|field| object.takes_when_created(&field.name)) {
+                let after = sample(&field.kind);
+                let change =
+                    FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
+                let fields = [(field.name.to_string(), change)].into_iter().collect();
+                let change = ObjectChange { fields, ..creation() };
+                let request = change.creation(object, std::slice::from_ref(field), true);
+                let request = serde_json::to_value(request).unwrap();
+                assert_eq!(problem(&api, body, &request, object.name), None, "{request}");
+            }
+        }
     }
 
     #[test]
@@ -309,6 +347,7 @@ mod tests {
         let change = ObjectChange {
             id: "TKT-1".to_owned(),
             create: None,
+            delete: false,
             subtype: Some("bug".to_owned()),
             fields: fields.iter().map(|field| (field.name.to_string(), one(json!(1)))).collect(),
             condition: BTreeMap::new(),

@@ -119,10 +119,12 @@ impl Columns {
             let name = header.name(place);
             let is = |other: &str| other.trim().eq_ignore_ascii_case(&name);
             let mapped = typed.map.iter().find(|(column, _)| is(column)).map(|(_, field)| field.as_str());
+            let is_key =
+                matches!(names, Names::Key(column, key) if column == place && mapped == Some(key.name));
             let is_left = place == names.column()
                 || name.starts_with('#')
                 || typed.ignore.iter().any(|other| is(other));
-            if is_left && mapped.is_none() {
+            if is_key || (is_left && mapped.is_none()) {
                 continue;
             }
             let (field, mode) = split(mapped.unwrap_or(&name));
@@ -171,6 +173,35 @@ impl Columns {
             return Err(invalid(text));
         }
         Ok(Self { names, columns })
+    }
+
+    /// Fails unless an object can be created with them.
+    pub(crate) fn check_creation(&self, object: &Object) -> Result<(), Failure> {
+        let mut wrong: Vec<String> = Vec::new();
+        for column in &self.columns {
+            let name = &column.name;
+            if matches!(column.mode, Mode::Remove | Mode::Was) {
+                wrong.push(format!(
+                    "column `{name}`: what is created had nothing before; leave it out with --ignore"
+                ));
+            } else if !object.takes_when_created(&column.field) {
+                wrong.push(format!(
+                    "column `{name}`: it can only be set once the {} exists; leave it out with --ignore, then use `update`",
+                    object.name
+                ));
+            }
+        }
+        let is_given = |name: &str| self.columns.iter().any(|column| column.field == name);
+        let missing: Vec<&str> =
+            object.creation.needed.iter().copied().filter(|name| !is_given(name)).collect();
+        if !missing.is_empty() {
+            wrong.push(format!(
+                "{} cannot be created without `{}`: add a column for each, or give --set FIELD=VALUE",
+                object.plural,
+                missing.join("`, `")
+            ));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Failure::new(Exit::InvalidInput, wrong.join("; "))) }
     }
 
     /// Holds the columns against the tenant's schema.
@@ -238,7 +269,13 @@ fn names(object: &Object, typed: &Typed, header: &Header) -> Result<Names, Failu
     };
     let mapped = typed.map.iter().find(|(_, field)| field == key.name).map(|(column, _)| column.as_str());
     let column = header.optional(mapped.unwrap_or(key.name)).map_err(|error| invalid(error.to_string()))?;
-    let none = || invalid(format!("--match {wanted}: there is no column `{}`", mapped.unwrap_or(key.name)));
+    let none = || {
+        invalid(format!(
+            "there is no column `{}`, by which the {} are found: add it, or name another with --map COLUMN={wanted}",
+            mapped.unwrap_or(key.name),
+            object.plural
+        ))
+    };
     Ok(Names::Key(column.ok_or_else(none)?, key))
 }
 

@@ -1,4 +1,4 @@
-//! `update`: begins a run, and what a run of it has of its own.
+//! `update` and `create`: begins a run, and what a run of it has of its own.
 
 use super::Update;
 use super::apply::ObjectWriter;
@@ -7,13 +7,13 @@ use super::columns::Typed as TypedColumns;
 use super::decide::Rules;
 use super::exports::is_export;
 use super::feed::UpdateFeed;
-use super::lookup::Lookup;
+use super::lookup::{EXTERNAL_REF, Lookup};
 use super::names::Names;
 use super::options::UpdateOptions;
 use super::plan::{self, ObjectPlan};
 use super::scan::{self, Rows};
 use crate::cli;
-use crate::cli::choices::{OnMissing, word};
+use crate::cli::choices::{OnEmpty, OnMissing, word};
 use crate::connectors::{self, Typed};
 use crate::exit::{Exit, Failure};
 use crate::jobs::target::DevRev;
@@ -29,11 +29,58 @@ use crate::settings::{Rates, Settings};
 use crate::source::query::Table;
 use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Begins a run and works on it until it ends.
+/// Begins a run of `create` and works on it until it ends.
+pub(crate) async fn create(
+    args: cli::batch::Create,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    let cli::batch::Create {
+        object,
+        rows,
+        map,
+        set,
+        ignore,
+        skip_invalid,
+        no_required_check,
+        limit,
+        dry_run,
+        batch,
+    } = args;
+    let update = cli::batch::Update {
+        object,
+        rows,
+        base: None,
+        key: Some(EXTERNAL_REF.to_owned()),
+        map,
+        set,
+        ignore,
+        condition: Vec::new(),
+        on_empty: OnEmpty::Leave,
+        on_missing: OnMissing::Create,
+        skip_invalid,
+        no_required_check,
+        limit,
+        dry_run,
+        batch,
+    };
+    begin::<true>(update, global, terminal).await
+}
+
+/// Begins a run of `update` and works on it until it ends.
 pub(crate) async fn run(
+    args: cli::batch::Update,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    begin::<false>(args, global, terminal).await
+}
+
+async fn begin<const CREATES: bool>(
     args: cli::batch::Update,
     global: cli::Global,
     terminal: Terminal,
@@ -59,6 +106,7 @@ pub(crate) async fn run(
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
         on_missing: args.on_missing,
+        creates: CREATES,
         skip_invalid: args.skip_invalid,
         no_required_check: args.no_required_check,
         sandbox: args.batch.sandbox,
@@ -68,11 +116,21 @@ pub(crate) async fn run(
     // Whatever columns there are: each names its field.
     let rows = connectors::rows(typed, Table { columns: Vec::new(), query: "" }, args.limit)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
-    begin::run(options, new, rows, |_| Ok(())).await
+    begin::run(RowsJob::<CREATES>(options), new, rows, |_| Ok(())).await
 }
 
-impl Job for UpdateOptions {
-    const COMMAND: &'static str = "update";
+/// The job of `update`; and that of `create`, which shares all of it but the name and what `creates` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RowsJob<const CREATES: bool>(UpdateOptions);
+
+/// `update`
+pub(crate) type UpdateJob = RowsJob<false>;
+/// `create`
+pub(crate) type CreateJob = RowsJob<true>;
+
+impl<const CREATES: bool> Job for RowsJob<CREATES> {
+    const COMMAND: &'static str = if CREATES { "create" } else { "update" };
     const WARNING: Option<&'static str> =
         Some("DevRev may start automations and notify people: the API has no way to suppress them.");
     type Target = DevRev;
@@ -82,23 +140,23 @@ impl Job for UpdateOptions {
     type Feed = UpdateFeed;
 
     fn in_sandbox(&self) -> bool {
-        self.sandbox
+        self.0.sandbox
     }
 
     fn scan(&self, input: &Input) -> Result<Scan<Rows>, Failure> {
-        scan::scan(self, input)
+        scan::scan(&self.0, input)
     }
 
     fn total(&self, scan: &Scan<Rows>) -> u64 {
-        self.limit.map_or(scan.rows, |limit| limit.min(scan.rows))
+        self.0.limit.map_or(scan.rows, |limit| limit.min(scan.rows))
     }
 
     fn rows(&self, rows: u64) -> Option<u64> {
-        Some(self.limit.map_or(rows, |limit| limit.min(rows)))
+        Some(self.0.limit.map_or(rows, |limit| limit.min(rows)))
     }
 
     fn flags(&self, _run: &RunDir, _manifest: &Manifest) -> Option<String> {
-        Some(self.typed_flags())
+        Some(self.0.typed_flags())
     }
 
     fn what(&self, scan: &Scan<Rows>) -> String {
@@ -109,13 +167,17 @@ impl Job for UpdateOptions {
             .iter()
             .map(|(name, rows)| format!("{name} (in {})", counted(*rows, "row")))
             .collect();
+        let (plural, fields) = (self.0.object().plural, fields.join(", "));
+        if CREATES {
+            return format!("{rows} may create {plural} with these fields: {fields}.");
+        }
         let missing =
-            if self.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
-        format!("{rows} may change these fields of {}{missing}: {}.", self.object().plural, fields.join(", "))
+            if self.0.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
+        format!("{rows} may change these fields of {plural}{missing}: {fields}.")
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
-        if self.skip_invalid { Ok(()) } else { scan.found.wrong.refuse() }
+        if self.0.skip_invalid { Ok(()) } else { scan.found.wrong.refuse() }
     }
 
     async fn before_asking(&self, start: &Start<'_, Rows, DevRev>) -> Result<Vec<String>, Failure> {
@@ -126,12 +188,12 @@ impl Job for UpdateOptions {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
         }
-        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
-        let columns = self.columns(start.input)?;
-        columns.check(self.object(), &fields)?;
-        self.read(&columns, &fields)?;
-        if !self.skip_invalid {
-            let (job, input, fields) = (self.clone(), start.input.clone(), Arc::clone(&fields));
+        let fields = self.0.fields(&start.target.client.read_only(), &names(start)).await?;
+        let columns = self.0.columns(start.input)?;
+        columns.check(self.0.object(), &fields)?;
+        self.0.read(&columns, &fields)?;
+        if !self.0.skip_invalid {
+            let (job, input, fields) = (self.0.clone(), start.input.clone(), Arc::clone(&fields));
             let check = tokio::task::spawn_blocking(move || scan::check(&job, &fields, &input));
             let wrong = start.stop.race(check).await.ok_or_else(|| {
                 crate::run::signals::interrupted(
@@ -161,22 +223,23 @@ impl Job for UpdateOptions {
     }
 
     async fn begin(&self, start: &Start<'_, Rows, DevRev>) -> Result<(Update, ObjectWriter), Failure> {
-        let fields = self.fields(&start.target.client.read_only(), &names(start)).await?;
-        let columns = self.columns(start.input)?;
-        let (object, client) = (self.object(), start.target.client.read_only());
-        let read = self.read(&columns, &fields)?;
+        let fields = self.0.fields(&start.target.client.read_only(), &names(start)).await?;
+        let columns = self.0.columns(start.input)?;
+        let (object, client) = (self.0.object(), start.target.client.read_only());
+        let read = self.0.read(&columns, &fields)?;
         let lookup = Lookup::new(client.clone(), object, read.clone(), start.scan.found.extent);
         let names = Names::with_stages(fields.stages.clone());
         let rules = Rules {
             object,
             columns,
             fields: (*fields).clone(),
-            on_empty: self.on_empty,
-            on_missing: self.on_missing,
-            condition: self.condition.clone(),
+            on_empty: self.0.on_empty,
+            on_missing: self.0.on_missing,
+            creates: self.0.creates,
+            condition: self.0.condition.clone(),
             read: read.clone(),
         };
-        let writer = ObjectWriter::new(start.target.client.clone(), object, read, !self.no_required_check);
+        let writer = ObjectWriter::new(start.target.client.clone(), object, read, !self.0.no_required_check);
         Ok((Update::new(client, lookup, names, rules), writer))
     }
 
@@ -187,11 +250,11 @@ impl Job for UpdateOptions {
         replay: Replay,
         stop: Stop,
     ) -> Result<UpdateFeed, Failure> {
-        UpdateFeed::new(self, input, scan, replay, stop)
+        UpdateFeed::new(&self.0, input, scan, replay, stop)
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
-        Box::new(ObjectPlan::new(self.object(), settings.rate_of(self.sandbox), calls))
+        Box::new(ObjectPlan::new(self.0.object(), settings.rate_of(self.0.sandbox), calls))
     }
 
     fn plan_files(run: &RunDir) -> Result<(), String> {

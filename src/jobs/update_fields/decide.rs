@@ -2,16 +2,15 @@
 
 use super::change::{AS_WANTED, FieldChange, ObjectChange};
 use super::columns::{Column, Columns, Mode};
+use super::created;
 use super::fields::Fields;
 use super::lookup::{Found, Present};
 use super::names::Names;
 use super::spreadsheet::damage;
 use super::{Cell, Item, value};
 use crate::cli::choices::{OnEmpty, OnMissing};
-use crate::devrev::ids::Ref;
 use crate::devrev::objects::{Clear, Field, Kind, Object, Target};
 use crate::engine::job::Verdict;
-use crate::jobs::failing;
 use crate::jobs::read_at::ReadAt;
 use crate::journal::record::{Outcome, State};
 use serde_json::Value;
@@ -33,6 +32,8 @@ pub(crate) struct Rules {
     pub on_empty: OnEmpty,
     /// `--on-missing`.
     pub on_missing: OnMissing,
+    /// Whether what is there already is left alone: `create`.
+    pub creates: bool,
     /// `--where FIELD=VALUE`: what an object has to hold.
     pub condition: Vec<(String, String)>,
     /// The fields whose state is read, in the order in which it is.
@@ -97,11 +98,9 @@ impl Rules {
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
         let present = match state {
-            None => return settled(State::Failed, "defect", "a defect: the object was not read".to_owned()),
             Some(Found::Missing(_)) if self.on_missing == OnMissing::Create => {
                 return self.creation(item, wishes, in_doubt);
             }
-            Some(Found::Missing(words)) => return settled(State::Failed, "not-found", words),
             Some(Found::Several(ids)) => {
                 let text = format!(
                     "`{}` is held by {} {}: {}",
@@ -112,12 +111,10 @@ impl Rules {
                 );
                 return settled(State::Failed, "ambiguous", text);
             }
-            // What was in doubt stays so until a read succeeds.
-            Some(Found::Unread(error)) if in_doubt.is_some() => {
-                return settled(State::Unknown, "not-confirmed", format!("could not be read: {error}"));
-            }
-            Some(Found::Unread(error)) => return Verdict::Settled(failing::unread(&error)),
-            Some(Found::Present(present)) => present,
+            state => match Found::present(state, in_doubt.is_some()) {
+                Ok(present) => present,
+                Err(outcome) => return Verdict::Settled(outcome),
+            },
         };
         if self.is_other(item, &present) {
             // Above all a DON of another organisation, whose objects have the same numbers.
@@ -125,8 +122,18 @@ impl Rules {
             return settled(State::Failed, "object-differs", text);
         }
         // Asked first: what was sent may have changed what `--where` looks at.
-        if in_doubt.is_some_and(|in_doubt| self.is_made(in_doubt.change, &present)) {
-            return Verdict::Settled(confirmed());
+        if let Some(in_doubt) = in_doubt
+            && self.is_made(in_doubt.change, &present)
+        {
+            let confirmed = confirmed();
+            if in_doubt.change.create.is_none() {
+                return Verdict::Settled(confirmed);
+            }
+            let report = created::report(&present.id, in_doubt.change, self.read.iter().zip(present.values));
+            return Verdict::Settled(confirmed.reported(report));
+        }
+        if self.creates {
+            return Verdict::Settled(self.exists(item, wishes, &present, in_doubt));
         }
         let condition = match self.condition(&present, names) {
             Ok(condition) => condition,
@@ -142,6 +149,7 @@ impl Rules {
             return Verdict::Change(ObjectChange {
                 id,
                 create: None,
+                delete: false,
                 subtype,
                 fields,
                 condition,
@@ -163,6 +171,35 @@ impl Rules {
         at.and_then(|at| present.values.get(at)).unwrap_or(&Value::Null)
     }
 
+    /// The outcome of a row that is to create an object, where one has its key.
+    fn exists(
+        &self,
+        item: &Item,
+        wishes: &[Wish<'_>],
+        present: &Present,
+        in_doubt: Option<InDoubt<'_>>,
+    ) -> Outcome {
+        let otherwise = wishes.iter().filter(|wish| !wish.value.is_null()).find(|wish| {
+            let now = self.now(present, wish.field);
+            match wish.mode {
+                Mode::Add => !holds(&wish.field.kind, now, &wish.value),
+                _ => !value::same(&wish.field.kind, now, &wish.value),
+            }
+        });
+        let (id, key) = (&present.shown, &item.name);
+        let Some(wish) = otherwise else {
+            let text = format!("{id} has `{key}`, and every field is as the row has it");
+            return Outcome::of(State::Already, AS_WANTED, text);
+        };
+        let (name, kind) = (&wish.field.name, &wish.field.kind);
+        let (now, wanted) = (shown(kind, self.now(present, wish.field)), shown(kind, &wish.value));
+        let text = format!("{id} has `{key}`, and its {name} is {now}, not {wanted}: `update` changes it");
+        if in_doubt.is_some_and(|in_doubt| in_doubt.is_sent) {
+            return Outcome::of(State::Failed, "not-taken", format!("its creation was sent; {text}"));
+        }
+        Outcome::of(State::Skipped, "exists", text)
+    }
+
     /// The creation of a row's object.
     fn creation(
         &self,
@@ -171,11 +208,10 @@ impl Rules {
         in_doubt: Option<InDoubt<'_>>,
     ) -> Verdict<ObjectChange> {
         let settled = |state, reason, detail: String| Verdict::Settled(Outcome::of(state, reason, detail));
-        let (Some(creation), super::columns::Names::Key(_, key)) =
-            (&self.object.creation, self.columns.names)
-        else {
-            return settled(State::Failed, "defect", "a defect: such objects cannot be created".to_owned());
+        let super::columns::Names::Key(_, key) = self.columns.names else {
+            return settled(State::Failed, "defect", "a defect: the row has no key".to_owned());
         };
+        let creation = &self.object.creation;
         if in_doubt.is_some_and(|in_doubt| in_doubt.is_sent) && !creation.refuses_second {
             let text = format!(
                 "its creation was sent, and no {} has `{}` yet, which proves nothing",
@@ -192,6 +228,13 @@ impl Rules {
             .filter(|wish| matches!(wish.mode, Mode::Set | Mode::Add) && !wish.value.is_null())
             .map(|wish| (wish.field.name.to_string(), value(wish.value.clone())))
             .collect();
+        if let Some(name) = fields.keys().find(|name| !self.object.takes_when_created(name)) {
+            let text = format!(
+                "line {}: it does not exist, and `{name}` can only be set once it does: create it without, then update it",
+                item.line
+            );
+            return settled(State::Failed, "value", text);
+        }
         if let Some(missing) = creation.needed.iter().find(|name| !fields.contains_key(**name)) {
             let text =
                 format!("line {}: it does not exist, and to create it `{missing}` is needed", item.line);
@@ -211,6 +254,7 @@ impl Rules {
         Verdict::Change(ObjectChange {
             id: String::new(),
             create: Some(item.name.to_string()),
+            delete: false,
             subtype: None,
             fields,
             condition: BTreeMap::new(),
@@ -222,22 +266,15 @@ impl Rules {
     /// Whether an object is as a change of it was to make it.
     fn is_made(&self, change: &ObjectChange, present: &Present) -> bool {
         change.fields.iter().all(|(name, made)| {
-            self.fields.named(name).is_some_and(|field| made.is_made(&field.kind, self.now(present, field)))
+            let field = self.read.iter().find(|field| field.name == *name);
+            field.is_some_and(|field| made.is_made(&field.kind, self.now(present, field)))
         })
     }
 
     /// Whether DevRev's object is another one than the row's: the same text where the row has a DON, else the same number.
     fn is_other(&self, item: &Item, present: &Present) -> bool {
-        let super::columns::Names::Id(_) = self.columns.names else { return false };
-        let types = self.object.types;
-        if item.name.starts_with("don:") && present.id.starts_with("don:") {
-            let place = crate::devrev::ids::Place::of;
-            let agrees =
-                place(&item.name).zip(place(&present.id)).is_none_or(|(one, other)| one.agrees(&other));
-            return !agrees || Ref::parse(&item.name, types) != Ref::parse(&present.id, types);
-        }
-        Ref::parse(&present.id, types) != Ref::parse(&item.name, types)
-            && Ref::parse(&present.shown, types) != Ref::parse(&item.name, types)
+        matches!(self.columns.names, super::columns::Names::Id(_))
+            && !present.is_named(&item.name, self.object.types)
     }
 
     /// The fields that `--where` names, as they are; the error says which is not as it has to be.

@@ -1,6 +1,6 @@
 //! The fields of a type of object in this organisation: DevRev's own, and the tenant's, from its schema.
 
-use crate::devrev::objects::{Clear, Field, Kind, Object, READ_ONLY, Shape, is_custom};
+use crate::devrev::objects::{Clear, Field, Key, Kind, Object, READ_ONLY, Shape, is_custom};
 use crate::devrev::read_only::ReadOnly;
 use crate::devrev::schemas::{Schema, SchemaGet, StageDiagramGet, SubtypesList};
 use crate::exit::{Exit, Failure};
@@ -87,6 +87,12 @@ impl Fields {
                 own.kind = Kind::Choice(choices);
             }
         }
+    }
+
+    /// All of them, and the one that holds a key.
+    pub(crate) fn with_key(&self, object: &Object, key: &Key) -> Vec<Field> {
+        let key = Some(object.key_field(key)).filter(|key| self.named(&key.name).is_none());
+        self.all.iter().cloned().chain(key).collect()
     }
 
     /// A field by its name.

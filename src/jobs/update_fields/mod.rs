@@ -5,7 +5,8 @@
 //! - [`rows`]: a row as a run takes it; [`base`]: the export that rows were edited from
 //! - [`lookup`]: the present state of a batch's objects, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none; [`change`]: that change, and its request
-//! - [`apply`]: the change, and its proof; [`create`]: an object that is not there
+//! - [`apply`]: the change, and its proof; [`create`]: an object that is not there; [`created`]: what is known
+//!   of its creation; [`delete`]: an object that a run created
 
 pub(crate) mod apply;
 pub(crate) mod base;
@@ -13,7 +14,9 @@ pub(crate) mod change;
 pub(crate) mod columns;
 pub(crate) mod command;
 mod create;
+pub(crate) mod created;
 pub(crate) mod decide;
+mod delete;
 pub(crate) mod exports;
 pub(crate) mod feed;
 pub(crate) mod fields;
@@ -120,14 +123,10 @@ impl Planner for Update {
         let states = self.states(&batch).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (asked, state) in batch.iter().zip(states) {
-            let in_doubt = asked.in_doubt.as_ref().map(|in_doubt| match &in_doubt.change {
-                Some(change) => serde_json::from_str(change.get()).map_err(|error| error.to_string()),
-                None => Err("it does not say what was sent".to_owned()),
-            });
-            let in_doubt: Option<ObjectChange> = match in_doubt.transpose() {
+            let in_doubt: Option<ObjectChange> = match track::sent(asked.in_doubt.as_ref()) {
                 Ok(in_doubt) => in_doubt,
-                Err(why) => {
-                    verdicts.push(Verdict::Settled(track::unreadable(&why)));
+                Err(outcome) => {
+                    verdicts.push(Verdict::Settled(outcome));
                     continue;
                 }
             };
@@ -135,7 +134,8 @@ impl Planner for Update {
             verdicts.push(match wishes {
                 Ok(wishes) => {
                     // A creation that was announced may have been sent.
-                    let is_sent = asked.in_doubt.as_ref().is_some_and(|in_doubt| !in_doubt.steps.is_empty());
+                    let steps = asked.in_doubt.as_ref().map_or(&[][..], |in_doubt| &in_doubt.steps);
+                    let is_sent = created::is_sent(self.rules.object, steps)?;
                     let in_doubt = in_doubt.as_ref().map(|change| InDoubt { change, is_sent });
                     self.rules.decide(&asked.item, &wishes, state, in_doubt, &self.names)
                 }

@@ -40,6 +40,9 @@ pub(crate) struct UpdateOptions {
     /// `--on-missing`
     #[serde(default)]
     pub on_missing: OnMissing,
+    /// Whether every row is to create an object, and what is there already is left alone: `create`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub creates: bool,
     /// `--skip-invalid`
     #[serde(default)]
     pub skip_invalid: bool,
@@ -64,9 +67,6 @@ impl UpdateOptions {
     pub(crate) fn reader(&self, header: &Header) -> Result<RowReader, Failure> {
         let object = self.object();
         let is_by_ref = self.typed.key.as_deref() == Some("external_ref");
-        if self.on_missing == OnMissing::Create && object.creation.is_none() {
-            return Err(usage(format!("--on-missing create: {} cannot be created", object.plural)));
-        }
         if self.on_missing == OnMissing::Create && !is_by_ref {
             return Err(usage("--on-missing create needs --match external_ref".to_owned()));
         }
@@ -75,7 +75,12 @@ impl UpdateOptions {
             return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
         }
         let base = self.base.as_ref().map(BaseFile::open).transpose()?;
-        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export))
+        let mut needed: &[_] = &[];
+        if self.creates {
+            columns.check_creation(object)?;
+            needed = object.creation.needed;
+        }
+        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export, needed))
     }
 
     /// The fields of the object in this organisation; asked for once.
@@ -93,15 +98,17 @@ impl UpdateOptions {
     pub(super) fn read(&self, columns: &Columns, fields: &Fields) -> Result<Vec<Field>, Failure> {
         let mut names: Vec<&str> = columns.columns.iter().map(|column| &*column.field).collect();
         names.extend(self.condition.iter().map(|(name, _)| &**name));
-        if let (OnMissing::Create, columns::Names::Key(_, key)) = (self.on_missing, columns.names) {
-            names.push(key.field);
-        }
         names.sort_unstable();
         names.dedup();
         let named = |name: &&str| {
             fields.named(name).cloned().ok_or_else(|| usage(fields.unknown(self.object(), name)))
         };
-        names.iter().map(named).collect()
+        let read = names.iter().map(named).collect::<Result<_, _>>()?;
+        Ok(match (self.on_missing, columns.names) {
+            // What DevRev makes of the others is written down, so that an undo knows whether someone has changed them.
+            (OnMissing::Create, columns::Names::Key(_, key)) => fields.with_key(self.object(), key),
+            _ => read,
+        })
     }
 
     pub(crate) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
@@ -114,7 +121,7 @@ impl UpdateOptions {
         let mut push = |flag: &str, value: &str| {
             let _ = write!(flags, " {flag} {}", shell_word(value));
         };
-        if let Some(key) = &self.typed.key {
+        if let Some(key) = self.typed.key.as_ref().filter(|_| !self.creates) {
             push("--match", key);
         }
         for (flag, pairs) in
@@ -132,7 +139,7 @@ impl UpdateOptions {
             push("--empty", &word(&self.on_empty));
         }
         for (given, flag) in [
-            (self.on_missing == OnMissing::Create, " --on-missing create"),
+            (self.on_missing == OnMissing::Create && !self.creates, " --on-missing create"),
             (self.skip_invalid, " --skip-invalid"),
             (self.no_required_check, " --no-required-check"),
             (self.sandbox, " --sandbox"),

@@ -12,6 +12,7 @@ use crate::net::rate::Rate;
 use crate::report::formula::guarded;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::one_line;
+use crate::report::units::number;
 use crate::run::job::PlanSummary;
 use crate::run::plan_cost::Cost;
 use serde_json::value::RawValue;
@@ -33,6 +34,8 @@ pub(crate) struct ObjectPlan {
     lines: String,
     shown: u64,
     changes: u64,
+    created: u64,
+    deleted: u64,
     /// How many objects get another value of each field.
     fields: BTreeMap<String, u64>,
 }
@@ -40,11 +43,13 @@ pub(crate) struct ObjectPlan {
 impl ObjectPlan {
     /// For a run under this limit, decided with so many calls.
     pub(crate) fn new(object: &'static Object, rate: Option<Rate>, reads: u64) -> Self {
-        Self { object, reads, rate, lines: String::new(), shown: 0, changes: 0, fields: BTreeMap::new() }
+        let (lines, fields) = (String::new(), BTreeMap::new());
+        Self { object, reads, rate, lines, shown: 0, changes: 0, created: 0, deleted: 0, fields }
     }
 
     fn cost(&self) -> Cost {
-        Cost { calls: self.changes + self.reads, rate: self.rate }
+        // A deletion is a read before, the call, and a read after.
+        Cost { calls: self.changes + 2 * self.deleted + self.reads, rate: self.rate }
     }
 }
 
@@ -70,6 +75,17 @@ fn short(value: &Value) -> Value {
 impl PlanSummary for ObjectPlan {
     fn take(&mut self, key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { return };
+        self.changes += 1;
+        self.created += u64::from(change.create.is_some());
+        if change.delete {
+            self.deleted += 1;
+            if self.shown < SHOWN {
+                let id = cell(&change.id.into());
+                let _ = writeln!(self.lines, "  {key:<12}  {id}: deleted");
+                self.shown += 1;
+            }
+            return;
+        }
         let mut key = key;
         for (name, field) in &change.fields {
             *self.fields.entry(name.clone()).or_default() += 1;
@@ -81,7 +97,6 @@ impl PlanSummary for ObjectPlan {
                 key = "";
             }
         }
-        self.changes += 1;
     }
 
     fn text(&self) -> String {
@@ -89,13 +104,22 @@ impl PlanSummary for ObjectPlan {
             return format!("No {} would be changed.\n", self.object.name);
         }
         let mut text = self.lines.clone();
-        let all: u64 = self.fields.values().sum();
+        let all: u64 = self.fields.values().sum::<u64>() + self.deleted;
         if all > self.shown {
             let _ = writeln!(text, "  ... and {} more, in plan.csv", all - self.shown);
         }
         let fields: Vec<String> =
             self.fields.iter().map(|(name, count)| format!("{name} ({count})")).collect();
-        let _ = write!(text, "\nFields: {}\n{}", fields.join(", "), self.cost().text());
+        text.push('\n');
+        if !fields.is_empty() {
+            let _ = writeln!(text, "Fields: {}", fields.join(", "));
+        }
+        for (count, what) in [(self.created, "created"), (self.deleted, "deleted")] {
+            if count > 0 {
+                let _ = writeln!(text, "Objects that would be {what}: {}", number(count));
+            }
+        }
+        text.push_str(&self.cost().text());
         text
     }
 
@@ -103,6 +127,8 @@ impl PlanSummary for ObjectPlan {
         let cost = self.cost();
         json!({
             "changes": self.changes,
+            "created": self.created,
+            "deleted": self.deleted,
             "fields": self.fields,
             "calls": cost.calls,
             "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),

@@ -4,7 +4,7 @@ use super::base::{Base, plain};
 use super::columns::{Cells, Columns, Names};
 use super::decide::wish;
 use super::fields::Fields;
-use super::{Cell, Item};
+use super::{Cell, Item, value};
 use crate::cli::choices::OnEmpty;
 use crate::devrev::ids::{ObjectType, Ref, id_text};
 use crate::exit::Failure;
@@ -23,6 +23,8 @@ pub(crate) struct RowReader {
     base: Option<Base>,
     /// Whether cells are guarded against formulas, as this tool's export does it.
     is_guarded: bool,
+    /// The fields that every row needs.
+    needed: &'static [&'static str],
     /// Where the columns are in the base.
     in_base: Vec<Option<usize>>,
 }
@@ -49,6 +51,7 @@ impl RowReader {
         on_empty: OnEmpty,
         base: Option<Base>,
         is_export: bool,
+        needed: &'static [&'static str],
     ) -> Self {
         let is_guarded = is_export || base.is_some();
         let in_base = columns
@@ -58,7 +61,7 @@ impl RowReader {
                 base.as_ref().filter(|_| matches!(column.cells, Cells::Column(_)))?.column(&column.name)
             })
             .collect();
-        Self { columns, types, on_empty, base, is_guarded, in_base }
+        Self { columns, types, on_empty, base, is_guarded, needed, in_base }
     }
 
     /// The organisation of the base's objects, if it says.
@@ -118,6 +121,9 @@ impl RowReader {
                 continue;
             }
             let cell = Cell { column: at, text: cell.into(), base: base.map(Into::into) };
+            if self.needed.contains(&&*column.field) && matches!(cell.text.trim(), "" | value::CLEAR) {
+                note(&column.name, Rule::EmptyValue, &cell.text, "a value is needed here".to_owned());
+            }
             let field = fields.and_then(|fields| fields.named(&column.field));
             if let Some(field) = field
                 && let Err(why) = wish(column, field, &cell, self.on_empty, None)

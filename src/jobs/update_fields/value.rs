@@ -31,7 +31,7 @@ pub(crate) fn of(field: &Field, object: &Members) -> Value {
 fn read(kind: &Kind, shown: &Value) -> Value {
     let plain = match kind {
         Kind::Stage => first(shown, &["name", "stage"]),
-        Kind::One(_) | Kind::Choice(_) => first(shown, &["id"]),
+        Kind::One(_) | Kind::Embedded(_) | Kind::Choice(_) => first(shown, &["id"]),
         Kind::List(kind, _) => elements(shown).map(|shown| read(kind, shown)).collect(),
         Kind::Tags(_) => elements(shown)
             .map(|shown| match (shown.get("tag"), shown.get("value")) {
@@ -45,6 +45,7 @@ fn read(kind: &Kind, shown: &Value) -> Value {
     match &plain {
         Value::String(text) if text.is_empty() => Value::Null,
         Value::Array(list) if list.is_empty() => Value::Null,
+        Value::Object(members) if members.is_empty() => Value::Null,
         _ => plain,
     }
 }
@@ -85,7 +86,7 @@ pub(crate) fn same(kind: &Kind, one: &Value, other: &Value) -> bool {
             amount(one).is_some() && amount(one) == amount(other) && currency(one) == currency(other)
         }
         (kind, Value::String(one), Value::String(other)) => match kind {
-            Kind::One(target) => same_id(*target, one, other),
+            Kind::One(target) | Kind::Embedded(target) => same_id(*target, one, other),
             Kind::Time | Kind::Date => {
                 let time = |text: &str| dates::parse(text);
                 time(one).is_some() && time(one) == time(other)
@@ -273,7 +274,7 @@ pub(crate) fn parse(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Va
             None if trimmed.is_empty() => Err("the name of a stage is needed".to_owned()),
             None => Ok(trimmed.into()),
         },
-        Kind::One(target) => id(*target, trimmed, names),
+        Kind::One(target) | Kind::Embedded(target) => id(*target, trimmed, names),
         Kind::List(element, _) => {
             let all: Result<Vec<Value>, String> = split(cell)
                 .iter()

@@ -21,7 +21,7 @@ pub(super) fn lines(server: &Server, begin: usize) -> (String, usize) {
         (works, begin) = (next, rest);
     }
     let (mut lines, slice) = (String::new(), works.slice(begin, CHUNK));
-    for work in slice {
+    for work in slice.iter().filter(|work| !work.is_deleted()) {
         let ids = |users: &[u32]| -> Vec<_> {
             users.iter().filter_map(|user| user_id(world, &state, *user)).collect()
         };

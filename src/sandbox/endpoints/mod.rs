@@ -15,6 +15,7 @@ mod stages;
 mod timelines;
 mod users;
 mod works;
+mod works_create;
 mod works_update;
 
 use super::check::Body;
@@ -60,6 +61,7 @@ pub(super) type Answer = Result<Vec<u8>, ApiError>;
 pub(super) const ALL: &[&[Endpoint]] = &[
     works::ENDPOINTS,
     works_update::ENDPOINTS,
+    works_create::ENDPOINTS,
     documents::ENDPOINTS,
     names::ENDPOINTS,
     stages::ENDPOINTS,

@@ -7,11 +7,12 @@ use crate::sandbox::check::{Body, in_range, nothing, text, texts};
 use crate::sandbox::cursor::Page;
 use crate::sandbox::dons::{core_don, display_id};
 use crate::sandbox::error::ApiError;
+use crate::sandbox::format::WorksExternalRef;
 use crate::sandbox::schema::{WORKS_GET, WORKS_LIST};
 use crate::sandbox::stages::{self, Stage, stage};
 use crate::sandbox::state::State;
 use crate::sandbox::summary::{ArtifactSummary, Summary, date};
-use crate::sandbox::works::{Filter, Work, Works};
+use crate::sandbox::works::{EXTERNAL_REF, Filter, Work, Works};
 use crate::sandbox::world::World;
 use serde::Serialize;
 use serde_json::Value;
@@ -60,6 +61,9 @@ fn list(world: &World, body: &Body) -> Answer {
         creators: users(world, &state, body, "created_by"),
         owners: users(world, &state, body, "owned_by"),
         reporters: users(world, &state, body, "reported_by"),
+        refs: Some(texts(body, EXTERNAL_REF).map(str::to_owned).collect()).filter(|refs: &Vec<_>| {
+            !refs.is_empty() && world.works_external_ref != WorksExternalRef::Unknown
+        }),
     };
     let mut found: Vec<(&Works, &Work)> = Vec::new();
     for (works, begin) in state.works.iter().zip((0..).step_by(1 << 32)) {
@@ -131,6 +135,9 @@ pub(super) fn show<'a>(world: &'a World, state: &'a State, works: &Works, work: 
         (Some(stock), Some(object)) => {
             let mut shown = serde_json::to_value(plain).unwrap_or_default();
             world.show_stock(state, object, stock, &mut shown);
+            if let Some(external_ref) = stock.get(EXTERNAL_REF) {
+                shown[EXTERNAL_REF] = external_ref.clone();
+            }
             AnyShown::Set(shown)
         }
         _ => AnyShown::Plain(Box::new(plain)),

@@ -19,7 +19,7 @@ pub(super) const ENDPOINTS: &[Endpoint] =
 
 /// What a request changes. `None` leaves a value as it is.
 #[derive(Default)]
-struct Change<'a> {
+pub(super) struct Change<'a> {
     title: Option<&'a str>,
     body: Option<&'a str>,
     owners: Option<Box<[u32]>>,
@@ -62,11 +62,12 @@ pub(super) fn run(world: &World, body: &Body) -> Answer {
 }
 
 /// Members of a request that are no fields of the object.
-const NO_FIELDS: [&str; 8] = [
+const NO_FIELDS: [&str; 9] = [
     "creator_group",
     "custom_fields",
     "custom_schema_fragments",
     "custom_schema_spec",
+    "external_ref",
     "id",
     "stage_validation_options",
     "staged_info",
@@ -75,7 +76,8 @@ const NO_FIELDS: [&str; 8] = [
 /// Fields that other things here depend on.
 const OWN: [&str; 4] = ["title", "body", "owned_by", "reported_by"];
 
-fn change<'a>(
+/// What a request changes of the work with this number, or sets of the one that will have it.
+pub(super) fn change<'a>(
     world: &World,
     state: &State,
     (object, number): (ObjectType, u32),
@@ -99,7 +101,8 @@ fn change<'a>(
         ..Change::default()
     };
     if change.owners.as_ref().is_some_and(|owners| owners.is_empty()) {
-        return Err(ApiError::not_permitted("owned_by.set", "must not be empty"));
+        let path = if body["owned_by"].is_array() { "owned_by" } else { "owned_by.set" };
+        return Err(ApiError::not_permitted(path, "must not be empty"));
     }
     match body.get("creator_group") {
         None => {}
@@ -122,7 +125,7 @@ fn change<'a>(
 }
 
 /// With `validate_required_fields`, a work must have every field that the tenant requires once it is changed.
-fn required_fields(
+pub(super) fn required_fields(
     world: &World,
     state: &State,
     (object, number): (ObjectType, u32),
@@ -137,18 +140,20 @@ fn required_fields(
     })
 }
 
-/// The users of `{"set": [...]}`.
+/// The users of `{"set": [...]}`, or of an array: a creation has that.
 fn user_set(world: &World, state: &State, body: &Body, field: &str) -> Result<Option<Box<[u32]>>, ApiError> {
-    let Some(set) = body.get(field).and_then(|field| field.get("set")).and_then(Value::as_array) else {
-        return Ok(None);
+    let Some(whole) = body.get(field) else { return Ok(None) };
+    let (path, set) = match whole.get("set") {
+        Some(set) => (format!("{field}.set"), set.as_array()),
+        None => (field.to_owned(), whole.as_array()),
     };
-    let path = format!("{field}.set");
+    let Some(set) = set else { return Ok(None) };
     let users = set.iter().filter_map(Value::as_str).map(|id| world.existing_user(state, &path, id));
     users.collect::<Result<_, _>>().map(Some)
 }
 
 impl Change<'_> {
-    fn apply(self, works: &mut Works, number: u32) {
+    pub(super) fn apply(self, works: &mut Works, number: u32) {
         if let Some(owners) = self.owners {
             works.set_owners(number, owners);
         }

@@ -30,7 +30,7 @@ pub(super) const TAG_CHANGE: Kind =
 /// `remove-tag-with-value`
 const TAGS_TO_REMOVE: Kind = Kind::List(&Kind::Record(&[required("id", Kind::Id(TAGS))]));
 /// Files.
-const ARTIFACT_IDS: Kind = Kind::List(&Kind::Id(super::ARTIFACTS));
+pub(super) const ARTIFACT_IDS: Kind = Kind::List(&Kind::Id(super::ARTIFACTS));
 /// `works-update-request-artifacts`
 pub(super) const ARTIFACT_CHANGE: Kind =
     Kind::Record(&[field("add", ARTIFACT_IDS), field("remove", ARTIFACT_IDS), field("set", ARTIFACT_IDS)]);

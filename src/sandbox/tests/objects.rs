@@ -120,3 +120,100 @@ async fn names_are_found() {
     assert_eq!(contact["tags"][0]["tag"]["name"], "billing");
     assert_eq!(contact["display_picture"]["display_id"], "ARTIFACT-1");
 }
+
+fn new_ticket(external_ref: &str) -> Value {
+    json!({
+        "type": "ticket", "title": "New", "applies_to_part": "FEAT-3", "owned_by": ["DEVU-4", "DEVU-5"],
+        "external_ref": external_ref, "severity": "high", "tags": [{"id": "TAG-1"}], "stage": {"name": "triage"},
+        "custom_fields": {"tnt__region": "emea"}, "custom_schema_spec": {"tenant_fragment": true},
+    })
+}
+
+#[tokio::test]
+async fn a_work_is_created_found_by_its_key_and_deleted() {
+    let rig = demo().await;
+    let created = rig.call("works.create", new_ticket("CRM-1")).await;
+    let work = &created.body["work"];
+    assert_eq!((created.status, &work["display_id"]), (201, &json!("TKT-233")), "{work}");
+    assert_eq!((&work["external_ref"], &work["severity"]), (&json!("CRM-1"), &json!("high")));
+    assert_eq!(
+        (&work["owned_by"][1]["display_id"], &work["created_by"]["display_id"]),
+        (&json!("DEVU-5"), &json!("DEVU-1"))
+    );
+    assert_eq!(work["custom_fields"]["tnt__region"], "emea");
+    assert_eq!(rig.good("works.get", json!({"id": "TKT-233"})).await["work"], *work);
+    let by_key = json!({"external_ref": ["CRM-1", "CRM-2"], "type": ["ticket"]});
+    assert_eq!(ids(&rig.good("works.list", &by_key).await), ["TKT-233"]);
+    assert_eq!(rig.call("works.create", new_ticket("CRM-1")).await.status, 409);
+    // Unique within a type of work.
+    let mut issue = new_ticket("CRM-1");
+    issue["type"] = json!("issue");
+    for member in ["severity", "custom_fields"] {
+        issue.as_object_mut().unwrap().remove(member);
+    }
+    assert_eq!(rig.call("works.create", &issue).await.status, 201);
+    let all = rig.good("works.list", json!({"external_ref": ["CRM-1"]})).await;
+    assert_eq!(ids(&all), ["ISS-301", "TKT-233"]);
+    assert_eq!(rig.good("works.delete", json!({"id": "TKT-233"})).await, json!({}));
+    for (endpoint, status) in [("works.get", 404), ("works.delete", 404)] {
+        assert_eq!(rig.call(endpoint, json!({"id": "TKT-233"})).await.status, status, "{endpoint}");
+    }
+    assert!(ids(&rig.good("works.list", &by_key).await).is_empty());
+    let owned =
+        rig.good("works.list", json!({"owned_by": ["DEVU-5"], "type": ["ticket"], "limit": 500})).await;
+    assert!(!ids(&owned).contains(&"TKT-233"));
+    // Its key is free; its number is not.
+    assert_eq!(rig.call("works.create", new_ticket("CRM-1")).await.body["work"]["display_id"], "TKT-234");
+    assert_eq!(rig.stats().await["writes"], 4);
+}
+
+#[tokio::test]
+async fn a_work_that_does_not_fit_is_not_created() {
+    let rig = demo().await;
+    let with = |name: &str, value: Value| {
+        let mut body = new_ticket("CRM-1");
+        match value {
+            Value::Null => drop(body.as_object_mut().unwrap().remove(name)),
+            value => body[name] = value,
+        }
+        body
+    };
+    for (name, value, wanted) in [
+        ("title", Value::Null, "missing_required_field"),
+        ("applies_to_part", Value::Null, "missing_required_field"),
+        ("owned_by", Value::Null, "missing_required_field"),
+        ("type", Value::Null, "missing_required_field"),
+        ("title", json!(""), "value_not_permitted"),
+        ("owned_by", json!([]), "value_not_permitted"),
+        ("owned_by", json!({"set": ["DEVU-1"]}), "unexpected_json_type"),
+        ("applies_to_part", json!("FEAT-99"), "invalid_id"),
+        ("external_ref", json!(""), "value_not_permitted"),
+        ("priority", json!("p0"), "invalid_field"),
+        ("is_frozen", json!(true), "invalid_field"),
+        ("stage", json!({"name": "nowhere"}), "value_not_permitted"),
+        ("custom_fields", json!({"tnt__region": "moon"}), "customization_validation_error"),
+        ("type", json!("opportunity"), "missing_required_field"),
+    ] {
+        let got = rig.call("works.create", with(name, value.clone())).await;
+        assert_eq!((got.status, got.kind()), (400, wanted), "{name}: {value}");
+    }
+    assert_eq!(rig.stats().await["writes"], 0);
+}
+
+#[tokio::test]
+async fn some_tenants_know_no_external_ref_of_works() {
+    for (word, found) in [("dropped", 0), ("unknown", 3)] {
+        let mut data = data();
+        data["works_external_ref"] = json!(word);
+        let rig = rig(options(&data)).await;
+        let issue = json!({
+            "type": "issue", "title": "New", "applies_to_part": "FEAT-3", "owned_by": ["DEVU-1"], "external_ref": "CRM-1",
+        });
+        for _ in 0..2 {
+            let created = rig.call("works.create", &issue).await;
+            assert_eq!((created.status, created.body["work"].get("external_ref")), (201, None), "{word}");
+        }
+        let list = rig.good("works.list", json!({"external_ref": ["CRM-1"], "limit": 3})).await;
+        assert_eq!(ids(&list).len(), found, "{word}");
+    }
+}

@@ -92,7 +92,7 @@ async fn errors_carry_words_and_a_reference_for_support() {
     let got = rig.call("works.get", json!({"id": "ISS-99"})).await;
     let debug = got.body["debug_message"].as_str().unwrap();
     assert!(debug.starts_with("work `ISS-99` not found (Ref: ") && debug.ends_with(')'), "{debug}");
-    let unknown = rig.call("works.delete", "{}").await;
+    let unknown = rig.call("works.merge", "{}").await;
     assert_eq!((unknown.status, unknown.body.as_object().unwrap().len()), (404, 1));
     assert!(unknown.body["message"].is_string());
     let broken = with_fault("status=500").await.call("works.get", json!({"id": "ISS-1"})).await;

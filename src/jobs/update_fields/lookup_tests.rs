@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::devrev::client::{Client, ClientSettings};
-use crate::devrev::ids::UserId;
+use crate::devrev::objects::{Clear, Kind, Target};
 use crate::net::breaker::BreakerSettings;
 use crate::net::retry::RetryPolicy;
 use crate::sandbox::{Data, Options, Sandbox};
@@ -39,13 +39,20 @@ fn lookup(sandbox: &Sandbox) -> (Lookup, Client) {
         breaker: BreakerSettings { threshold: 100, cooldown: Duration::from_millis(1), probes: 1 },
     };
     let client = Client::new(&settings, Stop::default()).unwrap();
-    (Lookup::new(client.read_only(), GroupField::named("tnt__creator_group")), client)
+    let field =
+        Field { name: "tnt__creator_group".into(), kind: Kind::One(Target::Group), clear: Clear::Null };
+    let issue = objects::named("issue").unwrap();
+    (Lookup::new(client.read_only(), issue, vec![field], Extent::default()), client)
+}
+
+fn key(number: u64) -> Key {
+    Ref::parse(&format!("ISS-{number}"), &[ObjectType::Issue]).unwrap().key()
 }
 
 fn wanted(creators: u64, numbers: impl Iterator<Item = u64>) -> Vec<Wanted> {
     let wanted = |number: u64| {
         let creator = UserId::parse(&format!("DEVU-{}", number % creators + 1)).unwrap();
-        Wanted::by(number, &format!("ISS-{number}"), Some(&creator))
+        Wanted::by_creator(key(number), &format!("ISS-{number}"), Some(&creator))
     };
     numbers.map(wanted).collect()
 }
@@ -55,8 +62,8 @@ fn calls(client: &Client) -> (u64, u64) {
     (of("works.list"), of("works.get"))
 }
 
-fn present(states: &HashMap<u64, IssueState>) -> usize {
-    states.values().filter(|state| matches!(state, IssueState::Present(_))).count()
+fn present(states: &HashMap<Key, Found>) -> usize {
+    states.values().filter(|state| matches!(state, Found::Present(_))).count()
 }
 
 #[tokio::test]
@@ -76,7 +83,7 @@ async fn a_missing_issue_is_told_in_devrevs_words() {
     let (mut lookup, client) = lookup(&sandbox);
     let states = lookup.states(wanted(2, [3, 77].into_iter())).await.unwrap();
     assert!(
-        matches!(&states[&77], IssueState::Missing(words) if words.contains("404") && words.contains("ISS-77"))
+        matches!(&states[&key(77)], Found::Missing(words) if words.contains("404") && words.contains("ISS-77"))
     );
     assert_eq!((present(&states), calls(&client)), (1, (1, 1)));
 }
@@ -134,7 +141,7 @@ async fn a_value_that_is_too_old_is_read_again() {
     assert_eq!((calls(&client), lookup.kept.len()), ((1, 0), 8));
     let long_ago = SystemTime::now() - KEPT_AGE;
     lookup.kept.values_mut().for_each(|present| present.read_at.1 = long_ago);
-    lookup.lists[0].began.1 = long_ago;
+    lookup.lists[1].began.1 = long_ago;
     assert_eq!(present(&lookup.states(wanted(2, 3..=10)).await.unwrap()), 8);
     assert_eq!(calls(&client), (2, 0), "in bulk again");
 }
@@ -146,7 +153,7 @@ async fn a_list_under_way_is_not_begun_anew() {
     lookup.states(wanted(2, 1..=10)).await.unwrap();
     let long_ago = SystemTime::now() - KEPT_AGE;
     lookup.kept.values_mut().for_each(|present| present.read_at.1 = long_ago);
-    lookup.lists[0].began.1 = long_ago;
+    lookup.lists[1].began.1 = long_ago;
     assert_eq!(present(&lookup.states(wanted(2, 99..=110)).await.unwrap()), 12);
     assert_eq!(calls(&client), (2, 2), "the second page, and what the first one held too long ago");
 }
@@ -155,10 +162,12 @@ async fn a_list_under_way_is_not_begun_anew() {
 async fn what_is_kept_has_a_bound() {
     let sandbox = sandbox(1, 1, &[]).await;
     let (mut lookup, _) = lookup(&sandbox);
-    let state =
-        |number| (number, Present { id: String::new(), creator: None, group: None, read_at: ReadAt::now() });
-    lookup.kept = (0..MOST_KEPT as u64).map(state).collect();
+    let state = |number| {
+        let read_at = ReadAt::now();
+        (key(number), Box::new(Present::of(&Members::new(), &[], read_at, true)))
+    };
+    lookup.kept = (1..=MOST_KEPT as u64).map(state).collect();
     lookup.forget_the_oldest();
     assert!(lookup.kept.len() <= MOST_KEPT / 2, "{}", lookup.kept.len());
-    assert!(lookup.kept.keys().all(|number| *number >= MOST_KEPT as u64 / 4));
+    assert!(lookup.kept.keys().all(|key| key.number().unwrap() >= MOST_KEPT as u64 / 4));
 }
