@@ -8,6 +8,7 @@ use crate::jobs::undoing::feed::Made;
 use crate::jobs::undoing::job::UndoJob;
 use crate::jobs::update_fields::apply::ObjectWriter;
 use crate::jobs::update_fields::change::ObjectChange;
+use crate::jobs::update_fields::command::AUTOMATIONS;
 use crate::jobs::update_fields::fields::{Fields, usage};
 use crate::jobs::update_fields::lookup::{Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
@@ -71,6 +72,7 @@ impl UndoUpdateOptions {
 impl UndoJob for UndoUpdateOptions {
     const COMMAND: &'static str = "undo-update";
     const UNDOES: &'static str = UpdateOptions::COMMAND;
+    const WARNING: Option<&'static str> = Some(AUTOMATIONS);
     type Item = Item;
     type Planner = UndoUpdate;
     type Applier = ObjectWriter;
@@ -107,8 +109,8 @@ impl UndoJob for UndoUpdateOptions {
         )
     }
 
-    fn plan_files(run: &RunDir) -> Result<(), String> {
-        plan::write_table(run)
+    fn plan_files(&self, run: &RunDir) -> Result<(), String> {
+        plan::write_table(run, self.object(), None)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

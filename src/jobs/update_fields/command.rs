@@ -5,7 +5,7 @@ use super::apply::ObjectWriter;
 use super::base::BaseFile;
 use super::columns::Typed as TypedColumns;
 use super::decide::Rules;
-use super::exports::is_export;
+use super::exports::is_guarded;
 use super::feed::UpdateFeed;
 use super::lookup::Lookup;
 use super::names::Names;
@@ -26,11 +26,14 @@ use crate::report::units::counted;
 use crate::run::begin::{self, New};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
+use crate::source::Input;
 use crate::source::query::Table;
-use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
-use std::path::Path;
 use std::sync::Arc;
+
+/// What is said of every change before it is made.
+pub(crate) const AUTOMATIONS: &str =
+    "DevRev may start automations and notify people: the API has no way to suppress them.";
 
 /// Begins a run and works on it until it ends.
 pub(crate) async fn run(
@@ -52,10 +55,7 @@ pub(crate) async fn run(
             ignore: args.ignore.clone(),
         },
         base: args.base.as_deref().map(BaseFile::of).transpose()?,
-        is_export: args.rows.csv.as_ref().is_some_and(|csv| {
-            csv != Path::new("-")
-                && fingerprint(csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256))
-        }),
+        is_export: is_guarded(&args.rows, args.base.is_some(), &settings.runs_dir),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
         on_missing: args.on_missing,
@@ -73,8 +73,7 @@ pub(crate) async fn run(
 
 impl Job for UpdateOptions {
     const COMMAND: &'static str = "update";
-    const WARNING: Option<&'static str> =
-        Some("DevRev may start automations and notify people: the API has no way to suppress them.");
+    const WARNING: Option<&'static str> = Some(AUTOMATIONS);
     type Target = DevRev;
     type Found = Rows;
     type Planner = Update;
@@ -111,7 +110,11 @@ impl Job for UpdateOptions {
             .collect();
         let missing =
             if self.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
-        format!("{rows} may change these fields of {}{missing}: {}.", self.object().plural, fields.join(", "))
+        format!(
+            "{rows} may change these fields of {}{missing}: {}.\n{AUTOMATIONS}",
+            self.object().plural,
+            fields.join(", ")
+        )
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
@@ -121,7 +124,7 @@ impl Job for UpdateOptions {
     async fn before_asking(&self, start: &Start<'_, Rows, DevRev>) -> Result<Vec<String>, Failure> {
         let (org, of_base) = (start.manifest.org.as_ref(), start.scan.found.organisation.as_deref());
         if let (Some(org), Some(of_base)) = (org, of_base)
-            && !org.id.contains(of_base)
+            && !org.id.eq_ignore_ascii_case(of_base)
         {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
@@ -130,6 +133,7 @@ impl Job for UpdateOptions {
         let columns = self.columns(start.input)?;
         columns.check(self.object(), &fields)?;
         self.read(&columns, &fields)?;
+        self.check_condition(&start.target.client.read_only(), &fields).await?;
         if !self.skip_invalid {
             let (job, input, fields) = (self.clone(), start.input.clone(), Arc::clone(&fields));
             let check = tokio::task::spawn_blocking(move || scan::check(&job, &fields, &input));
@@ -191,11 +195,12 @@ impl Job for UpdateOptions {
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
-        Box::new(ObjectPlan::new(self.object(), settings.rate_of(self.sandbox), calls))
+        let plan = ObjectPlan::new(self.object(), settings.rate_of(self.sandbox), calls);
+        Box::new(plan.knowing(self.known.get().cloned()))
     }
 
-    fn plan_files(run: &RunDir) -> Result<(), String> {
-        plan::write_table(run)
+    fn plan_files(&self, run: &RunDir) -> Result<(), String> {
+        plan::write_table(run, self.object(), self.known.get().map(|known| &**known))
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

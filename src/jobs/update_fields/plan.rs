@@ -3,7 +3,9 @@
 
 use super::change::ObjectChange;
 use super::decide::shown;
-use crate::devrev::ids::Ref;
+use super::fields::Fields;
+use super::value;
+use crate::devrev::ids::{Place, Ref};
 use crate::devrev::objects::{Kind, Object};
 use crate::journal::atomic;
 use crate::journal::ordered::{Word, Words};
@@ -12,6 +14,7 @@ use crate::net::rate::Rate;
 use crate::report::formula::guarded;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::one_line;
+use crate::report::units::counted;
 use crate::run::job::PlanSummary;
 use crate::run::plan_cost::Cost;
 use serde_json::value::RawValue;
@@ -19,6 +22,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
 /// Fields that are shown; all are in `plan.jsonl`.
 const SHOWN: u64 = 20;
@@ -33,6 +37,10 @@ pub(crate) struct ObjectPlan {
     lines: String,
     shown: u64,
     changes: u64,
+    /// Fields that are left alone.
+    left: u64,
+    /// The tenant's own fields, where they are known.
+    known: Option<Arc<Fields>>,
     /// How many objects get another value of each field.
     fields: BTreeMap<String, u64>,
 }
@@ -40,7 +48,27 @@ pub(crate) struct ObjectPlan {
 impl ObjectPlan {
     /// For a run under this limit, decided with so many calls.
     pub(crate) fn new(object: &'static Object, rate: Option<Rate>, reads: u64) -> Self {
-        Self { object, reads, rate, lines: String::new(), shown: 0, changes: 0, fields: BTreeMap::new() }
+        Self {
+            object,
+            reads,
+            rate,
+            lines: String::new(),
+            shown: 0,
+            changes: 0,
+            left: 0,
+            known: None,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// With what is known of the tenant's own fields.
+    pub(crate) fn knowing(self, known: Option<Arc<Fields>>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// A value of the object with this ID, for people.
+    fn text(&self, name: &str, value: &Value, of: &str) -> String {
+        one_line(&shown(kind(self.object, self.known.as_deref(), name), &short(value, of)))
     }
 
     fn cost(&self) -> Cost {
@@ -48,21 +76,24 @@ impl ObjectPlan {
     }
 }
 
-/// A field's value for people: IDs as people know them where the value is an ID.
-fn text(object: &Object, name: &str, value: &Value) -> String {
-    let kind = object.field(name).map_or(&Kind::Other, |field| &field.kind);
-    let text = shown(kind, &short(value));
-    one_line(&text)
+/// What a field holds.
+fn kind<'a>(object: &'static Object, known: Option<&'a Fields>, name: &str) -> &'a Kind {
+    let field = known.and_then(|known| known.named(name)).or_else(|| object.field(name));
+    field.map_or(&Kind::Other, |field| &field.kind)
 }
 
-/// DONs as display IDs.
-fn short(value: &Value) -> Value {
+/// DONs as display IDs, but for those of another organisation than that of the object.
+fn short(value: &Value, of: &str) -> Value {
     match value {
         Value::String(text) if text.starts_with("don:") => {
-            Ref::of_any(text).map_or_else(|| value.clone(), |named| named.key().to_string().into())
+            let is_own = Place::of(of).zip(Place::of(text)).is_none_or(|(one, other)| one.agrees(&other));
+            let named = Ref::of_any(text).filter(|_| is_own);
+            named.map_or_else(|| value.clone(), |named| named.key().to_string().into())
         }
-        Value::Array(list) => list.iter().map(short).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), short(value))).collect(),
+        Value::Array(list) => list.iter().map(|value| short(value, of)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), short(value, of))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -71,16 +102,23 @@ impl PlanSummary for ObjectPlan {
     fn take(&mut self, key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { return };
         let mut key = key;
-        for (name, field) in &change.fields {
-            *self.fields.entry(name.clone()).or_default() += 1;
-            if self.shown < SHOWN {
-                let (before, after) =
-                    (text(self.object, name, &field.before), text(self.object, name, &field.after));
-                let _ = writeln!(self.lines, "  {key:<12}  {name}: {before} -> {after}");
-                self.shown += 1;
+        let mut say = |shown: &mut u64, lines: &mut String, text: String| {
+            if *shown < SHOWN {
+                let _ = writeln!(lines, "  {key:<12}  {text}");
+                *shown += 1;
                 key = "";
             }
+        };
+        for (name, field) in &change.fields {
+            *self.fields.entry(name.clone()).or_default() += 1;
+            let (before, after) =
+                (self.text(name, &field.before, &change.id), self.text(name, &field.after, &change.id));
+            say(&mut self.shown, &mut self.lines, format!("{name}: {before} -> {after}"));
         }
+        for why in &change.left {
+            say(&mut self.shown, &mut self.lines, format!("left alone: {}", one_line(why)));
+        }
+        self.left += change.left.len() as u64;
         self.changes += 1;
     }
 
@@ -89,13 +127,17 @@ impl PlanSummary for ObjectPlan {
             return format!("No {} would be changed.\n", self.object.name);
         }
         let mut text = self.lines.clone();
-        let all: u64 = self.fields.values().sum();
+        let all: u64 = self.fields.values().sum::<u64>() + self.left;
         if all > self.shown {
             let _ = writeln!(text, "  ... and {} more, in plan.csv", all - self.shown);
         }
         let fields: Vec<String> =
             self.fields.iter().map(|(name, count)| format!("{name} ({count})")).collect();
-        let _ = write!(text, "\nFields: {}\n{}", fields.join(", "), self.cost().text());
+        let _ = writeln!(text, "\nFields: {}", fields.join(", "));
+        if self.left > 0 {
+            let _ = writeln!(text, "Left alone: {}, changed by someone else", counted(self.left, "field"));
+        }
+        text.push_str(&self.cost().text());
         text
     }
 
@@ -104,25 +146,36 @@ impl PlanSummary for ObjectPlan {
         json!({
             "changes": self.changes,
             "fields": self.fields,
+            "fields_left_alone": self.left,
             "calls": cost.calls,
             "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),
         })
     }
 }
 
-/// Writes `plan.csv`: a line for each field that would get another value, before and after.
-pub(crate) fn write_table(run: &RunDir) -> Result<(), String> {
-    let path = run.path().join("plan.csv");
+/// Writes `plan.csv`: a line for each field that would get another value, before and after, and for each that is left
+/// alone, why.
+pub(crate) fn write_table(
+    run: &RunDir,
+    object: &'static Object,
+    known: Option<&Fields>,
+) -> Result<(), String> {
+    let path = run.plan_table();
     let write = |file: &mut dyn io::Write| -> io::Result<()> {
         let mut table = csv::Writer::from_writer(file);
-        table.write_record(["_row", "id", "field", "before", "after"])?;
+        table.write_record(["_row", "id", "field", "before", "after", "note"])?;
         for word in Words::read(run).map_err(|error| io::Error::other(error.to_string()))? {
             let (row, word) = word.map_err(|error| io::Error::other(error.to_string()))?;
             let Word::Planned { key, change: Some(change) } = word else { continue };
             let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { continue };
             for (name, field) in &change.fields {
-                let (before, after) = (cell(&field.before), cell(&field.after));
-                let cells = [&row.to_string(), &*key, name, &before, &after];
+                let cell = |value| cell(kind(object, known, name), value, &change.id);
+                let cells = [&row.to_string(), &*key, name, &cell(&field.before), &cell(&field.after), ""];
+                table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
+            }
+            for why in &change.left {
+                let (name, why) = (why.split(' ').next().unwrap_or_default(), format!("left alone: {why}"));
+                let cells = [&row.to_string(), &*key, name, "", "", &why];
                 table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
             }
         }
@@ -131,13 +184,17 @@ pub(crate) fn write_table(run: &RunDir) -> Result<(), String> {
     atomic::replace(&path, write).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// A value in a cell for people.
-fn cell(value: &Value) -> String {
-    match short(value) {
+/// A value of the object with this ID, in a cell for people.
+pub(super) fn cell(kind: &Kind, value: &Value, of: &str) -> String {
+    if matches!(kind, Kind::Choice(_)) {
+        return value::cell(kind, value);
+    }
+    let part = |value: &Value| cell(&Kind::Other, value, of);
+    match short(value, of) {
         Value::Null => String::new(),
         Value::String(text) => text,
-        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join("; "),
-        Value::Object(members) => members.values().map(cell).collect::<Vec<_>>().join("="),
+        Value::Array(list) => list.iter().map(part).collect::<Vec<_>>().join("; "),
+        Value::Object(members) => members.values().map(part).collect::<Vec<_>>().join("="),
         other => other.to_string(),
     }
 }
@@ -148,7 +205,7 @@ pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     let change: ObjectChange = serde_json::from_str(change.get()).ok()?;
     let mut entry = Entry::default();
     for (name, field) in &change.fields {
-        let shown = |value: &Value| match short(value) {
+        let shown = |value: &Value| match short(value, &change.id) {
             Value::Null => None,
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
