@@ -1,6 +1,6 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
-use super::plan;
+use super::told::cell;
 use super::value;
 use crate::devrev::any_object::{Create, Patch};
 use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
@@ -122,7 +122,7 @@ impl Plannable for ObjectChange {
 fn told(value: &Value, of: &str) -> String {
     match value {
         Value::Null => "empty".to_owned(),
-        value => format!("`{}`", crate::finding::shown(&plan::cell(&Kind::Other, value, of))),
+        value => format!("`{}`", crate::finding::shown(&cell(&Kind::Other, value, of))),
     }
 }
 

@@ -4,8 +4,7 @@
 use super::change::ObjectChange;
 use super::decide::shown;
 use super::fields::Fields;
-use super::value;
-use crate::devrev::ids::{Place, Ref};
+use super::told::{cell, short};
 use crate::devrev::objects::{Kind, Object};
 use crate::journal::atomic;
 use crate::journal::ordered::{Word, Words};
@@ -82,22 +81,6 @@ fn kind<'a>(object: &'static Object, known: Option<&'a Fields>, name: &str) -> &
     field.map_or(&Kind::Other, |field| &field.kind)
 }
 
-/// DONs as display IDs, but for those of another organisation than that of the object.
-fn short(value: &Value, of: &str) -> Value {
-    match value {
-        Value::String(text) if text.starts_with("don:") => {
-            let is_own = Place::of(of).zip(Place::of(text)).is_none_or(|(one, other)| one.agrees(&other));
-            let named = Ref::of_any(text).filter(|_| is_own);
-            named.map_or_else(|| value.clone(), |named| named.key().to_string().into())
-        }
-        Value::Array(list) => list.iter().map(|value| short(value, of)).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), short(value, of))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
 impl PlanSummary for ObjectPlan {
     fn take(&mut self, key: &str, change: &RawValue) {
         let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { return };
@@ -169,8 +152,9 @@ pub(crate) fn write_table(
             let Word::Planned { key, change: Some(change) } = word else { continue };
             let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { continue };
             for (name, field) in &change.fields {
-                let cell = |value| cell(kind(object, known, name), value, &change.id);
-                let cells = [&row.to_string(), &*key, name, &cell(&field.before), &cell(&field.after), ""];
+                let of_field = |value| cell(kind(object, known, name), value, &change.id);
+                let (before, after) = (of_field(&field.before), of_field(&field.after));
+                let cells = [&row.to_string(), &*key, name, &before, &after, ""];
                 table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
             }
             for why in &change.left {
@@ -182,21 +166,6 @@ pub(crate) fn write_table(
         table.flush()
     };
     atomic::replace(&path, write).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// A value of the object with this ID, in a cell for people.
-pub(super) fn cell(kind: &Kind, value: &Value, of: &str) -> String {
-    if matches!(kind, Kind::Choice(_)) {
-        return value::cell(kind, value);
-    }
-    let part = |value: &Value| cell(&Kind::Other, value, of);
-    match short(value, of) {
-        Value::Null => String::new(),
-        Value::String(text) => text,
-        Value::Array(list) => list.iter().map(part).collect::<Vec<_>>().join("; "),
-        Value::Object(members) => members.values().map(part).collect::<Vec<_>>().join("="),
-        other => other.to_string(),
-    }
 }
 
 /// A change for the report page.
