@@ -149,8 +149,8 @@ impl<T: UndoJob> Job for Undo<T> {
         if in_doubt > 0 {
             let rows = if in_doubt == 1 { "1 row has".to_owned() } else { format!("{in_doubt} rows have") };
             let text = format!(
-                "no row of run {of} is `done`, and {rows} an unknown outcome: `devrev-batch resume {of}` settles that; \
-                 then undo it"
+                "run {of} changed nothing that can be undone yet: none of its rows is `done`, and {rows} an unknown outcome; \
+                 `devrev-batch resume {of}` settles that"
             );
             return Err(Failure::new(Exit::Usage, text));
         }
