@@ -68,6 +68,7 @@ mod undo;
 mod undo_merge;
 mod undo_merge_ways;
 mod update;
+mod update_hard;
 mod validate;
 mod watch;
 mod wire;

@@ -1,6 +1,6 @@
 //! Where rows come from, and the commands that only read them.
 
-use super::choices::ObjectName;
+use super::choices::{ObjectName, OnEmpty};
 use super::client::ClientFlags;
 use super::examples;
 use crate::kind::Kind;
@@ -28,6 +28,24 @@ pub struct Validate {
     #[cfg(feature = "load")]
     #[arg(long, value_name = "NAME=VALUE", requires = "job")]
     pub param: Vec<String>,
+    /// For --kind update: the file that `export` wrote, and that the rows were edited from
+    #[arg(long, value_name = "FILE", requires = "object")]
+    pub base: Option<PathBuf>,
+    /// For --kind update: the field by which objects are found instead of by ID
+    #[arg(long = "match", value_name = "FIELD", requires = "object")]
+    pub key: Option<String>,
+    /// For --kind update: read a column as this field; repeatable
+    #[arg(long, value_name = "COLUMN=FIELD", requires = "object")]
+    pub map: Vec<String>,
+    /// For --kind update: the value that a field gets in every row's object; repeatable
+    #[arg(long, value_name = "FIELD=VALUE", requires = "object")]
+    pub set: Vec<String>,
+    /// For --kind update: leave a column out; repeatable
+    #[arg(long, value_name = "COLUMN", requires = "object")]
+    pub ignore: Vec<String>,
+    /// For --kind update: choose what an empty cell means
+    #[arg(long = "empty", value_name = "CHOICE", default_value = "leave", requires = "object")]
+    pub on_empty: OnEmpty,
     /// Check only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

@@ -161,6 +161,8 @@ run_files! {
     torn => "journal.torn",
     /// `plan.jsonl`: every change that a dry run planned.
     plan => "plan.jsonl",
+    /// `plan.csv`: the same for people, where the job writes it.
+    plan_table => "plan.csv",
     /// `success.csv`: rows that are right now.
     success => "success.csv",
     /// `skipped.csv`: rows for which nothing was to be done, for a reason.

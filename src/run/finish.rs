@@ -169,9 +169,9 @@ async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Val
         }
         Ok((Some(plan.json()), plan.text()))
     };
-    let of_files = session.run.clone();
+    let (job, of_files) = (session.job.clone(), session.run.clone());
     let read = move || {
-        J::plan_files(&of_files)?;
+        job.plan_files(&of_files)?;
         read().map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?

@@ -76,6 +76,12 @@ impl Columns {
     ) -> Result<Self, Failure> {
         for (name, text) in conditions {
             let field = field(object, fields, name)?;
+            if field.kind == Kind::Other {
+                return Err(usage(format!(
+                    "--where {name}: {} cannot be selected by this field",
+                    object.plural
+                )));
+            }
             let wanted = if text.is_empty() {
                 Value::Null
             } else {
@@ -148,7 +154,7 @@ impl Columns {
                 for (name, column) in self.names().into_iter().zip(&self.columns) {
                     let value = match column {
                         Column::Plain(name) => object.get(*name).cloned().unwrap_or_default(),
-                        Column::Field(field) => value::of(field, object),
+                        Column::Field(field) => value::in_json(&field.kind, value::of(field, object)),
                         Column::Names(field) => names(field, object).into(),
                     };
                     if !value.is_null() {
