@@ -96,8 +96,11 @@ pub struct Only {
     #[arg(long, value_name = "STATE", value_parser = RUN_STATES)]
     pub state: Option<String>,
     /// Show only runs that began less than this ago, such as 7d
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_name = "AGE", conflicts_with = "days")]
     pub since: Option<String>,
+    /// Show only runs that began in the last N days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
     /// Show only runs whose base URL or organisation contains this text
     #[arg(long, value_name = "TEXT")]
     pub target: Option<String>,

@@ -75,7 +75,7 @@ Examples:
 pub const RUNS_LIST: &str = "\
 Examples:
   devrev-batch runs list --limit 5
-  devrev-batch runs list --state stopped --since 7d
+  devrev-batch runs list --state stopped --days 7
   devrev-batch runs list --job merge-contacts --target api.devrev.ai --json";
 
 /// Of `runs show`.

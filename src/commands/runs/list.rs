@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::journal::run_dir::RunDir;
 use crate::report::past::{NEVER_BEGAN, PastRuns, UNREADABLE};
 use crate::run::standing::Place;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::path::Path;
 
 /// Looks at all runs, and at the newest `limit` closely. Blocks, for longer only where a journal of a crashed run
@@ -15,8 +15,8 @@ use std::path::Path;
 pub(crate) fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) -> Result<PastRuns, Failure> {
     let mut others = Others::default();
     let mut shown = Vec::new();
-    let since = only.since.as_deref().map(|age| prune::age_of("since", age)).transpose()?;
-    let since = since.map(|age| Utc::now() - age);
+    let age = only.since.as_deref().map(|age| prune::age_of("since", age)).transpose()?;
+    let since = age.or_else(|| only.days.map(days)).map(|age| Utc::now() - age);
     let runs = RunDir::list(runs_dir)?;
     let mut left_out = 0;
     for run in runs {
@@ -40,6 +40,11 @@ pub(crate) fn look(runs_dir: &Path, limit: usize, only: &Only, place: &Place) ->
         runs: shown.iter().map(past).collect(),
         left_out,
     })
+}
+
+/// So many days, as `--days` has them.
+pub(crate) fn days(days: u32) -> TimeDelta {
+    TimeDelta::days(i64::from(days))
 }
 
 /// Whether a run is asked for. One that cannot be read may be any.
