@@ -106,6 +106,20 @@ pub struct Only {
     pub target: Option<String>,
 }
 
+/// Which runs to sum up.
+#[derive(Debug, Default, Args)]
+pub struct These {
+    /// Only runs of this command, such as merge-contacts or undo
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Only runs that began in the last N days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
+    /// Only runs whose base URL or organisation contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub target: Option<String>,
+}
+
 /// What to do with past runs.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
@@ -132,6 +146,16 @@ pub enum RunsCommand {
         /// The run's ID [default: the newest that is at work]
         #[arg(value_name = "RUN")]
         run: Option<String>,
+    },
+    /// Sum up past runs by job: rows, speed, failures, waits and durations
+    #[command(after_help = examples::RUNS_STATS)]
+    Stats {
+        /// Which runs to sum up.
+        #[command(flatten)]
+        these: These,
+        /// Write the statistics as a page for a browser, too
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Close a run that nobody will resume; its files stay
     #[command(after_help = examples::RUNS_CLOSE)]

@@ -92,6 +92,13 @@ Examples:
   devrev-batch runs watch 20261122-034500-backfill-groups-7f3a
   devrev-batch runs watch --runs-dir /srv/devrev/runs";
 
+/// Of `runs stats`.
+pub const RUNS_STATS: &str = "\
+Examples:
+  devrev-batch runs stats --days 30
+  devrev-batch runs stats --job merge-contacts --target api.devrev.ai --json
+  devrev-batch runs stats --days 7 --html stats.html";
+
 /// Of `runs close`.
 pub const RUNS_CLOSE: &str = "\
 Examples:

@@ -2,15 +2,18 @@
 //!
 //! - [`look`]: a look at a run; [`list`] and [`show`] tell what was seen
 //! - [`watch`] follows a run at work
+//! - [`stats`] sums up runs by job; [`figures`]: what each of them adds
 //! - [`close`]: the end of a run by hand
 //! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
 pub(crate) mod close;
+pub(crate) mod figures;
 pub(crate) mod list;
 pub(crate) mod look;
 pub(crate) mod prune;
 pub(crate) mod remove;
 pub(crate) mod show;
+pub(crate) mod stats;
 pub(crate) mod watch;
 
 use crate::cli;
@@ -47,6 +50,10 @@ pub(crate) fn run(
             if let Some(past) = watch::watch(runs_dir, run.as_deref(), view, &place)? {
                 print(&past, global.json, || past.text())?;
             }
+        }
+        RunsCommand::Stats { these, html } => {
+            let stats = stats::run(runs_dir, these, html.as_deref())?;
+            print(&stats, global.json, || stats.text())?;
         }
         RunsCommand::Close { run, reason } => {
             let closed = close::close(runs_dir, &run, reason)?;

@@ -12,6 +12,7 @@
 //! - [`summary`]: the end of a run
 //! - [`html`]: the same as a page for people, with the charts of a [`series`] over its time
 //! - [`watched`]: a run that another process works on; [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
+//! - [`stats`]: what the runs of a folder come to, by job; [`run_figures`]: what each of them adds
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`units`]: numbers for people
@@ -33,9 +34,11 @@ pub(crate) mod pruned;
 pub(crate) mod reporter;
 pub(crate) mod results;
 pub(crate) mod review;
+pub(crate) mod run_figures;
 pub(crate) mod sampled;
 pub(crate) mod series;
 mod speed;
+pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod terminal;
 pub(crate) mod under_way;
