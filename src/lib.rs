@@ -106,7 +106,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global, terminal)),
-        Command::Runs(args) => commands::runs::run(args, &global, &terminal),
+        Command::Runs(args) => commands::runs::run(args, &global, &terminal, runtime.handle()),
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
         Command::Sample(args) => runtime.block_on(commands::sample::run(args, global, terminal)),
         Command::Completions(args) => commands::shell::completions(&args, global.json),

@@ -50,6 +50,7 @@ mod resume_refused;
 mod rules;
 mod runs;
 mod runs_prune;
+mod runs_serve;
 mod runs_stats;
 mod sample;
 mod sandbox;

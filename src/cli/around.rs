@@ -157,6 +157,16 @@ pub enum RunsCommand {
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
+    /// Serve a read-only page about all runs, with live progress, to a browser on this machine
+    #[command(after_help = examples::RUNS_SERVE)]
+    Serve {
+        /// Listen here; a port alone is one of this machine's loopback, port 0 takes any free port
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5555")]
+        listen: String,
+        /// Answer requests for this host name, too, such as that of a proxy; repeatable [default: localhost and IP addresses]
+        #[arg(long, value_name = "NAME")]
+        allow_host: Vec<String>,
+    },
     /// Close a run that nobody will resume; its files stay
     #[command(after_help = examples::RUNS_CLOSE)]
     Close {

@@ -99,6 +99,13 @@ Examples:
   devrev-batch runs stats --job merge-contacts --target api.devrev.ai --json
   devrev-batch runs stats --days 7 --html stats.html";
 
+/// Of `runs serve`.
+pub const RUNS_SERVE: &str = "\
+Examples:
+  devrev-batch runs serve
+  devrev-batch runs serve --listen 8080 --runs-dir /srv/devrev/runs
+  devrev-batch runs serve --listen 0.0.0.0:5555 --allow-host batch.example.com";
+
 /// Of `runs close`.
 pub const RUNS_CLOSE: &str = "\
 Examples:

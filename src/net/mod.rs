@@ -7,6 +7,7 @@ pub(crate) mod calls;
 pub(crate) mod error;
 pub(crate) mod heard;
 pub(crate) mod lenient;
+pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod meter;
 pub(crate) mod pacer;

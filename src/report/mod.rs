@@ -11,7 +11,7 @@
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
 //! - [`html`]: the same as a page for people, with the charts of a [`series`] over its time
-//! - [`watched`]: a run that another process works on; [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
+//! - [`watched`]: a run that another process works on ([`pace`]: how fast); [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`stats`]: what the runs of a folder come to, by job; [`run_figures`]: what each of them adds
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
@@ -26,6 +26,7 @@ pub(crate) mod html;
 pub(crate) mod id_map;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+pub(crate) mod pace;
 pub(crate) mod past;
 pub(crate) mod past_run;
 pub(crate) mod profile;

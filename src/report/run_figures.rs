@@ -1,5 +1,6 @@
 //! What a run's folder says of it in numbers: small enough to keep of every run that there is.
 
+use super::summary::STATES;
 use crate::journal::manifest::{Manifest, RunState};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -33,8 +34,6 @@ pub(crate) struct RunFigures {
     pub state: RunState,
     /// Whether an operator closed it.
     pub is_closed: bool,
-    /// The exit code of its last process.
-    pub exit: Option<u8>,
     /// Rows that it takes, where that can be told.
     pub rows: Option<u64>,
     /// Rows by state when its last process ended.
@@ -99,7 +98,6 @@ impl RunFigures {
             ended_at: manifest.ended_at,
             state: manifest.state,
             is_closed: manifest.closed.is_some(),
-            exit: manifest.exit_code,
             rows,
             counts: manifest.counts.clone(),
             process: None,
@@ -107,7 +105,7 @@ impl RunFigures {
     }
 
     /// Takes what `report.json` says, if it is about the end that `run.json` speaks of.
-    pub(crate) fn take(&mut self, report: ReportJson) {
+    pub(crate) fn take(&mut self, report: &ReportJson) {
         let state = match self.state {
             RunState::Running => return,
             RunState::Interrupted => "interrupted",
@@ -145,6 +143,11 @@ impl RunFigures {
     /// Rows that failed, or whose state is unknown.
     pub(crate) fn errors(&self) -> u64 {
         self.count("failed").saturating_add(self.count("unknown"))
+    }
+
+    /// Rows with a result.
+    pub(crate) fn settled(&self) -> u64 {
+        STATES.into_iter().map(|state| self.count(state)).fold(0, u64::saturating_add)
     }
 
     /// Seconds from its beginning to its end.

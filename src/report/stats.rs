@@ -265,8 +265,7 @@ impl JobStats {
             }
         }
         if let Some(seconds) = run.worked() {
-            let settled = STATES.into_iter().map(|state| run.count(state)).fold(0, u64::saturating_add);
-            self.timed_rows = self.timed_rows.saturating_add(settled);
+            self.timed_rows = self.timed_rows.saturating_add(run.settled());
             self.timed_seconds += seconds;
             if finished {
                 self.durations.push(seconds);

@@ -16,7 +16,6 @@ fn run(command: &str, counts: &[(&str, u64)], seconds: f64) -> RunFigures {
         ended_at: Some(created_at + TimeDelta::seconds(3600)),
         state: RunState::Finished,
         is_closed: false,
-        exit: Some(0),
         rows: None,
         counts: counts.iter().map(|(state, rows)| ((*state).to_owned(), *rows)).collect(),
         process: Some(ProcessFigures {
@@ -33,7 +32,9 @@ fn run(command: &str, counts: &[(&str, u64)], seconds: f64) -> RunFigures {
 
 fn stats(runs: &[(RunFigures, &'static str)]) -> Stats {
     let mut stats = Stats::new(Scope { runs_dir: "runs".to_owned(), ..Scope::default() });
-    runs.iter().for_each(|(run, state)| stats.take(run, state));
+    for (run, state) in runs {
+        stats.take(run, state);
+    }
     stats.summed_up()
 }
 
@@ -109,6 +110,7 @@ fn jobs_are_summed_up_apart_and_dry_runs_too() {
 }
 
 #[test]
+#[allow(clippy::float_cmp, reason = "exact")]
 fn a_run_without_a_report_lasted_from_its_beginning_to_its_end() {
     let mut export = run("export", &[("done", 7200)], 0.0);
     export.process = None;

@@ -18,7 +18,7 @@ pub(crate) fn figures(run: &RunDir, manifest: &Manifest) -> (RunFigures, Option<
     let report = File::open(&path).map(|file| serde_json::from_reader::<_, ReportJson>(BufReader::new(file)));
     let problem = match report {
         Ok(Ok(report)) => {
-            figures.take(report);
+            figures.take(&report);
             None
         }
         Ok(Err(error)) => Some(error.to_string()),

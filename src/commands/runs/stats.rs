@@ -61,8 +61,6 @@ fn look(runs_dir: &Path, these: These) -> Result<Stats, Failure> {
     for run in RunDir::list(runs_dir)? {
         let seen = Seen::of(run);
         match &seen.found {
-            // It has sent nothing.
-            Found::NeverBegan => {}
             // Its ID says when it began and what it was.
             Found::Unreadable(why) => {
                 let is_asked_for =
@@ -80,7 +78,8 @@ fn look(runs_dir: &Path, these: These) -> Result<Stats, Failure> {
                     stats.damaged(Damaged { run: figures.run, problem, counted: true });
                 }
             }
-            Found::Manifest(_) => {}
+            // One that never began has sent nothing.
+            Found::Manifest(_) | Found::NeverBegan => {}
         }
     }
     Ok(stats.summed_up())

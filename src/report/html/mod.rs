@@ -1,6 +1,6 @@
 //! `report.html`: what a run came to, as one page that needs nothing else: no script, no font, no picture from anywhere.
 //!
-//! [`stats`] is a page about many runs, in the same look.
+//! [`stats`] is a page about many runs, and [`board`] has those of `runs serve`, in the same look.
 //!
 //! - [`rows`] gathers the rows that are shown, [`entry`] is what a job says of one of them
 //! - `text` makes texts from outside fit to be shown, `charts` draws, `page` puts it all together for the template
@@ -8,6 +8,7 @@
 //! The template escapes all that is put into it, and the page's policy forbids scripts, and styles but its own. Nothing
 //! here knows what a row means, or whose API was called.
 
+pub(crate) mod board;
 mod chart;
 mod charts;
 pub(crate) mod entry;

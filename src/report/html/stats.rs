@@ -8,6 +8,7 @@ use crate::report::summary::STATES;
 use crate::report::units::{counted, measure, number, share, span};
 use askama::Template;
 use chrono::{NaiveDate, TimeDelta, Utc};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Jobs that are drawn; the table has them all.
@@ -21,7 +22,7 @@ const OUTCOMES: [(&str, &str); 4] = [
     ("done", "finished"),
     ("failed", "finished with failures"),
     ("unknown", "ended early"),
-    ("planned", "at work"),
+    ("planned", "running"),
 ];
 /// The classes of the bars of percentiles.
 const PERCENTILE_BARS: [&str; PERCENTILES.len()] = ["q50", "q95", "q99"];
@@ -55,7 +56,7 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// What it is called, fit to be shown.
-    fn shown(&self) -> Text {
+    pub(super) fn shown(&self) -> Text {
         Text::of(&self.text)
     }
 }
@@ -126,7 +127,7 @@ fn page(stats: &Stats, served: Option<Served>) -> Page {
             ("done", good, "finished, no failures"),
             ("failed", failures, "finished with failures"),
             ("unknown", early, "ended early"),
-            ("planned", at_work, "at work"),
+            ("planned", at_work, "running"),
             ("done", rows(&["done", "planned"]), "rows changed or planned"),
             ("failed", rows(&["failed", "unknown"]), "rows failed or unknown"),
         ],
@@ -289,7 +290,7 @@ fn durations(stats: &Stats) -> Chart {
         .collect();
     let mut words = format!("Of runs that finished in one go; the longest took {}.", span(time(most)));
     if timed.len() > DRAWN {
-        words.push_str(&format!(" The {DRAWN} longest jobs of {} are drawn.", timed.len()));
+        let _ = write!(words, " The {DRAWN} longest jobs of {} are drawn.", timed.len());
     }
     Chart { id, title, words, height: Px(y), shapes, keys }
 }
@@ -329,7 +330,7 @@ fn rows_by_job(stats: &Stats) -> Chart {
         states.iter().filter(|state| seen.contains(state)).map(|state| Key::new(state, *state)).collect();
     let mut words = "Each bar is all rows of a job's runs.".to_owned();
     if jobs.len() > DRAWN {
-        words.push_str(&format!(" The {DRAWN} jobs with the most rows of {} are drawn.", jobs.len()));
+        let _ = write!(words, " The {DRAWN} jobs with the most rows of {} are drawn.", jobs.len());
     }
     Chart { id, title, words, height: Px(y), shapes, keys }
 }
@@ -364,7 +365,7 @@ fn failures_by_reason(stats: &Stats) -> Chart {
     }
     let mut words = format!("{} failed or unknown, by reason.", counted(all, "row"));
     if reasons.len() > REASONS {
-        words.push_str(&format!(" The {REASONS} most frequent of {} are drawn.", reasons.len()));
+        let _ = write!(words, " The {REASONS} most frequent of {} are drawn.", reasons.len());
     }
     Chart { id, title, words, height: Px(y), shapes, keys: Vec::new() }
 }
