@@ -133,14 +133,18 @@ impl Runs {
         let mut known: HashMap<String, Known> =
             self.all.drain(..).map(|known| (known.run.id().to_owned(), known)).collect();
         for run in listed {
-            let stamps = [Stamp::of(&run.manifest()), Stamp::of(&run.report())];
-            let is_same = |known: &Known| known.stamps[0].is_some() && known.stamps == stamps;
-            self.all.push(match known.remove(run.id()).filter(is_same) {
-                Some(known) => known.again(),
-                None => Known::of(run, stamps),
-            });
+            let before = known.remove(run.id());
+            self.all.push(Known::now(run, before));
         }
         Ok(())
+    }
+
+    /// A run as it is at this moment, by what is said to be its ID.
+    pub(super) fn look_at(&mut self, id: &str) -> Option<&Known> {
+        let place = self.all.iter().position(|known| known.run.id() == id)?;
+        let before = self.all.remove(place);
+        self.all.insert(place, Known::now(before.run.clone(), Some(before)));
+        self.all.get(place)
     }
 
     /// A run, by what is said to be its ID.
@@ -188,6 +192,16 @@ impl Runs {
 }
 
 impl Known {
+    /// A run as it is now: what was known of it before is read again only where its files have changed.
+    fn now(run: RunDir, before: Option<Self>) -> Self {
+        let stamps = [Stamp::of(&run.manifest()), Stamp::of(&run.report())];
+        let is_same = |known: &Self| known.stamps[0].is_some() && known.stamps == stamps;
+        match before.filter(is_same) {
+            Some(known) => known.again(),
+            None => Self::of(run, stamps),
+        }
+    }
+
     fn of(run: RunDir, stamps: [Option<Stamp>; 2]) -> Self {
         let seen = Seen::of(run);
         let (says, kin, problem) = match &seen.found {

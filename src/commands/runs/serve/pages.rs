@@ -239,7 +239,8 @@ impl Pages {
 
     fn run(&self, id: &str, query: &Query) -> Result<Response, Failure> {
         let mut runs = self.board.look()?;
-        let Some(known) = runs.find(id) else { return Ok(nothing()) };
+        // Not as it was half a second ago: the rest of this page is read now.
+        let Some(known) = runs.look_at(id) else { return Ok(nothing()) };
         let (run, is_followed) = (known.run.clone(), matches!(known.state(), "running" | "crashed"));
         let rows = known.figures().and_then(|figures| figures.rows);
         let progress = if is_followed { runs.progress(&[(run.clone(), rows)]) } else { HashMap::new() };
