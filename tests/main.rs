@@ -54,6 +54,8 @@ mod resume_refused;
 mod rules;
 mod runs;
 mod runs_prune;
+mod runs_serve;
+mod runs_stats;
 mod sample;
 mod sandbox;
 mod settings;

@@ -112,6 +112,8 @@ pub(crate) async fn run<J: Job>(
         plan_text,
         calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
         calls_total: figures.calls.calls,
+        calls_retried: figures.calls.retries,
+        resumed: charted.resumed,
         seconds: figures.elapsed.as_secs_f64(),
         profile: session.settings.watch.profile.then(|| Profile::new(&figures)),
         seconds_waiting: figures.time.waiting.as_secs_f64(),

@@ -43,7 +43,12 @@ impl Status {
 
     /// How a run stands, by its `run.json` and the lock.
     pub(crate) fn of_run(manifest: &Manifest, held: bool) -> Self {
-        if manifest.closed.is_some() && !held { Self::Closed } else { Self::of(manifest.state, held) }
+        Self::unless_closed(manifest.state, manifest.closed.is_some(), held)
+    }
+
+    /// The same, of a run that an operator may have closed.
+    pub(crate) fn unless_closed(state: RunState, is_closed: bool, held: bool) -> Self {
+        if is_closed && !held { Self::Closed } else { Self::of(state, held) }
     }
 
     /// Its name.
