@@ -160,8 +160,13 @@ fn rows_that_another_run_works_on() {
     for more in [&[][..], &["--runs-dir", "other"]] {
         backfill(more).run().exits(11).says(&says).says("is working on the same rows in this organisation");
     }
+    // They never began: resumed later, they would write rows that may be out of date by then.
+    assert_eq!(fixture.runs().len(), 1);
+    let others = std::fs::read_dir(fixture.path("other")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(others.into_iter().all(|name| name == ".locks"));
     backfill(&["--dry-run"]).run().exits(0);
     running.wait().exits(0);
+    fixture.resume(&[]).run().exits(2).says("has rows left");
     backfill(&["--runs-dir", "other"]).run().exits(0);
     fixture.assert_right();
 }
