@@ -12,6 +12,7 @@ pub(crate) mod meter;
 pub(crate) mod pacer;
 pub(crate) mod queue;
 pub(crate) mod rate;
+pub(crate) mod redact;
 pub(crate) mod retry;
 pub(crate) mod shared_calls;
 pub(crate) mod spread;

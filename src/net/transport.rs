@@ -2,6 +2,7 @@
 
 use super::answer::MAX_BODY;
 use super::error::{ApiError, ErrorKind};
+use super::redact;
 use crate::net;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,8 +11,6 @@ use url::Url;
 
 /// Of a whole request, whatever the bytes do.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
-/// What is shorter is no token of the API's but a stand-in, perhaps a common word.
-const SHORTEST_TOKEN: usize = 12;
 
 /// A client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +107,7 @@ impl Transport {
 
     /// The same of a text.
     pub(crate) fn clean(&self, text: String) -> String {
-        without(&text, self.token.expose_secret()).unwrap_or(text)
+        redact::without(&text, self.token.expose_secret()).unwrap_or(text)
     }
 }
 
@@ -131,53 +130,6 @@ fn is_refused_stream(error: &reqwest::Error) -> bool {
     false
 }
 
-/// The text without a token and without the beginnings of it: a long answer may have been cut in its midst. `None` if
-/// nothing of it is there.
-fn without(text: &str, token: &str) -> Option<String> {
-    let begins = token.get(..SHORTEST_TOKEN)?;
-    text.contains(begins).then(|| {
-        let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some((before, found)) = rest.find(begins).map(|place| rest.split_at(place)) {
-            let same = found.char_indices().zip(token.chars()).find(|((_, a), b)| a != b);
-            // Without a difference the shorter of the two ends there.
-            let end = same.map_or(found.len().min(token.len()), |((place, _), _)| place);
-            clean.push_str(before);
-            clean.push_str("[token]");
-            rest = &found[end..];
-        }
-        clean + rest
-    })
-}
-
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
     builder.build().map_err(|error| ClientError::Http(net::chain(&error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_token_is_left_in_a_text() {
-        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
-        for (text, clean) in [
-            (format!("bad {token}, and {token}"), Some("bad [token], and [token]")),
-            (format!("bad {token}{token}"), Some("bad [token][token]")),
-            // Cut, as a long answer is.
-            (format!("bad {}", &token[..30]), Some("bad [token]")),
-            (format!("bad {} (html)", &token[..12]), Some("bad [token] (html)")),
-            (format!("bad {}\u{fffd}", &token[..20]), Some("bad [token]\u{fffd}")),
-            (format!("bad {}", &token[..11]), None),
-            ("all is well".to_owned(), None),
-        ] {
-            assert_eq!(without(&text, token).as_deref(), clean, "{text}");
-        }
-        // Too short to be told from a word.
-        assert_eq!(without("the sandbox", "sandbox"), None);
-        assert_eq!(
-            without("\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}y")
-                .as_deref(),
-            Some("[token]x")
-        );
-    }
 }

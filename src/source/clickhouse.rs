@@ -8,6 +8,7 @@ use super::http::Connection;
 use super::query::Query;
 use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line, until_answered};
 use super::rows_file::{RowsFile, Spooled};
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -78,7 +79,8 @@ impl Clickhouse {
         // A query may take long before its first row; a connection that is gone is noticed by TCP.
         let connection = Connection::new(WHO, &self.url, Duration::from_secs(LONGEST_QUERY_HOURS * 3600))?;
         let asked = Asked { clickhouse: self, connection, user, password: password.transpose()? };
-        until_answered(WHO, self.retry, stop, || asked.once(query, to)).await
+        let secrets = Secrets::of(&self.password);
+        until_answered(WHO, self.retry, &secrets, stop, || asked.once(query, to)).await
     }
 }
 
@@ -120,7 +122,7 @@ impl Asked<'_> {
             let _ = write!(sql, " LIMIT {limit}");
         }
         sql.push_str(" FORMAT JSONCompactEachRow");
-        let response = self.ask(sql, settings).await?;
+        let response = self.connection.bounded(self.ask(sql, settings).await?)?;
         let file = RowsFile::create(to, wanted.columns.iter().map(|(name, _)| name))?;
         let file = self.keep(response, file, wanted.columns.len()).await?;
         Ok(file.finish(note)?)
@@ -204,7 +206,7 @@ impl Asked<'_> {
     }
 
     async fn describe(&self, sql: String, settings: &[(&str, &str)]) -> Result<Vec<Column>, QueryError> {
-        let response = self.ask(sql, settings).await?;
+        let response = self.connection.bounded(self.ask(sql, settings).await?)?;
         let body = self.connection.whole(response, MAX_ANSWER).await?;
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         let columns: Result<Vec<Column>, _> = lines.map(serde_json::from_slice).collect();

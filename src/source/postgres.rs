@@ -7,6 +7,7 @@ use super::query::{Query, as_varchar};
 use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line, until_answered};
 use super::rows_file::{RowsFile, Spooled};
 use super::tap::MAX_RECORD_BYTES;
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use futures_util::TryStreamExt;
@@ -19,7 +20,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 const WHO: &str = "PostgreSQL";
 const SETTINGS: &str = "the user and the password in DATABASE_URL";
@@ -75,7 +76,8 @@ impl Postgres {
     /// Writes to the file between its waits: not for a thread that must not block.
     pub async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
         // On the heap: it is large.
-        until_answered(WHO, self.retry, stop, || Box::pin(self.once(query, to, stop))).await
+        let secrets = secrets(self.url.expose_secret());
+        until_answered(WHO, self.retry, &secrets, stop, || Box::pin(self.once(query, to, stop))).await
     }
 
     async fn once(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
@@ -192,7 +194,7 @@ impl Postgres {
 /// `sslmode` or PGSSLMODE says otherwise. The error shows nothing but names of options: the rest may hold a password.
 fn options(url: &str) -> Result<PgConnectOptions, String> {
     const FORM: &str = "postgres://USER:PASSWORD@HOST:5432/DATABASE";
-    let url = Url::parse(url).map_err(|error| {
+    let url = parsed(url).map_err(|error| {
         format!("it is not a URL ({error}): write {FORM}, with %40 for `@`, %2F for `/` and %3A for `:` in the password")
     })?;
     let decoded = |text: &str| {
@@ -207,7 +209,7 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
         .application_name("devrev-batch")
         .disable_statement_logging();
     let mut chosen = std::env::var_os("PGSSLMODE").is_some();
-    match url.host() {
+    match url.host().filter(|host| *host != Host::Domain(NO_HOST)) {
         Some(Host::Ipv6(ip)) => options = options.host(&ip.to_string()),
         Some(host) => {
             let host = decoded(&host.to_string())?;
@@ -255,7 +257,7 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
             _ => {
                 let name: String = name.chars().take(40).collect();
                 return Err(format!(
-                    "it has the option `{name}`: take it away (known are sslmode, sslrootcert, sslcert, sslkey, host, \
+                    "it has the option `{name}`: remove it (known are sslmode, sslrootcert, sslcert, sslkey, host, \
                      port, dbname, user, password, application_name)"
                 ));
             }
@@ -265,6 +267,32 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
         options = options.ssl_mode(PgSslMode::Require);
     }
     Ok(options)
+}
+
+/// What stands for a host that a URL does not name: `.invalid` is never a real one (RFC 2606).
+const NO_HOST: &str = "none.invalid";
+
+/// A URL taken apart. libpq needs no host where the option `host` has it, or nothing has; the standard does after a user.
+fn parsed(text: &str) -> Result<Url, ParseError> {
+    Url::parse(text).or_else(|error| {
+        let begin = text.find("://").map(|place| place + 3);
+        let host = begin.filter(|_| error == ParseError::EmptyHost).and_then(|begin| {
+            let authority = text.get(begin..)?.split(['/', '?', '#']).next()?;
+            Some(begin + authority.rfind('@').map_or(0, |place| place + 1))
+        });
+        let (before, after) = host.and_then(|host| text.split_at_checked(host)).ok_or(error)?;
+        Url::parse(&format!("{before}{NO_HOST}{after}"))
+    })
+}
+
+/// The passwords that a connection may be made with.
+fn secrets(url: &str) -> Secrets {
+    let url = parsed(url).ok();
+    let of_user = url.as_ref().and_then(|url| percent_decoded(url.password()?));
+    let options = url.iter().flat_map(Url::query_pairs);
+    let of_options = options.filter(|(name, _)| name == "password").map(|(_, value)| value.into_owned());
+    let all = of_user.into_iter().chain(of_options).chain(std::env::var("PGPASSWORD").ok());
+    Secrets::of(&all.map(SecretString::from).collect::<Vec<_>>())
 }
 
 /// Whether a connection does not leave this machine.
@@ -304,11 +332,25 @@ mod tests {
             ("postgresql://ana@[::1]:5433/crm?sslmode=disable", "postgres://ana@::1:5433/crm"),
             ("postgres://h/crm?user=b%26o&password=s3cr3t", "postgres://b&o@h:5432/crm"),
             ("postgres://ana:s3cr3t@%2Frun%2Fpg/crm", "postgres://ana@/run/pg/crm"),
+            ("postgres://ana:s3cr3t@/crm?host=/run/pg", "postgres://ana@/run/pg/crm"),
+            ("postgres://ana@:5433?host=db.example.com&dbname=crm", "postgres://ana@db.example.com:5433/crm"),
+            ("postgres:///crm?host=/run/pg&user=ana", "postgres://ana@/run/pg/crm"),
         ] {
             let postgres = Postgres::new(url, RETRY).unwrap();
             assert_eq!(postgres.place(), place);
             let shown = format!("{postgres:?}");
             assert!(!shown.contains("s3cr3t") && !shown.contains("cr3t"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_known_in_each_place() {
+        for url in [
+            "postgres://ana:s3cr3t%40key@db.example.com/crm",
+            "postgres://ana:s3cr3t%40key@/crm?host=/run/pg",
+            "postgres://db.example.com/crm?user=ana&password=s3cr3t%40key",
+        ] {
+            assert_eq!(secrets(url).clean("no s3cr3t@key".to_owned()), "no [secret]", "{url}");
         }
     }
 

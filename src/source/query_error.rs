@@ -2,12 +2,13 @@
 
 use super::header::ColumnError;
 use super::rows_file::KeepError;
+use crate::net::redact::Secrets;
 use crate::net::retry::{Failed, RetryPolicy, retry};
 use crate::stop::Stop;
 use std::future::Future;
 use std::time::Duration;
 
-/// What went wrong; none of the texts has a secret in it.
+/// What went wrong. Whatever a service says may quote what it was sent: [`until_answered`] leaves secrets out.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The login was refused.
@@ -72,6 +73,21 @@ pub enum QueryError {
     Interrupted,
 }
 
+impl QueryError {
+    /// The same without these secrets.
+    fn without(mut self, secrets: &Secrets) -> Self {
+        match &mut self {
+            Self::Login { text, .. }
+            | Self::Refused { text, .. }
+            | Self::Settings(text)
+            | Self::Unreachable { text, .. }
+            | Self::Answer { text, .. } => *text = secrets.clean(std::mem::take(text)),
+            Self::TooSlow { .. } | Self::Columns(_) | Self::Keep(_) | Self::Interrupted => {}
+        }
+        self
+    }
+}
+
 /// A service's words on one line, of bounded length.
 pub(super) fn one_line(text: &str) -> String {
     const MOST: usize = 600;
@@ -86,10 +102,11 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) const LONGEST_QUERY_HOURS: u64 = 6;
 
 /// Makes tries until one is answered: what cannot be reached is asked again. Each try is bounded by the time that a query
-/// may take, and ends with the stop signal.
+/// may take, and ends with the stop signal. None of the texts of an error has one of the secrets in it.
 pub(super) async fn until_answered<T, F>(
     who: &'static str,
     policy: RetryPolicy,
+    secrets: &Secrets,
     stop: &Stop,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, QueryError>
@@ -104,6 +121,7 @@ where
             let once = stop.race(once).await.ok_or(QueryError::Interrupted);
             let too_slow = QueryError::TooSlow { who, hours: LONGEST_QUERY_HOURS };
             once.and_then(|once| once.unwrap_or(Err(too_slow))).map_err(|error| {
+                let error = error.without(secrets);
                 let (again, after) = match &error {
                     QueryError::Unreachable { after, .. } => (true, *after),
                     _ => (false, None),
@@ -123,6 +141,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
+    const NO_SECRETS: &Secrets = &Secrets::none();
     const POLICY: RetryPolicy = RetryPolicy { max_retries: 2, base: Duration::from_secs(4) };
 
     fn unreachable(after: u64) -> QueryError {
@@ -134,13 +153,13 @@ mod tests {
     async fn only_what_cannot_be_reached_is_asked_again() {
         let (tries, stop) = (Cell::new(0), Stop::default());
         let begin = tokio::time::Instant::now();
-        let asked = until_answered("Test", POLICY, &stop, || async {
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, || async {
             tries.set(tries.get() + 1);
             if tries.get() < 3 { Err(unreachable(20)) } else { Ok(7) }
         });
         assert_eq!(asked.await.unwrap(), 7);
         assert_eq!((tries.get(), begin.elapsed().as_secs()), (3, 40), "the service says when to ask again");
-        let asked = until_answered("Test", POLICY, &stop, || async {
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, || async {
             tries.set(tries.get() + 1);
             Err::<(), _>(QueryError::Answer { who: "Test", text: "odd".into() })
         });
@@ -155,10 +174,37 @@ mod tests {
             std::future::pending::<()>().await;
             Ok(())
         };
-        let asked = until_answered("Test", POLICY, &stop, never).await;
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, never).await;
         assert!(matches!(asked, Err(QueryError::TooSlow { .. })));
         stop.set(crate::stop::Cause::Interrupt);
-        assert!(matches!(until_answered("Test", POLICY, &stop, never).await, Err(QueryError::Interrupted)));
+        assert!(matches!(
+            until_answered("Test", POLICY, NO_SECRETS, &stop, never).await,
+            Err(QueryError::Interrupted)
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_error_quotes_a_secret() {
+        let (secrets, stop) = (Secrets::of([&"s3cr3t-of-ana".into()]), Stop::default());
+        let text = || "no `s3cr3t-of-ana`".to_owned();
+        let (who, settings, hint) = ("Test", "X", "");
+        let errors = [
+            QueryError::Login { who, text: text(), settings },
+            QueryError::Refused { who, text: text(), hint },
+            QueryError::Settings(text()),
+            QueryError::Unreachable { who, place: String::new(), text: text(), after: None },
+            QueryError::Answer { who, text: text() },
+        ];
+        for error in errors {
+            let mut error = Some(error);
+            let policy = RetryPolicy { max_retries: 0, ..POLICY };
+            let asked = until_answered("Test", policy, &secrets, &stop, || {
+                let error = error.take();
+                async { Err::<(), _>(error.unwrap()) }
+            });
+            let said = asked.await.unwrap_err().to_string();
+            assert!(said.contains("no `[secret]`"), "{said}");
+        }
     }
 
     #[test]

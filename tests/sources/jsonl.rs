@@ -119,7 +119,7 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
     for (args, code, says) in [
         (&["--jsonl", "none.jsonl"][..], 2, "check the path given with --jsonl"),
         (&["--jsonl", "tmp"], 2, "is not a regular file"),
-        (&["--jsonl", "bad.jsonl"], 5, "bad.jsonl, line 3: is not a whole JSON object"),
+        (&["--jsonl", "bad.jsonl"], 5, "bad.jsonl: line 3 is not a whole JSON object"),
         (&["--source", "jsonl"], 2, "give --jsonl PATH (`-` for standard input)"),
         (&["--source", "jsonl", "--csv", "none.jsonl"], 2, "check the path given with --jsonl"),
         (&["--source", "csv", "--jsonl", "bad.jsonl"], 2, "--jsonl and --source csv exclude each other"),
@@ -151,7 +151,7 @@ fn two_hundred_thousand_rows() {
 fn no_rows_are_nothing_to_do() {
     let fixture = Fixture::new(&Org::of(1));
     let ended = fixture.program(["backfill-groups", "--yes", "--jsonl", "-"]).run().exits(0);
-    ended.says("standard input has only a header");
+    ended.says("no rows came from standard input");
     assert_eq!(fixture.writes(), 0);
 }
 
