@@ -172,11 +172,8 @@ fn resumed(run: &RunDir, disk: &Disk) -> Result<Replay, JournalError> {
 
 #[test]
 fn a_first_write_that_fails_leaves_a_run_that_can_be_resumed() {
-    let failures: [fn(&mut DiskState); 3] = [
-        |disk| disk.room = Some(0),
-        |disk| disk.room = Some(30),
-        |disk| disk.fails_to_sync = true,
-    ];
+    let failures: [fn(&mut DiskState); 3] =
+        [|disk| disk.room = Some(0), |disk| disk.room = Some(30), |disk| disk.fails_to_sync = true];
     for fails in failures {
         let (_folder, run) = new_run();
         let disk = Disk::default();

@@ -38,11 +38,17 @@ pub(crate) fn same_input(
     if known.sha256 == now.sha256 {
         return Ok(());
     }
+    // Of two files the one that was changed: a run goes by its own copy.
+    let copy = known.spooled.then(|| format!(", which run {run} keeps of {},", input.name()));
+    let name = match &copy {
+        Some(_) => input.path().display().to_string(),
+        None => input.name().to_owned(),
+    };
     let text = format!(
-        "{} has changed since run {run} began, so its rows may differ:\n  \
+        "{name}{} has changed since run {run} began, so its rows may differ:\n  \
          then {} bytes, SHA-256 {}\n  now  {} bytes, SHA-256 {}\n\
          restore the original file, or start a new run: rows that were already applied are detected",
-        input.name(),
+        copy.unwrap_or_default(),
         known.bytes,
         known.sha256,
         now.bytes,

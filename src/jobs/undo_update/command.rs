@@ -99,9 +99,10 @@ impl UndoJob for UndoUpdateOptions {
     }
 
     fn what(&self, rows: u64) -> String {
+        let object = self.object();
         format!(
-            "{rows} {} get back the values that these fields had before run {}, where they still are what the run set: {}.",
-            self.object().plural,
+            "These fields of {rows} {} get the values back that they had before run {}, unless they were changed since: {}.",
+            if rows == 1 { object.name } else { object.plural },
             self.of,
             self.fields.join(", ")
         )
