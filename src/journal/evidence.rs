@@ -17,8 +17,9 @@ const UNFINISHED: &str = ".tmp-";
 /// on them.
 pub(super) fn mark(run: &RunDir) -> io::Result<()> {
     match files::private().write(true).create_new(true).open(run.journal_mark()) {
+        // One that is there may have been made by a process that was killed before it was durable.
         Ok(_) => files::sync_folder(run.path()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => files::sync_folder(run.path()),
         Err(error) => Err(error),
     }
 }

@@ -290,12 +290,12 @@ async fn scan_input<J: Job>(
 ) -> Result<(Input, Scan<J::Found>), Failure> {
     let (job, settings, dry_run) = (job.clone(), new.settings.clone(), new.dry_run);
     let known =
-        new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.of.id.clone())));
+        new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.from.clone())));
     let look = tokio::task::spawn_blocking(move || {
         let input = input()?;
         let scan = job.scan(&input)?;
         if let Some((known, run)) = known {
-            same_input(&known, &scan.fingerprint, &input, &run)?;
+            same_input(&known, &scan.fingerprint, input.name(), &run)?;
         }
         job.check(&settings, &scan, dry_run)?;
         Ok((input, scan))

@@ -367,6 +367,14 @@ mod tests {
     }
 
     #[test]
+    fn advice_is_for_queries_and_not_for_files() {
+        let wanted = Wanted { columns: vec![("id".to_owned(), 0)], key: ("id".to_owned(), 0) };
+        let found = [Column { name: "id".to_owned(), display_name: None }];
+        let read = Rows::new(&found, &wanted).read(b"{\"id\":\"\xff\"}", &mut [String::new()]);
+        assert_eq!(read.unwrap_err(), "is not UTF-8: convert its bytes in the query");
+    }
+
+    #[test]
     fn what_went_wrong_is_found_in_any_form() {
         for (answer, words) in [
             (json!({"status": "failed", "error": "no such\n table"}), "no such table"),
