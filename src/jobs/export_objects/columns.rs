@@ -95,7 +95,7 @@ impl Columns {
             match (&*field.name, object.work_type) {
                 // That a field is empty cannot be asked of the list.
                 ("stage", Some(_)) if text.is_some() => {
-                    drop(filters.insert("stage".to_owned(), json!({"name": [wanted]})))
+                    filters.insert("stage".to_owned(), json!({"name": [wanted]}));
                 }
                 ("created_by" | "applies_to_part", Some(_)) if text.is_some() => {
                     filters.insert(field.name.to_string(), json!([wanted]));

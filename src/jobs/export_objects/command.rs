@@ -239,6 +239,7 @@ fn manifest(run: &RunDir, settings: &Settings, options: &ExportOptions, sandbox:
 }
 
 /// An export that this process works on.
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed, and how it goes")]
 struct Export {
     settings: Settings,
     options: ExportOptions,
