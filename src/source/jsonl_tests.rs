@@ -89,7 +89,7 @@ fn what_is_no_object_is_named_by_its_line() {
     ] {
         let error = refused(format!("{{\"a\":1}}\n{line}\n"));
         let shown: String = error.chars().take(300).collect();
-        assert!(error.contains(says) && error.contains("in.jsonl, line "), "{shown}");
+        assert!(error.contains(says) && error.contains("in.jsonl: line "), "{shown}");
     }
     assert!(refused(b"{\"a\":\"\xff\"}").ends_with("line 1 is not UTF-8: save the file as UTF-8"));
     for empty in ["", "\n\n", "{}\n"] {
