@@ -3,6 +3,7 @@
 use super::choices::RUN_STATES;
 use super::client::ClientFlags;
 use super::examples;
+use super::whole;
 use crate::sandbox::{Fault, MergeEnds, RateLimit};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -64,10 +65,10 @@ pub struct Sandbox {
     #[arg(long, value_name = "RULE")]
     pub fault: Vec<Fault>,
     /// Delay each answer by this many milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = whole::<u64>)]
     pub delay: u64,
     /// Let merges of contacts take effect after this many milliseconds [default: as the data says]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = whole::<u64>)]
     pub merge_delay: Option<u64>,
     /// Choose what a merge makes of the secondary contact [default: as the data says]
     #[arg(long, value_name = "CHOICE")]
@@ -127,7 +128,7 @@ pub enum RunsCommand {
     #[command(after_help = examples::RUNS_LIST)]
     List {
         /// Show at most this many
-        #[arg(long, value_name = "N", default_value_t = SHOWN)]
+        #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = whole::<usize>)]
         limit: usize,
         /// Which runs to list.
         #[command(flatten)]

@@ -55,7 +55,7 @@ pub const LOAD: &str = "\
 Examples:
   devrev-batch load test_data/jobs/prices.yaml --sandbox --dry-run
   devrev-batch load jobs/prices.yaml --param symbols=BTC,ETH --start-date 2026-01-01
-  devrev-batch load jobs/prices.yaml --only-slice 'BTC 2023-01-01..2023-01-31' --reload --yes";
+  devrev-batch load jobs/prices.yaml --start-date 2026-01-01 --reload --yes";
 
 /// Of `resume`.
 pub const RESUME: &str = "\

@@ -3,6 +3,7 @@
 use super::choices::{ObjectName, OnEmpty};
 use super::client::ClientFlags;
 use super::examples;
+use super::whole;
 use crate::kind::Kind;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub struct Validate {
     #[arg(long = "empty", value_name = "CHOICE", default_value = "leave", requires = "object")]
     pub on_empty: OnEmpty,
     /// Check only the first N rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Ask DevRev whether what the rows name exists (reads only)
     #[arg(long)]
@@ -146,13 +147,13 @@ pub struct Sample {
     #[arg(long)]
     pub kind: Option<Kind>,
     /// Take this many rows; of contacts, whole pairs
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole::<u64>)]
     pub size: u64,
     /// Write this file; `-` writes standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Choose among equal rows; the same number takes the same rows
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     pub seed: u64,
     /// Replace the file if it exists
     #[arg(long)]

@@ -169,7 +169,7 @@ run_files! {
     manifest => "run.json",
     /// `journal.jsonl`: see [`Record`](super::record::Record).
     journal => "journal.jsonl",
-    /// `journal.begun`: empty; made before the journal's first record.
+    /// `journal.begun`: empty; made once the journal's first records are durable, before anybody acts on them.
     journal_mark => "journal.begun",
     /// `journal.torn`: torn tails of the journal, set aside.
     torn => "journal.torn",

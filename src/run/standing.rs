@@ -292,6 +292,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The command that continues a run that makes nothing but a file.
+    pub(crate) fn resume(&self, run: &RunDir) -> String {
+        self.with(&format!("resume {}", run.id()))
+    }
+
+    /// A command with these flags.
+    pub(crate) fn with(&self, command: &str) -> String {
+        format!("devrev-batch {command}{}", self.flags)
+    }
+
     /// Those that are not the default.
     pub(crate) fn of(settings: &Settings) -> Self {
         let mut flags = String::new();

@@ -119,7 +119,7 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
     for (args, code, says) in [
         (&["--jsonl", "none.jsonl"][..], 2, "check the path given with --jsonl"),
         (&["--jsonl", "tmp"], 2, "is not a regular file"),
-        (&["--jsonl", "bad.jsonl"], 5, "bad.jsonl, line 3: is not a whole JSON object"),
+        (&["--jsonl", "bad.jsonl"], 5, "bad.jsonl: line 3 is not a whole JSON object"),
         (&["--source", "jsonl"], 2, "give --jsonl PATH (`-` for standard input)"),
         (&["--source", "jsonl", "--csv", "none.jsonl"], 2, "check the path given with --jsonl"),
         (&["--source", "csv", "--jsonl", "bad.jsonl"], 2, "--jsonl and --source csv exclude each other"),
@@ -150,7 +150,7 @@ fn no_rows_are_nothing_to_do() {
     let update = ["update", "--object", "ticket", "--yes", "--jsonl", "-"];
     fixture.program(update).run().exits(0).says("no rows: standard input has only a header");
     let ended = fixture.program(["backfill-groups", "--yes", "--jsonl", "-"]).run().exits(0);
-    ended.says("standard input has only a header");
+    ended.says("no rows came from standard input");
     assert_eq!(fixture.writes(), 0);
 }
 

@@ -99,7 +99,10 @@ impl Columns {
         for (field, wanted) in &self.conditions {
             let text = wanted.as_str();
             match (&*field.name, object.work_type) {
-                ("stage", Some(_)) => drop(filters.insert("stage".to_owned(), json!({"name": [wanted]}))),
+                // That a field is empty cannot be asked of the list.
+                ("stage", Some(_)) if text.is_some() => {
+                    filters.insert("stage".to_owned(), json!({"name": [wanted]}));
+                }
                 ("created_by" | "applies_to_part", Some(_)) if text.is_some() => {
                     filters.insert(field.name.to_string(), json!([wanted]));
                 }

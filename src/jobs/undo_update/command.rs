@@ -120,10 +120,11 @@ impl UndoJob for UndoUpdateOptions {
         let (plural, of) = (self.object().plural, &self.of);
         let mut parts = Vec::new();
         if !self.fields.is_empty() {
+            let rows = rows.saturating_sub(self.created);
             parts.push(format!(
-                "{} {plural} get back the values that these fields had before run {of}, where they still are what the run \
-                 set: {}.",
-                rows.saturating_sub(self.created),
+                "These fields of {rows} {} get the values back that they had before run {of}, unless they were changed \
+                 since: {}.",
+                if rows == 1 { self.object().name } else { plural },
                 self.fields.join(", ")
             ));
         }
