@@ -167,6 +167,7 @@ impl Loader {
         // Before the first record is asked for: what comes in while it is read belongs to the next time.
         let open = slice.is_open(chrono::Utc::now());
         let mut stage = self.fetch.run(slice, &values, stage, None).await?;
+        tracing::debug!(row, records = stage.records, outside = stage.outside, "slice fetched");
         if self.terms.strict && stage.rejected.count() > 0 {
             return Err(LoadError::Rejected(format!(
                 "--strict: a record was rejected: {}",
