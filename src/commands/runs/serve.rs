@@ -2,13 +2,17 @@
 //!
 //! - [`gate`]: who gets an answer: whoever knows the token, under a name of this machine
 //! - [`board`]: what is known of the runs, kept from one request to the next
-//! - [`pages`]: what is answered: pages made of numbers, and the `report.html` of a run
+//! - [`query`]: which runs are asked for
+//! - [`pages`]: pages made of numbers; [`report_file`]: the `report.html` of a run; [`answers`]: what every answer has
 //!
 //! No path is made of what a request says: a run is looked up among those that were listed.
 
+mod answers;
 mod board;
 mod gate;
 mod pages;
+mod query;
+mod report_file;
 
 use crate::exit::{Exit, Failure};
 use crate::net::listener::Listener;
@@ -128,8 +132,8 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
         Ok(Passed { path, query }) => {
             let pages = Arc::clone(&server.pages);
             let made = tokio::task::spawn_blocking(move || pages.answer(&path, &query)).await;
-            made.unwrap_or_else(|_| pages::defect())
+            made.unwrap_or_else(|_| answers::defect())
         }
-        Err(refused) => pages::refused(refused),
+        Err(refused) => answers::refused(refused),
     }
 }

@@ -281,3 +281,22 @@ impl Followed {
         progress
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+
+    #[test]
+    fn a_run_is_of_its_folder_only() {
+        // What `find` compares with: an ID as it was listed, never a path.
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
+        let board = Board::new(folder.path());
+        let runs = board.look().unwrap();
+        assert!(runs.find(run.id()).is_some());
+        for id in ["", ".", "..", &format!("{}/.", run.id()), &run.path().display().to_string()] {
+            assert!(runs.find(id).is_none(), "{id}");
+        }
+    }
+}

@@ -1,27 +1,23 @@
 //! What is answered.
 
+use super::answers::{HTML, answer, nothing, text};
 use super::board::{Board, Known, Progress, Runs, Says};
-use super::gate::Refused;
-use crate::commands::runs::list::{days, is_of_job};
+use super::query::{Query, outcome};
+use super::report_file;
+use crate::commands::runs::list::days;
 use crate::commands::runs::look::Seen;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::report::html::board::{self, BoardPage, Card, Live, Pager, RunPage};
 use crate::report::html::stats::{self, Choice, Filter, Served};
 use crate::report::past::{By, Parent};
 use crate::report::stats::{Damaged, Outcome, Scope, Stats};
 use crate::report::under_way::UnderWay;
 use crate::run::standing::Place;
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use chrono::Utc;
-use futures_util::stream;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 
 /// Runs on a page.
 const PER_PAGE: usize = 50;
@@ -33,8 +29,6 @@ const JOBS: usize = 20;
 const READING: u32 = 1;
 const BUSY: u32 = 4;
 const IDLE: u32 = 30;
-/// A part of a report that is read at once, in bytes.
-const PART: u64 = 64 << 10;
 
 /// States that can be chosen, and what they are called. `failures`: finished, and rows went wrong.
 const STATES: [(&str, &str); 9] = [
@@ -54,9 +48,6 @@ const DAYS: [u32; 4] = [1, 7, 30, 90];
 /// A report may have been changed by whoever can write there: nothing of it runs, whatever it says, and it is of no origin.
 const OF_REPORTS: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
     style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const OF_TEXTS: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const HTML: &str = "text/html; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// All pages.
 pub(super) struct Pages {
@@ -65,77 +56,6 @@ pub(super) struct Pages {
     policy: String,
     /// Where the list is.
     list: String,
-}
-
-/// Which runs are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Query {
-    job: Option<String>,
-    state: Option<String>,
-    days: Option<u32>,
-    page: usize,
-    pause: bool,
-}
-
-impl Query {
-    /// What a query says, as far as it is understood.
-    fn of(text: &str) -> Self {
-        let mut query = Self::default();
-        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
-            match &*name {
-                "job" if !value.is_empty() => query.job = Some(value.into_owned()),
-                "state" if !value.is_empty() => query.state = Some(value.into_owned()),
-                "days" => query.days = value.parse().ok().filter(|days| (1..=36_500).contains(days)),
-                "page" => query.page = value.parse().unwrap_or(0),
-                "pause" => query.pause = true,
-                _ => {}
-            }
-        }
-        query
-    }
-
-    /// The same as a link.
-    fn link(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("job", &self.job), ("state", &self.state)] {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
-        if let Some(days) = self.days {
-            query.append_pair("days", &days.to_string());
-        }
-        if self.page > 0 {
-            query.append_pair("page", &self.page.to_string());
-        }
-        if self.pause {
-            query.append_pair("pause", "1");
-        }
-        format!("?{}", query.finish())
-    }
-
-    /// Whether a run is one of these, whatever its state.
-    fn takes(&self, known: &Known) -> bool {
-        let since = self.days.map(|days_back| Utc::now() - days(days_back));
-        let began = known.figures().map(|figures| figures.created_at).or_else(|| known.run.began());
-        self.job.as_ref().is_none_or(|job| is_of_job(known.command(), job))
-            && since.is_none_or(|since| began.is_none_or(|began| began >= since))
-    }
-
-    /// Whether it is in the state that is asked for.
-    fn takes_state(&self, known: &Known) -> bool {
-        let has_failures = || outcome(known) == Some(Outcome::Failures);
-        match self.state.as_deref() {
-            None => true,
-            Some("failures") => has_failures(),
-            Some(state) => known.state() == state,
-        }
-    }
-}
-
-/// How a run ended, of those that began.
-fn outcome(known: &Known) -> Option<Outcome> {
-    known.figures().map(|figures| Outcome::of(known.state(), figures.errors()))
 }
 
 impl Pages {
@@ -312,9 +232,9 @@ impl Pages {
                 None => return Ok(nothing()),
             }
         };
-        match open(&run.html_report()) {
+        match report_file::open(&run.html_report()) {
             Ok((file, length)) => {
-                let mut response = answer(StatusCode::OK, HTML, OF_REPORTS, parts(file, length));
+                let mut response = answer(StatusCode::OK, HTML, OF_REPORTS, report_file::parts(file, length));
                 response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
                 Ok(response)
             }
@@ -431,137 +351,4 @@ fn card(known: &Known, progress: &HashMap<String, Progress>) -> Card {
         _ => {}
     }
     card
-}
-
-/// Opens a file that is no link, and says how long it is.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let named = std::fs::symlink_metadata(path)?;
-    if !named.is_file() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    let file = File::open(path)?;
-    let data = file.metadata()?;
-    // Not one that was put in its place meanwhile.
-    if !data.is_file() || files::Identity::of(&data) != files::Identity::of(&named) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    Ok((file, data.len()))
-}
-
-/// A file's content, read part by part as it is sent.
-fn parts(file: File, length: u64) -> Body {
-    Body::from_stream(stream::try_unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let read = move || {
-            let mut part = Vec::new();
-            (&mut file).take(left.min(PART)).read_to_end(&mut part).map(|_| (part, file))
-        };
-        let (part, file) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
-        if part.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let left = left.saturating_sub(part.len() as u64);
-        Ok::<_, io::Error>(Some((Bytes::from(part), (file, left))))
-    }))
-}
-
-/// The answer to whoever may have none. It says the same whatever there is.
-pub(super) fn refused(refused: Refused) -> Response {
-    match refused {
-        Refused::Token => nothing(),
-        Refused::Host => text(
-            StatusCode::FORBIDDEN,
-            "This name is not answered: use 127.0.0.1 or localhost, or start with --allow-host NAME.\n"
-                .to_owned(),
-        ),
-        Refused::Method => {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n".to_owned());
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            response
-        }
-    }
-}
-
-/// The answer where a defect came between.
-pub(super) fn defect() -> Response {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "a defect\n".to_owned())
-}
-
-fn nothing() -> Response {
-    text(StatusCode::NOT_FOUND, "not found\n".to_owned())
-}
-
-fn text(status: StatusCode, text: String) -> Response {
-    answer(status, TEXT, OF_TEXTS, text.into())
-}
-
-fn answer(status: StatusCode, content_type: &'static str, policy: &str, body: Body) -> Response {
-    let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(OF_TEXTS));
-    let headers: [(HeaderName, HeaderValue); 8] = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-        // The next request takes another connection, and its place among the few.
-        (header::CONNECTION, HeaderValue::from_static("close")),
-    ];
-    (status, headers, body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::run_dir::RunDir;
-
-    #[test]
-    fn a_query_is_what_it_says_as_far_as_it_is_understood() {
-        let query = Query::of("job=update&state=failures&days=7&page=2&pause=1&other=x&days2=%");
-        let asked = Query {
-            job: Some("update".to_owned()),
-            state: Some("failures".to_owned()),
-            days: Some(7),
-            page: 2,
-            pause: true,
-        };
-        assert_eq!(query, asked);
-        assert_eq!(Query::of(&query.link()[1..]), query);
-        for text in ["", "job=&state=", "days=0", "days=-1", "days=36501", "page=x", "=&&==&%00%ff"] {
-            assert_eq!(Query::of(text), Query::default(), "{text}");
-        }
-        let hostile = Query::of("job=%22%3E%3Cscript%3E%26");
-        assert_eq!(hostile.link(), "?job=%22%3E%3Cscript%3E%26");
-    }
-
-    #[test]
-    fn a_link_is_no_report() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        std::fs::write(&file, "abc").unwrap();
-        assert_eq!(open(&file).unwrap().1, 3);
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink(&file, &link).unwrap();
-            open(&link).unwrap_err();
-        }
-        open(folder.path()).unwrap_err();
-        open(&folder.path().join("none")).unwrap_err();
-    }
-
-    #[test]
-    fn a_run_is_of_its_folder_only() {
-        // What `find` compares with: an ID as it was listed, never a path.
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(folder.path(), "undo", Utc::now()).unwrap();
-        let board = Board::new(folder.path());
-        let runs = board.look().unwrap();
-        assert!(runs.find(run.id()).is_some());
-        for id in ["", ".", "..", &format!("{}/.", run.id()), &run.path().display().to_string()] {
-            assert!(runs.find(id).is_none(), "{id}");
-        }
-    }
 }
