@@ -3,7 +3,7 @@
 //!
 //! - [`input`]: where rows come from, and the commands that only read them
 //! - [`batch`]: the commands that run a batch, and the flags they share
-//! - [`around`]: the other commands
+//! - [`migrate`]: `migrate`; [`around`]: the other commands
 //! - [`choices`]: the flags that take one of a few words
 //! - [`examples`]: the examples at the end of each command's help
 
@@ -13,6 +13,7 @@ pub mod choices;
 pub mod client;
 pub mod examples;
 pub mod input;
+pub mod migrate;
 
 use crate::exit::{Exit, Failure};
 use crate::source::dialect::Dialect;
@@ -20,6 +21,7 @@ use around::{Backups, Completions, Doctor, Man, Runs, Sandbox};
 use batch::{Apply, BackfillGroups, Export, MergeContacts, Resume, Undo, Update};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
+use migrate::Migrate;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -101,6 +103,8 @@ pub enum Command {
     Apply(Apply),
     /// Undo what a run did, as far as DevRev allows
     Undo(Undo),
+    /// Make and change the tables of a database by numbered SQL files, each once
+    Migrate(Migrate),
     /// List past runs, their state and the next step
     Runs(Runs),
     /// Check or clean up the backups of merged contacts

@@ -9,12 +9,13 @@
 //! - [`journal`]: a run's folder on disk: what resume believes
 //! - [`backup`]: what a contact was before a merge: folders on disk, and the proof that they are whole
 //! - [`devrev`]: the typed client: pace, send, classify, retry; and the same without a way to write
+//! - [`migrate`]: numbered files of SQL that make the tables of a database
 //! - [`report`]: what operators see: progress, summary, result files
 //! - [`sandbox`]: an in-memory DevRev, for rehearsals and for every test
 //!
 //! [`mod@run`] is the life of a run, whatever its job; [`commands`] has one file per subcommand; [`connectors`] opens the
 //! sources that rows are queried from; [`cli`] is what was typed and [`settings`] what it means; [`net`] is what every
-//! remote service needs. Small ones: [`exit`] (how a command ends), [`figures`] (what was counted), [`files`] (durable
+//! remote service needs, [`database`] what readers and writers of databases need. Small ones: [`exit`] (how a command ends), [`figures`] (what was counted), [`files`] (durable
 //! files), [`monitor`] (what the process needs), [`stop`] (what ends every wait), [`kind`], [`finding`] and [`invisible`]
 //! (what is said of inputs), [`spill`] (a sort that needs little memory).
 
@@ -24,6 +25,7 @@ pub mod backup;
 pub mod cli;
 pub(crate) mod commands;
 pub(crate) mod connectors;
+pub mod database;
 pub(crate) mod devrev;
 pub(crate) mod engine;
 pub mod exit;
@@ -34,6 +36,8 @@ pub(crate) mod invisible;
 pub(crate) mod jobs;
 pub mod journal;
 pub(crate) mod kind;
+#[cfg(any(feature = "sql", feature = "clickhouse"))]
+pub(crate) mod migrate;
 pub(crate) mod monitor;
 pub(crate) mod net;
 pub(crate) mod report;
@@ -105,6 +109,13 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),
+        #[cfg(any(feature = "sql", feature = "clickhouse"))]
+        Command::Migrate(args) => runtime.block_on(commands::migrate::run(args, global, terminal)),
+        #[cfg(not(any(feature = "sql", feature = "clickhouse")))]
+        Command::Migrate(_) => Err(Failure::new(
+            Exit::Usage,
+            "migrate: this build leaves out all databases; build it with --features sql,clickhouse",
+        )),
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global, terminal)),
         Command::Runs(args) => commands::runs::run(args, &global, &terminal),
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),

@@ -9,6 +9,8 @@ pub(crate) mod clickhouse;
 pub(crate) mod database;
 mod dotenv;
 pub(crate) mod metabase;
+#[cfg(any(feature = "sql", feature = "clickhouse"))]
+pub(crate) mod migrate;
 mod names;
 mod rate;
 #[cfg(feature = "snowflake")]

@@ -147,6 +147,10 @@ fn check(page: &str) {
             assert_eq!(codes.len(), commands.len(), "{page}, line {line}: an exit code for each command");
         }
         for (index, command) in commands.iter().enumerate() {
+            if command.starts_with("devrev-batch migrate") && cfg!(not(feature = "sql")) {
+                tell(&format!("left out: {page}, line {line}: this build has no databases"));
+                continue;
+            }
             let (code, shown) = run(&site, command);
             assert!(code != 127, "{page}, line {line}: {command}\n{shown}");
             if let Some(codes) = &codes {

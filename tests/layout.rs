@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The folders and files of `src/` from the top down: each imports only what stands below it.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 29] = [
     "commands",
     "jobs",
     "connectors",
@@ -24,10 +24,12 @@ const LAYERS: [&str; 27] = [
     "sandbox",
     "devrev",
     "finding",
+    "migrate",
     "source",
     "row",
     "invisible",
     "kind",
+    "database",
     "net",
     "figures",
     "files",
@@ -39,7 +41,7 @@ const LAYERS: [&str; 27] = [
 ];
 
 /// What no module of these folders names: they serve every job and every target alike.
-const NAMELESS: [&str; 6] = ["run", "engine", "journal", "report", "source", "net"];
+const NAMELESS: [&str; 7] = ["run", "engine", "journal", "report", "source", "database", "net"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

@@ -43,6 +43,7 @@ mod merge_proof;
 mod merge_report;
 mod merge_rules;
 mod metrics;
+mod migrate;
 mod old_runs;
 mod output;
 mod resume;

@@ -45,6 +45,15 @@ pub enum OnMissing {
     Create,
 }
 
+/// What becomes of a migration that is half done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnHalfDone {
+    /// Execute its file again, from the first statement
+    Retry,
+    /// Take it as done, since the rest was done by hand; execute nothing of it
+    Accept,
+}
+
 /// What an export is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -64,6 +64,34 @@ Examples:
   devrev-batch undo 20261122-034500-backfill-groups-7f3a
   devrev-batch undo 20261122-040000-merge-contacts-19be --limit 1";
 
+/// Of `migrate`.
+pub const MIGRATE: &str = "\
+Examples:
+  devrev-batch migrate status --target sqlite:analytics.db --dir migrations
+  devrev-batch migrate up --target postgres://loader@db.example.com/analytics --dry-run
+  devrev-batch migrate down 2 --target sqlite:analytics.db";
+
+/// Of `migrate up`.
+pub const MIGRATE_UP: &str = "\
+Examples:
+  devrev-batch migrate up --target sqlite:analytics.db --dry-run
+  devrev-batch migrate up --target postgres://loader@db.example.com/analytics --lock-timeout 5m --yes
+  devrev-batch migrate up --target clickhouse+https://ch.example.com:8443/analytics --half-done retry";
+
+/// Of `migrate down`.
+pub const MIGRATE_DOWN: &str = "\
+Examples:
+  devrev-batch migrate down --target sqlite:analytics.db --dry-run
+  devrev-batch migrate down 3 --target sqlite:analytics.db --dir migrations
+  devrev-batch migrate down --half-done accept --yes";
+
+/// Of `migrate status`.
+pub const MIGRATE_STATUS: &str = "\
+Examples:
+  devrev-batch migrate status
+  devrev-batch migrate status --target sqlite:analytics.db --json
+  devrev-batch migrate status --target postgres://loader@db.example.com/analytics --dir sql/migrations";
+
 /// Of `runs`.
 pub const RUNS: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 //! - [`resume`], [`apply`], [`undo`]: begin with a run that there is, and ask the [registry](crate::jobs::registry) for its job
 //! - [`validate`], [`validate_update`], [`online`]: the check of an input, without and with DevRev
 //! - [`backups`]: the check of backups; [`doctor`]: of everything that a run needs; [`runs`]: past runs; [`sample`]: a small input; [`shell`]: completions and man
+//! - [`migrate`]: the tables of a database, by numbered files
 //! - [`sandbox`]: an in-memory DevRev for other processes
 //!
 //! `backfill-groups` and `merge-contacts` are in the folders of their jobs.
@@ -10,6 +11,8 @@
 pub(crate) mod apply;
 pub(crate) mod backups;
 pub(crate) mod doctor;
+#[cfg(any(feature = "sql", feature = "clickhouse"))]
+pub(crate) mod migrate;
 pub(crate) mod online;
 pub(crate) mod resume;
 pub(crate) mod runs;

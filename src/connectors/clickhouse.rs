@@ -2,10 +2,11 @@
 
 use super::Asking;
 use super::queried::{Queried, Service, failure};
+use crate::database::clickhouse::Clickhouse;
 use crate::exit::Failure;
 use crate::settings;
 use crate::source::Source;
-use crate::source::clickhouse::Clickhouse;
+use crate::source::clickhouse;
 use crate::source::query::Query;
 use crate::source::query_error::QueryError;
 use crate::source::rows_file::Spooled;
@@ -23,7 +24,7 @@ impl Service for Clickhouse {
     type Error = QueryError;
 
     async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
-        Clickhouse::spool(self, query, to, stop).await
+        clickhouse::spool(self, query, to, stop).await
     }
 
     fn failure(error: &QueryError) -> Option<Failure> {

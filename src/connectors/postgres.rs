@@ -2,10 +2,11 @@
 
 use super::Asking;
 use super::queried::{Queried, Service, failure};
+use crate::database::postgres::Postgres;
 use crate::exit::Failure;
 use crate::settings;
 use crate::source::Source;
-use crate::source::postgres::Postgres;
+use crate::source::postgres;
 use crate::source::query::Query;
 use crate::source::query_error::QueryError;
 use crate::source::rows_file::Spooled;
@@ -23,7 +24,7 @@ impl Service for Postgres {
     type Error = QueryError;
 
     async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
-        Postgres::spool(self, query, to, stop).await
+        postgres::spool(self, query, to, stop).await
     }
 
     fn failure(error: &QueryError) -> Option<Failure> {

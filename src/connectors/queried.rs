@@ -1,6 +1,7 @@
 //! A query and the service that answers it, as a [`Source`].
 
 use super::Asking;
+use crate::database::error::DatabaseError;
 use crate::exit::{Exit, Failure};
 use crate::run::signals;
 use crate::source::header::ColumnError;
@@ -81,14 +82,15 @@ impl<S: Service> Source for Queried<S> {
 /// What an error means for a command that has sent nothing to DevRev yet; `None` for the stop signal.
 pub(super) fn failure(error: &QueryError) -> Option<Failure> {
     let (exit, next) = match error {
-        QueryError::Interrupted => return None,
-        QueryError::Login { .. } => (Exit::Credentials, ""),
+        QueryError::Service(DatabaseError::Interrupted) => return None,
+        QueryError::Service(DatabaseError::Login { .. }) => (Exit::Credentials, ""),
+        QueryError::Service(DatabaseError::Unreachable { .. }) => (Exit::Stopped, START_AGAIN),
+        QueryError::Service(DatabaseError::TooSlow { .. }) => (Exit::Stopped, "; nothing was sent to DevRev"),
         QueryError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
-        QueryError::Refused { .. } | QueryError::Settings(_) | QueryError::Columns(_) => (Exit::Usage, ""),
-        QueryError::Unreachable { .. } => (Exit::Stopped, START_AGAIN),
-        QueryError::TooSlow { .. } => (Exit::Stopped, "; nothing was sent to DevRev"),
+        QueryError::Service(DatabaseError::Refused(_) | DatabaseError::Settings(_))
+        | QueryError::Columns(_) => (Exit::Usage, ""),
         QueryError::Keep(KeepError::TooLong { .. }) => (Exit::InvalidInput, "; leave it out of the query"),
-        QueryError::Answer { .. } | QueryError::Keep(_) => (Exit::Unexpected, ""),
+        QueryError::Service(DatabaseError::Answer { .. }) | QueryError::Keep(_) => (Exit::Unexpected, ""),
     };
     Some(failed(exit, error, next))
 }

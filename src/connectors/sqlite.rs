@@ -2,13 +2,14 @@
 
 use super::Asking;
 use super::queried::{Queried, Service, failure};
+use crate::database::sqlite::Sqlite;
 use crate::exit::Failure;
 use crate::settings;
 use crate::source::Source;
 use crate::source::query::Query;
 use crate::source::query_error::QueryError;
 use crate::source::rows_file::Spooled;
-use crate::source::sqlite::Sqlite;
+use crate::source::sqlite;
 use crate::stop::Stop;
 use std::path::Path;
 
@@ -23,7 +24,7 @@ impl Service for Sqlite {
     type Error = QueryError;
 
     async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
-        Sqlite::spool(self, query, to, stop).await
+        sqlite::spool(self, query, to, stop).await
     }
 
     fn failure(error: &QueryError) -> Option<Failure> {

@@ -1,51 +1,36 @@
-//! The client: one generic call that paces, sends, classifies and tries again.
+//! The client: DevRev's operations, made by the generic [`Caller`], and a look before a write is sent again.
 
 use super::dev_users::DevUsersSelf;
 use super::operation::{Found, Operation, Safety, Written, judge};
 use super::storage::Storage;
 #[cfg(test)]
 use crate::figures::CallTotals;
-use crate::figures::{Breaker as BreakerPhase, Figures};
-use crate::net::answer::{self, RateHeaders};
-use crate::net::breaker::{Breaker, BreakerSettings, BreakerState, Denied};
-use crate::net::calls::LONGEST_RETRY_AFTER;
+use crate::figures::Figures;
+use crate::net::answer::MAX_BODY;
+use crate::net::breaker::BreakerSettings;
+use crate::net::caller::{Caller, Request, Tries};
 use crate::net::error::{ApiError, Effect, ErrorKind};
 use crate::net::heard::Heard;
-use crate::net::meter::Meter;
-use crate::net::pacer::{Held, Pacer};
 use crate::net::queue::Urgency;
 use crate::net::rate::PaceSettings;
-use crate::net::retry::{Failed, RetryPolicy, retry};
-use crate::net::transport::{ClientError, Transport};
+use crate::net::redact;
+use crate::net::retry::{Failed, RetryPolicy};
+use crate::net::transport::{HttpAnswer, SetupError, Transport};
 use crate::stop::Stop;
-use secrecy::SecretString;
-use std::future::Future;
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use std::future::{Future, ready};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
-
-/// How long an answer to a read is still waited for once the run is being stopped.
-/// Shorter than the time that the run itself leaves to what is under way.
-const STOP_GRACE: Duration = Duration::from_secs(5);
-/// 429s in a row, of one call or of all, that end the run. Each is a wait, not a failed try.
-const MOST_THROTTLED: u32 = 20;
 
 /// Stands for the look that a call without one does not make.
 type NoLook<A> = fn() -> std::future::Ready<Result<Found<A>, ApiError>>;
 
-/// What is done just before a request is sent, and may still hold it back.
-#[derive(Clone, Copy)]
-enum Before<'a> {
-    Nothing,
-    /// Whether what the request rests on is still good.
-    Fresh(&'a (dyn Fn() -> bool + Sync)),
-    /// Writes down that it is sent.
-    Announce(&'a (dyn Fn() -> Announced<'a> + Sync)),
-}
-
-type Announced<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+/// Asked just before each sending: whether the request is still to be sent.
+type Goes<'a> = &'a (dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> + Sync);
 
 /// How to reach DevRev.
 #[derive(Debug, Clone)]
@@ -62,15 +47,25 @@ pub(crate) struct ClientSettings {
     pub breaker: BreakerSettings,
 }
 
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The token cannot be sent in a header.
+    #[error("DEVREV_API_TOKEN has characters that cannot be sent in a header (a line break or a space?)")]
+    Token,
+    /// The connections.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
 #[derive(Debug)]
 struct Inner {
+    caller: Caller,
     transport: Transport,
-    pacer: Pacer,
-    breaker: Breaker,
-    meter: Arc<Meter>,
-    heard: Mutex<Option<Heard>>,
-    retry: RetryPolicy,
-    stop: Stop,
+    is_https: bool,
+    /// Ends with a slash.
+    base: String,
+    token: SecretString,
 }
 
 /// The client that can write. Cheap to clone; clones share everything but how urgent their calls are.
@@ -80,19 +75,21 @@ pub(crate) struct Client(Arc<Inner>, Urgency);
 impl Client {
     /// Makes a client; sends nothing.
     pub(crate) fn new(settings: &ClientSettings, stop: Stop) -> Result<Self, ClientError> {
-        Ok(Self(
-            Arc::new(Inner {
-                transport: Transport::new(&settings.base_url, &settings.token)?,
-                // So that the first wait is 1 s by default.
-                pacer: Pacer::new(&settings.pace, settings.retry.base / 2, stop.clone()),
-                breaker: Breaker::new(settings.breaker, stop.clone()),
-                meter: Arc::default(),
-                heard: Mutex::default(),
-                retry: settings.retry,
-                stop,
-            }),
-            Urgency::default(),
-        ))
+        let ClientSettings { base_url, token, pace, retry, breaker } = settings;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ClientError::Token)?;
+        bearer.set_sensitive(true);
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer), (CONTENT_TYPE, json)]);
+        let is_https = base_url.scheme() == "https";
+        let inner = Inner {
+            caller: Caller::new("DevRev", pace, *retry, *breaker, stop),
+            transport: Transport::new(is_https, &headers, MAX_BODY)?,
+            is_https,
+            base: format!("{}/", base_url.as_str().trim_end_matches('/')),
+            token: token.clone(),
+        };
+        Ok(Self(Arc::new(inner), Urgency::default()))
     }
 
     /// The same client, whose calls are so urgent.
@@ -106,15 +103,15 @@ impl Client {
     ///
     /// A write's look, without which it is not repeated after a doubtful try, is [`Client::write`]'s.
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        self.tries(self.0.retry, operation, Before::Nothing, None::<NoLook<O::Answer>>)
+        self.tries(self.0.caller.policy(), operation, None, None::<NoLook<O::Answer>>)
             .await
             .map(|written| written.answer)
     }
 
     /// Sends a request with a single try: what fails is not tried again, however it failed.
     pub(crate) async fn call_once<O: Operation>(&self, operation: &O) -> Result<O::Answer, ApiError> {
-        let policy = RetryPolicy { max_retries: 0, ..self.0.retry };
-        let outcome = self.tries(policy, operation, Before::Nothing, None::<NoLook<O::Answer>>).await;
+        let policy = RetryPolicy { max_retries: 0, ..self.0.caller.policy() };
+        let outcome = self.tries(policy, operation, None, None::<NoLook<O::Answer>>).await;
         outcome.map(|written| written.answer)
     }
 
@@ -133,7 +130,7 @@ impl Client {
         L: Fn() -> F + Sync,
         F: Future<Output = Result<Found<O::Answer>, ApiError>> + Send,
     {
-        self.tries(self.0.retry, operation, Before::Fresh(&fresh), Some(look)).await
+        self.tries(self.0.caller.policy(), operation, Some(&|| Box::pin(ready(fresh()))), Some(look)).await
     }
 
     /// Sends what must not be sent twice ([`Safety::Once`]): one try, whatever comes of it. A 429 closes the way for
@@ -147,18 +144,17 @@ impl Client {
         N: Fn() -> F + Sync,
         F: Future<Output = bool> + Send,
     {
-        let announce = || -> Announced<'_> { Box::pin(announce()) };
-        let before = Before::Announce(&announce);
-        self.tries(self.0.retry, operation, before, None::<NoLook<O::Answer>>)
+        let goes: Goes<'_> = &|| Box::pin(announce());
+        self.tries(self.0.caller.policy(), operation, Some(goes), None::<NoLook<O::Answer>>)
             .await
             .map(|written| written.answer)
     }
 
-    async fn tries<O, L, F>(
-        &self,
+    async fn tries<'a, O, L, F>(
+        &'a self,
         policy: RetryPolicy,
-        operation: &O,
-        before: Before<'_>,
+        operation: &'a O,
+        goes: Option<Goes<'a>>,
         look: Option<L>,
     ) -> Result<Written<O::Answer>, ApiError>
     where
@@ -170,10 +166,15 @@ impl Client {
         let body = serde_json::to_vec(operation).map_err(|error| {
             ApiError::unanswered(endpoint, ErrorKind::Refused, format!("request not sent: {error}"))
         })?;
-        let body = bytes::Bytes::from(body);
-        let sent = AtomicU32::new(0);
-        // Set once a connection broke: the others that are idle may be as dead (a firewall forgets all of them at once).
-        let reconnect = AtomicBool::new(false);
+        let caller = &self.0.caller;
+        let sending = Sending { client: self, operation, body: body.into(), goes };
+        let probe = Sending {
+            client: self,
+            operation: &DevUsersSelf {},
+            body: Bytes::from_static(b"{}"),
+            goes: None,
+        };
+        let tries = Tries::default();
         // Set while it is unknown whether the last try took, and nobody has looked.
         let in_doubt = AtomicBool::new(false);
         let attempt = || async {
@@ -185,32 +186,20 @@ impl Client {
                     Ok(Found::NotDone) => {}
                     // The look has had retries of its own.
                     Err(error) => {
-                        return Err(Failed {
-                            error: still_in_doubt(endpoint, error),
-                            again: false,
-                            after: None,
-                        });
+                        let error = still_in_doubt(endpoint, error);
+                        return Err(Failed { error, again: false, after: None });
                     }
                 }
             }
-            let outcome = self.through_the_limit(operation, &body, before, &sent, &reconnect).await;
-            outcome.map_err(|error| {
-                reconnect.fetch_or(error.kind == ErrorKind::Broken, Ordering::Relaxed);
-                let unknown = O::SAFETY != Safety::Read && error.effect == Effect::Unknown;
+            let outcome = caller.attempt(&sending, &probe, &tries).await;
+            outcome.map_err(|failed| {
+                let unknown = O::SAFETY != Safety::Read && failed.error.effect == Effect::Unknown;
                 in_doubt.store(unknown, Ordering::Relaxed);
-                // What is still throttled here has waited as long as this tool waits.
-                let throttled = matches!(error.kind, ErrorKind::Throttled { .. });
-                let again = error.transient() && !throttled && (!unknown || look.is_some());
-                Failed { again: again && O::SAFETY != Safety::Once, error, after: None }
+                let may_repeat = O::SAFETY != Safety::Once && (!unknown || look.is_some());
+                Failed { again: failed.again && may_repeat, ..failed }
             })
         };
-        let seen = |failed: Failed, delay: Duration| {
-            self.0.meter.retried();
-            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(endpoint, delay_ms, "{}; trying again", failed.error);
-        };
-        let outcome = retry(policy, &self.0.stop, seen, attempt).await;
-        let outcome = match (outcome, &look) {
+        let outcome = match (caller.tries(policy, endpoint, attempt).await, &look) {
             // The last try's fate is worth one look too: it may well have taken.
             (Err(error), Some(look)) if in_doubt.load(Ordering::Relaxed) => match look().await {
                 Ok(Found::Settled(answer)) => Ok(answer),
@@ -219,200 +208,81 @@ impl Client {
             },
             (outcome, _) => outcome,
         };
-        let attempts = sent.load(Ordering::Relaxed);
+        let attempts = tries.sent();
         outcome.map(|answer| Written { answer, attempts }).map_err(|error| ApiError { attempts, ..error })
-    }
-
-    /// One try, after as many waits as DevRev asks for: a 429 is not a failed try.
-    async fn through_the_limit<O: Operation>(
-        &self,
-        operation: &O,
-        body: &bytes::Bytes,
-        before: Before<'_>,
-        sent: &AtomicU32,
-        reconnect: &AtomicBool,
-    ) -> Result<O::Answer, ApiError> {
-        let endpoint = operation.endpoint();
-        let mut throttled = 0;
-        loop {
-            let admitted = self.0.breaker.admit(|| self.probe()).await;
-            admitted.map_err(|denied| match denied {
-                Denied::Stopped => stopped(endpoint),
-                Denied::GaveUp => {
-                    let text = "DevRev did not come back while the circuit breaker waited";
-                    ApiError::unanswered(endpoint, ErrorKind::BreakerOpen, text)
-                }
-            })?;
-            let reconnects = reconnect.load(Ordering::Relaxed);
-            let error =
-                match self.send(operation, body.clone(), before, sent, reconnects, &mut throttled).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => error,
-                };
-            let is_throttled = matches!(error.kind, ErrorKind::Throttled { .. });
-            // What must not be sent twice is announced again each time, by anyone who sends it.
-            if !is_throttled || !error.passes_soon() || O::SAFETY == Safety::Once {
-                return Err(error);
-            }
-            if throttled >= MOST_THROTTLED {
-                let text = format!("{throttled} times 429 in a row, the last: {}", error.text);
-                return Err(ApiError { text, ..error });
-            }
-        }
-    }
-
-    /// The probing read of the half-open breaker.
-    async fn probe(&self) -> bool {
-        let outcome = self
-            .send(
-                &DevUsersSelf {},
-                bytes::Bytes::from_static(b"{}"),
-                Before::Nothing,
-                &AtomicU32::new(0),
-                true,
-                &mut 0,
-            )
-            .await;
-        !outcome.is_err_and(|error| error.outage())
-    }
-
-    /// Sends one request, perhaps on a new connection (`reconnect`), and classifies what comes of it. `throttled`: how often it
-    /// was answered with 429 in a row, or all calls were, whichever is more.
-    async fn send<O: Operation>(
-        &self,
-        operation: &O,
-        body: bytes::Bytes,
-        before: Before<'_>,
-        sent: &AtomicU32,
-        reconnect: bool,
-        throttled: &mut u32,
-    ) -> Result<O::Answer, ApiError> {
-        let endpoint = operation.endpoint();
-        let inner = &*self.0;
-        let permit = inner.pacer.permit(self.1).await.map_err(|held| match held {
-            Held::Stopped => stopped(endpoint),
-            Held::Closed(left) => {
-                let text = format!("not sent: DevRev accepts no calls for another {}", answer::seconds(left));
-                ApiError::unanswered(endpoint, ErrorKind::Throttled { retry_after: Some(left) }, text)
-            }
-        })?;
-        let goes = match before {
-            Before::Nothing => true,
-            Before::Fresh(fresh) => fresh(),
-            Before::Announce(announce) => announce().await,
-        };
-        if !goes {
-            permit.unsent();
-            let text = "not sent: it waited for longer than what it rests on is good";
-            return Err(ApiError::unanswered(endpoint, ErrorKind::Stale, text));
-        }
-        sent.fetch_add(1, Ordering::Relaxed);
-        let start = Instant::now();
-        let exchange = inner.transport.exchange(endpoint, body, reconnect || O::SAFETY == Safety::Once);
-        let exchanged = match O::SAFETY {
-            Safety::Read => self.unless_stopped(endpoint, exchange).await,
-            // Anyone who began a write decides when to give it up: what became of it is then unknown.
-            Safety::Write | Safety::Once => exchange.await,
-        };
-        let took = start.elapsed();
-        let status = exchanged.as_ref().map_or(None, |(status, ..)| Some(*status));
-        let given_up = exchanged.as_ref().is_err_and(|error| error.kind == ErrorKind::Stopped);
-        inner.meter.called(endpoint, status, took, given_up);
-        let mut request_id = None;
-        let outcome = exchanged.and_then(|(status, headers, body)| {
-            request_id = answer::request_id(&headers).map(|id| inner.transport.clean(id));
-            let rate = RateHeaders::read(&headers);
-            inner.pacer.heed(rate);
-            *inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::new(rate, &headers));
-            if status.is_server_error()
-                && let Some(wait) = answer::asked_wait(&headers)
-            {
-                inner.pacer.close_for(wait.min(LONGEST_RETRY_AFTER));
-            }
-            judge::<O>(endpoint, status, &headers, &body)
-        });
-        let outcome = outcome.map_err(|error| inner.transport.without_token(error));
-        match (&outcome, status) {
-            (Err(ApiError { kind: ErrorKind::Throttled { retry_after }, text, .. }), _) => {
-                let refusal = permit.refused(*throttled, *retry_after);
-                *throttled = refusal.in_a_row;
-                let (wait, in_a_row) = (answer::seconds(refusal.wait), refusal.in_a_row);
-                tracing::info!(endpoint, in_a_row, "{text}; no calls for {wait}");
-            }
-            (_, Some(_)) => permit.taken(),
-            (_, None) => {}
-        }
-        inner.breaker.note(outcome.as_ref().is_err_and(ApiError::outage));
-        drop(permit);
-        tracing::debug!(
-            endpoint,
-            status = status.map(|status| status.as_u16()),
-            attempt = sent.load(Ordering::Relaxed),
-            latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            request_id,
-            error = outcome.as_ref().err().map(|error| error.text.as_str()),
-            "call"
-        );
-        outcome
-    }
-
-    /// Ends the wait for an answer that changes nothing a little after the stop signal.
-    async fn unless_stopped<T>(
-        &self,
-        endpoint: &'static str,
-        exchange: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<T, ApiError> {
-        let given_up = async {
-            self.0.stop.wait().await;
-            tokio::time::sleep(STOP_GRACE).await;
-        };
-        tokio::select! {
-            biased;
-            exchanged = exchange => exchanged,
-            () = given_up => {
-                let text = "no answer, and the run is being stopped";
-                Err(ApiError::unanswered(endpoint, ErrorKind::Stopped, text))
-            }
-        }
     }
 
     /// What has been called so far.
     #[cfg(test)]
     pub(crate) fn totals(&self) -> CallTotals {
-        self.0.meter.totals()
+        self.0.caller.figures().calls
     }
 
-    /// What the client has done and is doing; what else a process does is left as it is by default.
+    /// What the client has done and is doing; see [`Caller::figures`].
     pub(crate) fn figures(&self) -> Figures {
-        let Inner { pacer, breaker, meter, .. } = &*self.0;
-        let phase = match breaker.state() {
-            BreakerState::Closed => BreakerPhase::Closed,
-            BreakerState::Open { until } => {
-                BreakerPhase::Open(until.saturating_duration_since(tokio::time::Instant::now()))
-            }
-            BreakerState::HalfOpen => BreakerPhase::HalfOpen,
-            BreakerState::GaveUp => BreakerPhase::GaveUp,
-        };
-        Figures {
-            calls: meter.totals(),
-            time: pacer.time(),
-            rate: pacer.rate().map(|rate| (rate.calls.get(), rate.period)),
-            closed_for: pacer.closed_for(),
-            next_call_in: pacer.next_call_in(),
-            breaker: phase,
-            breaker_openings: breaker.openings(),
-            ..Figures::default()
-        }
+        self.0.caller.figures()
     }
 
     /// What the last answer said beside its body; `None` before the first.
     pub(crate) fn heard(&self) -> Option<Heard> {
-        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.caller.heard()
     }
 
     /// Downloads of files, counted with the calls of this client.
-    pub(crate) fn storage(&self) -> Result<Storage, ClientError> {
-        Storage::new(&self.0.transport, self.0.retry, self.0.stop.clone(), Arc::clone(&self.0.meter))
+    pub(crate) fn storage(&self) -> Result<Storage, SetupError> {
+        let Inner { caller, is_https, .. } = &*self.0;
+        Storage::new(*is_https, caller.policy(), caller.stop().clone(), caller.meter())
+    }
+}
+
+/// An operation, as it is sent.
+struct Sending<'a, O> {
+    client: &'a Client,
+    operation: &'a O,
+    body: Bytes,
+    goes: Option<Goes<'a>>,
+}
+
+impl<O: Operation> Request for Sending<'_, O> {
+    type Answer = O::Answer;
+
+    fn endpoint(&self) -> &'static str {
+        self.operation.endpoint()
+    }
+
+    fn urgency(&self) -> Urgency {
+        self.client.1
+    }
+
+    fn is_change(&self) -> bool {
+        O::SAFETY != Safety::Read
+    }
+
+    /// What must not be sent twice is announced again each time, by anyone who sends it.
+    fn waits_for_limit(&self) -> bool {
+        O::SAFETY != Safety::Once
+    }
+
+    async fn goes(&self) -> bool {
+        match self.goes {
+            Some(goes) => goes().await,
+            None => true,
+        }
+    }
+
+    async fn exchange(&self, reconnect: bool) -> Result<HttpAnswer, ApiError> {
+        let Inner { transport, base, .. } = &*self.client.0;
+        let endpoint = self.endpoint();
+        let post = |http: &reqwest::Client| http.post(format!("{base}{endpoint}")).body(self.body.clone());
+        transport.exchange(endpoint, post, reconnect || O::SAFETY == Safety::Once).await
+    }
+
+    fn judge(&self, answer: HttpAnswer) -> Result<O::Answer, ApiError> {
+        judge::<O>(self.endpoint(), &answer)
+    }
+
+    fn clean(&self, text: String) -> String {
+        redact::without(&text, &[self.client.0.token.expose_secret()]).unwrap_or(text)
     }
 }
 
@@ -420,10 +290,6 @@ impl Client {
 fn still_in_doubt(endpoint: &'static str, look: ApiError) -> ApiError {
     let text = format!("no answer, and the read that checks its outcome failed: {look}");
     ApiError { endpoint, effect: Effect::Unknown, text, ..look }
-}
-
-fn stopped(endpoint: &'static str) -> ApiError {
-    ApiError::unanswered(endpoint, ErrorKind::Stopped, "not sent: the run is being stopped")
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use super::*;
 use crate::devrev::any_object::Patch;
 use crate::devrev::works::{GroupField, WorkAnswer, WorksGet, WorksUpdate};
+use crate::net::caller::STOP_GRACE;
 use crate::net::rate::Rate;
 use crate::sandbox::{Data, Options, Sandbox};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
 
 const FIELD: &str = "tnt__creator_group";
 

@@ -1,8 +1,7 @@
-//! The typed DevRev client: IDs, one file an object, and the one generic call.
+//! The typed DevRev client: IDs, one file an object, and what may be sent again.
 //!
-//! Read [`client`] first: every endpoint ([`operation`]) goes through its `call` (pace, send, classify, try again).
-//! [`pacer`] says when a call may go out, [`queue`] which one goes next.
-//! [`claims`] is what a token says of itself, [`heard`] what answers say beside their bodies.
+//! Read [`client`] first: every endpoint ([`operation`]) goes through it to the one generic call of [`crate::net::caller`]
+//! (pace, send, classify, try again). [`claims`] is what a token says of itself.
 //! [`read_only`] is the same client without a way to write: what a dry run holds.
 
 pub(crate) mod any_object;

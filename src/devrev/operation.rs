@@ -4,8 +4,8 @@ use crate::net::answer;
 use crate::net::error::{ApiError, ErrorKind};
 use crate::net::lenient;
 use crate::net::message::{self, ApiMessage};
+use crate::net::transport::HttpAnswer;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -58,15 +58,24 @@ pub(crate) struct Written<A> {
 /// Makes an answer of a whole exchange, or the class of its failure.
 pub(super) fn judge<O: Operation>(
     endpoint: &'static str,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
+    answer: &HttpAnswer,
 ) -> Result<O::Answer, ApiError> {
-    let text = lenient::text(body);
+    let HttpAnswer { status, headers, body } = answer;
+    let (status, text) = (*status, lenient::text(body));
     if !status.is_success() {
         let message = ApiMessage::read(&text);
         let waits = answer::Waits::read(headers, &message);
-        return Err(ApiError::refused(endpoint, status, &message, waits, answer::location(headers)));
+        let location = answer::location(headers);
+        let kind = match ErrorKind::of(status, waits, location.as_deref()) {
+            // That the token may not do this, or that there is no such object, is for DevRev to say, not for a gateway on
+            // the way: that a merged contact is gone proves the merge.
+            ErrorKind::Forbidden | ErrorKind::Conflict if !message.is_api() => ErrorKind::Unreadable,
+            ErrorKind::NotFound if !message.is_type("not_found") => ErrorKind::Unreadable,
+            // A gateway's page, perhaps a login. DevRev's own is 301: the object's ID changed.
+            ErrorKind::Moved { .. } if status != StatusCode::MOVED_PERMANENTLY => ErrorKind::Unreadable,
+            kind => kind,
+        };
+        return Err(ApiError::refused(endpoint, status, kind, &message.words(), waits, location));
     }
     // No body at all says as much as `null`: enough of an acknowledgement, and too little of anything else.
     let json = if text.trim().is_empty() { "null" } else { &*text };
@@ -75,9 +84,7 @@ pub(super) fn judge<O: Operation>(
             Ok(_) => ErrorKind::Unexpected,
             Err(_) => ErrorKind::Unreadable,
         };
-        let kind = headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
-            String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect::<String>()
-        });
+        let kind = answer::content_type(headers);
         let begins = message::beginning(&text);
         let text = format!("{status} with an answer that is not this endpoint's ({kind}; {error}): {begins}");
         ApiError { status: Some(status), ..ApiError::unanswered(endpoint, class, text) }

@@ -7,7 +7,7 @@ use crate::net;
 use crate::net::error::{ApiError, ErrorKind};
 use crate::net::meter::Meter;
 use crate::net::retry::{Failed, RetryPolicy, retry};
-use crate::net::transport::{self, ClientError, Transport};
+use crate::net::transport::{self, SetupError};
 use crate::stop::Stop;
 use reqwest::StatusCode;
 use std::future::Future;
@@ -35,12 +35,12 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(super) fn new(
-        api: &Transport,
+        is_https: bool,
         retry: RetryPolicy,
         stop: Stop,
         meter: Arc<Meter>,
-    ) -> Result<Self, ClientError> {
-        let http = net::builder(api.is_https())?
+    ) -> Result<Self, SetupError> {
+        let http = net::builder(is_https)?
             .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
             // The URL of one host is not the next one's business.
             .referer(false)

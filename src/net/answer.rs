@@ -2,7 +2,7 @@
 
 use super::message::{ApiMessage, LONGEST_WORDS, one_line};
 use chrono::DateTime;
-use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// The largest body that is read, in bytes. A page of 100 works is some 200 KB.
@@ -106,6 +106,13 @@ pub(crate) fn seconds(wait: Duration) -> String {
 pub(crate) fn location(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(LOCATION)?;
     Some(one_line(&String::from_utf8_lossy(location.as_bytes())).chars().take(LONGEST_WORDS).collect())
+}
+
+/// The `Content-Type` header, as errors show it.
+pub(crate) fn content_type(headers: &HeaderMap) -> String {
+    headers.get(CONTENT_TYPE).map_or("no content type".into(), |kind| {
+        String::from_utf8_lossy(kind.as_bytes()).chars().take(60).collect()
+    })
 }
 
 /// What the answer calls its request, if it does: what the API's support can find it by.

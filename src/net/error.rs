@@ -5,7 +5,6 @@
 
 use super::answer::{self, Waits};
 use super::calls::LONGEST_RETRY_AFTER;
-use super::message::ApiMessage;
 use reqwest::StatusCode;
 use std::time::Duration;
 
@@ -23,13 +22,13 @@ pub(crate) enum Effect {
 pub(crate) enum ErrorKind {
     /// 401: the token is missing, wrong or expired.
     Unauthorized,
-    /// 403, in the API's own words: the token's user may not do this.
+    /// 403: the token's user may not do this.
     Forbidden,
-    /// 404, in the API's own words: there is no such object.
+    /// 404: there is no such object.
     NotFound,
     /// 409: the object is not in a state that allows this, or a unique value is taken.
     Conflict,
-    /// 301 and its kin: the object's ID changed; `to` is the `Location` as it was given.
+    /// 301 and its kin: it is elsewhere, which is for the caller to follow.
     Moved {
         /// The new place, where the answer names one.
         to: Option<String>,
@@ -64,6 +63,22 @@ pub(crate) enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The class of an answer that is no success, whoever gives it.
+    pub(crate) fn of(status: StatusCode, waits: Waits, location: Option<&str>) -> Self {
+        match status.as_u16() {
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            409 => Self::Conflict,
+            // A gateway's: the request may have gone further than its answer came back.
+            408 => Self::Broken,
+            429 => Self::Throttled { retry_after: waits.usable },
+            300..=399 => Self::Moved { to: location.map(str::to_owned) },
+            500..=599 => Self::Server,
+            _ => Self::Refused,
+        }
+    }
+
     /// What a request that ended so may have changed.
     fn effect(&self) -> Effect {
         match self {
@@ -126,35 +141,20 @@ impl ApiError {
         Self { status: Some(status), ..Self::unanswered(endpoint, kind, text) }
     }
 
-    /// Classifies an answer that is no success.
+    /// An answer that is no success, of this class. `words` are what the answer says, cut to a length that fits into a
+    /// journal; `location` is where it points to.
     pub(crate) fn refused(
         endpoint: &'static str,
         status: StatusCode,
-        message: &ApiMessage,
+        kind: ErrorKind,
+        words: &str,
         waits: Waits,
         location: Option<String>,
     ) -> Self {
-        let kind = match status.as_u16() {
-            401 => ErrorKind::Unauthorized,
-            // That the token may not do this, or that there is no such object, is for the API to say, not for a gateway on
-            // the way: that a merged contact is gone proves the merge.
-            403 if message.is_api() => ErrorKind::Forbidden,
-            404 if message.is_type("not_found") => ErrorKind::NotFound,
-            409 if message.is_api() => ErrorKind::Conflict,
-            // A gateway's: the request may have gone further than its answer came back.
-            408 => ErrorKind::Broken,
-            429 => ErrorKind::Throttled { retry_after: waits.usable },
-            301 => ErrorKind::Moved { to: location.clone() },
-            // A gateway's page, perhaps a login.
-            403 | 404 | 409 | 300..=399 => ErrorKind::Unreadable,
-            500..=599 => ErrorKind::Server,
-            _ => ErrorKind::Refused,
-        };
         let mut text = format!("{status}");
         if kind == ErrorKind::Unreadable {
             text.push_str(" that is not the API's own");
         }
-        let words = message.words();
         if !words.is_empty() {
             text = format!("{text}: {words}");
         }
@@ -164,8 +164,16 @@ impl ApiError {
         if let Some(asked) = waits.asked.filter(|asked| !asked.is_zero()) {
             text = format!("{text} (Retry-After: {})", answer::seconds(asked));
         }
-        let effect = kind.effect();
-        Self { endpoint, kind, status: Some(status), effect, attempts: 0, text }
+        Self { status: Some(status), ..Self::unanswered(endpoint, kind, text) }
+    }
+
+    /// The error with its texts passed through `clean`.
+    pub(crate) fn cleaned(mut self, clean: impl Fn(String) -> String) -> Self {
+        self.text = clean(self.text);
+        if let ErrorKind::Moved { to } = &mut self.kind {
+            *to = to.take().map(clean);
+        }
+        self
     }
 
     /// Whether the same request may succeed if it is made again later.

@@ -3,9 +3,15 @@
 pub(crate) mod answer;
 pub(crate) mod auto_rate;
 pub(crate) mod breaker;
+pub(crate) mod caller;
 pub(crate) mod calls;
 pub(crate) mod error;
 pub(crate) mod heard;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the job that loads records from HTTP APIs is its first user")
+)]
+pub(crate) mod http_reader;
 pub(crate) mod lenient;
 pub(crate) mod message;
 pub(crate) mod meter;

@@ -7,25 +7,48 @@ const SHORTEST: usize = 12;
 /// What is shorter cannot be told from a word.
 const SHORTEST_WHOLE: usize = 6;
 
-/// The text without a token and without the beginnings of it. `None` if nothing of it is there.
-pub(crate) fn without(text: &str, token: &str) -> Option<String> {
-    replaced(text, token, token.get(..SHORTEST)?, "[token]")
+/// The text without these tokens and without the beginnings of them. `None` if nothing of them is there. What is shorter
+/// than a beginning is no token to be told from a word: perhaps a stand-in for one.
+pub(crate) fn without(text: &str, tokens: &[&str]) -> Option<String> {
+    let known = tokens.iter().filter_map(|token| Some(Known { whole: token, begins: beginning(token)? }));
+    replaced(text, &known.collect::<Vec<_>>(), "[token]")
 }
 
-/// The text with a word for each place where a secret begins in this way, however far it goes.
-fn replaced(text: &str, secret: &str, begins: &str, word: &str) -> Option<String> {
-    text.contains(begins).then(|| {
-        let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some((before, found)) = rest.find(begins).map(|place| rest.split_at(place)) {
-            let same = found.char_indices().zip(secret.chars()).find(|((_, a), b)| a != b);
-            // Without a difference the shorter of the two ends there.
-            let end = same.map_or(found.len().min(secret.len()), |((place, _), _)| place);
-            clean.push_str(before);
-            clean.push_str(word);
-            rest = &found[end..];
+/// A secret, and what it is known by.
+struct Known<'a> {
+    whole: &'a str,
+    begins: &'a str,
+}
+
+/// The shortest beginning that a secret is known by, if it is that long.
+fn beginning(secret: &str) -> Option<&str> {
+    (SHORTEST..=secret.len()).find_map(|end| secret.get(..end))
+}
+
+/// The text with a word for each place where a secret begins, however far it goes. `None` if there is no such place.
+fn replaced(text: &str, secrets: &[Known<'_>], word: &str) -> Option<String> {
+    let first = |text: &str| secrets.iter().filter_map(|secret| text.find(secret.begins)).min();
+    let mut next = first(text)?;
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    loop {
+        let (before, found) = rest.split_at(next);
+        clean.push_str(before);
+        clean.push_str(word);
+        // Secrets may begin alike, as tokens of one kind do: the one that goes furthest is there.
+        let end = secrets.iter().map(|secret| alike(found, secret.whole)).max().unwrap_or(found.len());
+        rest = &found[end..];
+        match first(rest) {
+            Some(place) => next = place,
+            None => return Some(clean + rest),
         }
-        clean + rest
-    })
+    }
+}
+
+/// How many bytes of the text are as the secret begins.
+fn alike(text: &str, secret: &str) -> usize {
+    let other = text.char_indices().zip(secret.chars()).find(|((_, a), b)| a != b);
+    // Without a difference the shorter of the two ends there.
+    other.map_or(text.len().min(secret.len()), |((place, _), _)| place)
 }
 
 /// The secrets that a service is asked with: keys and passwords.
@@ -34,6 +57,7 @@ pub(crate) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     /// None at all.
+    #[cfg(any(feature = "snowflake", test))]
     pub(crate) const fn none() -> Self {
         Self(Vec::new())
     }
@@ -54,12 +78,12 @@ impl Secrets {
 
     /// A text without them.
     pub(crate) fn clean(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, secret| {
-            let secret = secret.expose_secret();
+        let known = self.0.iter().map(|secret| {
+            let whole = secret.expose_secret();
             // A short one only as a whole.
-            let begins = secret.get(..SHORTEST).unwrap_or(secret);
-            replaced(&text, secret, begins, "[secret]").unwrap_or(text)
-        })
+            Known { whole, begins: beginning(whole).unwrap_or(whole) }
+        });
+        replaced(&text, &known.collect::<Vec<_>>(), "[secret]").unwrap_or(text)
     }
 }
 
@@ -80,15 +104,24 @@ mod tests {
             (format!("bad {}", &token[..11]), None),
             ("all is well".to_owned(), None),
         ] {
-            assert_eq!(without(&text, token).as_deref(), clean, "{text}");
+            assert_eq!(without(&text, &[token]).as_deref(), clean, "{text}");
         }
         // Too short to be told from a word.
-        assert_eq!(without("the sandbox", "sandbox"), None);
+        assert_eq!(without("the sandbox", &["sandbox"]), None);
         assert_eq!(
-            without("\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}y")
+            without("\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x", &["\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}y"])
                 .as_deref(),
             Some("[token]x")
         );
+    }
+
+    #[test]
+    fn secrets_that_begin_alike_leave_nothing_of_each_other() {
+        let (one, other) = ("eyJhbGciOiJSUzI1NiJ9.one", "eyJhbGciOiJSUzI1NiJ9.other");
+        let text = format!("{other}, {one}; {other}");
+        for secrets in [[one, other], [other, one]] {
+            assert_eq!(without(&text, &secrets).as_deref(), Some("[token], [token]; [token]"));
+        }
     }
 
     #[test]
@@ -105,5 +138,20 @@ mod tests {
         // Too short to be told from a word.
         assert_eq!(clean("root", "root is no user"), "root is no user");
         assert_eq!(clean("", "empty"), "empty");
+    }
+
+    #[test]
+    fn several_secrets_are_left_out_at_once() {
+        let clean = |secrets: &[&str], text: &str| {
+            let secrets: Vec<SecretString> = secrets.iter().map(|secret| (*secret).into()).collect();
+            Secrets::of(&secrets).clean(text.to_owned())
+        };
+        for secrets in [["hunter2!", "hunter2!-and-more"], ["hunter2!-and-more", "hunter2!"]] {
+            assert_eq!(clean(&secrets, "hunter2!-and-more, hunter2!"), "[secret], [secret]");
+        }
+        // One whose beginning does not end where a character does.
+        let secret = "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}y\u{e9}\u{e9}";
+        assert_eq!(clean(&[secret], &format!("no {secret}!")), "no [secret]!");
+        assert_eq!(without(&format!("no {secret}!"), &[secret]).as_deref(), Some("no [token]!"));
     }
 }

@@ -14,6 +14,7 @@
 //! - [`watched`]: a run that another process works on; [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
+//! - [`migrations`]: what `migrate` did, or would do
 //! - [`units`]: numbers for people
 
 pub(crate) mod alerts;
@@ -25,6 +26,8 @@ pub(crate) mod html;
 pub(crate) mod id_map;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+#[cfg(any(feature = "sql", feature = "clickhouse"))]
+pub(crate) mod migrations;
 pub(crate) mod past;
 pub(crate) mod past_run;
 pub(crate) mod profile;

@@ -4,6 +4,15 @@ use crate::exit::{Exit, Failure};
 use crate::report::terminal::Terminal;
 use std::io::{self, IsTerminal};
 
+/// A name that has to be typed, which nobody does by habit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Typed<'a> {
+    /// Whose name, such as `organisation`.
+    pub of: &'static str,
+    /// The name.
+    pub name: &'a str,
+}
+
 /// Whether a question could be put to a person, and whether one is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Confirmation {
@@ -28,26 +37,32 @@ impl Confirmation {
         Err(Failure::new(Exit::NotConfirmed, text))
     }
 
-    /// Asks, if need be: `y` or `yes` continues, or only the organisation's name where it has to be `typed`, which nobody
-    /// does by habit.
-    pub(crate) fn obtain(self, terminal: &Terminal, what: &str, typed: Option<&str>) -> Result<(), Failure> {
+    /// Asks, if need be: `y` or `yes` continues, or only a name where it has to be `typed`.
+    pub(crate) fn obtain(
+        self,
+        terminal: &Terminal,
+        what: &str,
+        typed: Option<Typed<'_>>,
+    ) -> Result<(), Failure> {
         if self == Self::NotNeeded {
             return Ok(());
         }
         let question = match typed {
-            Some(name) => format!("{what}\nType the organisation's name, {name}, to continue:"),
+            Some(Typed { of, name }) => format!("{what}\nType the {of}'s name, {name}, to continue:"),
             None => format!("{what}\nContinue? [y/N]"),
         };
         let answer = terminal.ask(&question).ok().flatten().unwrap_or_default();
         let confirmed = match typed {
-            Some(name) => answer == name,
+            Some(Typed { name, .. }) => answer == name,
             None => ["y", "yes"].contains(&answer.to_lowercase().as_str()),
         };
         if confirmed {
             return Ok(());
         }
         let why = match typed {
-            Some(name) if !answer.is_empty() => format!("not confirmed: the organisation's name is {name}"),
+            Some(Typed { of, name }) if !answer.is_empty() => {
+                format!("not confirmed: the {of}'s name is {name}")
+            }
             _ => "not confirmed".to_owned(),
         };
         Err(Failure::new(Exit::NotConfirmed, format!("nothing was written: {why}")))

@@ -10,6 +10,7 @@ use crate::journal::manifest::{Manifest, Party, RunState};
 use crate::monitor::Monitor;
 use crate::report::progress::Scope;
 use crate::report::terminal::one_line;
+use crate::run::confirm::Typed;
 use crate::run::drift::{ByPlan, OnlyPlanned};
 use crate::run::finish;
 use crate::run::job::{Job, Notes, Scan, Start};
@@ -249,7 +250,10 @@ impl<J: Job> Session<J> {
         let what = if in_production { format!("{what}\nThis is production.") } else { what };
         let typed = (J::NAME_IS_TYPED || in_production).then(|| org_name.to_owned());
         let (confirmation, terminal) = (self.confirmation, self.terminal.clone());
-        let asked = move || confirmation.obtain(&terminal, &what, typed.as_deref());
+        let asked = move || {
+            let typed = typed.as_deref().map(|name| Typed { of: "organisation", name });
+            confirmation.obtain(&terminal, &what, typed)
+        };
         let asked = tokio::task::spawn_blocking(asked);
         match self.stop.race(asked).await {
             Some(answered) => answered.unwrap_or_else(|_| {

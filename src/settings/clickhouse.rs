@@ -4,8 +4,8 @@ use super::dotenv::{DotEnv, dotenv};
 use super::sources::{Sources, service_url};
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
+use crate::database::clickhouse::Clickhouse;
 use crate::exit::{Exit, Failure};
-use crate::source::clickhouse::Clickhouse;
 use serde_json::{Map, Value};
 
 /// The names of all settings that only ClickHouse needs.

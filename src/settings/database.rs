@@ -4,9 +4,9 @@ use super::dotenv::{DotEnv, dotenv};
 use super::sources::Sources;
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
+use crate::database::postgres::Postgres;
+use crate::database::sqlite::Sqlite;
 use crate::exit::{Exit, Failure};
-use crate::source::postgres::Postgres;
-use crate::source::sqlite::Sqlite;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "DATABASE_URL";
 /// What the URL of a PostgreSQL database looks like.
 const POSTGRES: &str = "postgres://USER:PASSWORD@HOST:5432/DATABASE";
 /// What the URL of an SQLite database looks like.
-const SQLITE: &str = "sqlite:PATH, such as sqlite:data/crm.db";
+pub(super) const SQLITE: &str = "sqlite:PATH, such as sqlite:data/crm.db";
 
 /// The SQLite database that the setting names, and what of it goes into `run.json`.
 pub(crate) fn sqlite(global: &Global) -> Result<(Sqlite, Map<String, Value>), Failure> {
@@ -30,20 +30,25 @@ fn sqlite_from(
     let Some(rest) = text.strip_prefix("sqlite:") else {
         return Err(other_scheme(&text, &from, "sqlite", SQLITE));
     };
+    let path = sqlite_path(rest).map_err(|why| Failure::new(Exit::Usage, format!("{from}: {why}")))?;
+    let sqlite = Sqlite { path: PathBuf::from(path), setting: NAME.to_owned() };
+    Ok((sqlite, record(&format!("sqlite:{path}"), &from)))
+}
+
+/// The path in a URL of SQLite's, after its scheme.
+pub(super) fn sqlite_path(rest: &str) -> Result<&str, String> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
-    let wrong = |why: &str| Failure::new(Exit::Usage, format!("{from}: {why}: write {SQLITE}"));
     if let Some((_, options)) = path.split_once('?') {
-        // The file is opened for reading whatever is said.
+        // How the file is opened does not depend on them.
         if !["", "mode=ro", "mode=rw", "mode=rwc"].contains(&options) {
-            return Err(wrong("it has options after the path"));
+            return Err(format!("it has options after the path: write {SQLITE}"));
         }
     }
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path.is_empty() || path == ":memory:" {
-        return Err(wrong("it names no file"));
+        return Err(format!("it names no file: write {SQLITE}"));
     }
-    let sqlite = Sqlite { path: PathBuf::from(path) };
-    Ok((sqlite, record(&format!("sqlite:{path}"), &from)))
+    Ok(path)
 }
 
 /// The PostgreSQL database that the setting names, and what of it goes into `run.json`.
@@ -70,7 +75,7 @@ fn postgres_from(
         Failure::new(Exit::Usage, format!("invalid settings:\n  {}", problems.join("\n  ")))
     };
     let retry = retry.ok_or_else(|| invalid(&sources.problems))?;
-    let postgres = Postgres::new(&text, retry).map_err(|why| invalid(&[format!("{from}: {why}")]))?;
+    let postgres = Postgres::new(&text, NAME, retry).map_err(|why| invalid(&[format!("{from}: {why}")]))?;
     let record = record(postgres.place(), &from);
     Ok((postgres, record))
 }

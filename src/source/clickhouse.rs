@@ -4,34 +4,22 @@
 //! - What goes wrong after the first row stands in the middle of them: a line that is no such array is looked at.
 //! - The session is made unable to write by a setting. A user who may change no settings has been made so already.
 
-use super::http::Connection;
 use super::query::Query;
-use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line, until_answered};
+use super::query_error::QueryError;
 use super::rows_file::{RowsFile, Spooled};
-use crate::net::redact::Secrets;
-use crate::net::retry::RetryPolicy;
+use crate::database::clickhouse::{Clickhouse, Session, WHO, code_in, code_of};
+use crate::database::error::{DatabaseError, until_answered};
 use crate::stop::Stop;
-use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::Response;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
-use url::Url;
 
-const WHO: &str = "ClickHouse";
-const USER: HeaderName = HeaderName::from_static("x-clickhouse-user");
-const PASSWORD: HeaderName = HeaderName::from_static("x-clickhouse-key");
-const CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 /// The longest line of an answer, in bytes: JSON may write a row of 1 MiB in more.
 const MAX_LINE: usize = 8 << 20;
 /// The longest answer that has no rows, in bytes: the columns of a query.
 const MAX_ANSWER: usize = 8 << 20;
-/// What stands in an exception's text.
-const EXCEPTION: &str = "DB::Exception";
-
 /// What is set for each query, as far as the user may: all of it, only that it cannot write, or nothing.
 const SETTINGS: [&[(&str, &str)]; 3] = [
     &[
@@ -44,52 +32,23 @@ const SETTINGS: [&[(&str, &str)]; 3] = [
     &[],
 ];
 
-/// A ClickHouse, and who asks it.
-#[derive(Debug, Clone)]
-pub struct Clickhouse {
-    /// `CLICKHOUSE_URL`: https, or http to this machine.
-    pub(crate) url: Url,
-    /// `CLICKHOUSE_USER`.
-    pub(crate) user: String,
-    /// `CLICKHOUSE_PASSWORD`.
-    pub(crate) password: Option<SecretString>,
-    /// `CLICKHOUSE_DATABASE`.
-    pub(crate) database: String,
-    /// How often and how soon to try again.
-    pub(crate) retry: RetryPolicy,
-}
-
-impl Clickhouse {
-    /// Asks a query and keeps its rows as CSV in a new file at `to`, which is on the disk when this returns, and gone if
-    /// it fails. An answer that breaks off is asked for again.
-    ///
-    /// Writes to the file between its waits: not for a thread that must not block.
-    pub async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
-        let header = |name: &str, value: &str| {
-            let wrong = || QueryError::Settings(format!("{name} has a character in it that cannot be sent"));
-            let fits = !value.bytes().any(|byte| byte.is_ascii_control());
-            let mut header =
-                HeaderValue::from_bytes(value.as_bytes()).ok().filter(|_| fits).ok_or_else(wrong)?;
-            header.set_sensitive(true);
-            Ok::<_, QueryError>(header)
-        };
-        let user = header("CLICKHOUSE_USER", &self.user)?;
-        let password =
-            self.password.as_ref().map(|password| header("CLICKHOUSE_PASSWORD", password.expose_secret()));
-        // A query may take long before its first row; a connection that is gone is noticed by TCP.
-        let connection = Connection::new(WHO, &self.url, Duration::from_secs(LONGEST_QUERY_HOURS * 3600))?;
-        let asked = Asked { clickhouse: self, connection, user, password: password.transpose()? };
-        let secrets = Secrets::of(&self.password);
-        until_answered(WHO, self.retry, &secrets, stop, || asked.once(query, to)).await
-    }
+/// Asks a query and keeps its rows as CSV in a new file at `to`, which is on the disk when this returns, and gone if
+/// it fails. An answer that breaks off is asked for again.
+///
+/// Writes to the file between its waits: not for a thread that must not block.
+pub(crate) async fn spool(
+    clickhouse: &Clickhouse,
+    query: &Query,
+    to: &Path,
+    stop: &Stop,
+) -> Result<Spooled, QueryError> {
+    let asked = Asked { session: clickhouse.connect()? };
+    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || asked.once(query, to)).await
 }
 
 /// What is asked over one connection.
 struct Asked<'a> {
-    clickhouse: &'a Clickhouse,
-    connection: Connection,
-    user: HeaderValue,
-    password: Option<HeaderValue>,
+    session: Session<'a>,
 }
 
 /// A column of a result.
@@ -122,16 +81,16 @@ impl Asked<'_> {
             let _ = write!(sql, " LIMIT {limit}");
         }
         sql.push_str(" FORMAT JSONCompactEachRow");
-        let response = self.connection.bounded(self.ask(sql, settings).await?)?;
+        let response = self.session.connection.bounded(self.session.ask(sql, settings).await?)?;
         let file = RowsFile::create(to, wanted.columns.iter().map(|(name, _)| name))?;
         let file = self.keep(response, file, wanted.columns.len()).await?;
         Ok(file.finish(note)?)
     }
 
     /// The settings that this user may have.
-    async fn settings(&self) -> Result<&'static [(&'static str, &'static str)], QueryError> {
+    async fn settings(&self) -> Result<&'static [(&'static str, &'static str)], DatabaseError> {
         let [all, fewer @ ..] = SETTINGS;
-        let mut asked = self.send("SELECT 1".to_owned(), all).await?;
+        let mut asked = self.session.send("SELECT 1".to_owned(), all).await?;
         let mut settings = all;
         for other in fewer {
             // Unknown to an older server, or not to be changed by this user.
@@ -139,75 +98,14 @@ impl Asked<'_> {
                 break;
             }
             settings = other;
-            asked = self.send("SELECT 1".to_owned(), settings).await?;
+            asked = self.session.send("SELECT 1".to_owned(), settings).await?;
         }
-        self.answered(asked).await.map(|_| settings)
+        self.session.answered(asked).await.map(|_| settings)
     }
 
-    async fn send(&self, sql: String, settings: &[(&str, &str)]) -> Result<Response, QueryError> {
-        let mut url = self.clickhouse.url.clone();
-        url.query_pairs_mut().append_pair("database", &self.clickhouse.database).extend_pairs(settings);
-        let mut request = self.connection.client.post(url).header(USER, self.user.clone()).body(sql);
-        if let Some(password) = &self.password {
-            request = request.header(PASSWORD, password.clone());
-        }
-        self.connection.send(request).await
-    }
-
-    async fn ask(&self, sql: String, settings: &[(&str, &str)]) -> Result<Response, QueryError> {
-        self.answered(self.send(sql, settings).await?).await
-    }
-
-    /// Takes an answer that is a success; any other is classified here.
-    async fn answered(&self, response: Response) -> Result<Response, QueryError> {
-        let status = response.status();
-        let code = code_of(&response);
-        // Older versions say what went wrong only in the body.
-        if status.is_success() && code.is_none() {
-            return Ok(response);
-        }
-        let unanswered = self.connection.unanswered(&response);
-        let words = self.connection.words(response).await;
-        let words = String::from_utf8_lossy(&words);
-        if let Some(code) = code.or_else(|| code_in(&words)) {
-            return Err(self.refused(code, &words));
-        }
-        let url = &self.clickhouse.url;
-        let text = one_line(&words);
-        Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                login(format!("{text} (HTTP {})", status.as_u16()))
-            }
-            status if status.is_redirection() || status == StatusCode::NOT_FOUND => {
-                QueryError::Settings(format!(
-                    "{url} answered with HTTP {}: check CLICKHOUSE_URL (the HTTP interface, mostly port 8123 or 8443)",
-                    status.as_u16()
-                ))
-            }
-            _ => unanswered,
-        })
-    }
-
-    /// What an exception means, by its code. (Source: `ErrorCodes.cpp` in ClickHouse's code.)
-    fn refused(&self, code: u32, words: &str) -> QueryError {
-        let text = format!("{} (code {code})", exception(words));
-        let refused = |hint| QueryError::Refused { who: WHO, text: text.clone(), hint };
-        match code {
-            192..=194 | 516 => login(text),
-            81 => QueryError::Settings(format!("{WHO}: {text}; check CLICKHOUSE_DATABASE")),
-            159 => refused("; ask for less, or raise the user's max_execution_time"),
-            164 => refused("; the query may only read"),
-            497 => refused("; check what this user may read"),
-            47 | 60 => refused("; check the name and CLICKHOUSE_DATABASE: upper and lower case differ"),
-            // Too many queries, the network, a server that starts or stops, a replica that cannot be reached.
-            202 | 209 | 210 | 212 | 225 | 279 | 425 | 439 | 999 => self.connection.unreachable(&text, None),
-            _ => refused(""),
-        }
-    }
-
-    async fn describe(&self, sql: String, settings: &[(&str, &str)]) -> Result<Vec<Column>, QueryError> {
-        let response = self.connection.bounded(self.ask(sql, settings).await?)?;
-        let body = self.connection.whole(response, MAX_ANSWER).await?;
+    async fn describe(&self, sql: String, settings: &[(&str, &str)]) -> Result<Vec<Column>, DatabaseError> {
+        let response = self.session.connection.bounded(self.session.ask(sql, settings).await?)?;
+        let body = self.session.connection.whole(response, MAX_ANSWER).await?;
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         let columns: Result<Vec<Column>, _> = lines.map(serde_json::from_slice).collect();
         match columns {
@@ -224,7 +122,7 @@ impl Asked<'_> {
         width: usize,
     ) -> Result<RowsFile, QueryError> {
         let mut held: Vec<u8> = Vec::new();
-        while let Some(bytes) = self.connection.chunk(&mut response).await? {
+        while let Some(bytes) = self.session.connection.chunk(&mut response).await? {
             let mut rest = &bytes[..];
             while let Some(end) = memchr::memchr(b'\n', rest) {
                 let (line, after) = rest.split_at_checked(end).unwrap_or_default();
@@ -233,39 +131,44 @@ impl Asked<'_> {
                     if held.is_empty() { Cow::Borrowed(line) } else { [&held[..], line].concat().into() };
                 held.clear();
                 if let Err(problem) = push(&line, width, &mut file)? {
-                    let words = self.connection.words(response).await;
+                    let words = self.session.connection.words(response).await;
                     let words = [&line[..], b" ", after, &words].concat();
-                    return Err(self.odd_line(file.rows() + 1, problem, &words));
+                    return Err(self.odd_line(file.rows() + 1, problem, &words).into());
                 }
                 rest = after;
             }
             held.extend_from_slice(rest);
             if held.len() > MAX_LINE {
-                return Err(self.connection.odd(format!("row {} is longer than 8 MiB", file.rows() + 1)));
+                return Err(self
+                    .session
+                    .connection
+                    .odd(format!("row {} is longer than 8 MiB", file.rows() + 1))
+                    .into());
             }
         }
         if !held.trim_ascii().is_empty()
             && let Err(problem) = push(&held, width, &mut file)?
         {
-            return Err(self.odd_line(file.rows() + 1, problem, &held));
+            return Err(self.odd_line(file.rows() + 1, problem, &held).into());
         }
         Ok(file)
     }
 
     /// What a line means that is no row, with what follows it.
-    fn odd_line(&self, row: u64, problem: &str, words: &[u8]) -> QueryError {
+    fn odd_line(&self, row: u64, problem: &str, words: &[u8]) -> DatabaseError {
         let words = String::from_utf8_lossy(words);
         match code_in(&words) {
-            Some(code) => self.refused(code, &words),
-            None => self.connection.odd(format!("row {row} {problem}")),
+            Some(code) => self.session.refused(code, &words),
+            None => self.session.connection.odd(format!("row {row} {problem}")),
         }
     }
 
-    fn unreadable(&self, body: &[u8]) -> QueryError {
+    fn unreadable(&self, body: &[u8]) -> DatabaseError {
         let words = String::from_utf8_lossy(body);
         match code_in(&words) {
-            Some(code) => self.refused(code, &words),
+            Some(code) => self.session.refused(code, &words),
             None => self
+                .session
                 .connection
                 .odd("it does not say which columns the query has: is that ClickHouse?".to_owned()),
         }
@@ -305,28 +208,6 @@ fn as_text(column: &str, kind: &str) -> String {
     }
 }
 
-fn login(text: String) -> QueryError {
-    QueryError::Login { who: WHO, text, settings: "CLICKHOUSE_USER and CLICKHOUSE_PASSWORD" }
-}
-
-fn code_of(response: &Response) -> Option<u32> {
-    response.headers().get(CODE)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// The code of the exception that a text tells of: `Code: 60. DB::Exception: ...`.
-fn code_in(words: &str) -> Option<u32> {
-    let before = words.split_once(EXCEPTION)?.0;
-    let digits = before.rsplit_once("Code: ")?.1;
-    digits.split(|next: char| !next.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// The text of an exception without what stands around it.
-fn exception(words: &str) -> String {
-    let text = words.split_once(EXCEPTION).map_or(words, |(_, text)| text.trim_start_matches([':', ' ']));
-    let text = text.split_once(" (version ").map_or(text, |(text, _)| text);
-    one_line(text.trim_end_matches(['.', ' ', '\n']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,20 +221,6 @@ mod tests {
         }
         for kind in ["Date", "String", "Array(DateTime)", ""] {
             assert_eq!(as_text("q.\"a\"", kind), "toString(q.\"a\")");
-        }
-    }
-
-    #[test]
-    fn exceptions_are_found_wherever_they_stand() {
-        let words = "Code: 60. DB::Exception: Table x\n does not exist. (UNKNOWN_TABLE) (version 24.8.1)\n";
-        assert_eq!(
-            (code_in(words), &*exception(words)),
-            (Some(60), "Table x does not exist. (UNKNOWN_TABLE)")
-        );
-        let late = "__exception__\r\nabc\r\nCode: 395. DB::Exception: oops: while executing";
-        assert_eq!(code_in(late), Some(395));
-        for other in ["", "DB::Exception: no code", "Code: x. DB::Exception", "Code: 60."] {
-            assert_eq!(code_in(other), None, "{other}");
         }
     }
 

@@ -18,7 +18,7 @@ pub enum Grammar {
 /// How a text is cut into tokens.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
-pub(super) struct Lexis {
+pub(crate) struct Lexis {
     /// `//` begins a comment.
     pub(super) slashes: bool,
     /// `#` begins a comment, before a space or `!`.
@@ -53,7 +53,7 @@ impl Grammar {
         }
     }
 
-    pub(super) fn lexis(self) -> Lexis {
+    pub(crate) fn lexis(self) -> Lexis {
         let plain = Lexis {
             slashes: false,
             hashes: false,

@@ -4,12 +4,13 @@
 //! ordered by places of columns. The export to JSON has no limit of 2,000 rows as other answers have; its own, of a
 //! spreadsheet's rows, is taken for a result that is cut off.
 
-use super::http::Connection;
 use super::json_array::{ArrayError, JsonArray};
 use super::jsonl::{NOT_UTF8, fields, write_cell};
 use super::query::{Query, Wanted};
-use super::query_error::{QueryError, one_line, until_answered};
+use super::query_error::QueryError;
 use super::rows_file::{KeepError, RowsFile, Spooled};
+use crate::database::error::{DatabaseError, one_line, until_answered};
+use crate::database::http::Connection;
 use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
@@ -71,7 +72,7 @@ impl Metabase {
         let key =
             Some(self.api_key.expose_secret()).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
         let mut key = key.and_then(|key| HeaderValue::from_str(key).ok()).ok_or_else(|| {
-            QueryError::Settings("METABASE_API_KEY has a character in it that no key has".to_owned())
+            DatabaseError::Settings("METABASE_API_KEY has a character in it that no key has".to_owned())
         })?;
         key.set_sensitive(true);
         let connection = Connection::new(WHO, &self.base_url, self.timeout)?;
@@ -126,7 +127,7 @@ impl Asked<'_> {
     }
 
     /// Sends a request. What is no success is classified here.
-    async fn ask(&self, request: RequestBuilder) -> Result<Response, QueryError> {
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, DatabaseError> {
         let response = self.connection.send(request.header(KEY, self.key.clone())).await?;
         let status = response.status();
         if status.is_success() {
@@ -138,12 +139,12 @@ impl Asked<'_> {
         Err(match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let text = format!("{} (HTTP {})", self.said(response).await, status.as_u16());
-                QueryError::Login { who: WHO, text, settings }
+                DatabaseError::Login { who: WHO, text, settings: settings.to_owned() }
             }
-            StatusCode::NOT_FOUND => QueryError::Settings(format!(
+            StatusCode::NOT_FOUND => DatabaseError::Settings(format!(
                 "{url} has no such endpoint or database (HTTP 404): check METABASE_BASE_URL and METABASE_DATABASE"
             )),
-            status if status.is_redirection() => QueryError::Settings(format!(
+            status if status.is_redirection() => DatabaseError::Settings(format!(
                 "{url} redirects (HTTP {}): check METABASE_BASE_URL",
                 status.as_u16()
             )),
@@ -160,7 +161,7 @@ impl Asked<'_> {
     }
 
     /// The ID of the database.
-    async fn database(&self) -> Result<u64, QueryError> {
+    async fn database(&self) -> Result<u64, DatabaseError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Databases {
@@ -193,7 +194,7 @@ impl Asked<'_> {
     }
 
     /// The columns of a query that returns no rows.
-    async fn describe(&self, query: Value) -> Result<Vec<Column>, QueryError> {
+    async fn describe(&self, query: Value) -> Result<Vec<Column>, DatabaseError> {
         #[derive(Deserialize)]
         struct Described {
             data: Cols,
@@ -217,11 +218,11 @@ impl Asked<'_> {
     }
 
     /// The answer that has the rows.
-    async fn export(&self, query: &Value) -> Result<Response, QueryError> {
+    async fn export(&self, query: &Value) -> Result<Response, DatabaseError> {
         let asked = self.ask(self.post("dataset/json", &json!({"query": query, "format_rows": false}))).await;
         match asked {
             // Older versions want the query as a text.
-            Err(QueryError::Refused { .. }) => {
+            Err(DatabaseError::Refused(_)) => {
                 let body = json!({"query": query.to_string(), "format_rows": false});
                 self.ask(self.post("dataset/json", &body)).await
             }
@@ -247,8 +248,9 @@ impl Asked<'_> {
             let first = array.is_untouched();
             let fed = array.feed(&bytes, |object| {
                 let row = file.rows() + 1;
-                rows.read(object, &mut cells)
-                    .map_err(|problem| Unread::Query(self.connection.odd(format!("row {row} {problem}"))))?;
+                rows.read(object, &mut cells).map_err(|problem| {
+                    Unread::Query(self.connection.odd(format!("row {row} {problem}")).into())
+                })?;
                 file.push(cells.iter()).map_err(|error: KeepError| Unread::Query(error.into()))?;
                 Ok(file.rows() < limit)
             });
@@ -258,12 +260,13 @@ impl Asked<'_> {
                 // An error comes with the status of a success.
                 Err(Unread::Array(ArrayError::NoArray)) if first => {
                     let words = [&bytes[..], &self.connection.words(response).await].concat();
-                    return Err(match serde_json::from_slice(&words) {
+                    let error = match serde_json::from_slice(&words) {
                         Ok(json) => refused(said(&json)),
                         Err(_) => self.connection.odd("it is not a JSON array: is that Metabase?".to_owned()),
-                    });
+                    };
+                    return Err(error.into());
                 }
-                Err(Unread::Array(error)) => return Err(self.connection.odd(error.to_string())),
+                Err(Unread::Array(error)) => return Err(self.connection.odd(error.to_string()).into()),
             };
         }
         if file.rows() < limit {
@@ -271,7 +274,7 @@ impl Asked<'_> {
             if file.rows() >= MAX_ROWS {
                 let text =
                     format!("it is cut off at {MAX_ROWS} rows, the most that an export has: ask for less");
-                return Err(self.connection.odd(text));
+                return Err(self.connection.odd(text).into());
             }
         }
         Ok(file.finish(note)?)
@@ -318,9 +321,9 @@ impl Rows {
     }
 }
 
-fn refused(text: String) -> QueryError {
+fn refused(text: String) -> DatabaseError {
     let hint = "; it was sent to the database as SELECT * FROM (...) q ORDER BY ...";
-    QueryError::Refused { who: WHO, text, hint }
+    DatabaseError::refused(WHO, text, hint)
 }
 
 /// What an answer says of what went wrong.
@@ -335,13 +338,13 @@ fn said(answer: &Value) -> String {
 }
 
 /// What to set, with the databases that there are.
-fn choose(what: &str, known: &[Known]) -> QueryError {
+fn choose(what: &str, known: &[Known]) -> DatabaseError {
     let more = known.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let listed: Vec<_> =
         known.iter().take(LISTED).map(|known| format!("{} ({})", known.id, one_line(&known.name))).collect();
     let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
-    QueryError::Settings(format!("METABASE_DATABASE: {what}; there are: {listed}{more}"))
+    DatabaseError::Settings(format!("METABASE_DATABASE: {what}; there are: {listed}{more}"))
 }
 
 #[cfg(test)]

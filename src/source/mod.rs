@@ -12,7 +12,6 @@ mod error;
 mod fingerprint;
 pub mod grammar;
 pub mod header;
-mod http;
 mod input;
 mod json_array;
 pub mod jsonl;

@@ -70,8 +70,9 @@ pub enum By {
     Place(usize),
 }
 
+/// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Word,
     Quoted,
     Number,
@@ -81,20 +82,21 @@ enum Kind {
 
 /// A piece of the text; comments and white space are none.
 #[derive(Debug, Clone, Copy)]
-struct Token<'a> {
-    kind: Kind,
-    text: &'a str,
-    start: usize,
+pub(crate) struct Token<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
+    /// Where it begins, in bytes.
+    pub(crate) start: usize,
     /// How many parentheses are open where it stands.
-    depth: usize,
+    pub(crate) depth: usize,
 }
 
 impl Token<'_> {
-    fn is(&self, word: &str) -> bool {
+    pub(crate) fn is(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    fn is_symbol(&self, symbol: &str) -> bool {
+    pub(crate) fn is_symbol(&self, symbol: &str) -> bool {
         self.kind == Kind::Symbol && self.text == symbol
     }
 }
@@ -177,8 +179,14 @@ fn writes(part: &[Token<'_>]) -> Option<&'static str> {
 
 /// Cuts a text into tokens; fails where parentheses, quotes or comments are not closed.
 fn tokens(sql: &str, lexis: Lexis) -> Result<Vec<Token<'_>>, SqlError> {
-    let mut tokens = Vec::new();
+    located_tokens(sql, lexis).map_err(|(_, error)| error)
+}
+
+/// The same; an error comes with the place, in bytes, of what is not closed.
+pub(crate) fn located_tokens(sql: &str, lexis: Lexis) -> Result<Vec<Token<'_>>, (usize, SqlError)> {
+    let mut tokens: Vec<Token<'_>> = Vec::new();
     let (mut at, mut depth) = (0_usize, 0_usize);
+    let mut opened = Vec::new();
     while let Some(next) = sql.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = sql.get(at..).unwrap_or_default();
         if next.is_whitespace() {
@@ -191,29 +199,30 @@ fn tokens(sql: &str, lexis: Lexis) -> Result<Vec<Token<'_>>, SqlError> {
             continue;
         }
         if rest.starts_with("/*") {
-            at += comment(rest, lexis.nests).ok_or(SqlError::Unclosed("a comment"))?;
+            at += comment(rest, lexis.nests).ok_or((at, SqlError::Unclosed("a comment")))?;
             continue;
         }
         let (kind, length) = match next {
             '\'' => {
                 let is_e = |last: &Token<'_>| last.is("E") && last.start + 1 == at;
                 let backslash = lexis.backslash || (lexis.e_strings && tokens.last().is_some_and(is_e));
-                (Kind::Text, quoted(rest, '\'', backslash).ok_or(SqlError::Unclosed("a string"))?)
+                (Kind::Text, quoted(rest, '\'', backslash).ok_or((at, SqlError::Unclosed("a string")))?)
             }
             '"' => {
                 let backslash = lexis.backslash && lexis.backticks;
-                (Kind::Quoted, quoted(rest, '"', backslash).ok_or(SqlError::Unclosed("a quoted name"))?)
+                (Kind::Quoted, quoted(rest, '"', backslash).ok_or((at, SqlError::Unclosed("a quoted name")))?)
             }
-            '`' if lexis.backticks => {
-                (Kind::Quoted, quoted(rest, '`', lexis.backslash).ok_or(SqlError::Unclosed("a quoted name"))?)
-            }
+            '`' if lexis.backticks => (
+                Kind::Quoted,
+                quoted(rest, '`', lexis.backslash).ok_or((at, SqlError::Unclosed("a quoted name")))?,
+            ),
             '[' if lexis.brackets => {
-                (Kind::Quoted, rest.find(']').ok_or(SqlError::Unclosed("a quoted name"))? + 1)
+                (Kind::Quoted, rest.find(']').ok_or((at, SqlError::Unclosed("a quoted name")))? + 1)
             }
             '$' if dollars(rest, lexis).is_some() => {
                 let mark = dollars(rest, lexis).unwrap_or_default();
                 let body = rest.get(mark.len()..).unwrap_or_default();
-                (Kind::Text, body.find(mark).ok_or(SqlError::Unclosed("a $$ string"))? + 2 * mark.len())
+                (Kind::Text, body.find(mark).ok_or((at, SqlError::Unclosed("a $$ string")))? + 2 * mark.len())
             }
             _ if next.is_alphabetic() || next == '_' || next == '$' => (Kind::Word, word(rest)),
             _ if next.is_ascii_digit() => (Kind::Number, word(rest)),
@@ -221,15 +230,17 @@ fn tokens(sql: &str, lexis: Lexis) -> Result<Vec<Token<'_>>, SqlError> {
             _ => (Kind::Symbol, next.len_utf8()),
         };
         if kind == Kind::Symbol && next == ')' {
-            depth = depth.checked_sub(1).ok_or(SqlError::Parentheses)?;
+            depth = depth.checked_sub(1).ok_or((at, SqlError::Parentheses))?;
+            opened.pop();
         }
         tokens.push(Token { kind, text: rest.get(..length).unwrap_or_default(), start: at, depth });
         if kind == Kind::Symbol && next == '(' {
             depth += 1;
+            opened.push(at);
         }
         at += length;
     }
-    if depth == 0 { Ok(tokens) } else { Err(SqlError::Parentheses) }
+    opened.pop().map_or(Ok(tokens), |open| Err((open, SqlError::Parentheses)))
 }
 
 /// The length of the comment that a text begins with.

@@ -46,11 +46,15 @@ def with_settings(sql, user, settings):
     if user == "reader" and settings:
         name = next(iter(settings))
         raise Refused(500, 164, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")
-    if not re.match(r"\s*(SELECT|DESCRIBE|WITH)\b", sql, re.I) and (user == "reader" or "readonly" in settings):
+    reads = re.match(r"\s*(SELECT|DESCRIBE|WITH)\b", sql, re.I)
+    if not reads and (user == "reader" or "readonly" in settings):
         raise Refused(500, 164, "Cannot execute query in readonly mode. (READONLY)")
     # That it cannot write is seen to above: the engine would not let go of it.
     settings = {name: value for name, value in settings.items() if name != "readonly"}
-    if not settings or sql.lstrip().upper().startswith("DESCRIBE"):
+    # What is said of the request, not of the statement.
+    for name in ("query_id", "wait_end_of_query"):
+        settings.pop(name, None)
+    if not settings or not reads or re.search(r"\bSETTINGS\b|^\s*DESCRIBE", sql, re.I):
         return sql
     return sql + "\nSETTINGS " + ", ".join(f"{name} = '{value}'" for name, value in settings.items())
 
@@ -99,6 +103,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(403, 516, f"{text} (AUTHENTICATION_FAILED)")
         database = parameters.pop("database", "default")
         LOGS.setdefault(database, []).append(sql)
+        if sql.startswith("KILL QUERY"):
+            # The engine ends what it does before it looks at another request.
+            self.answer(200, b"")
+            return
         sql = with_settings(sql, user, parameters)
         with TURN:
             try:

@@ -218,7 +218,7 @@ fn each_answer_has_its_meaning() {
             "ana: Authentication failed. (NAME) (code 516)",
         ),
         (&[exception(404, 81, "Database x does not exist")], 2, "(code 81); check CLICKHOUSE_DATABASE"),
-        (&[exception(500, 497, "Not enough privileges")], 2, "(code 497); check what this user may read"),
+        (&[exception(500, 497, "Not enough privileges")], 2, "(code 497); check what this user may do"),
         (
             &[Answer::new(502, "x"), Answer::new(503, "x")],
             7,

@@ -190,7 +190,7 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
         ),
         ("SELECT issue FROM issues".to_owned(), "column \"issue\" does not exist"),
         ("SELECT 1 AS issue".to_owned(), "columns missing from the query: `issue_id` (nearest: `issue`)"),
-        (query("nextval('numbers')"), "(code 25006); the query may only read"),
+        (query("nextval('numbers')"), "(code 25006); the session may only read"),
         (query("set_config('transaction_read_only', 'off', false)"), "(code 25001)"),
         (query("1 / 0"), "PostgreSQL refused the query: division by zero (code 22012)"),
     ] {
@@ -201,7 +201,7 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
     database.run(&format!("ALTER ROLE reader PASSWORD '{PASSWORD}'"));
     let url = database.url("x").rsplit_once('/').map(|(_, name)| format!("{reader}{name}")).unwrap();
     let ended = backfill(&["--query", "SELECT * FROM secrets"]).env("DATABASE_URL", url).run().exits(2);
-    ended.says("permission denied for table secrets (code 42501); check what this user may read");
+    ended.says("permission denied for table secrets (code 42501); check what this user may do");
     backfill(&["--csv", "a.csv"]).run().exits(2).says("--csv and --source postgres exclude each other");
     assert_untouched(&fixture);
 }

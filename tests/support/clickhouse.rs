@@ -77,6 +77,11 @@ impl Clickhouse {
             .env("CLICKHOUSE_DATABASE", &self.database)
     }
 
+    /// It and this database, as a target.
+    pub(crate) fn target(&self) -> String {
+        format!("clickhouse+http://127.0.0.1:{}/{}", self.server.port, self.database)
+    }
+
     fn call(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server.port)).unwrap();
         let head = format!(

@@ -4,7 +4,7 @@
 use super::program::Program;
 use super::{eventually, tell};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -64,6 +64,15 @@ impl Database {
     /// Runs statements.
     pub(crate) fn run(&self, sql: &str) {
         self.server.run(&self.name, sql);
+    }
+
+    /// The first value of a query, as text; none for NULL.
+    pub(crate) fn ask(&self, sql: &str) -> Option<String> {
+        self.server.connected(&self.name, async |mut connection| {
+            let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            row.get(0)
+        })
     }
 
     /// Its URL, for a user.
@@ -134,6 +143,13 @@ impl Server {
     }
 
     fn run(&self, database: &str, sql: &str) {
+        self.connected(database, async |mut connection| {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    }
+
+    fn connected<T>(&self, database: &str, work: impl AsyncFnOnce(PgConnection) -> T) -> T {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.port)
@@ -141,11 +157,7 @@ impl Server {
             .password(PASSWORD)
             .database(database);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut connection = options.connect().await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
+        runtime.block_on(async { work(options.connect().await.unwrap()).await })
     }
 }
 

@@ -1,6 +1,6 @@
-//! What sources that speak HTTP share: one connection, answers of bounded length, and what failures of the network mean.
+//! What services that speak HTTP share, databases and others: one connection, answers of bounded length, and what failures of the network mean.
 
-use super::query_error::{LONGEST_QUERY_HOURS, QueryError, one_line};
+use super::error::{DatabaseError, LONGEST_QUERY_HOURS, one_line};
 use crate::net;
 use crate::net::answer::asked_wait;
 use bytes::Bytes;
@@ -16,36 +16,43 @@ const MAX_WORDS: usize = 64 << 10;
 
 /// A service that is asked over HTTP.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     who: &'static str,
     place: String,
     /// What requests are made with.
-    pub(super) client: Client,
+    pub(crate) client: Client,
 }
 
 impl Connection {
     /// Sets a connection up; sends nothing. `silence` is the longest time between two bytes of an answer.
-    pub(super) fn new(who: &'static str, url: &Url, silence: Duration) -> Result<Self, QueryError> {
-        let builder =
-            net::builder(url.scheme() == "https").map_err(|error| QueryError::Settings(error.to_string()))?;
+    pub(crate) fn new(who: &'static str, url: &Url, silence: Duration) -> Result<Self, DatabaseError> {
+        let builder = net::builder(url.scheme() == "https")
+            .map_err(|error| DatabaseError::Settings(error.to_string()))?;
         let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .read_timeout(silence)
             .tcp_keepalive(KEEPALIVE)
             .timeout(Duration::from_secs(LONGEST_QUERY_HOURS * 3600))
             .build()
-            .map_err(|error| QueryError::Answer { who, text: format!("could not set up HTTPS: {error}") })?;
+            .map_err(|error| DatabaseError::Answer {
+                who,
+                text: format!("could not set up HTTPS: {error}"),
+            })?;
         Ok(Self { who, place: url.origin().ascii_serialization(), client })
     }
 
     /// Sends a request. An answer of any status is one.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, QueryError> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, DatabaseError> {
         request.send().await.map_err(|error| self.broken(error))
     }
 
     /// An answer of which it shows where it ends: one that only the end of the connection ends may have been cut off, and
     /// is whole line by line all the same.
-    pub(super) fn bounded(&self, response: Response) -> Result<Response, QueryError> {
+    #[cfg_attr(
+        not(feature = "clickhouse"),
+        expect(dead_code, reason = "only ClickHouse answers line by line")
+    )]
+    pub(crate) fn bounded(&self, response: Response) -> Result<Response, DatabaseError> {
         let has = |name| response.headers().contains_key(name);
         if response.version() >= Version::HTTP_2 || has(CONTENT_LENGTH) || has(TRANSFER_ENCODING) {
             return Ok(response);
@@ -56,12 +63,12 @@ impl Connection {
     }
 
     /// The next bytes of an answer; none at its end.
-    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, QueryError> {
+    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, DatabaseError> {
         response.chunk().await.map_err(|error| self.broken(error))
     }
 
     /// A whole answer of at most so many bytes.
-    pub(super) async fn whole(&self, mut response: Response, most: usize) -> Result<Vec<u8>, QueryError> {
+    pub(crate) async fn whole(&self, mut response: Response, most: usize) -> Result<Vec<u8>, DatabaseError> {
         let mut body = Vec::new();
         while let Some(part) = self.chunk(&mut response).await? {
             if body.len() + part.len() > most {
@@ -73,7 +80,7 @@ impl Connection {
     }
 
     /// The words of an answer that is no result: as many as help.
-    pub(super) async fn words(&self, mut response: Response) -> Vec<u8> {
+    pub(crate) async fn words(&self, mut response: Response) -> Vec<u8> {
         let mut body = Vec::new();
         // What is missing of a failure's explanation is no failure of its own.
         while let Ok(Some(part)) = response.chunk().await {
@@ -87,7 +94,7 @@ impl Connection {
     }
 
     /// What an answer means that says no more than its status.
-    pub(super) fn unanswered(&self, response: &Response) -> QueryError {
+    pub(crate) fn unanswered(&self, response: &Response) -> DatabaseError {
         let status = response.status();
         if status.is_server_error()
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
@@ -98,15 +105,15 @@ impl Connection {
     }
 
     /// An answer that cannot be used.
-    pub(super) fn odd(&self, text: String) -> QueryError {
-        QueryError::Answer { who: self.who, text }
+    pub(crate) fn odd(&self, text: String) -> DatabaseError {
+        DatabaseError::Answer { who: self.who, text }
     }
 
-    pub(super) fn unreachable(&self, text: &str, after: Option<Duration>) -> QueryError {
-        QueryError::Unreachable { who: self.who, place: self.place.clone(), text: one_line(text), after }
+    pub(crate) fn unreachable(&self, text: &str, after: Option<Duration>) -> DatabaseError {
+        DatabaseError::Unreachable { who: self.who, place: self.place.clone(), text: one_line(text), after }
     }
 
-    fn broken(&self, error: reqwest::Error) -> QueryError {
+    fn broken(&self, error: reqwest::Error) -> DatabaseError {
         if error.is_builder() {
             return self.odd(net::chain(&error.without_url()));
         }

@@ -1,0 +1,189 @@
+//! ClickHouse, over its HTTP interface: where it is, how to ask it, and what its errors mean.
+
+use super::error::{DatabaseError, LONGEST_QUERY_HOURS, Refusal, one_line};
+use super::http::Connection;
+use crate::net::redact::Secrets;
+use crate::net::retry::RetryPolicy;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+use url::Url;
+
+pub(crate) const WHO: &str = "ClickHouse";
+const USER: HeaderName = HeaderName::from_static("x-clickhouse-user");
+const PASSWORD: HeaderName = HeaderName::from_static("x-clickhouse-key");
+const CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
+/// What stands in an exception's text.
+const EXCEPTION: &str = "DB::Exception";
+
+/// A ClickHouse, and who asks it.
+#[derive(Debug, Clone)]
+pub struct Clickhouse {
+    /// `CLICKHOUSE_URL`: https, or http to this machine.
+    pub(crate) url: Url,
+    /// `CLICKHOUSE_USER`.
+    pub(crate) user: String,
+    /// `CLICKHOUSE_PASSWORD`.
+    pub(crate) password: Option<SecretString>,
+    /// `CLICKHOUSE_DATABASE`.
+    pub(crate) database: String,
+    /// How often and how soon to try again.
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Clickhouse {
+    /// Sets a connection up; sends nothing.
+    pub(crate) fn connect(&self) -> Result<Session<'_>, DatabaseError> {
+        let header = |name: &str, value: &str| {
+            let wrong =
+                || DatabaseError::Settings(format!("{name} has a character in it that cannot be sent"));
+            let fits = !value.bytes().any(|byte| byte.is_ascii_control());
+            let mut header =
+                HeaderValue::from_bytes(value.as_bytes()).ok().filter(|_| fits).ok_or_else(wrong)?;
+            header.set_sensitive(true);
+            Ok::<_, DatabaseError>(header)
+        };
+        let user = header("CLICKHOUSE_USER", &self.user)?;
+        let password =
+            self.password.as_ref().map(|password| header("CLICKHOUSE_PASSWORD", password.expose_secret()));
+        // A query may take long before its first row; a connection that is gone is noticed by TCP.
+        let connection = Connection::new(WHO, &self.url, Duration::from_secs(LONGEST_QUERY_HOURS * 3600))?;
+        let (secrets, password) = (Secrets::of(&self.password), password.transpose()?);
+        Ok(Session { clickhouse: self, connection, secrets, user, password })
+    }
+}
+
+/// What is asked over one connection.
+pub(crate) struct Session<'a> {
+    clickhouse: &'a Clickhouse,
+    pub(crate) connection: Connection,
+    /// The password: no error may quote it.
+    pub(crate) secrets: Secrets,
+    user: HeaderValue,
+    password: Option<HeaderValue>,
+}
+
+impl Session<'_> {
+    /// Sends a statement with these parameters of the URL: settings, mostly. An answer of any status is one.
+    pub(crate) async fn send(
+        &self,
+        sql: String,
+        settings: &[(&str, &str)],
+    ) -> Result<Response, DatabaseError> {
+        let mut url = self.clickhouse.url.clone();
+        url.query_pairs_mut().append_pair("database", &self.clickhouse.database).extend_pairs(settings);
+        let mut request = self.connection.client.post(url).header(USER, self.user.clone()).body(sql);
+        if let Some(password) = &self.password {
+            request = request.header(PASSWORD, password.clone());
+        }
+        self.connection.send(request).await
+    }
+
+    /// The same; what is no success is classified here.
+    pub(crate) async fn ask(
+        &self,
+        sql: String,
+        settings: &[(&str, &str)],
+    ) -> Result<Response, DatabaseError> {
+        self.answered(self.send(sql, settings).await?).await
+    }
+
+    /// Takes an answer that is a success; any other is classified here, without the password that it may quote.
+    pub(crate) async fn answered(&self, response: Response) -> Result<Response, DatabaseError> {
+        let status = response.status();
+        let code = code_of(&response);
+        // Older versions say what went wrong only in the body.
+        if status.is_success() && code.is_none() {
+            return Ok(response);
+        }
+        let unanswered = self.connection.unanswered(&response);
+        let words = self.connection.words(response).await;
+        let words = self.secrets.clean(String::from_utf8_lossy(&words).into_owned());
+        if let Some(code) = code.or_else(|| code_in(&words)) {
+            return Err(self.refused(code, &words));
+        }
+        let url = &self.clickhouse.url;
+        let text = one_line(&words);
+        Err(match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                login(format!("{text} (HTTP {})", status.as_u16()))
+            }
+            status if status.is_redirection() || status == StatusCode::NOT_FOUND => {
+                DatabaseError::Settings(format!(
+                    "{url} answered with HTTP {}: check CLICKHOUSE_URL (the HTTP interface, mostly port 8123 or 8443)",
+                    status.as_u16()
+                ))
+            }
+            _ => unanswered,
+        })
+    }
+
+    /// What an exception means, by its code; without the password that it may quote.
+    /// (Source: `ErrorCodes.cpp` in ClickHouse's code.)
+    pub(crate) fn refused(&self, code: u32, words: &str) -> DatabaseError {
+        let text = self.secrets.clean(format!("{} (code {code})", exception(words)));
+        let refused = |hint| {
+            DatabaseError::Refused(Box::new(Refusal {
+                who: WHO,
+                text: text.clone(),
+                hint,
+                code: code.to_string(),
+                ..Refusal::default()
+            }))
+        };
+        match code {
+            192..=194 | 516 => login(text),
+            81 => DatabaseError::Settings(format!("{WHO}: {text}; check CLICKHOUSE_DATABASE")),
+            159 => refused("; ask for less, or raise the user's max_execution_time"),
+            164 => refused("; the session may only read"),
+            497 => refused("; check what this user may do"),
+            47 | 60 => refused("; check the name and CLICKHOUSE_DATABASE: upper and lower case differ"),
+            // Too many queries, the network, a server that starts or stops, a replica that cannot be reached.
+            202 | 209 | 210 | 212 | 225 | 279 | 425 | 439 | 999 => self.connection.unreachable(&text, None),
+            _ => refused(""),
+        }
+    }
+}
+
+fn login(text: String) -> DatabaseError {
+    DatabaseError::Login { who: WHO, text, settings: "CLICKHOUSE_USER and CLICKHOUSE_PASSWORD".to_owned() }
+}
+
+/// The code that an answer comes with.
+pub(crate) fn code_of(response: &Response) -> Option<u32> {
+    response.headers().get(CODE)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The code of the exception that a text tells of: `Code: 60. DB::Exception: ...`.
+pub(crate) fn code_in(words: &str) -> Option<u32> {
+    let before = words.split_once(EXCEPTION)?.0;
+    let digits = before.rsplit_once("Code: ")?.1;
+    digits.split(|next: char| !next.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The text of an exception without what stands around it.
+fn exception(words: &str) -> String {
+    let text = words.split_once(EXCEPTION).map_or(words, |(_, text)| text.trim_start_matches([':', ' ']));
+    let text = text.split_once(" (version ").map_or(text, |(text, _)| text);
+    one_line(text.trim_end_matches(['.', ' ', '\n']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_found_wherever_they_stand() {
+        let words = "Code: 60. DB::Exception: Table x\n does not exist. (UNKNOWN_TABLE) (version 24.8.1)\n";
+        assert_eq!(
+            (code_in(words), &*exception(words)),
+            (Some(60), "Table x does not exist. (UNKNOWN_TABLE)")
+        );
+        let late = "__exception__\r\nabc\r\nCode: 395. DB::Exception: oops: while executing";
+        assert_eq!(code_in(late), Some(395));
+        for other in ["", "DB::Exception: no code", "Code: x. DB::Exception", "Code: 60."] {
+            assert_eq!(code_in(other), None, "{other}");
+        }
+    }
+}

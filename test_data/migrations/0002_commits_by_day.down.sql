@@ -1,0 +1,1 @@
+DROP VIEW commits_by_day;
