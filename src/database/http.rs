@@ -48,6 +48,10 @@ impl Connection {
 
     /// An answer of which it shows where it ends: one that only the end of the connection ends may have been cut off, and
     /// is whole line by line all the same.
+    #[cfg_attr(
+        not(feature = "clickhouse"),
+        expect(dead_code, reason = "only ClickHouse answers line by line")
+    )]
     pub(crate) fn bounded(&self, response: Response) -> Result<Response, DatabaseError> {
         let has = |name| response.headers().contains_key(name);
         if response.version() >= Version::HTTP_2 || has(CONTENT_LENGTH) || has(TRANSFER_ENCODING) {

@@ -57,6 +57,7 @@ pub(crate) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     /// None at all.
+    #[cfg(any(feature = "snowflake", test))]
     pub(crate) const fn none() -> Self {
         Self(Vec::new())
     }

@@ -218,7 +218,9 @@ impl<J: Job> Session<J> {
             let text = format!(
                 "{began} began in {} {}, and these credentials belong to {} at {target}: use those that it began with, or start \
                  a new run",
-                J::Target::ORG, before.id, org.id
+                J::Target::ORG,
+                before.id,
+                org.id
             );
             return Err(Failure::new(Exit::Changed, text));
         }

@@ -42,7 +42,11 @@ const FAILURES: usize = 5;
 const SAMPLES: u64 = 3;
 
 /// Begins a run and works on it until it ends.
-pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    args: cli::load::Load,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&JobFile::schema()).unwrap_or_default();
         return result(&schema).map(|()| Exit::Ok).map_err(|error| {
@@ -109,7 +113,8 @@ pub(crate) async fn validate(
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
         let (store, terms) = (options.store()?, options.terms("")?);
-        failed = checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
+        failed =
+            checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
     }
     let lines: Vec<String> =
         failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
@@ -149,17 +154,25 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 /// A parameter as it was typed, of the type that it has in the file.
 fn param(name: &str, text: &str, declared: &Value) -> Result<Value, Failure> {
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--param {name}={text}: the job file has {what} there"));
+    let wrong = |what: &str| {
+        Failure::new(Exit::Usage, format!("--param {name}={text}: the job file has {what} there"))
+    };
     let one = |text: &str, declared: &Value| match declared {
-        Value::Number(_) => text.parse::<serde_json::Number>().map(Value::Number).map_err(|_| wrong("a number")),
+        Value::Number(_) => {
+            text.parse::<serde_json::Number>().map(Value::Number).map_err(|_| wrong("a number"))
+        }
         Value::Bool(_) => text.parse().map(Value::Bool).map_err(|_| wrong("true or false")),
         _ => Ok(Value::String(text.to_owned())),
     };
     match declared {
         Value::Array(list) => {
             let like = list.first().unwrap_or(&Value::Null);
-            let values: Result<Vec<Value>, Failure> =
-                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(|text| one(text, like)).collect();
+            let values: Result<Vec<Value>, Failure> = text
+                .split(',')
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(|text| one(text, like))
+                .collect();
             values.map(Value::Array)
         }
         declared => one(text, declared),
@@ -167,7 +180,8 @@ fn param(name: &str, text: &str, declared: &Value) -> Result<Value, Failure> {
 }
 
 fn shard(text: &str) -> Result<(u32, u32), Failure> {
-    let wrong = || Failure::new(Exit::Usage, format!("--shard {text}: write I/N, such as 1/4, with I from 1 to N"));
+    let wrong =
+        || Failure::new(Exit::Usage, format!("--shard {text}: write I/N, such as 1/4, with I from 1 to N"));
     let (part, of) = text.split_once('/').ok_or_else(wrong)?;
     let (part, of): (u32, u32) = (part.parse().map_err(|_| wrong())?, of.parse().map_err(|_| wrong())?);
     if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
@@ -215,7 +229,8 @@ impl LoadOptions {
             let (name, value) = cli::pair("--param", given)?;
             let Some(declared) = declared.get(&name) else {
                 let names: Vec<String> = declared.keys().cloned().collect();
-                let hint = nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                let hint =
+                    nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 let text = format!("--param {name}: the job file has no such parameter{hint}");
                 return Err(Failure::new(Exit::Usage, text));
             };
@@ -237,10 +252,17 @@ impl LoadOptions {
     }
 
     /// Fetches the first records of a slice that is not loaded, and holds them against the table.
-    async fn sample(&self, start: &Start<'_, (), LoadTarget>, slice: &Slice, table: &Known) -> Result<Vec<String>, Failure> {
+    async fn sample(
+        &self,
+        start: &Start<'_, (), LoadTarget>,
+        slice: &Slice,
+        table: &Known,
+    ) -> Result<Vec<String>, Failure> {
         let known = self.job()?;
         let fetch = self.fetch(start)?;
-        let stage = StageWriter::create(start.run, 0, slice.name()).map_err(LoadError::from).map_err(LoadError::failure)?;
+        let stage = StageWriter::create(start.run, 0, slice.name())
+            .map_err(LoadError::from)
+            .map_err(LoadError::failure)?;
         let values = slice.values(&known.params);
         let stage = fetch.run(slice, &values, stage, Some(SAMPLES)).await.map_err(LoadError::failure)?;
         let mut lines = Vec::new();
@@ -252,7 +274,11 @@ impl LoadOptions {
             lines.push(format!("sample        {}", one_line(&batch.object(0))));
         }
         if let Some(first) = stage.rejected.first() {
-            lines.push(format!("sample        {} rejected: {}", stage::records_were(stage.rejected.count()), one_line(first)));
+            lines.push(format!(
+                "sample        {} rejected: {}",
+                stage::records_were(stage.rejected.count()),
+                one_line(first)
+            ));
         }
         if lines.is_empty() {
             lines.push(format!("sample        slice {} has no records", one_line(&slice.name())));
@@ -266,9 +292,11 @@ impl LoadOptions {
     fn fits(&self, batch: &Batch, columns: &[super::store::Column]) -> Result<(), Failure> {
         let table = self.job()?.file.table().map(|table| table.table.clone()).unwrap_or_default();
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let has = |name: &String, names: &[String]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let has =
+            |name: &String, names: &[String]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
         if let Some(name) = batch.columns.iter().find(|name| !has(name, &names)) {
-            let hint = nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint =
+                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(Failure::new(Exit::Usage, format!("table `{table}` has no column `{name}`{hint}")));
         }
         let missing = columns.iter().find(|column| column.required && !has(&column.name, &batch.columns));
@@ -282,7 +310,10 @@ impl LoadOptions {
     /// The slices of a run's input.
     fn slices_of(input: &Input) -> Result<Vec<Slice>, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
-        let columns = file.header().require(Slice::COLUMNS).map_err(|error| crate::run::scan::header_failure(&error))?;
+        let columns = file
+            .header()
+            .require(Slice::COLUMNS)
+            .map_err(|error| crate::run::scan::header_failure(&error))?;
         let mut slices = Vec::new();
         for row in file.rows() {
             let row = row.map_err(|error| crate::run::scan::source_failure(&error))?;
@@ -356,7 +387,9 @@ impl Job for LoadOptions {
                 );
                 return Err(Failure::new(Exit::Usage, text));
             }
-            (None, _) => lines.push(format!("table         {} (made from the first records)", one_line(&spec.table))),
+            (None, _) => {
+                lines.push(format!("table         {} (made from the first records)", one_line(&spec.table)))
+            }
             (Some(_), Some(rows)) => {
                 lines.push(format!("table         {}, {} now", one_line(&spec.table), counted(rows, "row")));
             }
@@ -373,7 +406,8 @@ impl Job for LoadOptions {
         let loaded = slices.iter().filter(|slice| ledger.get(slice).is_some_and(|entry| !entry.open)).count();
         lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
         if start.manifest.dry_run {
-            let next = slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
+            let next =
+                slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
             if let Some(slice) = next {
                 for line in self.sample(start, slice, &table).await? {
                     start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -411,10 +445,14 @@ impl Job for LoadOptions {
         let known = self.job()?;
         let of_run = run.clone();
         let (counts, failures) = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
-        let mut notes = vec![format!("{} loaded{}", counted(counts.records, "record"), match counts.rejected {
-            0 => String::new(),
-            rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
-        })];
+        let mut notes = vec![format!(
+            "{} loaded{}",
+            counted(counts.records, "record"),
+            match counts.rejected {
+                0 => String::new(),
+                rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
+            }
+        )];
         notes.extend(failures);
         // A shard or a choice of slices is not the whole: that is checked once all are loaded.
         if self.shard.is_some() || !self.only.is_empty() || known.file.checks.is_empty() {

@@ -67,7 +67,10 @@ impl LoadError {
 
     /// Whether the whole run ends with it: every other slice would meet the same.
     pub(super) fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted)
+        matches!(
+            self,
+            Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted
+        )
     }
 }
 
@@ -77,9 +80,11 @@ impl From<ApiError> for LoadError {
         match error.kind {
             ErrorKind::Unauthorized | ErrorKind::Forbidden => Self::Login(text),
             ErrorKind::Stopped => Self::Interrupted,
-            ErrorKind::BreakerOpen | ErrorKind::Connect | ErrorKind::Broken | ErrorKind::Server | ErrorKind::Throttled { .. } => {
-                Self::Unreachable(text)
-            }
+            ErrorKind::BreakerOpen
+            | ErrorKind::Connect
+            | ErrorKind::Broken
+            | ErrorKind::Server
+            | ErrorKind::Throttled { .. } => Self::Unreachable(text),
             _ => Self::Refused(text),
         }
     }

@@ -103,7 +103,8 @@ impl Planner for LoadPlanner {
 impl LoadPlanner {
     fn decide(&self, Asked { item: slice, in_doubt }: Asked<Slice>) -> Verdict<SliceChange> {
         let entry = self.ledger.get(&slice);
-        let change = |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
+        let change =
+            |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
         let Some(entry) = entry else { return change(false) };
         if entry.run == self.run {
             // The transaction that loaded it has written that down; only the answer was lost.

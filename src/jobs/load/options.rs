@@ -97,12 +97,19 @@ impl LoadOptions {
                 Some(super::source::find(&self.folder.join(pattern))?)
             }
         };
-        let mut all = slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
+        let mut all =
+            slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
         if !self.only.is_empty() {
-            if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name)) {
+            if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name))
+            {
                 let names: Vec<String> = all.iter().map(Slice::name).collect();
-                let near = super::store::nearest(wrong, &names).or_else(|| names.first().cloned()).unwrap_or_default();
-                return Err(Failure::new(Exit::Usage, format!("--only-slice {wrong}: there is no such slice; one is `{near}`")));
+                let near = super::store::nearest(wrong, &names)
+                    .or_else(|| names.first().cloned())
+                    .unwrap_or_default();
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("--only-slice {wrong}: there is no such slice; one is `{near}`"),
+                ));
             }
             all.retain(|slice| self.only.contains(&slice.name()));
         }
@@ -141,11 +148,14 @@ impl LoadOptions {
             .filter_map(|text| Template::parse(text).ok())
             .flat_map(|text| text.variables().map(str::to_owned).collect::<Vec<_>>())
             .collect();
-        let (found, missing): (Vec<_>, Vec<_>) =
-            names.into_iter().map(|name| (variables.get(&name), name)).partition(|(value, _)| value.is_some());
+        let (found, missing): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .map(|name| (variables.get(&name), name))
+            .partition(|(value, _)| value.is_some());
         if !missing.is_empty() {
             let names: Vec<String> = missing.into_iter().map(|(_, name)| name).collect();
-            let text = format!("set {} in the environment or in .env: the job file needs it", names.join(", "));
+            let text =
+                format!("set {} in the environment or in .env: the job file needs it", names.join(", "));
             return Err(self.usage(text));
         }
         Ok(found.into_iter().filter_map(|(value, name)| Some((name, value?))).collect())
@@ -230,7 +240,9 @@ impl LoadOptions {
         let known = self.job()?;
         let transform = known.file.transform.as_ref();
         transform
-            .map(|code| Filter::compile(&code.value, &known.file.variables()).map_err(|problem| self.usage(problem)))
+            .map(|code| {
+                Filter::compile(&code.value, &known.file.variables()).map_err(|problem| self.usage(problem))
+            })
             .transpose()
     }
 

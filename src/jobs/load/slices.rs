@@ -150,9 +150,12 @@ pub(super) fn all(
     }
     let spec = file.slices.as_ref().map(|slices| &slices.value);
     for (name, value) in spec.iter().flat_map(|spec| &spec.each) {
-        let named = value.as_str().and_then(|text| Template::parse(text).ok()?.only_param().map(str::to_owned));
+        let named =
+            value.as_str().and_then(|text| Template::parse(text).ok()?.only_param().map(str::to_owned));
         let list = match &named {
-            Some(param) => params.get(param).ok_or_else(|| format!("slices.each.{name}: there is no parameter `{param}`"))?,
+            Some(param) => params
+                .get(param)
+                .ok_or_else(|| format!("slices.each.{name}: there is no parameter `{param}`"))?,
             None => value,
         };
         let list = list.as_array().ok_or_else(|| format!("slices.each.{name} is not a list"))?;
@@ -171,7 +174,8 @@ pub(super) fn all(
     let step = Step::parse(&dates.step.value)?;
     let of = |name: &str, flag: &str| {
         let value = params.get(name).and_then(Value::as_str);
-        let value = value.ok_or_else(|| format!("slices.dates needs {name}: give {flag}, or set it under params"))?;
+        let value =
+            value.ok_or_else(|| format!("slices.dates needs {name}: give {flag}, or set it under params"))?;
         moment(value).ok_or_else(|| format!("{name}: `{value}` is not a date such as 2026-12-31"))
     };
     let (start, last) = (of("start_date", "--start-date")?, of("end_date", "--end-date")?);
@@ -234,7 +238,10 @@ mod tests {
             ["2020-01-01..2020-01-15", "2020-01-15..2020-01-29", "2020-01-29..2020-02-01"]
         );
         assert_eq!(names("{dates: {field: day, step: 1month}}"), ["2020-01-01..2020-02-01"]);
-        assert_eq!(names("{each: {symbol: '${symbols}', kind: [a, b]}}"), ["a BTC", "b BTC", "a ETH", "b ETH"]);
+        assert_eq!(
+            names("{each: {symbol: '${symbols}', kind: [a, b]}}"),
+            ["a BTC", "b BTC", "a ETH", "b ETH"]
+        );
     }
 
     #[test]
@@ -253,7 +260,8 @@ mod tests {
     #[test]
     fn slices_of_other_boundaries_overlap() {
         let slices = |step: &str| {
-            let job = job(&format!("{{dates: {{field: day, step: {step}}}, each: {{symbol: '${{symbols}}'}}}}"));
+            let job =
+                job(&format!("{{dates: {{field: day, step: {step}}}, each: {{symbol: '${{symbols}}'}}}}"));
             all(&job, &job.params, None).unwrap()
         };
         let (ten, week) = (slices("10d"), slices("7d"));

@@ -112,7 +112,9 @@ impl Store {
     /// The rows of a slice's range.
     pub(super) async fn count(&self, terms: &Terms, slice: &Slice, stop: &Stop) -> Result<u64, LoadError> {
         match self {
-            Self::Sqlite(sqlite) => stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?,
+            Self::Sqlite(sqlite) => {
+                stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -155,7 +157,12 @@ impl Store {
 }
 
 /// The statement that makes a table from the columns of its first records.
-pub(super) fn made_of(terms: &Terms, columns: &[(String, &'static str)], quote: fn(&str) -> String, ending: &str) -> String {
+pub(super) fn made_of(
+    terms: &Terms,
+    columns: &[(String, &'static str)],
+    quote: fn(&str) -> String,
+    ending: &str,
+) -> String {
     let mut lines: Vec<String> = columns
         .iter()
         .map(|(name, kind)| {

@@ -53,7 +53,10 @@ impl SqliteStore {
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging()
     }
 
     /// A connection that cannot write; none where there is no file.
@@ -64,7 +67,11 @@ impl SqliteStore {
                 if folder.is_dir() {
                     return Ok(None);
                 }
-                return Err(LoadError::Settings(format!("{}: there is no folder {}", self.place(), folder.display())));
+                return Err(LoadError::Settings(format!(
+                    "{}: there is no folder {}",
+                    self.place(),
+                    folder.display()
+                )));
             }
             Err(error) => return Err(LoadError::Settings(format!("{}: {error}", self.place()))),
             Ok(data) if data.is_dir() => {
@@ -97,10 +104,12 @@ impl SqliteStore {
             .map_err(failed)?;
         let tables = rows.iter().filter_map(|row| row.try_get(0).ok()).filter(|name| name != TABLE).collect();
         let columns = columns(&mut connection, table).await.map_err(failed)?;
-        let mut known = Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
+        let mut known =
+            Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
         if known.columns.is_some() {
             let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) FROM {}", quote(table))));
-            let count: i64 = count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+            let count: i64 =
+                count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
             known.rows = u64::try_from(count).ok();
         }
         // It was only read from.
@@ -174,7 +183,8 @@ impl SqliteStore {
             if !again {
                 return Ok(Loaded::Before(entry));
             }
-            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
+            let delete =
+                sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
             delete.bind(&terms.load).bind(&id).execute(&mut *connection).await.map_err(failed)?;
         }
         let mut batches = stage.batches(terms.batch_size)?;
@@ -212,7 +222,9 @@ impl SqliteStore {
                 rejects.first().unwrap_or_default()
             )));
         }
-        let insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")));
+        let insert = sqlx::query(AssertSqlSafe(format!(
+            "INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        )));
         insert
             .bind(&terms.load)
             .bind(&id)
@@ -262,7 +274,8 @@ impl SqliteStore {
         for value in &values {
             query = query.bind(value);
         }
-        let rows: i64 = query.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+        let rows: i64 =
+            query.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
         let _ = connection.close().await;
         Ok(u64::try_from(rows).unwrap_or_default())
     }
@@ -290,8 +303,12 @@ impl SqliteStore {
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
         let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
         let (condition, values) = range(terms, &slice, &known)?;
-        let selected: Vec<String> =
-            per.iter().map(String::as_str).chain([field]).map(|name| format!("CAST({} AS TEXT)", quote(name))).collect();
+        let selected: Vec<String> = per
+            .iter()
+            .map(String::as_str)
+            .chain([field])
+            .map(|name| format!("CAST({} AS TEXT)", quote(name)))
+            .collect();
         let sql = format!(
             "SELECT DISTINCT {} FROM {} WHERE {condition}",
             selected.join(", "),
@@ -469,20 +486,23 @@ fn check_columns(table: &str, wanted: &[String], known: &[Column]) -> Result<(),
     match wanted.iter().find(|name| !names.iter().any(|known| known.eq_ignore_ascii_case(name))) {
         None => Ok(()),
         Some(name) => {
-            let hint = nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint =
+                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             Err(LoadError::Settings(format!("table `{table}` has no column `{name}`{hint}")))
         }
     }
 }
 
 async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<Column>, sqlx::Error> {
-    let rows = sqlx::query("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")
-        .bind(table)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")
+            .bind(table)
+            .fetch_all(connection)
+            .await?;
     rows.iter()
         .map(|row| {
-            let (notnull, has_default, key): (i64, i64, i64) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+            let (notnull, has_default, key): (i64, i64, i64) =
+                (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
             let kind: String = row.try_get(1)?;
             // A single INTEGER key is made up where it is missing.
             let made_up = key > 0 && kind.eq_ignore_ascii_case("INTEGER");
@@ -537,7 +557,8 @@ fn is_missing_table(error: &sqlx::Error) -> bool {
 
 /// An error in SQLite's words, on one line.
 fn words(error: &sqlx::Error) -> String {
-    let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let text =
+        error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
