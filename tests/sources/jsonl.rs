@@ -148,7 +148,7 @@ fn two_hundred_thousand_rows() {
 fn no_rows_are_nothing_to_do() {
     let fixture = Fixture::new(&Org::of(1));
     let update = ["update", "--object", "ticket", "--yes", "--jsonl", "-"];
-    fixture.program(update).run().exits(0).says("no rows: standard input has only a header");
+    fixture.program(update).run().exits(0).says("no rows came from standard input");
     let ended = fixture.program(["backfill-groups", "--yes", "--jsonl", "-"]).run().exits(0);
     ended.says("no rows came from standard input");
     assert_eq!(fixture.writes(), 0);

@@ -1,9 +1,10 @@
 //! What has to be so after a load: the checks of a job file, held against the target.
 
+use super::dates::moment;
 use super::error::LoadError;
 use super::file::{CheckSpec, Expect, JobFile};
 use super::ledger::Ledger;
-use super::slices::{Slice, moment};
+use super::slices::Slice;
 use super::span::Span;
 use super::store::{Store, Terms};
 use crate::report::units::counted;

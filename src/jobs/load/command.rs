@@ -64,7 +64,7 @@ pub(crate) async fn run(
         [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
     {
         let Some(value) = value else { continue };
-        if slices::moment(value).is_none() {
+        if super::dates::moment(value).is_none() {
             return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
         }
         if known.file.dates().is_none() {

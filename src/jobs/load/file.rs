@@ -573,13 +573,13 @@ impl JobFile {
     fn mistakes_of_slices(&self, found: &mut Found) {
         let Some(slices) = &self.slices else { return };
         if let Some(dates) = &slices.value.dates {
-            if let Err(problem) = super::slices::Step::parse(&dates.value.step.value) {
+            if let Err(problem) = super::dates::Step::parse(&dates.value.step.value) {
                 found.at(&dates.value.step, problem);
             }
             for name in ["start_date", "end_date"] {
                 match self.params.get(name) {
                     None => {}
-                    Some(Value::String(text)) if super::slices::moment(text).is_some() => {}
+                    Some(Value::String(text)) if super::dates::moment(text).is_some() => {}
                     Some(value) => {
                         found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31"))
                     }

@@ -1,6 +1,6 @@
 //! Moves records from a source to a target in slices, as a job file says, each slice exactly once.
 //!
-//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands
+//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps
 //! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
@@ -10,6 +10,7 @@
 
 mod checks;
 pub(crate) mod command;
+mod dates;
 mod error;
 mod fetch;
 mod file;

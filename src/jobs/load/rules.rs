@@ -2,7 +2,8 @@
 
 use super::file::{FieldType, RuleSpec};
 use super::record::{Cell, Record};
-use super::slices::{Slice, moment};
+use super::dates::moment;
+use super::slices::Slice;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
