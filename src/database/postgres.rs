@@ -16,12 +16,35 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the end of a connection may take.
 const CLOSING: Duration = Duration::from_secs(3);
 
+/// What is set for a transaction alone, so that a connection which a pooler hands on is as it was: what ends a statement that
+/// nobody waits for, and the same text for the same value, whatever the database's defaults are. The last is there from
+/// version 14 on.
+const SESSION: [&str; 7] = [
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL IntervalStyle = 'postgres'",
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL extra_float_digits = 3",
+    "SET LOCAL bytea_output = 'hex'",
+    "SET LOCAL idle_in_transaction_session_timeout = '10min'",
+    "SELECT set_config(name, '10s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'",
+];
+
+/// The statements that begin a transaction of this mode, such as `READ ONLY`.
+pub(crate) fn begin(mode: &str) -> String {
+    let session = SESSION.join("; ");
+    format!("BEGIN ISOLATION LEVEL {mode}; {session}; SET LOCAL statement_timeout = '{LONGEST_QUERY_HOURS}h'")
+}
+
 /// A database, and how to connect to it.
 #[derive(Debug, Clone)]
 pub struct Postgres {
     url: SecretString,
     /// The passwords in it: no error may quote them.
     pub(crate) secrets: Secrets,
+    /// The server, and its port.
+    host: String,
+    /// The database's name.
+    database: String,
     /// What the URL stands in, such as `DATABASE_URL`, for texts that say what to correct.
     setting: String,
     /// The same, without anything secret.
@@ -38,10 +61,23 @@ impl Postgres {
             || format!("{}:{}", options.get_host(), options.get_port()),
             |socket| socket.display().to_string(),
         );
-        let (user, database) = (options.get_username(), options.get_database().unwrap_or_default());
+        let user = options.get_username();
+        let database = options.get_database().unwrap_or_default().to_owned();
         let place = format!("postgres://{user}@{host}/{database}");
         let (secrets, setting) = (secrets(url), setting.to_owned());
-        Ok(Self { url: url.to_owned().into(), secrets, setting, place, retry })
+        Ok(Self { url: url.to_owned().into(), secrets, host, database, setting, place, retry })
+    }
+
+    /// The server and its port.
+    #[cfg(feature = "load")]
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The database's name; empty where it is the user's.
+    #[cfg(feature = "load")]
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
     /// Where the database is, and who asks; without a password.
@@ -132,8 +168,9 @@ impl Postgres {
             "42P01" | "3F000" => {
                 refused(text, "; check the name, its schema and the database that is connected to")
             }
-            // Shutting down, starting, too many connections, a standby that has to catch up.
-            "57P01" | "57P02" | "57P03" | "53300" | "40001" => self.unreachable(&text),
+            // Shutting down, starting, too many connections, a standby that has to catch up, two transactions that wait for
+            // each other.
+            "57P01" | "57P02" | "57P03" | "53300" | "40001" | "40P01" => self.unreachable(&text),
             _ if code.starts_with("28") => {
                 let settings = format!("the user and the password in {setting}");
                 DatabaseError::Login { who: WHO, text, settings }

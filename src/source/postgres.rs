@@ -7,25 +7,12 @@ use super::query::{Query, as_varchar};
 use super::query_error::QueryError;
 use super::rows_file::{RowsFile, Spooled};
 use super::tap::MAX_RECORD_BYTES;
-use crate::database::error::{DatabaseError, LONGEST_QUERY_HOURS, until_answered};
-use crate::database::postgres::{Postgres, WHO, close};
+use crate::database::error::{DatabaseError, until_answered};
+use crate::database::postgres::{Postgres, WHO, begin, close};
 use crate::stop::Stop;
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, SqlSafeStr, Statement};
 use std::path::Path;
-
-/// What is set for the transaction: what ends a query that nobody waits for, and the same text for the same value,
-/// whatever the database's defaults are. The last is there from version 14 on.
-const BEGIN: [&str; 8] = [
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    "SET LOCAL DateStyle = 'ISO, YMD'",
-    "SET LOCAL IntervalStyle = 'postgres'",
-    "SET LOCAL TimeZone = 'UTC'",
-    "SET LOCAL extra_float_digits = 3",
-    "SET LOCAL bytea_output = 'hex'",
-    "SET LOCAL idle_in_transaction_session_timeout = '10min'",
-    "SELECT set_config(name, '10s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'",
-];
 
 /// Asks a query and keeps its rows as CSV in a new file at `to`, which is on the disk when this returns, and gone if
 /// it fails. A connection that breaks is made anew, and the query asked again.
@@ -60,10 +47,8 @@ async fn ask(
     stop: &Stop,
 ) -> Result<Spooled, QueryError> {
     let failed = |error: sqlx::Error| postgres.failed(error);
-    let limit = format!("SET LOCAL statement_timeout = '{LONGEST_QUERY_HOURS}h'");
-    for sql in BEGIN.into_iter().chain([limit.as_str()]) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;
-    }
+    let begin = AssertSqlSafe(begin("REPEATABLE READ READ ONLY"));
+    sqlx::raw_sql(begin).execute(&mut *connection).await.map_err(failed)?;
     let describe = AssertSqlSafe(query.describe()).into_sql_str();
     let described = connection.prepare(describe).await.map_err(failed)?;
     let names: Vec<String> = described.columns().iter().map(|column| column.name().to_owned()).collect();

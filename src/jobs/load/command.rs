@@ -7,8 +7,8 @@ use super::ledger::Ledger;
 use super::options::LoadOptions;
 use super::plan::{self, SlicePlan};
 use super::slices::{self, Slice};
-use super::stage::{self, Batch, StageWriter};
-use super::store::{Known, nearest};
+use super::stage::{self, StageWriter};
+use super::store::{Known, Rows, nearest};
 use super::target::LoadTarget;
 use super::{Counts, LoadPlanner, Loader, REJECTS, checks};
 use crate::cli;
@@ -20,6 +20,7 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::State;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
+use crate::net::retry::RetryPolicy;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::{Terminal, one_line, result};
@@ -35,11 +36,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Slices that failed and are shown; all are in failed.csv.
 const FAILURES: usize = 5;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
+
+/// How often `validate --online` asks again, if the job file does not say.
+const ONLINE: RetryPolicy = RetryPolicy { max_retries: 3, base: Duration::from_secs(1) };
 
 /// Begins a run and works on it until it ends.
 pub(crate) async fn run(
@@ -88,6 +93,17 @@ pub(crate) async fn run(
         return Err(Failure::new(Exit::Usage, text));
     }
     let slices = options.slices()?;
+    let now = chrono::Utc::now();
+    if known.file.mode() == Mode::Append
+        && let Some(open) = slices.iter().find(|slice| slice.is_open(now))
+    {
+        let text = format!(
+            "slice {} ends in the future: the next run would load it again, and mode append would add its records a second time; \
+             end the load before today (--end-date), or use upsert, insert or replace",
+            open.name()
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     let rows = RowsFrom::Made(Box::new(move |file| {
         slices::write(&slices, file).map_err(|error| {
@@ -112,7 +128,7 @@ pub(crate) async fn validate(
         crate::run::signals::listen(&stop, terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
-        let (store, terms) = (options.store()?, options.terms("")?);
+        let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
         failed =
             checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
     }
@@ -265,11 +281,12 @@ impl LoadOptions {
             .map_err(LoadError::failure)?;
         let values = slice.values(&known.params);
         let stage = fetch.run(slice, &values, stage, Some(SAMPLES)).await.map_err(LoadError::failure)?;
+        let terms = self.terms(start.run.id())?;
         let mut lines = Vec::new();
         let mut batches = stage.batches(1).map_err(LoadError::from).map_err(LoadError::failure)?;
         while let Some(batch) = batches.next().map_err(LoadError::from).map_err(LoadError::failure)? {
             if let Some(columns) = &table.columns {
-                self.fits(&batch, columns)?;
+                start.target.store.fits(&terms, &batch.columns, columns).map_err(LoadError::failure)?;
             }
             lines.push(format!("sample        {}", one_line(&batch.object(0))));
         }
@@ -286,25 +303,6 @@ impl LoadOptions {
         stage.remove();
         stage.rejected.remove();
         Ok(lines)
-    }
-
-    /// Whether a table has the columns of records, and they what it needs.
-    fn fits(&self, batch: &Batch, columns: &[super::store::Column]) -> Result<(), Failure> {
-        let table = self.job()?.file.table().map(|table| table.table.clone()).unwrap_or_default();
-        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let has =
-            |name: &String, names: &[String]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        if let Some(name) = batch.columns.iter().find(|name| !has(name, &names)) {
-            let hint =
-                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Err(Failure::new(Exit::Usage, format!("table `{table}` has no column `{name}`{hint}")));
-        }
-        let missing = columns.iter().find(|column| column.required && !has(&column.name, &batch.columns));
-        if let Some(column) = missing {
-            let text = format!("table `{table}` needs a `{}`, and the records have none", column.name);
-            return Err(Failure::new(Exit::Usage, text));
-        }
-        Ok(())
     }
 
     /// The slices of a run's input.
@@ -391,7 +389,11 @@ impl Job for LoadOptions {
                 lines.push(format!("table         {} (made from the first records)", one_line(&spec.table)))
             }
             (Some(_), Some(rows)) => {
-                lines.push(format!("table         {}, {} now", one_line(&spec.table), counted(rows, "row")));
+                let rows = match rows {
+                    Rows::Exactly(rows) => counted(rows, "row"),
+                    Rows::About(rows) => format!("about {}", counted(rows, "row")),
+                };
+                lines.push(format!("table         {}, {rows} now", one_line(&spec.table)));
             }
             (Some(_), None) => lines.push(format!("table         {}", one_line(&spec.table))),
         }

@@ -1,5 +1,6 @@
 //! Why a slice was not loaded, classified once, where it happens.
 
+use crate::database::error::DatabaseError;
 use crate::exit::{Exit, Failure};
 use crate::net::error::{ApiError, ErrorKind};
 use std::io;
@@ -86,6 +87,30 @@ impl From<ApiError> for LoadError {
             | ErrorKind::Server
             | ErrorKind::Throttled { .. } => Self::Unreachable(text),
             _ => Self::Refused(text),
+        }
+    }
+}
+
+impl From<DatabaseError> for LoadError {
+    fn from(error: DatabaseError) -> Self {
+        let text = error.to_string();
+        match error {
+            DatabaseError::Login { .. } => Self::Login(text),
+            DatabaseError::Settings(_) => Self::Settings(text),
+            DatabaseError::Unreachable { .. } => Self::Unreachable(text),
+            DatabaseError::Interrupted => Self::Interrupted,
+            DatabaseError::TooSlow { .. } | DatabaseError::Answer { .. } => Self::Refused(text),
+            DatabaseError::Refused(refusal) => match refusal.code.as_str() {
+                "42P10" => {
+                    Self::Settings(format!("{text}; the key needs a unique constraint or index of the table"))
+                }
+                // What a statement names is not there, or may not be done. SQLite's code for that is 1.
+                "3F000" | "1" => Self::Settings(text),
+                code if code.starts_with("42") => Self::Settings(text),
+                // No room on a disk, no memory.
+                code if code.starts_with("53") => Self::Unreachable(text),
+                _ => Self::Refused(text),
+            },
         }
     }
 }

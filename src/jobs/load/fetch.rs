@@ -24,6 +24,15 @@ const TRANSFORM_TIME: Duration = Duration::from_secs(30);
 /// What a chunk has become.
 type Made = Vec<Result<Record, (String, Broken)>>;
 
+/// Why no more records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// As many as were wanted.
+    Enough,
+    /// All that were sent.
+    All,
+}
+
 /// The way of a job's records.
 #[derive(Debug)]
 pub(super) struct Fetch {
@@ -70,7 +79,7 @@ impl Fetch {
                         },
                     }
                     if most.is_some_and(|most| stage.count() >= most) {
-                        return Ok(stage);
+                        return Ok((stage, Came::Enough));
                     }
                     if let Some(limit) = self.file.max_records.filter(|limit| stage.count() > *limit) {
                         return Err(LoadError::Guard(format!(
@@ -79,14 +88,24 @@ impl Fetch {
                     }
                 }
             }
-            Ok(stage)
+            Ok((stage, Came::All))
         };
-        // The channel is dropped with whichever ends first, which ends the other.
+        // The channel is dropped with whichever ends first, which ends the other. That all came that was sent does not say
+        // that the source is at its end: it may have failed.
         let both = async {
             let (mut fetched, mut keep) = (std::pin::pin!(fetched), std::pin::pin!(keep));
             tokio::select! {
-                kept = &mut keep => kept,
-                done = &mut fetched => { done?; keep.await }
+                kept = &mut keep => {
+                    let (stage, came) = kept?;
+                    if came == Came::All {
+                        fetched.await?;
+                    }
+                    Ok(stage)
+                }
+                done = &mut fetched => {
+                    done?;
+                    keep.await.map(|(stage, _)| stage)
+                }
             }
         };
         let stage = self.stop.race(both).await.ok_or(LoadError::Interrupted)??;

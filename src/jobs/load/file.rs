@@ -359,7 +359,7 @@ impl JobFile {
     /// Reads a file that has this name. All mistakes that can be found without a network are in the error.
     pub(super) fn read(name: &str, text: &str) -> Result<Read, Failure> {
         let options = serde_saphyr::options! { with_snippet: false };
-        let file: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let mut file: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let text = one_line(&error.without_snippet().to_string());
             Failure::new(Exit::InvalidInput, format!("{name}: {text}"))
         })?;
@@ -370,6 +370,11 @@ impl JobFile {
             return Err(Failure::new(Exit::InvalidInput, lines.join("\n")));
         }
         let digest = file.digest(text);
+        // From here on the short form is the long one, which `DATABASE_URL` is the default of.
+        let target = &mut file.target.value;
+        if let Some(table) = target.table.take() {
+            target.postgres = Some(TableSpec { table, ..TableSpec::default() });
+        }
         Ok(Read { file, digest })
     }
 
@@ -631,10 +636,11 @@ impl JobFile {
         {
             found.at(&self.target, "postgres has a url, and no path".to_owned());
         }
-        let Some(table) = self.table() else { return };
-        if table.table.trim().is_empty() {
+        if self.table().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty())
+        {
             found.at(&self.target, "target: the table has no name".to_owned());
         }
+        let Some(table) = self.table() else { return };
         for text in table.path.iter().chain(&table.url) {
             self.template(text, found);
         }

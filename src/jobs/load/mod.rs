@@ -176,7 +176,7 @@ impl Loader {
                 stage.rejected.first().unwrap_or_default()
             )));
         }
-        let loaded = self.store.load(&self.terms, slice, open, &mut stage).await?;
+        let loaded = self.store.load(&self.terms, slice, open, &mut stage, &self.fetch.stop).await?;
         stage.remove();
         Ok(match loaded {
             Loaded::Before(entry) => loaded_before(&entry),

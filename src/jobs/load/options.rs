@@ -4,8 +4,9 @@ use super::file::{JobFile, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
 use super::slices::{self, Slice};
 use super::source::{Files, Http, Source};
-use super::store::{SqliteStore, Store, Terms};
+use super::store::{PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
+use crate::database::postgres::Postgres;
 use crate::exit::{Exit, Failure};
 use crate::net::http_reader::{HttpReader, ReaderSettings};
 use crate::net::rate::{PaceSettings, Rate};
@@ -16,6 +17,7 @@ use crate::stop::Stop;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -25,6 +27,8 @@ use url::Url;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
+/// Where a PostgreSQL database is, if the job file does not say.
+const DATABASE_URL: &str = "DATABASE_URL";
 /// Records that are written together, where the job file does not say.
 const BATCH_SIZE: u32 = 1000;
 
@@ -161,15 +165,43 @@ impl LoadOptions {
         Ok(found.into_iter().filter_map(|(value, name)| Some((name, value?))).collect())
     }
 
-    /// Where records go. Connects to nothing.
-    pub(super) fn store(&self) -> Result<Store, Failure> {
+    /// Where records go, and how often to try again where the job file does not say. Connects to nothing.
+    pub(super) fn store(&self, retry: RetryPolicy) -> Result<Store, Failure> {
         let known = self.job()?;
-        let TargetSpec { sqlite, .. } = &known.file.target.value;
+        let TargetSpec { sqlite, postgres, database, .. } = &known.file.target.value;
+        if let Some(table) = postgres {
+            let postgres = self.postgres("target.postgres.url", table.url.as_ref(), retry)?;
+            if let Some(database) = database.as_ref().filter(|database| database.value != postgres.database())
+            {
+                return Err(self.usage(format!(
+                    "target.database is `{}`, and {DATABASE_URL} names `{}`: set {DATABASE_URL} to the address of `{0}`",
+                    database.value,
+                    postgres.database()
+                )));
+            }
+            return Ok(Store::Postgres(Box::new(PostgresStore::new(postgres))));
+        }
         let Some(path) = sqlite.as_ref().and_then(|table| table.path.as_ref()) else {
-            return Err(self.usage("only target.sqlite is in this build"));
+            return Err(self.usage("target has one of sqlite and postgres"));
         };
         let path = self.filled(&path.value, &Variables::read(self.env_file.as_deref())?)?;
         Ok(Store::Sqlite(SqliteStore::new(&self.folder.join(path))))
+    }
+
+    /// The PostgreSQL database at this address; at `DATABASE_URL` where the file has none.
+    fn postgres(
+        &self,
+        name: &str,
+        url: Option<&Spanned<String>>,
+        retry: RetryPolicy,
+    ) -> Result<Postgres, Failure> {
+        let default = format!("${{env.{DATABASE_URL}}}");
+        let text = url.map_or(default.as_str(), |url| &url.value);
+        let setting = Template::parse(text).ok().and_then(|text| text.only_variable().map(str::to_owned));
+        let setting = setting.as_deref().unwrap_or(name);
+        let url = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
+        Postgres::new(&url, setting, self.retry(retry)?)
+            .map_err(|problem| self.usage(format!("{setting}: {problem}")))
     }
 
     /// How a run writes.
@@ -225,7 +257,7 @@ impl LoadOptions {
             name: "source",
             base,
             pace: PaceSettings { rate: rate.map(|rate| self.share(rate)), ..PaceSettings::default() },
-            retry: self.retry(settings)?,
+            retry: self.retry(settings.retry)?,
             breaker: settings.breaker,
             max_body: MAX_ANSWER,
         };
@@ -246,13 +278,14 @@ impl LoadOptions {
             .transpose()
     }
 
-    fn retry(&self, settings: &Settings) -> Result<RetryPolicy, Failure> {
-        let Some(policy) = self.job()?.file.retry_policy else { return Ok(settings.retry) };
+    /// The job file's, or else this.
+    fn retry(&self, default: RetryPolicy) -> Result<RetryPolicy, Failure> {
+        let Some(policy) = self.job()?.file.retry_policy else { return Ok(default) };
         let base = policy.backoff_factor.map(Duration::try_from_secs_f64).transpose();
         let base = base.map_err(|_| self.usage("retry_policy.backoff_factor: not a number of seconds"))?;
         Ok(RetryPolicy {
-            max_retries: policy.max_retries.unwrap_or(settings.retry.max_retries),
-            base: base.unwrap_or(settings.retry.base),
+            max_retries: policy.max_retries.unwrap_or(default.max_retries),
+            base: base.unwrap_or(default.base),
         })
     }
 

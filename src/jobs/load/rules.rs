@@ -1,8 +1,8 @@
 //! What every record has to keep. A record that does not is rejected, with the rule.
 
+use super::dates::moment;
 use super::file::{FieldType, RuleSpec};
 use super::record::{Cell, Record};
-use super::dates::moment;
 use super::slices::Slice;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;

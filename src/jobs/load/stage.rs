@@ -47,6 +47,8 @@ pub(super) struct StageWriter {
     path: PathBuf,
     file: BufWriter<File>,
     columns: Vec<String>,
+    /// Those of all records.
+    all: Vec<String>,
     rejected: Rejects,
     records: u64,
     outside: u64,
@@ -63,10 +65,20 @@ pub(super) struct Rejects {
     first: Option<String>,
 }
 
+/// How many records were rejected at a moment.
+#[derive(Debug)]
+pub(super) struct RejectsMark {
+    bytes: u64,
+    count: u64,
+    first: Option<String>,
+}
+
 /// A slice that is whole.
 #[derive(Debug)]
 pub(super) struct Stage {
     path: PathBuf,
+    /// The columns of all its records.
+    pub columns: Vec<String>,
     /// Its records.
     pub records: u64,
     /// Records whose date is outside.
@@ -99,6 +111,7 @@ impl StageWriter {
             path,
             file: BufWriter::with_capacity(1 << 16, file),
             columns: Vec::new(),
+            all: Vec::new(),
             rejected,
             records: 0,
             outside: 0,
@@ -113,6 +126,11 @@ impl StageWriter {
             self.columns = record.0.iter().map(|(name, _)| name.clone()).collect();
             serde_json::to_writer(&mut self.line, &serde_json::json!({ "columns": self.columns }))?;
             self.line.push(b'\n');
+            for name in &self.columns {
+                if !self.all.contains(name) {
+                    self.all.push(name.clone());
+                }
+            }
         }
         for (index, (_, cell)) in record.0.iter().enumerate() {
             self.line.push(if index == 0 { b'[' } else { b',' });
@@ -144,7 +162,8 @@ impl StageWriter {
     /// Ends the slice.
     pub(super) fn finish(mut self) -> io::Result<Stage> {
         self.file.flush()?;
-        Ok(Stage { path: self.path, records: self.records, outside: self.outside, rejected: self.rejected })
+        let Self { path, all: columns, rejected, records, outside, .. } = self;
+        Ok(Stage { path, columns, records, outside, rejected })
     }
 }
 
@@ -189,6 +208,28 @@ impl Rejects {
     /// What the first of them was rejected for.
     pub(super) fn first(&self) -> Option<&str> {
         self.first.as_deref()
+    }
+
+    /// What is kept so far, for [`Rejects::back_to`].
+    pub(super) fn mark(&mut self) -> io::Result<RejectsMark> {
+        self.keep()?;
+        let bytes = match std::fs::metadata(&self.path) {
+            Ok(data) => data.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(RejectsMark { bytes, count: self.count, first: self.first.clone() })
+    }
+
+    /// Forgets what was kept since: it was kept by a transaction that came to nothing.
+    pub(super) fn back_to(&mut self, mark: &RejectsMark) -> io::Result<()> {
+        if self.count > mark.count {
+            self.keep()?;
+            File::options().write(true).open(&self.path)?.set_len(mark.bytes)?;
+            self.count = mark.count;
+            self.first.clone_from(&mark.first);
+        }
+        Ok(())
     }
 
     /// Removes them: they were a sample.
@@ -262,6 +303,34 @@ impl Batches {
         }
         batch.columns.clone_from(&self.columns);
         Ok(Some(batch).filter(|batch| !batch.rows.is_empty()))
+    }
+}
+
+/// Finds records of a slice by their number, each after the one before.
+#[derive(Debug)]
+pub(super) struct Finder {
+    batches: Batches,
+    batch: Batch,
+    /// The number of the batch's first record.
+    first: u64,
+}
+
+impl Finder {
+    /// Finds records of this slice, from the first on.
+    pub(super) fn new(stage: &Stage) -> io::Result<Self> {
+        Ok(Self { batches: stage.batches(1000)?, batch: Batch::default(), first: 0 })
+    }
+
+    /// A record as a JSON object; the first has the number 0.
+    pub(super) fn object(&mut self, number: u64) -> io::Result<String> {
+        loop {
+            let place = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+            if place < self.batch.rows.len() {
+                return Ok(self.batch.object(place));
+            }
+            self.first += self.batch.rows.len() as u64;
+            self.batch = self.batches.next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        }
     }
 }
 
@@ -374,6 +443,16 @@ mod tests {
             }
         }
         assert_eq!(sizes, [(2, 2), (2, 2), (2, 1), (1, 1), (0, 1)]);
+        assert_eq!(stage.columns, ["a", "b"]);
+        let mut finder = Finder::new(&stage).unwrap();
+        assert_eq!(finder.object(1).unwrap(), "{\"a\":1,\"b\":\"x\\n\u{2028}\"}");
+        assert_eq!(finder.object(5).unwrap(), "{\"a\":null}");
+        assert_eq!(finder.object(6).unwrap(), "{}");
+        assert!(finder.object(7).is_err());
+        let mark = stage.rejected.mark().unwrap();
+        stage.rejected.push("{}", &broken).unwrap();
+        stage.rejected.back_to(&mark).unwrap();
+        assert_eq!(stage.rejected.count(), 1);
         stage.rejected.keep().unwrap();
         collect(&run).unwrap();
         let rejected = std::fs::read_to_string(run.path().join(REJECTED)).unwrap();

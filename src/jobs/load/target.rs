@@ -42,18 +42,18 @@ impl Target<LoadOptions> for LoadTarget {
     const LINK_HINT: &'static str = "";
     const ORG: &'static str = "database";
 
-    fn check(job: &LoadOptions, _settings: &Settings) -> Result<(), Failure> {
+    fn check(job: &LoadOptions, settings: &Settings) -> Result<(), Failure> {
         job.environment().map(drop)?;
-        job.store().map(drop)
+        job.store(settings.retry).map(drop)
     }
 
-    fn place(job: &LoadOptions, _settings: &Settings) -> Place {
-        let address = job.store().map_or_else(|failure| failure.message, |store| store.place());
+    fn place(job: &LoadOptions, settings: &Settings) -> Place {
+        let address = job.store(settings.retry).map_or_else(|failure| failure.message, |store| store.place());
         Place { address, setting: "the job file's target" }
     }
 
-    async fn open(job: &LoadOptions, _settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
-        let store = job.store()?;
+    async fn open(job: &LoadOptions, settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
+        let store = job.store(settings.retry)?;
         let sandbox = if job.sandbox {
             let started = Sandbox::start(Options::new(Data::demo())).await;
             Some(started.map_err(|error| {

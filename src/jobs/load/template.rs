@@ -134,6 +134,14 @@ impl Template {
         }
     }
 
+    /// The variable of the environment that it is, and nothing else.
+    pub(super) fn only_variable(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Env(name)] => Some(name),
+            _ => None,
+        }
+    }
+
     /// Its places as numbered ones, and what fills them: for SQL, where values are bound and never written into the text.
     pub(super) fn bound(
         &self,

@@ -1,14 +1,19 @@
 //! Where records go. A slice and what the ledger says of it are one transaction of the target.
 
+mod infer;
+mod postgres;
+mod sql;
 mod sqlite;
 
+pub(super) use postgres::PostgresStore;
 pub(super) use sqlite::SqliteStore;
 
 use super::error::LoadError;
 use super::file::{Mode, TableSpec};
 use super::ledger::Entry;
+use super::rules::Broken;
 use super::slices::Slice;
-use super::stage::Stage;
+use super::stage::{Rejects, Stage, records_were};
 use crate::run::target::Identity;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
@@ -17,6 +22,7 @@ use chrono::{DateTime, Utc};
 #[derive(Debug)]
 pub(super) enum Store {
     Sqlite(SqliteStore),
+    Postgres(Box<PostgresStore>),
 }
 
 /// How a load writes, the same for all of its slices.
@@ -69,13 +75,22 @@ pub(super) struct Column {
     pub required: bool,
 }
 
+/// The rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// As counted.
+    Exactly(u64),
+    /// As the database estimates, since counting takes long.
+    About(u64),
+}
+
 /// What is known of a table before anything is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Known {
     /// Its columns; `None` where there is no such table.
     pub columns: Option<Vec<Column>>,
-    /// Its rows now, where counting them is cheap.
-    pub rows: Option<u64>,
+    /// Its rows now, where that is known.
+    pub rows: Option<Rows>,
     /// The tables that there are, for a name that is not among them.
     pub tables: Vec<String>,
 }
@@ -85,6 +100,7 @@ impl Store {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Sqlite(sqlite) => sqlite.place(),
+            Self::Postgres(postgres) => postgres.place(),
         }
     }
 
@@ -92,6 +108,9 @@ impl Store {
     pub(super) async fn identity(&self, stop: &Stop) -> Result<Identity, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.identity()).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.identity(stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -99,6 +118,17 @@ impl Store {
     pub(super) async fn known(&self, table: &str, stop: &Stop) -> Result<Known, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.known(table)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.known(table, stop)).await.ok_or(LoadError::Interrupted)?
+            }
+        }
+    }
+
+    /// Whether a table has the columns of records, and they what it needs.
+    pub(super) fn fits(&self, terms: &Terms, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
+        match self {
+            Self::Sqlite(_) => sqlite::IDIOM.check(terms, wanted, known),
+            Self::Postgres(_) => postgres::IDIOM.check(terms, wanted, known),
         }
     }
 
@@ -106,6 +136,9 @@ impl Store {
     pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Vec<Entry>, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.ledger(load)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.ledger(load, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -115,6 +148,9 @@ impl Store {
             Self::Sqlite(sqlite) => {
                 stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Postgres(postgres) => {
+                stop.race(postgres.count(terms, slice, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -122,6 +158,9 @@ impl Store {
     pub(super) async fn find(&self, sql: &str, stop: &Stop) -> Result<u64, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.find(sql)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.find(sql, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -139,6 +178,10 @@ impl Store {
             Self::Sqlite(sqlite) => {
                 stop.race(sqlite.days(terms, field, per, range, take)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Postgres(postgres) => {
+                let days = postgres.days(terms, field, per, range, stop, take);
+                stop.race(days).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -149,33 +192,61 @@ impl Store {
         slice: &Slice,
         open: bool,
         stage: &mut Stage,
+        stop: &Stop,
     ) -> Result<Loaded, LoadError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.load(terms, slice, open, stage).await,
+            Self::Postgres(postgres) => postgres.load(terms, slice, open, stage, stop).await,
         }
     }
 }
 
-/// The statement that makes a table from the columns of its first records.
-pub(super) fn made_of(
-    terms: &Terms,
-    columns: &[(String, &'static str)],
-    quote: fn(&str) -> String,
-    ending: &str,
-) -> String {
-    let mut lines: Vec<String> = columns
-        .iter()
-        .map(|(name, kind)| {
-            let required = if terms.table.key.contains(name) { " NOT NULL" } else { "" };
-            format!("{} {kind}{required}", quote(name))
-        })
-        .collect();
-    if !terms.table.key.is_empty() {
-        let key: Vec<String> = terms.table.key.iter().map(|name| quote(name)).collect();
-        lines.push(format!("PRIMARY KEY ({})", key.join(", ")));
+/// Refuses to replace what is there by nothing, unless that is meant.
+fn replaced(terms: &Terms, stage: &Stage) -> Result<(), LoadError> {
+    if stage.records > 0 || terms.allow_empty {
+        return Ok(());
     }
-    let name: Vec<String> = terms.table.table.split('.').map(quote).collect();
-    format!("CREATE TABLE {} (\n  {}\n){ending}", name.join("."), lines.join(",\n  "))
+    Err(LoadError::Guard(
+        "the source has no records for it, and replacing would delete what is there: give --allow-empty if that is meant"
+            .to_owned(),
+    ))
+}
+
+/// Refuses to replace what is there by less than a whole slice.
+fn whole(terms: &Terms, stage: &Stage) -> Result<(), LoadError> {
+    if terms.mode != Mode::Replace || stage.rejected.count() == 0 {
+        return Ok(());
+    }
+    Err(LoadError::Rejected(format!(
+        "{} rejected, and what replaces the range has to be whole: {}",
+        records_were(stage.rejected.count()),
+        stage.rejected.first().unwrap_or_default()
+    )))
+}
+
+/// Keeps a record that the target refuses; with `--strict` the slice fails by it.
+fn refused(
+    terms: &Terms,
+    rejects: &mut Rejects,
+    record: &str,
+    field: Option<String>,
+    problem: String,
+) -> Result<(), LoadError> {
+    if terms.strict {
+        let record = shortened(record);
+        return Err(LoadError::Rejected(format!(
+            "--strict: the target refuses a record: {problem}: {record}"
+        )));
+    }
+    Ok(rejects.push(record, &Broken { rule: "target", field, text: problem })?)
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// The name among these that is nearest to one that is not.

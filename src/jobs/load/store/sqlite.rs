@@ -3,14 +3,15 @@
 //! One connection, since SQLite has one writer. A batch is one JSON array that SQLite takes apart itself: ten times as fast
 //! as a statement a record.
 
-use super::{Column, Known, Loaded, Terms, made_of, nearest};
+use super::infer::{self, Kind};
+use super::sql::{Idiom, create_table, on_conflict, quote, quoted};
+use super::{Column, Known, Loaded, Rows, Terms, refused, replaced, whole};
 use crate::jobs::load::error::LoadError;
 use crate::jobs::load::file::Mode;
 use crate::jobs::load::ledger::{Entry, TABLE};
-use crate::jobs::load::rules::Broken;
 use crate::jobs::load::slices::Slice;
-use crate::jobs::load::stage::{Batch, Rejects, Stage, records_were};
-use crate::jobs::load::template::{iso, plain};
+use crate::jobs::load::stage::{Batch, Rejects, Stage};
+use crate::jobs::load::template::iso;
 use crate::journal::manifest::Party;
 use crate::run::target::Identity;
 use chrono::{DateTime, Utc};
@@ -25,6 +26,16 @@ use tokio::sync::Mutex;
 
 /// How long to wait for another process that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How SQLite has it.
+pub(super) const IDIOM: Idiom = Idiom {
+    same: |one, other| one.eq_ignore_ascii_case(other),
+    compare: |column, sign, place| format!("{} {sign} ?{place}", quote(&column.name)),
+    moment: |column, moment| {
+        let is_number = column.kind.to_ascii_uppercase().contains("INT");
+        if is_number { moment.timestamp().to_string() } else { iso(moment) }
+    },
+};
 
 /// An SQLite file.
 #[derive(Debug)]
@@ -110,7 +121,7 @@ impl SqliteStore {
             let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) FROM {}", quote(table))));
             let count: i64 =
                 count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
-            known.rows = u64::try_from(count).ok();
+            known.rows = u64::try_from(count).ok().map(Rows::Exactly);
         }
         // It was only read from.
         let _ = connection.close().await;
@@ -191,11 +202,8 @@ impl SqliteStore {
         let mut batch = batches.next()?;
         let table = &terms.table.table;
         let mut known = columns(connection, table).await.map_err(failed)?;
-        if known.is_empty()
-            && terms.table.create
-            && let Some(first) = &batch
-        {
-            run(connection, &ddl(terms, first)).await.map_err(failed)?;
+        if known.is_empty() && terms.table.create && batch.is_some() {
+            run(connection, &ddl(terms, stage)?).await.map_err(failed)?;
             known = columns(connection, table).await.map_err(failed)?;
         }
         if known.is_empty() && batch.is_some() {
@@ -203,25 +211,19 @@ impl SqliteStore {
         }
         let mut deleted = 0;
         if terms.mode == Mode::Replace && !known.is_empty() {
-            if batch.is_none() && !terms.allow_empty {
-                return Err(LoadError::Guard("the source has no records for it, and replacing would delete what is there: give --allow-empty if that is meant".to_owned()));
-            }
+            replaced(terms, stage)?;
             deleted = self.delete(connection, terms, slice, &known).await?;
         }
         let mut rows = 0;
+        if batch.is_some() {
+            IDIOM.check(terms, &stage.columns, &known)?;
+        }
         while let Some(now) = batch.take() {
-            check_columns(table, &now.columns, &known)?;
             rows += self.insert(connection, terms, &now, &mut stage.rejected).await?;
             batch = batches.next()?;
         }
+        whole(terms, stage)?;
         let rejects = &mut stage.rejected;
-        if terms.mode == Mode::Replace && rejects.count() > 0 {
-            return Err(LoadError::Rejected(format!(
-                "{} rejected, and what replaces the range has to be whole: {}",
-                records_were(rejects.count()),
-                rejects.first().unwrap_or_default()
-            )));
-        }
         let insert = sqlx::query(AssertSqlSafe(format!(
             "INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         )));
@@ -251,7 +253,7 @@ impl SqliteStore {
         slice: &Slice,
         known: &[Column],
     ) -> Result<u64, LoadError> {
-        let (condition, values) = range(terms, slice, known)?;
+        let (condition, values) = IDIOM.range(terms, slice, known)?;
         if values.is_empty() {
             return Err(LoadError::Settings("mode replace needs slices by date or by lists".to_owned()));
         }
@@ -268,7 +270,7 @@ impl SqliteStore {
         let Some(mut connection) = self.reader().await? else { return Ok(0) };
         let failed = |error: sqlx::Error| self.failed(&error);
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
-        let (condition, values) = range(terms, slice, &known)?;
+        let (condition, values) = IDIOM.range(terms, slice, &known)?;
         let sql = format!("SELECT count(*) FROM {} WHERE {condition}", quote(&terms.table.table));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in &values {
@@ -302,7 +304,7 @@ impl SqliteStore {
         let failed = |error: sqlx::Error| self.failed(&error);
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
         let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
-        let (condition, values) = range(terms, &slice, &known)?;
+        let (condition, values) = IDIOM.range(terms, &slice, &known)?;
         let selected: Vec<String> = per
             .iter()
             .map(String::as_str)
@@ -342,14 +344,7 @@ impl SqliteStore {
             match self.write(connection, &sql, batch, range.clone()).await? {
                 Written::Rows(written) => rows += written,
                 Written::Refused(problem) if range.len() == 1 => {
-                    if terms.strict {
-                        return Err(LoadError::Rejected(format!(
-                            "--strict: the target refuses a record: {problem}: {}",
-                            shortened(&batch.object(range.start))
-                        )));
-                    }
-                    let broken = Broken { rule: "target", field: None, text: problem };
-                    rejects.push(&batch.object(range.start), &broken)?;
+                    refused(terms, rejects, &batch.object(range.start), None, problem)?;
                 }
                 Written::Refused(_) => {
                     let middle = range.start + range.len() / 2;
@@ -390,107 +385,28 @@ impl SqliteStore {
     }
 }
 
-/// The condition of a slice's range, and the values of its places; everything for a slice that nothing tells.
-fn range(terms: &Terms, slice: &Slice, known: &[Column]) -> Result<(String, Vec<String>), LoadError> {
-    let mut conditions = vec!["true".to_owned()];
-    let mut values = Vec::new();
-    let column = |name: &str| {
-        known.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let table = &terms.table.table;
-            LoadError::Settings(format!("slices go by `{name}`, and table `{table}` has no such column"))
-        })
-    };
-    if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
-        let is_number = column(field)?.kind.to_ascii_uppercase().contains("INT");
-        for (sign, moment) in [(">=", start), ("<", end)] {
-            values.push(if is_number { moment.timestamp().to_string() } else { iso(moment) });
-            conditions.push(format!("{} {sign} ?{}", quote(field), values.len()));
-        }
-    }
-    for (name, value) in &slice.each {
-        column(name)?;
-        values.push(plain(value).unwrap_or_default());
-        conditions.push(format!("{} = ?{}", quote(name), values.len()));
-    }
-    Ok((conditions.join(" AND "), values))
-}
-
 /// The statement for batches of these columns.
 fn statement(terms: &Terms, columns: &[String]) -> String {
-    let quoted: Vec<String> = columns.iter().map(|name| quote(name)).collect();
     let cells: Vec<String> = (0..columns.len()).map(|place| format!("value ->> {place}")).collect();
-    let conflict = match terms.mode {
-        Mode::Append | Mode::Replace => String::new(),
-        Mode::Upsert | Mode::Insert => {
-            let key: Vec<String> = terms.table.key.iter().map(|name| quote(name)).collect();
-            let set: Vec<String> = columns
-                .iter()
-                .filter(|name| !terms.table.key.contains(name))
-                .map(|name| format!("{0} = excluded.{0}", quote(name)))
-                .collect();
-            let action = if terms.mode == Mode::Insert || set.is_empty() {
-                "NOTHING".to_owned()
-            } else {
-                format!("UPDATE SET {}", set.join(", "))
-            };
-            format!(" ON CONFLICT ({}) DO {action}", key.join(", "))
-        }
-    };
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true{conflict}",
+        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true{}",
         quote(&terms.table.table),
-        quoted.join(", "),
-        cells.join(", ")
+        quoted(columns),
+        cells.join(", "),
+        on_conflict(terms, columns)
     )
 }
 
-/// The statement that makes the table for records such as these.
-fn ddl(terms: &Terms, batch: &Batch) -> String {
-    let rows: Vec<_> = (0..batch.rows.len()).map(|row| batch.cells(row)).collect();
-    let kind = |place: usize| {
-        let mut kinds = rows.iter().filter_map(|cells| cells.get(place)?.as_deref()).map(|text| {
-            if text.parse::<i64>().is_ok() {
-                0
-            } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
-                1
-            } else {
-                2
-            }
-        });
-        // Text where nothing says otherwise: it holds anything.
-        let first = kinds.next();
-        match first.map(|first| kinds.fold(first, u8::max)) {
-            Some(0) => "INTEGER",
-            Some(1) => "REAL",
-            _ => "TEXT",
-        }
+/// The statement that makes the table for a slice's records.
+fn ddl(terms: &Terms, stage: &Stage) -> std::io::Result<String> {
+    let kind = |kind| match kind {
+        Kind::Boolean | Kind::Integer => "INTEGER",
+        Kind::Real => "REAL",
+        Kind::Numeric | Kind::Date | Kind::Time | Kind::Json | Kind::Digits | Kind::Text => "TEXT",
     };
-    let is_text = |place: usize| {
-        batch.rows.iter().any(|row| {
-            let cells: Vec<&serde_json::value::RawValue> = serde_json::from_str(row).unwrap_or_default();
-            cells.get(place).is_some_and(|cell| cell.get().starts_with('"'))
-        })
-    };
-    let columns: Vec<(String, &'static str)> = batch
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(place, name)| (name.clone(), if is_text(place) { "TEXT" } else { kind(place) }))
-        .collect();
-    made_of(terms, &columns, quote, " STRICT")
-}
-
-/// Says which column a table lacks.
-fn check_columns(table: &str, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
-    let names: Vec<String> = known.iter().map(|column| column.name.clone()).collect();
-    match wanted.iter().find(|name| !names.iter().any(|known| known.eq_ignore_ascii_case(name))) {
-        None => Ok(()),
-        Some(name) => {
-            let hint =
-                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Err(LoadError::Settings(format!("table `{table}` has no column `{name}`{hint}")))
-        }
-    }
+    let columns: Vec<_> =
+        infer::columns(stage)?.into_iter().map(|(name, holds)| (name, kind(holds))).collect();
+    Ok(create_table(terms, &columns, " STRICT"))
 }
 
 async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<Column>, sqlx::Error> {
@@ -542,10 +458,6 @@ async fn run(connection: &mut SqliteConnection, sql: &str) -> Result<(), sqlx::E
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn code(error: &sqlx::Error) -> i32 {
     let code = error.as_database_error().and_then(|error| error.code().and_then(|code| code.parse().ok()));
     code.unwrap_or_default()
@@ -560,12 +472,4 @@ fn words(error: &sqlx::Error) -> String {
     let text =
         error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn shortened(text: &str) -> String {
-    const MOST: usize = 200;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

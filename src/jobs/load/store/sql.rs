@@ -1,0 +1,121 @@
+//! The SQL that databases have in common: names, the range of a slice, what happens to a key that is there, new tables.
+
+use super::{Column, Terms, nearest};
+use crate::jobs::load::error::LoadError;
+use crate::jobs::load::file::Mode;
+use crate::jobs::load::slices::Slice;
+use crate::jobs::load::template::plain;
+use chrono::{DateTime, Utc};
+
+/// What differs between databases.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Idiom {
+    /// Whether two names are those of one column.
+    pub same: fn(&str, &str) -> bool,
+    /// Compares a column with the value of a numbered place.
+    pub compare: fn(&Column, &str, usize) -> String,
+    /// A moment as a value that a column is compared with.
+    pub moment: fn(&Column, DateTime<Utc>) -> String,
+}
+
+impl Idiom {
+    /// Says which column a table lacks, or which one records lack.
+    pub(super) fn check(&self, terms: &Terms, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
+        let table = &terms.table.table;
+        let names: Vec<String> = known.iter().map(|column| column.name.clone()).collect();
+        let has = |names: &[String], name: &str| names.iter().any(|other| (self.same)(other, name));
+        if let Some(name) = wanted.iter().find(|name| !has(&names, name)) {
+            let hint =
+                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(LoadError::Settings(format!("table `{table}` has no column `{name}`{hint}")));
+        }
+        if wanted.is_empty() {
+            return Err(LoadError::Settings(format!("the records for table `{table}` have no fields")));
+        }
+        let required = known.iter().filter(|column| column.required).map(|column| &column.name);
+        let keyed = terms.table.key.iter().filter(|_| matches!(terms.mode, Mode::Upsert | Mode::Insert));
+        match required.chain(keyed).find(|name| !has(wanted, name)) {
+            Some(name) => Err(LoadError::Settings(format!(
+                "table `{table}` needs a `{name}`, and the records have none"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The condition of a slice's range, and the values of its places; everything for a slice that nothing tells.
+    pub(super) fn range(
+        &self,
+        terms: &Terms,
+        slice: &Slice,
+        known: &[Column],
+    ) -> Result<(String, Vec<String>), LoadError> {
+        let mut conditions = vec!["true".to_owned()];
+        let mut values = Vec::new();
+        let column = |name: &str| {
+            known.iter().find(|column| (self.same)(&column.name, name)).ok_or_else(|| {
+                let table = &terms.table.table;
+                LoadError::Settings(format!("slices go by `{name}`, and table `{table}` has no such column"))
+            })
+        };
+        if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
+            let column = column(field)?;
+            for (sign, moment) in [(">=", start), ("<", end)] {
+                values.push((self.moment)(column, moment));
+                conditions.push((self.compare)(column, sign, values.len()));
+            }
+        }
+        for (name, value) in &slice.each {
+            values.push(plain(value).unwrap_or_default());
+            conditions.push((self.compare)(column(name)?, "=", values.len()));
+        }
+        Ok((conditions.join(" AND "), values))
+    }
+}
+
+/// A name in quotes.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Names in quotes, with commas between.
+pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A table's name with its schema, in quotes.
+pub(super) fn qualified(table: &str) -> String {
+    table.split('.').map(quote).collect::<Vec<_>>().join(".")
+}
+
+/// What an insert of these columns does where a record's key is there.
+pub(super) fn on_conflict(terms: &Terms, columns: &[String]) -> String {
+    if matches!(terms.mode, Mode::Append | Mode::Replace) {
+        return String::new();
+    }
+    let set: Vec<String> = columns
+        .iter()
+        .filter(|name| !terms.table.key.contains(name))
+        .map(|name| format!("{0} = excluded.{0}", quote(name)))
+        .collect();
+    let action = if terms.mode == Mode::Insert || set.is_empty() {
+        "NOTHING".to_owned()
+    } else {
+        format!("UPDATE SET {}", set.join(", "))
+    };
+    format!(" ON CONFLICT ({}) DO {action}", quoted(&terms.table.key))
+}
+
+/// The statement that makes a table of these columns and their types.
+pub(super) fn create_table(terms: &Terms, columns: &[(String, &'static str)], ending: &str) -> String {
+    let mut lines: Vec<String> = columns
+        .iter()
+        .map(|(name, kind)| {
+            let required = if terms.table.key.contains(name) { " NOT NULL" } else { "" };
+            format!("{} {kind}{required}", quote(name))
+        })
+        .collect();
+    if !terms.table.key.is_empty() {
+        lines.push(format!("PRIMARY KEY ({})", quoted(&terms.table.key)));
+    }
+    format!("CREATE TABLE {} (\n  {}\n){ending}", qualified(&terms.table.table), lines.join(",\n  "))
+}
