@@ -110,7 +110,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             runtime.block_on(jobs::update_fields::command::create(args, global, terminal))
         }
         #[cfg(feature = "load")]
-        Command::Load(args) => runtime.block_on(jobs::load::command::run(args, global, terminal)),
+        Command::Load(args) => runtime.block_on(jobs::load_records::command::run(args, global, terminal)),
         Command::Resume(args) => runtime.block_on(commands::resume::run(args, global, terminal)),
         Command::Apply(args) => runtime.block_on(commands::apply::run(args, global, terminal)),
         Command::Undo(args) => runtime.block_on(commands::undo::run(args, global, terminal)),

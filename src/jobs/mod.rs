@@ -15,7 +15,7 @@ pub(crate) mod duplicates;
 pub(crate) mod export_objects;
 pub(crate) mod failing;
 #[cfg(feature = "load")]
-pub(crate) mod load;
+pub(crate) mod load_records;
 pub(crate) mod merge_contacts;
 pub(crate) mod read_at;
 pub(crate) mod registry;

@@ -3,7 +3,7 @@
 use super::backfill_groups::command::BackfillOptions;
 use super::export_objects::Export;
 #[cfg(feature = "load")]
-use super::load::options::LoadOptions;
+use super::load_records::options::LoadOptions;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;

@@ -1,6 +1,6 @@
 //! What the columns of a new table hold, as the records of its first slice show.
 
-use crate::jobs::load::stage::Stage;
+use crate::jobs::load_records::stage::Stage;
 use chrono::{DateTime, NaiveDate};
 use serde_json::value::RawValue;
 use std::io;

@@ -9,11 +9,11 @@ use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
 use super::super::{Column, Loaded, Terms, refused, replaced, whole};
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
 use crate::database::postgres::begin;
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::file::Mode;
-use crate::jobs::load::ledger::TABLE;
-use crate::jobs::load::slices::Slice;
-use crate::jobs::load::stage::{Finder, RejectsMark, Stage};
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::Mode;
+use crate::jobs::load_records::ledger::TABLE;
+use crate::jobs::load_records::slices::Slice;
+use crate::jobs::load_records::stage::{Finder, RejectsMark, Stage};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::ops::Range;
 

@@ -6,12 +6,12 @@
 use super::infer::{self, Kind};
 use super::sql::{Idiom, create_table, on_conflict, quote, quoted};
 use super::{Column, Known, Loaded, Rows, Terms, refused, replaced, whole};
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::file::Mode;
-use crate::jobs::load::ledger::{Entry, TABLE};
-use crate::jobs::load::slices::Slice;
-use crate::jobs::load::stage::{Batch, Rejects, Stage};
-use crate::jobs::load::template::iso;
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::Mode;
+use crate::jobs::load_records::ledger::{Entry, TABLE};
+use crate::jobs::load_records::slices::Slice;
+use crate::jobs::load_records::stage::{Batch, Rejects, Stage};
+use crate::jobs::load_records::template::iso;
 use crate::journal::manifest::Party;
 use crate::run::target::Identity;
 use chrono::{DateTime, Utc};
@@ -39,7 +39,7 @@ pub(super) const IDIOM: Idiom = Idiom {
 
 /// An SQLite file.
 #[derive(Debug)]
-pub(in crate::jobs::load) struct SqliteStore {
+pub(in crate::jobs::load_records) struct SqliteStore {
     path: PathBuf,
     /// The connection that writes. Taken out while it is used, so that none in the midst of a transaction is used again.
     writer: Mutex<Option<SqliteConnection>>,
@@ -54,7 +54,7 @@ enum Written {
 
 impl SqliteStore {
     /// A file, which need not be there.
-    pub(in crate::jobs::load) fn new(path: &Path) -> Self {
+    pub(in crate::jobs::load_records) fn new(path: &Path) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self { path, writer: Mutex::new(None) }
     }

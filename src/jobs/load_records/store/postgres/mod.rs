@@ -9,11 +9,11 @@ use super::sql::{Idiom, qualified, quote};
 use super::{Column, Known, Loaded, Rows, Terms};
 use crate::database::error::DatabaseError;
 use crate::database::postgres::{Postgres, WHO, begin};
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::ledger::{Entry, TABLE};
-use crate::jobs::load::slices::Slice;
-use crate::jobs::load::stage::Stage;
-use crate::jobs::load::template::iso;
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::ledger::{Entry, TABLE};
+use crate::jobs::load_records::slices::Slice;
+use crate::jobs::load_records::stage::Stage;
+use crate::jobs::load_records::template::iso;
 use crate::journal::manifest::Party;
 use crate::net::retry::{Failed, retry};
 use crate::run::target::Identity;
@@ -75,7 +75,7 @@ impl Holds {
 
 /// A PostgreSQL database.
 #[derive(Debug)]
-pub(in crate::jobs::load) struct PostgresStore {
+pub(in crate::jobs::load_records) struct PostgresStore {
     postgres: Postgres,
     /// Connections that nobody uses now.
     idle: Mutex<Vec<PgConnection>>,
@@ -86,7 +86,7 @@ pub(in crate::jobs::load) struct PostgresStore {
 
 impl PostgresStore {
     /// A database. Connects to nothing.
-    pub(in crate::jobs::load) fn new(postgres: Postgres) -> Self {
+    pub(in crate::jobs::load_records) fn new(postgres: Postgres) -> Self {
         Self { postgres, idle: Mutex::default(), writers: Semaphore::new(WRITERS), ledger: OnceCell::new() }
     }
 

@@ -1,11 +1,11 @@
 //! An HTTP API as a source: its answers are JSON, in pages.
 
 use super::Chunk;
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::file::{HttpSpec, Method as MethodSpec, NextSpec};
-use crate::jobs::load::filter::Filter;
-use crate::jobs::load::slices::Slice;
-use crate::jobs::load::template::{Template, Values};
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::{HttpSpec, Method as MethodSpec, NextSpec};
+use crate::jobs::load_records::filter::Filter;
+use crate::jobs::load_records::slices::Slice;
+use crate::jobs::load_records::template::{Template, Values};
 use crate::net::http_reader::{HttpReader, HttpRequest, Method};
 use crate::net::transport::HttpAnswer;
 use jaq_json::Val;
@@ -27,7 +27,7 @@ const FILTER_TIME: Duration = Duration::from_secs(30);
 
 /// An API, and how it is asked.
 #[derive(Debug)]
-pub(in crate::jobs::load) struct Http {
+pub(in crate::jobs::load_records) struct Http {
     reader: HttpReader,
     /// The sandbox's address, which takes the place of the API's.
     sandbox: Option<Url>,
@@ -65,7 +65,7 @@ struct Page {
 
 impl Http {
     /// An API. `environment` has what its texts need of it.
-    pub(in crate::jobs::load) fn new(
+    pub(in crate::jobs::load_records) fn new(
         spec: &HttpSpec,
         variables: Vec<String>,
         reader: HttpReader,
@@ -76,7 +76,8 @@ impl Http {
         let wrong = LoadError::Settings;
         let filter = |code: &str| Filter::compile(code, &variables).map_err(wrong);
         let text = |value: &Value| {
-            Template::parse(&crate::jobs::load::template::plain(value).unwrap_or_default()).map_err(wrong)
+            Template::parse(&crate::jobs::load_records::template::plain(value).unwrap_or_default())
+                .map_err(wrong)
         };
         let query = spec.query.iter().map(|(name, value)| Ok((name.clone(), text(&value.value)?)));
         let headers = spec.headers.iter().map(|(name, value)| {
@@ -109,7 +110,7 @@ impl Http {
     }
 
     /// What the calls so far have taken.
-    pub(in crate::jobs::load) fn figures(&self) -> crate::figures::Figures {
+    pub(in crate::jobs::load_records) fn figures(&self) -> crate::figures::Figures {
         self.reader.figures()
     }
 
@@ -291,7 +292,7 @@ impl Http {
 }
 
 /// The values of a job's variables for a slice, in the order of their names.
-pub(in crate::jobs::load) fn variables(
+pub(in crate::jobs::load_records) fn variables(
     names: &[String],
     slice: &Slice,
     values: &Values,

@@ -1,10 +1,10 @@
 //! The SQL that databases have in common: names, the range of a slice, what happens to a key that is there, new tables.
 
 use super::{Column, Terms, nearest};
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::file::Mode;
-use crate::jobs::load::slices::Slice;
-use crate::jobs::load::template::plain;
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::Mode;
+use crate::jobs::load_records::slices::Slice;
+use crate::jobs::load_records::template::plain;
 use chrono::{DateTime, Utc};
 
 /// What differs between databases.

@@ -2,9 +2,9 @@
 
 use super::Chunk;
 use crate::exit::{Exit, Failure};
-use crate::jobs::load::error::LoadError;
-use crate::jobs::load::record::{Cell, Record};
-use crate::jobs::load::slices::Slice;
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::record::{Cell, Record};
+use crate::jobs::load_records::slices::Slice;
 use crate::source::csv::CsvFile;
 use crate::source::dialect::Dialect;
 use crate::stop::Stop;
@@ -20,13 +20,13 @@ const MAX_LINE: u64 = 16 << 20;
 
 /// CSV or JSON Lines files.
 #[derive(Debug, Clone)]
-pub(in crate::jobs::load) struct Files {
+pub(in crate::jobs::load_records) struct Files {
     pub is_csv: bool,
     pub delimiter: Option<u8>,
 }
 
 /// The files of a path or a pattern, in order.
-pub(in crate::jobs::load) fn find(pattern: &Path) -> Result<Vec<String>, Failure> {
+pub(in crate::jobs::load_records) fn find(pattern: &Path) -> Result<Vec<String>, Failure> {
     let text = pattern.to_string_lossy();
     let usage = |problem: String| Failure::new(Exit::Usage, format!("source: {text}: {problem}"));
     let found = glob::glob(&text).map_err(|error| usage(format!("not a pattern: {}", error.msg)))?;
