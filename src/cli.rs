@@ -25,6 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use input::{Sample, Validate};
 use migrate::Migrate;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Make bulk changes in DevRev: planned, journalled, resumable
 ///
@@ -130,6 +131,16 @@ pub enum Command {
 /// How to read a CSV file, as it was typed.
 pub fn dialect(delimiter: Option<&str>) -> Result<Dialect, Failure> {
     Dialect::typed(delimiter).map_err(|why| Failure::new(Exit::Usage, why))
+}
+
+/// A whole number, as it was typed.
+pub(crate) fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    text.trim().parse().map_err(|_| "not a whole number, 0 or more")
+}
+
+/// The same, from 1 on.
+pub(crate) fn whole_from_one(text: &str) -> Result<u64, &'static str> {
+    whole(text).ok().filter(|number| *number > 0).ok_or("not a whole number from 1 on")
 }
 
 /// A name and a value on either side of the first `=`, as they were typed after a flag.

@@ -157,6 +157,23 @@ impl Rule {
         }
     }
 
+    /// Whether this is the name of a rule that a row breaks by what stands in it: it fails again for as long as that stays.
+    pub(crate) fn fails_again(name: &str) -> bool {
+        const ALL: [Rule; 10] = [
+            Rule::RaggedRecord,
+            Rule::StrayQuote,
+            Rule::NotUtf8,
+            Rule::EmptyValue,
+            Rule::IdShape,
+            Rule::IdType,
+            Rule::EmailShape,
+            Rule::FieldValue,
+            Rule::NotInBase,
+            Rule::DuplicateConflict,
+        ];
+        ALL.iter().any(|rule| rule.name() == name)
+    }
+
     /// How much it matters that the rule is not kept.
     pub(crate) fn severity(self) -> Severity {
         match self {

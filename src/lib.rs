@@ -122,7 +122,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             "migrate: this build leaves out all databases; build it with --features sql,clickhouse",
         )),
         Command::Backups(args) => runtime.block_on(commands::backups::run(args, &global, terminal)),
-        Command::Runs(args) => commands::runs::run(args, &global, &terminal),
+        Command::Runs(args) => commands::runs::run(args, &global, &terminal, runtime.handle()),
         Command::Doctor(args) => runtime.block_on(commands::doctor::run(args, global)),
         Command::Sample(args) => runtime.block_on(commands::sample::run(args, global, terminal)),
         Command::Completions(args) => commands::shell::completions(&args, global.json),

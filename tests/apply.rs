@@ -74,6 +74,7 @@ fn a_plan_is_carried_out_in_portions() {
     let dry = plan(&fixture, &[]);
     let done = |printed: &Value| printed["states"]["done"].as_u64().unwrap_or(0);
     let first = apply(&fixture, &dry, &["--limit", "10"]).run().exits(0).json();
+    assert!(first["why"].as_str().unwrap().starts_with("the limit of 10 changes was reached; "), "{first}");
     assert_eq!((done(&first), fixture.writes()), (10, 10));
     // Both ways on: the run that was begun, or the plan again.
     let resumed = fixture.resume(&["--json", "--max-changes", "10"]).run().exits(0).json();

@@ -33,6 +33,24 @@ fn nothing_is_sent_that_the_journal_does_not_hold() {
 }
 
 #[test]
+fn a_journal_that_cannot_take_its_first_records_is_taken_up_once_there_is_room() {
+    let fixture = Fixture::new(&Org::of(400));
+    fixture.write(".env", "KEEP_INPUT_MAX=0\n");
+    let flags = ["backfill-groups", "--csv", "issues.csv", "--yes", "--batch-size", "400"];
+    limited(&fixture, 14)
+        .args(flags)
+        .run()
+        .exits(1)
+        .says("cannot write the journal")
+        .says("once there is room");
+    let run = fixture.the_run();
+    assert_eq!((fixture.writes(), run.lines("journal.jsonl").len()), (0, 0));
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_right();
+    run.assert_complete(400);
+}
+
+#[test]
 fn a_run_that_cannot_even_begin_sends_nothing() {
     let fixture = Fixture::new(&Org::of(10));
     let flags = ["backfill-groups", "--csv", "issues.csv", "--yes"];

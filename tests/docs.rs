@@ -147,7 +147,12 @@ fn check(page: &str) {
             assert_eq!(codes.len(), commands.len(), "{page}, line {line}: an exit code for each command");
         }
         for (index, command) in commands.iter().enumerate() {
-            let of_databases = ["devrev-batch migrate", "devrev-batch load", "devrev-batch validate --job", "cargo run --release -- load"];
+            let of_databases = [
+                "devrev-batch migrate",
+                "devrev-batch load",
+                "devrev-batch validate --job",
+                "cargo run --release -- load",
+            ];
             if of_databases.iter().any(|begins| command.starts_with(begins)) && cfg!(not(feature = "load")) {
                 tell(&format!("left out: {page}, line {line}: this build has no databases"));
                 continue;

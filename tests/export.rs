@@ -1,6 +1,6 @@
 //! `export`, and the way from it through a spreadsheet and `update` and back.
 
-use crate::support::program::Program;
+use crate::support::program::{BINARY, Program};
 use crate::support::site::{Site, Trouble};
 use crate::support::tell;
 use devrev_batch::sandbox::Data;
@@ -190,6 +190,11 @@ fn only_what_is_asked_for_is_exported() {
         ["TKT-10", "TKT-25", "TKT-40"]
     );
     assert_eq!(ids(&["--where", "tags=vip"]).len(), 7);
+    // What is asked of a list has a value.
+    for empty in ["stage=", "created_by="] {
+        assert_eq!(ids(&["--where", empty]), Vec::<String>::new(), "{empty}");
+    }
+    assert!(!ids(&["--where", "tags="]).is_empty());
     assert_eq!(ids(&["--where", "account=Acme GmbH"]), ["TKT-12", "TKT-24", "TKT-36"]);
     assert_eq!(ids(&["--where", "tnt__region=", "--where", "severity=blocker"])[0], "TKT-43");
     site.call("works.update", &json!({"id": "TKT-9", "type": "ticket", "severity": "low"}));
@@ -216,10 +221,45 @@ fn only_what_is_asked_for_is_exported() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_known_before_anything_is_read() {
+    let site = demo(&Trouble::none());
+    std::fs::create_dir(site.path("folder")).unwrap();
+    for (file, more, says) in [
+        ("folder", &["--force"][..], "folder: it is a folder"),
+        ("none/x.csv", &[], "there is no such folder"),
+        ("-", &["--json"], "--json and `-o -` both need standard output"),
+    ] {
+        export(&site, "task", file, more).run().exits(2).says(says);
+    }
+    if cfg!(target_os = "linux") {
+        export(&site, "task", "/proc/x.csv", &[]).run().exits(2).says("cannot write in /proc");
+    }
+    let shell = |script: &str| site.prepare(Program::new("sh")).args(["-c", script, BINARY]);
+    let args = ["export", "--object", "issue", "-o", "-"];
+    shell("exec \"$0\" \"$@\" >&-").args(args).run().exits(2).says("-o -: standard output is closed");
+    assert_eq!((site.calls("works.list"), site.runs().len()), (0, 0));
+    shell("exec \"$0\" \"$@\" >/dev/null").args(args).run().exits(0).says("exported 300 issues");
+    // A reader that goes away wants no more, and there is nothing to resume.
+    let ended = shell("(\"$0\" \"$@\"; echo \"exit $?\" >&2) | true").args(args).run().exits(0);
+    ended.says("standard output was closed before all of it was written").says("exit 1");
+    assert_eq!(site.runs().len(), 1);
+}
+
+#[test]
+fn a_path_steers_no_terminal() {
+    let site = demo(&Trouble::none());
+    let ended = export(&site, "task", "a\u{1b}[2J.csv", &[]).run().exits(0).says("a\\u001b[2J.csv");
+    assert!(!ended.all().contains('\u{1b}'), "{}", ended.all());
+}
+
+#[test]
 fn an_export_that_was_stopped_goes_on_where_it_was() {
     let site = demo(&Trouble::faults(["path=works.list,after=2,count=1,status=401"]));
     export(&site, "ticket", "tickets.csv", &[]).run().exits(4).says("200 tickets read so far");
     assert!(!site.path("tickets.csv").exists(), "half a file never has the name");
+    let elsewhere = demo(&Trouble::faults(["path=works.list,after=2,count=1,status=401"]));
+    let ended = export(&elsewhere, "ticket", "tickets.csv", &["--runs-dir", "r9"]).run().exits(4);
+    assert!(ended.err.trim_end().ends_with(" --runs-dir r9"), "{}", ended.err);
     site.program(["resume", "--yes"]).run().exits(0).says("exported 232 tickets");
     let (_, rows) = table(&read(&site, "tickets.csv"));
     let ids: std::collections::BTreeSet<_> = rows.iter().map(|row| row["id"].clone()).collect();
@@ -253,12 +293,18 @@ fn a_kill_once_the_file_is_in_its_place_is_resumed_too() {
     export(&site, "issue", "issues.csv", &[]).run_until(|| site.calls("works.list") > 1).kill();
     site.stop();
     site.start(Data::demo, &Trouble::none());
+    // A file takes the name while the export reads: it stays, and nothing is read again before it is out of the way.
+    site.stop();
+    site.start(Data::demo, &Trouble::delay(300));
+    let resumed = site.program(["resume", "--yes"]).run_until(|| site.calls("works.list") > 0);
     site.write("issues.csv", "mine");
-    site.program(["resume", "--yes"]).run().exits(1).says("cannot write");
-    assert_eq!(read(&site, "issues.csv"), "mine");
+    let says = "was not there when the export began, and is now";
+    resumed.wait().exits(1).says(says);
+    let calls = site.calls("works.list");
+    site.program(["resume", "--yes"]).run().exits(1).says(says).says("300 issues read so far; next: ");
+    assert_eq!((read(&site, "issues.csv").as_str(), site.calls("works.list")), ("mine", calls));
     // As a process leaves it that was killed after it had named the file.
     std::fs::copy(site.the_run().file("export.part"), site.path("issues.csv")).unwrap();
-    let calls = site.calls("works.list");
     site.program(["resume", "--yes"]).run().exits(0).says("exported 300 issues");
     assert_eq!((table(&read(&site, "issues.csv")).1.len(), site.calls("works.list")), (300, calls));
 }

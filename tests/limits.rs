@@ -85,7 +85,7 @@ fn a_run_whose_every_write_is_refused_stops_with_the_reason() {
         org.issues[number].group = org.right(number + 1);
     }
     let mut fixture = Fixture::broken(&org, ["path=works.update,status=403,after=2"]);
-    let why = "20 changes in a row failed with forbidden (--max-same-failures 20): ";
+    let why = "20 changes in a row failed for the same reason, `forbidden` (--max-same-failures 20): ";
     let failed = failed_rows(&fixture, &["--batch-size", "10"], 7, why);
     assert!((20..=21).contains(&failed), "{failed}");
     let run = fixture.the_run();

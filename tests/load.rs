@@ -15,8 +15,12 @@ const KEY: &str = "key-Zq7secret9xWv";
 
 /// The demo's job, at the site's sandbox.
 fn job(site: &Site, change: impl Fn(String) -> String) -> String {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("test_data/jobs/prices.yaml")).unwrap();
-    let text = text.replace("https://api.example.com/data/v2", &site.base_url()).replace("rate_limit: 100/1s", "rate_limit: 1000/1s");
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("test_data/jobs/prices.yaml"))
+            .unwrap();
+    let text = text
+        .replace("https://api.example.com/data/v2", &site.base_url())
+        .replace("rate_limit: 100/1s", "rate_limit: 1000/1s");
     change(text)
 }
 
@@ -45,7 +49,9 @@ fn query(site: &Site, file: &str, sql: &str) -> Vec<String> {
         let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
         let line = |row: &SqliteRow| {
-            let cells = (0..row.len()).map(|place| row.get_unchecked::<Option<String>, _>(place).unwrap_or_else(|| "NULL".to_owned()));
+            let cells = (0..row.len()).map(|place| {
+                row.get_unchecked::<Option<String>, _>(place).unwrap_or_else(|| "NULL".to_owned())
+            });
             cells.collect::<Vec<_>>().join("|")
         };
         rows.iter().map(line).collect()
@@ -92,7 +98,11 @@ fn assert_nowhere(folder: &Path, secret: &str) {
             assert_nowhere(&path, secret);
         } else {
             let bytes = std::fs::read(&path).unwrap();
-            assert!(!bytes.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "{}", path.display());
+            assert!(
+                !bytes.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -102,7 +112,11 @@ fn a_plan_is_applied() {
     let site = with(&Trouble::none(), |text| text);
     load(&site, &["--dry-run", "--param", "symbols=ETH"]).run().exits(0).says("13 slices would be loaded");
     let plan = site.the_run().id().to_owned();
-    site.program(["apply", &plan, "--yes"]).env("PRICES_API_KEY", KEY).run().exits(0).says("365 records loaded");
+    site.program(["apply", &plan, "--yes"])
+        .env("PRICES_API_KEY", KEY)
+        .run()
+        .exits(0)
+        .says("365 records loaded");
     assert_eq!(prices(&site).len(), 365);
 }
 
@@ -118,8 +132,13 @@ fn parameters_dates_shards_and_chosen_slices_say_what_is_loaded() {
     load(&site, &["--param", "coins=BTC"]).run().exits(2).says("no such parameter");
     load(&site, &["--start-date", "soon"]).run().exits(2).says("not a date");
     let other = with(&Trouble::none(), |text| text);
-    load(&other, &["--param", "symbols=SOL", "--start-date", "2024-02-01", "--end-date", "2024-02-29"]).run().exits(0);
-    assert_eq!(query(&other, "prices.db", "SELECT symbol, min(day), max(day), count(*) FROM prices"), ["SOL|2024-02-01|2024-02-29|29"]);
+    load(&other, &["--param", "symbols=SOL", "--start-date", "2024-02-01", "--end-date", "2024-02-29"])
+        .run()
+        .exits(0);
+    assert_eq!(
+        query(&other, "prices.db", "SELECT symbol, min(day), max(day), count(*) FROM prices"),
+        ["SOL|2024-02-01|2024-02-29|29"]
+    );
 }
 
 #[test]
@@ -133,18 +152,26 @@ fn other_boundaries_or_another_job_are_refused_until_that_is_meant() {
     load(&site, &["--param", "symbols=BTC"]).run().exits(6).says("said something else");
     assert_eq!(prices(&site), clean, "nothing was written");
     load(&site, &["--param", "symbols=BTC", "--reload"]).run().exits(0).says("365 records loaded");
-    let doubled = query(&site, "prices.db", "SELECT count(*), count(DISTINCT run) FROM prices, (SELECT DISTINCT run FROM _devrev_batch_loads)");
+    let doubled = query(
+        &site,
+        "prices.db",
+        "SELECT count(*), count(DISTINCT run) FROM prices, (SELECT DISTINCT run FROM _devrev_batch_loads)",
+    );
     assert_eq!(doubled, ["365|1"]);
     assert_ne!(prices(&site), clean);
     // A comment, or another order, is no other job.
-    site.write("job.yaml", job(&site, |text| format!("# new\n{}", text.replace("close, volume", "close: (.close * 2), volume"))));
+    site.write(
+        "job.yaml",
+        job(&site, |text| format!("# new\n{}", text.replace("close, volume", "close: (.close * 2), volume"))),
+    );
     load(&site, &["--param", "symbols=BTC"]).run().exits(0).says("nothing to change");
 }
 
 #[test]
 fn records_that_break_a_rule_or_a_constraint_are_kept_and_the_others_loaded() {
     let site = with(&Trouble::none(), |text| {
-        text.replace("type: number, min: 0 }", "type: number, min: 0, max: 30000 }").replace("create: true", "create: false")
+        text.replace("type: number, min: 0 }", "type: number, min: 0, max: 30000 }")
+            .replace("create: true", "create: false")
     });
     load(&site, &[]).run().exits(2).says("there is no table `prices`");
     site.write("make.db", "");
@@ -159,10 +186,13 @@ fn records_that_break_a_rule_or_a_constraint_are_kept_and_the_others_loaded() {
     assert_eq!(prices(&site).len() + rejected.len(), 365);
     assert!(rejected.iter().all(|line| line["record"]["symbol"] == "BTC" && line["problem"].is_string()));
     // The same, and no record of a slice if one is rejected.
-    let strict = with(&Trouble::none(), |text| text.replace("type: number, min: 0 }", "type: number, min: 0, max: 30000 }"));
+    let strict = with(&Trouble::none(), |text| {
+        text.replace("type: number, min: 0 }", "type: number, min: 0, max: 30000 }")
+    });
     load(&strict, &["--param", "symbols=BTC", "--strict"]).run().exits(3).says("--strict");
     let left = query(&strict, "prices.db", "SELECT count(*) FROM prices WHERE close > 30000").join("");
-    let whole = query(&strict, "prices.db", "SELECT count(*) FROM _devrev_batch_loads WHERE rejected > 0").join("");
+    let whole =
+        query(&strict, "prices.db", "SELECT count(*) FROM _devrev_batch_loads WHERE rejected > 0").join("");
     assert_eq!((left.as_str(), whole.as_str()), ("0", "0"));
 }
 
@@ -179,11 +209,16 @@ fn execute(site: &Site, sql: &str) {
 
 #[test]
 fn replace_deletes_the_range_of_its_slices_and_nothing_else() {
-    let change = |text: String| text.replace("key: [symbol, day], create: true", "key: [symbol, day], mode: replace, create: true");
+    let change = |text: String| {
+        text.replace("key: [symbol, day], create: true", "key: [symbol, day], mode: replace, create: true")
+    };
     let site = with(&Trouble::none(), change);
     load(&site, &["--param", "symbols=BTC"]).run().exits(0);
     let clean = prices(&site);
-    execute(&site, "UPDATE prices SET close = 1, day = day; INSERT INTO prices VALUES ('BTC', '2022-12-31', 1, 1, 1, 1, 1), ('ETH', '2023-01-05', 1, 1, 1, 1, 1), ('BTC', '2023-01-05T12', 1, 1, 1, 1, 1)");
+    execute(
+        &site,
+        "UPDATE prices SET close = 1, day = day; INSERT INTO prices VALUES ('BTC', '2022-12-31', 1, 1, 1, 1, 1), ('ETH', '2023-01-05', 1, 1, 1, 1, 1), ('BTC', '2023-01-05T12', 1, 1, 1, 1, 1)",
+    );
     load(&site, &["--param", "symbols=BTC", "--reload"]).run().exits(0);
     let others = query(&site, "prices.db", "SELECT symbol, day FROM prices WHERE close = 1 ORDER BY 1, 2");
     assert_eq!(others, ["BTC|2022-12-31", "ETH|2023-01-05"], "what is outside stays, what is inside goes");
@@ -231,11 +266,18 @@ fn an_api_that_refuses_ends_the_run_as_it_should() {
         let site = with(&Trouble::faults([format!("path=histoday,{fault}")]), |text| {
             text.replace("slices:", "retry_policy: { max_retries: 1, backoff_factor: 0.01 }\nslices:")
         });
-        let ended = load(&site, &["--param", "symbols=BTC", "--concurrency", "1"]).run().exits(exit).says(says);
+        let ended =
+            load(&site, &["--param", "symbols=BTC", "--concurrency", "1"]).run().exits(exit).says(says);
         assert!(!ended.all().contains("panicked"), "{}", ended.all());
     }
     let site = site(&Trouble::none());
-    site.write("job.yaml", job(&site, |text| text.replace(&site.base_url(), "http://127.0.0.1:9").replace("slices:", "retry_policy: { max_retries: 0 }\nslices:")));
+    site.write(
+        "job.yaml",
+        job(&site, |text| {
+            text.replace(&site.base_url(), "http://127.0.0.1:9")
+                .replace("slices:", "retry_policy: { max_retries: 0 }\nslices:")
+        }),
+    );
     load(&site, &["--concurrency", "1"]).run().exits(7);
 }
 
@@ -268,8 +310,13 @@ fn a_kill_at_any_moment_leaves_what_a_clean_load_leaves() {
 
 #[test]
 fn two_processes_load_each_slice_once() {
-    let site = with(&Trouble::delay(2), |text| text.replace("key: [symbol, day], create: true", "mode: append, create: false"));
-    execute(&site, "CREATE TABLE prices (symbol TEXT, day TEXT, open REAL, high REAL, low REAL, close REAL, volume REAL)");
+    let site = with(&Trouble::delay(2), |text| {
+        text.replace("key: [symbol, day], create: true", "mode: append, create: false")
+    });
+    execute(
+        &site,
+        "CREATE TABLE prices (symbol TEXT, day TEXT, open REAL, high REAL, low REAL, close REAL, volume REAL)",
+    );
     let (one, two) = (load(&site, &["--runs-dir", "a"]).spawn(), load(&site, &["--runs-dir", "b"]).spawn());
     one.wait();
     two.wait();
@@ -284,9 +331,14 @@ fn two_processes_load_each_slice_once() {
 fn checks_name_what_is_missing() {
     let site = with(&Trouble::none(), |text| text);
     load(&site, &["--param", "symbols=BTC"]).run().exits(0);
-    execute(&site, "DELETE FROM prices WHERE day = '2023-03-05'; UPDATE prices SET high = 0 WHERE day = '2023-07-01'");
+    execute(
+        &site,
+        "DELETE FROM prices WHERE day = '2023-03-05'; UPDATE prices SET high = 0 WHERE day = '2023-07-01'",
+    );
     let ended = load(&site, &["--param", "symbols=BTC"]).run();
-    let validated = site.program(["validate", "--job", "job.yaml", "--online", "--param", "symbols=BTC"]).env("PRICES_API_KEY", KEY);
+    let validated = site
+        .program(["validate", "--job", "job.yaml", "--online", "--param", "symbols=BTC"])
+        .env("PRICES_API_KEY", KEY);
     let validated = validated.run().exits(5);
     assert!(validated.out.contains("BTC lacks 2023-03-05"), "{}", validated.all());
     assert!(validated.out.contains("has 29 of 30 records"), "{}", validated.all());
@@ -327,7 +379,11 @@ fn mistakes_in_a_job_file_are_named_with_line_and_column() {
     }
     assert!(site.runs().is_empty(), "a wrong file leaves no run");
     site.write("job.yaml", job(&site, |text| text));
-    site.program(["load", "job.yaml", "--yes"]).without("PRICES_API_KEY").run().exits(2).says("PRICES_API_KEY");
+    site.program(["load", "job.yaml", "--yes"])
+        .without("PRICES_API_KEY")
+        .run()
+        .exits(2)
+        .says("PRICES_API_KEY");
     site.program(["load", "nosuch.yaml", "--yes"]).run().exits(2).says("nosuch.yaml");
     site.program(["load", "--schema"]).run().exits(0).says("job_name");
     site.program(["validate", "--job", "job.yaml"]).run().exits(0);
@@ -339,26 +395,43 @@ fn files_are_slices() {
     for month in 1..=3 {
         let mut text = "day;city;temp\n".to_owned();
         for day in 1..=28 {
-            let _ = writeln!(text, "2026-{month:02}-{day:02};Köln;{}", if day == 5 { String::new() } else { format!("{day}.5") });
+            let _ = writeln!(
+                text,
+                "2026-{month:02}-{day:02};Köln;{}",
+                if day == 5 { String::new() } else { format!("{day}.5") }
+            );
         }
         site.write(&format!("temp-{month}.csv"), text);
     }
     let target = "target: {sqlite: {path: t.db, table: temps, key: [day, city], create: true}}\n";
-    site.write("job.yaml", format!("version: 1\njob_name: temps\nsource: {{csv: {{path: 'temp-*.csv'}}}}\n{target}"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: temps\nsource: {{csv: {{path: 'temp-*.csv'}}}}\n{target}"),
+    );
     load(&site, &[]).run().exits(0).says("84 records loaded");
-    let found = query(&site, "t.db", "SELECT count(*), count(temp), sum(temp) FROM temps WHERE city = 'Köln'");
+    let found =
+        query(&site, "t.db", "SELECT count(*), count(temp), sum(temp) FROM temps WHERE city = 'Köln'");
     assert_eq!(found, ["84|81|1243.5"]);
     load(&site, &[]).run().exits(0).says("3  nothing to change");
     site.write("more.jsonl", "{\"day\": \"2026-04-01\", \"city\": \"Oslo\", \"temp\": 12345678901234567890}\n\n{\"day\":\"2026-04-02\",\"city\":\"O\\u0000\",\"temp\":null}\n");
-    site.write("job.yaml", format!("version: 1\njob_name: more\nsource: {{jsonl: {{path: more.jsonl}}}}\n{target}"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: more\nsource: {{jsonl: {{path: more.jsonl}}}}\n{target}"),
+    );
     load(&site, &[]).run().exits(0).says("2 records loaded");
     site.write("bad.jsonl", "{\"day\": \"2026-04-03\"}\n{\"day\": }\n");
-    site.write("job.yaml", format!("version: 1\njob_name: bad\nsource: {{jsonl: {{path: bad.jsonl}}}}\n{target}"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: bad\nsource: {{jsonl: {{path: bad.jsonl}}}}\n{target}"),
+    );
     for _ in 0..10 {
         // The source may fail just when the last of what it sent is kept.
         load(&site, &[]).run().exits(3).says("bad.jsonl, line 2");
     }
     assert_eq!(query(&site, "t.db", "SELECT count(*) FROM temps"), ["86"], "nothing of a bad file is loaded");
-    site.write("job.yaml", format!("version: 1\njob_name: none\nsource: {{csv: {{path: 'none-*.csv'}}}}\n{target}"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: none\nsource: {{csv: {{path: 'none-*.csv'}}}}\n{target}"),
+    );
     load(&site, &[]).run().exits(2).says("there is no such file");
 }

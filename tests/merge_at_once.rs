@@ -14,6 +14,10 @@ fn two_runs_at_once_do_not_send_a_merge_twice() {
         fixture.assert_merged();
         // One of them has to give way; where each sees the other, both do.
         assert!(ended.iter().any(|ended| ended.code == Some(11)), "{}{}", ended[0].all(), ended[1].all());
+        // One that gave way has never begun, and is gone.
+        if fixture.runs().is_empty() {
+            program().run().exits(0);
+        }
         for run in fixture.runs() {
             fixture.resume(&[run.id()]).run().exits(0);
             run.assert_complete(18);

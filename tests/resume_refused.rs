@@ -42,6 +42,20 @@ fn an_input_that_is_another_now() {
 }
 
 #[test]
+fn a_copy_of_the_input_that_was_changed_is_named() {
+    let fixture = Fixture::broken(&Org::of(9), ["path=works.update,status=401,count=1"]);
+    fixture.backfill(&[]).run().exits(4);
+    let run = fixture.the_run();
+    let good = std::fs::read_to_string(run.file("input.csv")).unwrap();
+    std::fs::write(run.file("input.csv"), good.replace("ISS-9", "ISS-8")).unwrap();
+    let says = format!("runs/{}/input.csv, the copy of {}", run.id(), fixture.path("issues.csv").display());
+    fixture.resume(&[run.id()]).run().exits(6).says(&says).says("restore the copy");
+    std::fs::write(run.file("input.csv"), good).unwrap();
+    fixture.resume(&[]).run().exits(0);
+    fixture.assert_right();
+}
+
+#[test]
 fn another_base_url() {
     let (fixture, run) = stopped();
     let program = fixture.resume(&[run.id()]).env("DEVREV_BASE_URL", "http://127.0.0.1:9/");
@@ -160,8 +174,15 @@ fn rows_that_another_run_works_on() {
     for more in [&[][..], &["--runs-dir", "other"]] {
         backfill(more).run().exits(11).says(&says).says("is working on the same rows in this organisation");
     }
+    // They never began: resumed later, they would write rows that may be out of date by then.
+    assert_eq!(fixture.runs().len(), 1);
+    for entry in std::fs::read_dir(fixture.path("other")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with('.'), "{name} is left");
+    }
     backfill(&["--dry-run"]).run().exits(0);
     running.wait().exits(0);
+    fixture.resume(&[]).run().exits(2).says("has rows left");
     backfill(&["--runs-dir", "other"]).run().exits(0);
     fixture.assert_right();
 }

@@ -138,7 +138,10 @@ fn a_field_that_the_tenant_lacks_stops_the_run_in_the_apis_words() {
         .exits(7);
     let summary = ended.json();
     assert!(
-        summary["why"].as_str().unwrap().contains("20 changes in a row failed with refused"),
+        summary["why"]
+            .as_str()
+            .unwrap()
+            .contains("20 changes in a row failed for the same reason, `refused`"),
         "{summary}"
     );
     let failed = fixture.the_run().results("failed.csv");

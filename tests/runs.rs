@@ -385,4 +385,26 @@ fn the_list_can_be_narrowed_down() {
         .exits(2)
         .says("[possible values: running, crashed");
     fixture.program(["runs", "list", "--since", "x"]).run().exits(2).says("--since: `x` is not an age");
+    for (flags, says) in [
+        (&["--days", "0"][..], "0 is not in 1..=36500"),
+        (&["--days", "x"], "invalid value 'x' for '--days <N>'"),
+        (&["--days", "7", "--since", "7d"], "cannot be used with"),
+    ] {
+        fixture.program(["runs", "list"]).args(flags).run().exits(2).says(says);
+    }
+}
+
+#[test]
+fn the_list_can_go_back_so_many_days() {
+    let (fixture, run) = fixture();
+    for days in [0, 1, 2, 8, 40] {
+        let began = chrono::Utc::now() - chrono::TimeDelta::days(days) - chrono::TimeDelta::hours(1);
+        copy(&fixture, &run, &format!("20260102-0000{days:02}-backfill-groups-0001"), |manifest| {
+            manifest["created_at"] = began.to_rfc3339().into();
+        });
+    }
+    for (days, runs) in [("1", 2), ("2", 3), ("3", 4), ("9", 5), ("36500", 6)] {
+        let list = fixture.program(["runs", "list", "--json", "--days", days]).run().exits(0).json();
+        assert_eq!(list["runs"].as_array().unwrap().len(), runs, "{days}: {list}");
+    }
 }

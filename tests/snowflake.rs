@@ -168,7 +168,7 @@ fn resume_works_on_the_rows_that_the_run_began_with() {
     let mut kept = std::fs::read_to_string(run.file("input.csv")).unwrap();
     kept.push_str("ISS-1,DEVU-2,GROUP-1,\n");
     std::fs::write(run.file("input.csv"), kept).unwrap();
-    fixture.resume(&[run.id()]).run().exits(6).says("Snowflake has changed since run");
+    fixture.resume(&[run.id()]).run().exits(6).says("input.csv, the copy of Snowflake that run ");
 }
 
 #[test]

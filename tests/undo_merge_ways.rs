@@ -120,10 +120,14 @@ fn a_token_that_ends_stops_the_run_and_resume_goes_on() {
 
 #[test]
 fn other_runs_of_merges_wait_and_an_undo_waits_for_them() {
-    let fixture = Merging::with(&People::of(12), &Trouble::delay(10));
+    let slow = Trouble::faults(["path=rev-users.create,count=1,delay=1000"]);
+    let fixture = Merging::with(&People::of(12), &slow);
     fixture.merge(&["--limit", "6"]).run().exits(0);
     let running = undo(&fixture).run_until(|| fixture.calls("rev-users.create") >= 1);
+    // Held in the midst of it, however long the others take.
+    running.signal("STOP");
     fixture.merge(&[]).run().exits(11);
     fixture.resume(&[run_of(&fixture, "undo-merge").id()]).run().exits(11);
+    running.signal("CONT");
     running.wait().exits(0);
 }

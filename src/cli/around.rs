@@ -3,6 +3,7 @@
 use super::choices::RUN_STATES;
 use super::client::ClientFlags;
 use super::examples;
+use super::whole;
 use crate::sandbox::{Fault, MergeEnds, RateLimit};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -64,10 +65,10 @@ pub struct Sandbox {
     #[arg(long, value_name = "RULE")]
     pub fault: Vec<Fault>,
     /// Delay each answer by this many milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = whole::<u64>)]
     pub delay: u64,
     /// Let merges of contacts take effect after this many milliseconds [default: as the data says]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = whole::<u64>)]
     pub merge_delay: Option<u64>,
     /// Choose what a merge makes of the secondary contact [default: as the data says]
     #[arg(long, value_name = "CHOICE")]
@@ -96,9 +97,26 @@ pub struct Only {
     #[arg(long, value_name = "STATE", value_parser = RUN_STATES)]
     pub state: Option<String>,
     /// Show only runs that began less than this ago, such as 7d
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_name = "AGE", conflicts_with = "days")]
     pub since: Option<String>,
+    /// Show only runs that began in the last N days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
     /// Show only runs whose base URL or organisation contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub target: Option<String>,
+}
+
+/// Which runs to sum up.
+#[derive(Debug, Default, Args)]
+pub struct These {
+    /// Only runs of this command, such as merge-contacts or undo
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Only runs that began in the last N days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
+    /// Only runs whose base URL or organisation contains this text
     #[arg(long, value_name = "TEXT")]
     pub target: Option<String>,
 }
@@ -110,7 +128,7 @@ pub enum RunsCommand {
     #[command(after_help = examples::RUNS_LIST)]
     List {
         /// Show at most this many
-        #[arg(long, value_name = "N", default_value_t = SHOWN)]
+        #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = whole::<usize>)]
         limit: usize,
         /// Which runs to list.
         #[command(flatten)]
@@ -129,6 +147,26 @@ pub enum RunsCommand {
         /// The run's ID [default: the newest that is at work]
         #[arg(value_name = "RUN")]
         run: Option<String>,
+    },
+    /// Sum up past runs by job: rows, speed, failures, waits and durations
+    #[command(after_help = examples::RUNS_STATS)]
+    Stats {
+        /// Which runs to sum up.
+        #[command(flatten)]
+        these: These,
+        /// Write the statistics as a page for a browser, too
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Serve a read-only page about all runs, with live progress, to a browser on this machine
+    #[command(after_help = examples::RUNS_SERVE)]
+    Serve {
+        /// Listen here; a port alone is one of this machine's loopback, port 0 takes any free port
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5555")]
+        listen: String,
+        /// Answer requests for this host name, too, such as that of a proxy; repeatable [default: localhost and IP addresses]
+        #[arg(long, value_name = "NAME")]
+        allow_host: Vec<String>,
     },
     /// Close a run that nobody will resume; its files stay
     #[command(after_help = examples::RUNS_CLOSE)]

@@ -7,6 +7,7 @@ use super::choices::{
 use super::client::ClientFlags;
 use super::examples;
 use super::input::RowsArgs;
+use super::{whole, whole_from_one};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ pub struct BackfillGroups {
     #[command(flatten)]
     pub rows: RowsArgs,
     /// Process only the first N rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long)]
@@ -52,7 +53,7 @@ pub struct MergeContacts {
     #[command(flatten)]
     pub rows: RowsArgs,
     /// Process only the first N pairs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Merge only pairs with this e-mail address or pattern, such as `*@example.com`; repeatable
     #[arg(long, value_name = "EMAIL")]
@@ -161,7 +162,7 @@ pub struct Update {
     #[arg(long)]
     pub no_required_check: bool,
     /// Process only the first N rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long)]
@@ -249,7 +250,7 @@ pub struct Apply {
     #[arg(value_name = "RUN")]
     pub run: String,
     /// Make this many changes, the same as --max-changes; `resume` makes the next ones
-    #[arg(long, value_name = "N", conflicts_with = "max_changes", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "max_changes", value_parser = whole_from_one)]
     pub limit: Option<u64>,
     /// Choose what to do with a row that has changed since it was planned
     #[arg(long, value_name = "CHOICE", default_value = "skip")]
@@ -294,7 +295,7 @@ pub struct Undo {
     #[arg(long)]
     pub delete_created: bool,
     /// Undo only the first N objects or pairs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Show the plan and change nothing: a dry run's client cannot write
     #[arg(long, visible_alias = "preview")]

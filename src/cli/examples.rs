@@ -55,7 +55,7 @@ pub const LOAD: &str = "\
 Examples:
   devrev-batch load test_data/jobs/prices.yaml --sandbox --dry-run
   devrev-batch load jobs/prices.yaml --param symbols=BTC,ETH --start-date 2026-01-01
-  devrev-batch load jobs/prices.yaml --only-slice 'BTC 2023-01-01..2023-01-31' --reload --yes";
+  devrev-batch load jobs/prices.yaml --start-date 2026-01-01 --reload --yes";
 
 /// Of `resume`.
 pub const RESUME: &str = "\
@@ -118,7 +118,7 @@ Examples:
 pub const RUNS_LIST: &str = "\
 Examples:
   devrev-batch runs list --limit 5
-  devrev-batch runs list --state stopped --since 7d
+  devrev-batch runs list --state stopped --days 7
   devrev-batch runs list --job merge-contacts --target api.devrev.ai --json";
 
 /// Of `runs show`.
@@ -134,6 +134,20 @@ Examples:
   devrev-batch runs watch
   devrev-batch runs watch 20261122-034500-backfill-groups-7f3a
   devrev-batch runs watch --runs-dir /srv/devrev/runs";
+
+/// Of `runs stats`.
+pub const RUNS_STATS: &str = "\
+Examples:
+  devrev-batch runs stats --days 30
+  devrev-batch runs stats --job merge-contacts --target api.devrev.ai --json
+  devrev-batch runs stats --days 7 --html stats.html";
+
+/// Of `runs serve`.
+pub const RUNS_SERVE: &str = "\
+Examples:
+  devrev-batch runs serve
+  devrev-batch runs serve --listen 8080 --runs-dir /srv/devrev/runs
+  devrev-batch runs serve --listen 0.0.0.0:5555 --allow-host batch.example.com";
 
 /// Of `runs close`.
 pub const RUNS_CLOSE: &str = "\

@@ -1,8 +1,9 @@
 //! Where rows come from, and the commands that only read them.
 
-use super::choices::ObjectName;
+use super::choices::{ObjectName, OnEmpty};
 use super::client::ClientFlags;
 use super::examples;
+use super::whole;
 use crate::kind::Kind;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -28,8 +29,26 @@ pub struct Validate {
     #[cfg(feature = "load")]
     #[arg(long, value_name = "NAME=VALUE", requires = "job")]
     pub param: Vec<String>,
+    /// For --kind update: the file that `export` wrote, and that the rows were edited from
+    #[arg(long, value_name = "FILE", requires = "object")]
+    pub base: Option<PathBuf>,
+    /// For --kind update: the field by which objects are found instead of by ID
+    #[arg(long = "match", value_name = "FIELD", requires = "object")]
+    pub key: Option<String>,
+    /// For --kind update: read a column as this field; repeatable
+    #[arg(long, value_name = "COLUMN=FIELD", requires = "object")]
+    pub map: Vec<String>,
+    /// For --kind update: the value that a field gets in every row's object; repeatable
+    #[arg(long, value_name = "FIELD=VALUE", requires = "object")]
+    pub set: Vec<String>,
+    /// For --kind update: leave a column out; repeatable
+    #[arg(long, value_name = "COLUMN", requires = "object")]
+    pub ignore: Vec<String>,
+    /// For --kind update: choose what an empty cell means
+    #[arg(long = "empty", value_name = "CHOICE", default_value = "leave", requires = "object")]
+    pub on_empty: OnEmpty,
     /// Check only the first N rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
     /// Ask DevRev whether what the rows name exists (reads only)
     #[arg(long)]
@@ -128,13 +147,13 @@ pub struct Sample {
     #[arg(long)]
     pub kind: Option<Kind>,
     /// Take this many rows; of contacts, whole pairs
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole::<u64>)]
     pub size: u64,
     /// Write this file; `-` writes standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Choose among equal rows; the same number takes the same rows
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     pub seed: u64,
     /// Replace the file if it exists
     #[arg(long)]

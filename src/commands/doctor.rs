@@ -22,7 +22,7 @@ use crate::cli::batch::BatchFlags;
 use crate::exit::{Exit, Failure};
 use crate::net;
 use crate::report::doctor::{Check, DoctorReport};
-use crate::report::terminal::{is_coloured, result};
+use crate::report::terminal::{coloured_result, is_coloured, result};
 use crate::run::signals;
 use crate::settings::{Rates, Settings, proxy};
 use crate::stop::Stop;
@@ -58,12 +58,13 @@ pub(crate) async fn run(args: Doctor, global: cli::Global) -> Result<Exit, Failu
         .race(Box::pin(examine(&args, &global, &stop)))
         .await
         .ok_or_else(|| signals::interrupted(&stop, "interrupted"))?;
-    let text = if global.json {
-        report.json().to_string()
+    let written = if global.json {
+        result(&report.json().to_string())
     } else {
-        report.text(is_coloured(global.color, &std::io::stdout()))
+        // Its parts are clean: what is left are its own colours.
+        coloured_result(&report.text(is_coloured(global.color, &std::io::stdout())))
     };
-    result(&text).map_err(|error| {
+    written.map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot write the report: {error}")).because(error)
     })?;
     Ok(report.exit())

@@ -2,15 +2,20 @@
 //!
 //! - [`look`]: a look at a run; [`list`] and [`show`] tell what was seen
 //! - [`watch`] follows a run at work
+//! - [`stats`] sums up runs by job; [`figures`]: what each of them adds
+//! - [`serve`]: a page about them for a browser
 //! - [`close`]: the end of a run by hand
 //! - [`prune`]: which runs may go; [`remove`]: the removal itself
 
 pub(crate) mod close;
+pub(crate) mod figures;
 pub(crate) mod list;
 pub(crate) mod look;
 pub(crate) mod prune;
 pub(crate) mod remove;
+pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod stats;
 pub(crate) mod watch;
 
 use crate::cli;
@@ -23,12 +28,14 @@ use crate::run::standing::Place;
 use crate::settings::{Rates, Settings};
 use serde::Serialize;
 use std::io::IsTerminal;
+use tokio::runtime::Handle;
 
-/// Runs `runs`.
+/// Runs `runs`. Blocks; what serves does so on the runtime.
 pub(crate) fn run(
     args: cli::around::Runs,
     global: &cli::Global,
     terminal: &Terminal,
+    runtime: &Handle,
 ) -> Result<Exit, Failure> {
     let flags = BatchFlags { runs_dir: args.runs_dir, ..BatchFlags::default() };
     let settings = Settings::resolve(global, &flags, Rates::Backfill)?;
@@ -47,6 +54,14 @@ pub(crate) fn run(
             if let Some(past) = watch::watch(runs_dir, run.as_deref(), view, &place)? {
                 print(&past, global.json, || past.text())?;
             }
+        }
+        RunsCommand::Stats { these, html } => {
+            let stats = stats::run(runs_dir, these, html.as_deref())?;
+            print(&stats, global.json, || stats.text())?;
+        }
+        RunsCommand::Serve { listen, allow_host } => {
+            let asked = serve::Asked { listen, allow_host, json: global.json };
+            return runtime.block_on(serve::run(runs_dir, asked, place, terminal));
         }
         RunsCommand::Close { run, reason } => {
             let closed = close::close(runs_dir, &run, reason)?;

@@ -15,7 +15,7 @@ use crate::jobs::sampling::{self, Draw, Spread};
 use crate::journal::atomic;
 use crate::kind::Kind;
 use crate::report::sampled::Sampled;
-use crate::report::terminal::{Data, Terminal, result};
+use crate::report::terminal::{CLOSED, Data, Terminal, is_closed, result};
 use crate::row::Row;
 use crate::run::begin::RowsFrom;
 use crate::run::scan::{each_record, header_failure, source_failure, unreadable};
@@ -114,6 +114,9 @@ fn check(args: &cli::input::Sample, json: bool) -> Result<(), Failure> {
     if args.output == Path::new("-") {
         if json {
             return usage("--json and `-o -` both need standard output: give -o a file".to_owned());
+        }
+        if is_closed() {
+            return usage(CLOSED.to_owned());
         }
         return Ok(());
     }

@@ -9,6 +9,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::manifest::{Manifest, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::terminal::Terminal;
+use crate::report::units::counted;
 use crate::run::any_job::AnyJob;
 use crate::run::checks::{same_target, unique};
 use crate::run::undo::Undoing;
@@ -30,14 +31,27 @@ pub(crate) async fn run(
     let in_doubt = parent.counts.get("unknown").copied().unwrap_or_default();
     if in_doubt > 0 {
         terminal.say(&format!(
-            "note: {in_doubt} rows of {} have an unknown outcome; undo leaves them alone \
-             (`devrev-batch resume {}` settles them)",
-            parent.id, parent.id
+            "note: {} of {} {} an unknown outcome; undo leaves {} alone (`devrev-batch resume {}` settles {})",
+            counted(in_doubt, "row"),
+            parent.id,
+            if in_doubt == 1 { "has" } else { "have" },
+            if in_doubt == 1 { "it" } else { "them" },
+            parent.id,
+            if in_doubt == 1 { "it" } else { "them" },
         ));
     }
     let settings = Settings::resolve(&global, &args.batch, job.rates())?;
     let undoing = Undoing { args: &args, global: &global, terminal, run: &run, parent: &parent };
     job.undo(undoing, settings).await
+}
+
+/// `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
 }
 
 /// Whether this is a run that can be undone, from here.
@@ -53,7 +67,7 @@ fn fits(
         return usage(format!(
             "run {id} is of `{}`: only runs of {} can be undone",
             parent.command,
-            can_be.join(" and ")
+            listed(&can_be)
         ));
     };
     if parent.dry_run {

@@ -2,15 +2,17 @@
 //! the tenant's schema and the names in it.
 
 use crate::cli;
-use crate::cli::choices::{OnEmpty, OnMissing, word};
+use crate::cli::choices::{OnMissing, word};
 use crate::connectors;
 use crate::exit::{Exit, Failure};
 use crate::finding::{Finding, Rule, shown};
 use crate::jobs::duplicates::{Duplicates, Verdict};
 use crate::jobs::target::DevRev;
 use crate::jobs::update_fields::Cell;
+use crate::jobs::update_fields::base::BaseFile;
 use crate::jobs::update_fields::columns::Typed;
-use crate::jobs::update_fields::decide::wish;
+use crate::jobs::update_fields::decide::{contradictions, wish};
+use crate::jobs::update_fields::exports::is_guarded;
 use crate::jobs::update_fields::fields::{Fields, usage};
 use crate::jobs::update_fields::names::Names;
 use crate::jobs::update_fields::options::UpdateOptions;
@@ -28,6 +30,7 @@ use crate::source::query::Table;
 use crate::stop::Stop;
 use std::collections::HashSet;
 use std::io;
+use std::path::Path;
 
 /// Cells whose names are looked up together.
 const CELLS_AT_ONCE: usize = 2_000;
@@ -58,19 +61,29 @@ pub(crate) async fn run(
     signals::listen(&stop, &terminal).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
     })?;
+    let pairs = |flag: &str, given: &[String]| -> Result<Vec<(String, String)>, Failure> {
+        given.iter().map(|text| cli::pair(flag, text)).collect()
+    };
+    let settings = Settings::for_client(&global, &args.client);
+    let runs_dir = settings.as_ref().map_or(Path::new("runs"), |settings| settings.runs_dir.as_path());
     let options = UpdateOptions {
         object: word(&object),
         limit: args.limit,
-        typed: Typed::default(),
-        base: None,
-        is_export: false,
-        on_empty: OnEmpty::Leave,
+        typed: Typed {
+            key: args.key.clone(),
+            map: pairs("--map", &args.map)?,
+            set: pairs("--set", &args.set)?,
+            ignore: args.ignore.clone(),
+        },
+        base: args.base.as_deref().map(BaseFile::of).transpose()?,
+        is_export: is_guarded(&args.rows, args.base.is_some(), runs_dir),
+        on_empty: args.on_empty,
         condition: Vec::new(),
         on_missing: OnMissing::Fail,
         creates: false,
-        skip_invalid: true,
+        skip_invalid: false,
         no_required_check: false,
-        sandbox: args.sandbox,
+        sandbox: false,
         known: std::sync::Arc::default(),
     };
     let folder = tempfile::tempdir().map_err(|error| {
@@ -80,7 +93,7 @@ pub(crate) async fn run(
     let of_fetch = stop.clone();
     let input = signals::on_thread(&stop, move || fetch(&spool, &of_fetch)).await?;
     let online = if args.online {
-        let settings = Settings::for_client(&global, &args.client)?;
+        let settings = settings?;
         let target = DevRev::connect(&settings, args.sandbox, &stop).await?;
         let columns = options.columns(&input)?;
         let said = columns.columns.iter().map(|column| column.field.clone()).collect();
@@ -103,11 +116,21 @@ fn check(
     handle: &tokio::runtime::Handle,
 ) -> Result<Exit, Failure> {
     let mut file = input.open().map_err(|error| source_failure(&error))?;
-    let mut reader = options.reader(file.header())?;
+    let mut out = io::stdout();
+    let mut reader = match options.reader(file.header()) {
+        Ok(reader) => reader,
+        Err(failure) => {
+            let read = file.notes();
+            if file.rows().next().is_some() {
+                return Err(failure);
+            }
+            // Without rows nothing is wrong, whatever the columns are.
+            return finish(Report::new(json, &mut out), input, &[], 0, true, &read);
+        }
+    };
     let columns = reader.columns.clone();
     file.use_only(columns.used());
     let (stock, is_online) = (Fields::stock(options.object()), online.is_some());
-    let mut out = io::stdout();
     let mut report = Report::new(json, &mut out);
     let scratch = std::env::temp_dir();
     let disk = crate::run::scan::disk(&scratch);
@@ -125,13 +148,30 @@ fn check(
             .flatten()
             .collect();
         handle.block_on(names.learn(&target.client.read_only(), wanted))?;
-        for (row, line, cell) in waiting.drain(..) {
-            let Some((column, field)) = field_of(&cell) else { continue };
-            if let Err(message) = wish(column, field, &cell, options.on_empty, Some(names)) {
-                let (column, value) = (Some(column.name.clone().into()), shown(&cell.text));
-                report.add(Finding { row, line: Some(line), column, rule: Rule::FieldValue, value, message });
+        let wrong = |(row, line): (u64, u64), column: &str, text: &str, message: String| Finding {
+            row,
+            line: Some(line),
+            column: Some(column.to_owned().into()),
+            rule: Rule::FieldValue,
+            value: shown(text),
+            message,
+        };
+        for cells in waiting.chunk_by(|one, other| one.0 == other.0) {
+            let mut wishes = Vec::new();
+            for (row, line, cell) in cells {
+                let Some((column, field)) = field_of(cell) else { continue };
+                match wish(column, field, cell, options.on_empty, Some(names)) {
+                    Ok(wish) => wishes.extend(wish),
+                    Err(why) => report.add(wrong((*row, *line), &column.name, &cell.text, why)),
+                }
+            }
+            for ((field, why), (row, line, _)) in
+                contradictions(&wishes).into_iter().zip(cells.iter().cycle())
+            {
+                report.add(wrong((*row, *line), field, "", why));
             }
         }
+        waiting.clear();
         Ok(())
     };
     // What the schema knows better is judged by it, once.
@@ -163,6 +203,25 @@ fn check(
     if let Some(error) = &ended.error {
         report.add(Finding::of_error(error, ended.rows + 1));
     }
+    note_duplicates(options, duplicates, &scratch, &mut report)?;
+    let arguments: Vec<String> =
+        options.words().into_iter().chain(input.arguments().iter().cloned()).collect();
+    let mut read = file.notes();
+    if options.base.is_none() && !options.is_export && file.header().column("display_id").is_some() {
+        read.push("edited from an export? then --base FILE changes only what was edited".to_owned());
+    }
+    let arguments = if input.arguments().is_empty() { &[][..] } else { &arguments };
+    finish(report, input, arguments, ended.rows, ended.complete, &read)
+}
+
+/// Notes the rows that are about the same object as another one.
+fn note_duplicates(
+    options: &UpdateOptions,
+    duplicates: Duplicates,
+    scratch: &Path,
+    report: &mut Report<'_>,
+) -> Result<(), Failure> {
+    let disk = crate::run::scan::disk(scratch);
     for duplicate in duplicates.finish().map_err(&disk)? {
         let duplicate = duplicate.map_err(&disk)?;
         let (rule, other, relation) = match duplicate.verdict {
@@ -173,20 +232,20 @@ fn check(
         let message = format!("the same {} with {relation} row {}", options.object, other.row);
         report.add(Finding { row, line, column: Some("id".into()), rule, value: String::new(), message });
     }
+    Ok(())
+}
+
+/// Writes what was found; the exit code says whether anything is wrong.
+fn finish(
+    report: Report<'_>,
+    input: &Input,
+    arguments: &[String],
+    rows: u64,
+    complete: bool,
+    read: &[String],
+) -> Result<Exit, Failure> {
     let exit = if report.has_errors() { Exit::InvalidInput } else { Exit::Ok };
-    let arguments: Vec<String> = ["--object".to_owned(), options.object.clone()]
-        .into_iter()
-        .chain(input.arguments().iter().cloned())
-        .collect();
-    let read = file.notes();
-    let validated = Validated {
-        input: input.name(),
-        arguments: if input.arguments().is_empty() { &[] } else { &arguments },
-        kind: Kind::Update,
-        rows: ended.rows,
-        complete: ended.complete,
-        read: &read,
-    };
+    let validated = Validated { input: input.name(), arguments, kind: Kind::Update, rows, complete, read };
     match report.finish(&validated) {
         Ok(()) => Ok(exit),
         // Anyone who was reading has seen enough.

@@ -67,7 +67,8 @@ fn failure(error: JsonlError, stop: &Stop) -> Failure {
         }
         JsonlError::Source(inner) => source_failure(inner),
         JsonlError::Keep { error: KeepError::Disk { .. }, .. } => Failure::new(Exit::Unexpected, text),
-        JsonlError::Line { .. } | JsonlError::Empty(_) | JsonlError::Keep { .. } => {
+        JsonlError::Empty(_) => Failure::new(Exit::InvalidInput, format!("{text}; nothing was sent")),
+        JsonlError::Line { .. } | JsonlError::Keep { .. } => {
             Failure::new(Exit::InvalidInput, format!("{text}; correct it and try again: nothing was sent"))
         }
     };

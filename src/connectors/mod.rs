@@ -21,7 +21,7 @@ use crate::run::begin::RowsFrom;
 use crate::run::scan::source_failure;
 use crate::source::Input;
 use crate::source::grammar::Grammar;
-use crate::source::query::{Query, Table};
+use crate::source::query::{Columns, Query, Table};
 use crate::source::sql::{MAX_SQL_BYTES, Statement};
 use crate::stop::Stop;
 use std::fs::File;
@@ -60,7 +60,12 @@ pub(crate) fn rows(typed: Typed<'_>, table: Table, limit: Option<u64>) -> Result
             return Ok(RowsFrom::Csv(csv, cli::dialect(flags.delimiter.as_deref())?));
         }
         (Source::Csv, None) => return Err(no_input()),
-        (Source::Jsonl, _) => return jsonl::open(flags, table.columns, limit).map(RowsFrom::Source),
+        (Source::Jsonl, _) => {
+            // A file without objects has no columns, and the rows that are kept of it need a header.
+            let any = || vec![Columns { required: &["id"], ..Columns::default() }];
+            let columns = if table.columns.is_empty() { any() } else { table.columns };
+            return jsonl::open(flags, columns, limit).map(RowsFrom::Source);
+        }
         _ => {}
     }
     let asking = |grammar: Grammar| Asking::new(typed, table, limit, grammar);

@@ -2,6 +2,7 @@
 
 use super::error::{DatabaseError, LONGEST_QUERY_HOURS, Refusal, one_line};
 use super::http::Connection;
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
@@ -48,7 +49,8 @@ impl Clickhouse {
             self.password.as_ref().map(|password| header("CLICKHOUSE_PASSWORD", password.expose_secret()));
         // A query may take long before its first row; a connection that is gone is noticed by TCP.
         let connection = Connection::new(WHO, &self.url, Duration::from_secs(LONGEST_QUERY_HOURS * 3600))?;
-        Ok(Session { clickhouse: self, connection, user, password: password.transpose()? })
+        let (secrets, password) = (Secrets::of(&self.password), password.transpose()?);
+        Ok(Session { clickhouse: self, connection, secrets, user, password })
     }
 }
 
@@ -56,6 +58,8 @@ impl Clickhouse {
 pub(crate) struct Session<'a> {
     clickhouse: &'a Clickhouse,
     pub(crate) connection: Connection,
+    /// The password: no error may quote it.
+    pub(crate) secrets: Secrets,
     user: HeaderValue,
     password: Option<HeaderValue>,
 }
@@ -85,7 +89,7 @@ impl Session<'_> {
         self.answered(self.send(sql, settings).await?).await
     }
 
-    /// Takes an answer that is a success; any other is classified here.
+    /// Takes an answer that is a success; any other is classified here, without the password that it may quote.
     pub(crate) async fn answered(&self, response: Response) -> Result<Response, DatabaseError> {
         let status = response.status();
         let code = code_of(&response);
@@ -95,7 +99,7 @@ impl Session<'_> {
         }
         let unanswered = self.connection.unanswered(&response);
         let words = self.connection.words(response).await;
-        let words = String::from_utf8_lossy(&words);
+        let words = self.secrets.clean(String::from_utf8_lossy(&words).into_owned());
         if let Some(code) = code.or_else(|| code_in(&words)) {
             return Err(self.refused(code, &words));
         }
@@ -115,9 +119,10 @@ impl Session<'_> {
         })
     }
 
-    /// What an exception means, by its code. (Source: `ErrorCodes.cpp` in ClickHouse's code.)
+    /// What an exception means, by its code; without the password that it may quote.
+    /// (Source: `ErrorCodes.cpp` in ClickHouse's code.)
     pub(crate) fn refused(&self, code: u32, words: &str) -> DatabaseError {
-        let text = format!("{} (code {code})", exception(words));
+        let text = self.secrets.clean(format!("{} (code {code})", exception(words)));
         let refused = |hint| {
             DatabaseError::Refused(Box::new(Refusal {
                 who: WHO,

@@ -1,12 +1,14 @@
 //! Why a database, or another service that is asked, has not done what it was asked for: classified once, where it happens.
 
+use crate::net::redact::Secrets;
 use crate::net::retry::{Failed, RetryPolicy, retry};
 use crate::stop::Stop;
 use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
-/// What went wrong; none of the texts has a secret in it.
+/// What went wrong. Whatever a service says may quote what it was sent: [`until_answered`] leaves secrets out, and so does
+/// each database where it is asked otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// The login was refused.
@@ -85,6 +87,25 @@ impl DatabaseError {
     pub(crate) fn refused(who: &'static str, text: String, hint: &'static str) -> Self {
         Self::Refused(Box::new(Refusal { who, text, hint, ..Refusal::default() }))
     }
+
+    /// The same without these secrets.
+    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
+        let clean = |text: &mut String| *text = secrets.clean(std::mem::take(text));
+        match &mut self {
+            Self::Login { text, .. }
+            | Self::Settings(text)
+            | Self::Unreachable { text, .. }
+            | Self::Answer { text, .. } => clean(text),
+            Self::Refused(refusal) => {
+                let Refusal { text, constraint, column, at, who: _, hint: _, code: _, position: _ } =
+                    &mut **refusal;
+                clean(text);
+                [constraint, column, at].into_iter().flatten().for_each(clean);
+            }
+            Self::TooSlow { .. } | Self::Interrupted => {}
+        }
+        self
+    }
 }
 
 /// A service's words on one line, of bounded length.
@@ -104,19 +125,26 @@ pub(crate) const LONGEST_QUERY_HOURS: u64 = 6;
 pub(crate) trait Asks: From<DatabaseError> + Display {
     /// The service's.
     fn database(&self) -> Option<&DatabaseError>;
+    /// The same without these secrets.
+    fn without(self, secrets: &Secrets) -> Self;
 }
 
 impl Asks for DatabaseError {
     fn database(&self) -> Option<&DatabaseError> {
         Some(self)
     }
+
+    fn without(self, secrets: &Secrets) -> Self {
+        Self::without(self, secrets)
+    }
 }
 
 /// Makes tries until one is answered: what cannot be reached is asked again. Each try is bounded by the time that a query
-/// may take, and ends with the stop signal.
+/// may take, and ends with the stop signal. None of the texts of an error has one of the secrets in it.
 pub(crate) async fn until_answered<T, E, F>(
     who: &'static str,
     policy: RetryPolicy,
+    secrets: &Secrets,
     stop: &Stop,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, E>
@@ -132,6 +160,7 @@ where
             let once = stop.race(once).await.ok_or_else(|| E::from(DatabaseError::Interrupted));
             let too_slow = DatabaseError::TooSlow { who, hours: LONGEST_QUERY_HOURS };
             once.and_then(|once| once.unwrap_or_else(|_| Err(too_slow.into()))).map_err(|error| {
+                let error = error.without(secrets);
                 let (again, after) = match error.database() {
                     Some(DatabaseError::Unreachable { after, .. }) => (true, *after),
                     _ => (false, None),
@@ -151,6 +180,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
+    const NO_SECRETS: &Secrets = &Secrets::none();
     const POLICY: RetryPolicy = RetryPolicy { max_retries: 2, base: Duration::from_secs(4) };
 
     fn unreachable(after: u64) -> DatabaseError {
@@ -162,13 +192,13 @@ mod tests {
     async fn only_what_cannot_be_reached_is_asked_again() {
         let (tries, stop) = (Cell::new(0), Stop::default());
         let begin = tokio::time::Instant::now();
-        let asked = until_answered("Test", POLICY, &stop, || async {
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, || async {
             tries.set(tries.get() + 1);
             if tries.get() < 3 { Err(unreachable(20)) } else { Ok(7) }
         });
         assert_eq!(asked.await.unwrap(), 7);
         assert_eq!((tries.get(), begin.elapsed().as_secs()), (3, 40), "the service says when to ask again");
-        let asked = until_answered("Test", POLICY, &stop, || async {
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, || async {
             tries.set(tries.get() + 1);
             Err::<(), _>(DatabaseError::Answer { who: "Test", text: "odd".into() })
         });
@@ -183,13 +213,48 @@ mod tests {
             std::future::pending::<()>().await;
             Ok(())
         };
-        let asked = until_answered("Test", POLICY, &stop, never).await;
+        let asked = until_answered("Test", POLICY, NO_SECRETS, &stop, never).await;
         assert!(matches!(asked, Err(DatabaseError::TooSlow { .. })));
         stop.set(crate::stop::Cause::Interrupt);
         assert!(matches!(
-            until_answered("Test", POLICY, &stop, never).await,
+            until_answered("Test", POLICY, NO_SECRETS, &stop, never).await,
             Err(DatabaseError::Interrupted)
         ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_error_quotes_a_secret() {
+        let (secrets, stop) = (Secrets::of([&"s3cr3t-of-ana".into()]), Stop::default());
+        let text = || "no `s3cr3t-of-ana`".to_owned();
+        let who = "Test";
+        let errors = [
+            DatabaseError::Login { who, text: text(), settings: "X".to_owned() },
+            DatabaseError::refused(who, text(), ""),
+            DatabaseError::Settings(text()),
+            DatabaseError::Unreachable { who, place: String::new(), text: text(), after: None },
+            DatabaseError::Answer { who, text: text() },
+        ];
+        for error in errors {
+            let mut error = Some(error);
+            let policy = RetryPolicy { max_retries: 0, ..POLICY };
+            let asked = until_answered("Test", policy, &secrets, &stop, || {
+                let error = error.take();
+                async { Err::<(), _>(error.unwrap()) }
+            });
+            let said = asked.await.unwrap_err().to_string();
+            assert!(said.contains("no `[secret]`"), "{said}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_refusal_quotes_a_secret() {
+        let text = || "no `s3cr3t-of-ana`".to_owned();
+        let (text, part) = (text(), Some(text()));
+        let refusal =
+            Refusal { text, constraint: part.clone(), column: part.clone(), at: part, ..Refusal::default() };
+        let error = DatabaseError::Refused(Box::new(refusal));
+        let shown = format!("{:?}", error.without(&Secrets::of([&"s3cr3t-of-ana".into()])));
+        assert_eq!(shown.matches("no `[secret]`").count(), 4, "{shown}");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::error::{DatabaseError, LONGEST_QUERY_HOURS, one_line};
 use crate::net;
 use crate::net::answer::asked_wait;
 use bytes::Bytes;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Version};
 use std::time::Duration;
 use url::Url;
 
@@ -43,6 +44,22 @@ impl Connection {
     /// Sends a request. An answer of any status is one.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, DatabaseError> {
         request.send().await.map_err(|error| self.broken(error))
+    }
+
+    /// An answer of which it shows where it ends: one that only the end of the connection ends may have been cut off, and
+    /// is whole line by line all the same.
+    #[cfg_attr(
+        not(feature = "clickhouse"),
+        expect(dead_code, reason = "only ClickHouse answers line by line")
+    )]
+    pub(crate) fn bounded(&self, response: Response) -> Result<Response, DatabaseError> {
+        let has = |name| response.headers().contains_key(name);
+        if response.version() >= Version::HTTP_2 || has(CONTENT_LENGTH) || has(TRANSFER_ENCODING) {
+            return Ok(response);
+        }
+        let text = "it does not say where it ends, so one that was cut off could not be told: ask without the proxy in \
+                    between";
+        Err(self.odd(text.to_owned()))
     }
 
     /// The next bytes of an answer; none at its end.

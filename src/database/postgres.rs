@@ -1,6 +1,7 @@
 //! PostgreSQL, and whatever speaks its protocol: where a database is, how to connect to it, and what its errors mean.
 
 use super::error::{DatabaseError, LONGEST_QUERY_HOURS, Refusal, one_line};
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition, PgSslMode};
@@ -8,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 pub(crate) const WHO: &str = "PostgreSQL";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,6 +39,8 @@ pub(crate) fn begin(mode: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Postgres {
     url: SecretString,
+    /// The passwords in it: no error may quote them.
+    pub(crate) secrets: Secrets,
     /// The server, and its port.
     host: String,
     /// The database's name.
@@ -61,7 +64,8 @@ impl Postgres {
         let user = options.get_username();
         let database = options.get_database().unwrap_or_default().to_owned();
         let place = format!("postgres://{user}@{host}/{database}");
-        Ok(Self { url: url.to_owned().into(), host, database, setting: setting.to_owned(), place, retry })
+        let (secrets, setting) = (secrets(url), setting.to_owned());
+        Ok(Self { url: url.to_owned().into(), secrets, host, database, setting, place, retry })
     }
 
     /// The server and its port.
@@ -103,8 +107,12 @@ impl Postgres {
         ))
     }
 
-    /// What an error of the driver's means.
+    /// What an error of the driver's means, without the passwords that the server may quote.
     pub(crate) fn failed(&self, error: sqlx::Error) -> DatabaseError {
+        self.classified(error).without(&self.secrets)
+    }
+
+    fn classified(&self, error: sqlx::Error) -> DatabaseError {
         match error {
             sqlx::Error::Database(error) => match error.try_downcast::<PgDatabaseError>() {
                 Ok(error) => self.refused(&error),
@@ -180,7 +188,7 @@ pub(crate) async fn close(connection: PgConnection) {
 /// `sslmode` or PGSSLMODE says otherwise. The error shows nothing but names of options: the rest may hold a password.
 fn options(url: &str) -> Result<PgConnectOptions, String> {
     const FORM: &str = "postgres://USER:PASSWORD@HOST:5432/DATABASE";
-    let url = Url::parse(url).map_err(|error| {
+    let url = parsed(url).map_err(|error| {
         format!("it is not a URL ({error}): write {FORM}, with %40 for `@`, %2F for `/` and %3A for `:` in the password")
     })?;
     let decoded = |text: &str| {
@@ -195,7 +203,7 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
         .application_name("devrev-batch")
         .disable_statement_logging();
     let mut chosen = std::env::var_os("PGSSLMODE").is_some();
-    match url.host() {
+    match url.host().filter(|host| *host != Host::Domain(NO_HOST)) {
         Some(Host::Ipv6(ip)) => options = options.host(&ip.to_string()),
         Some(host) => {
             let host = decoded(&host.to_string())?;
@@ -243,7 +251,7 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
             _ => {
                 let name: String = name.chars().take(40).collect();
                 return Err(format!(
-                    "it has the option `{name}`: take it away (known are sslmode, sslrootcert, sslcert, sslkey, host, \
+                    "it has the option `{name}`: remove it (known are sslmode, sslrootcert, sslcert, sslkey, host, \
                      port, dbname, user, password, application_name)"
                 ));
             }
@@ -253,6 +261,32 @@ fn options(url: &str) -> Result<PgConnectOptions, String> {
         options = options.ssl_mode(PgSslMode::Require);
     }
     Ok(options)
+}
+
+/// What stands for a host that a URL does not name: `.invalid` is never a real one (RFC 2606).
+const NO_HOST: &str = "none.invalid";
+
+/// A URL taken apart. libpq needs no host where the option `host` has it, or nothing has; the standard does after a user.
+pub(crate) fn parsed(text: &str) -> Result<Url, ParseError> {
+    Url::parse(text).or_else(|error| {
+        let begin = text.find("://").map(|place| place + 3);
+        let host = begin.filter(|_| error == ParseError::EmptyHost).and_then(|begin| {
+            let authority = text.get(begin..)?.split(['/', '?', '#']).next()?;
+            Some(begin + authority.rfind('@').map_or(0, |place| place + 1))
+        });
+        let (before, after) = host.and_then(|host| text.split_at_checked(host)).ok_or(error)?;
+        Url::parse(&format!("{before}{NO_HOST}{after}"))
+    })
+}
+
+/// The passwords that a connection may be made with.
+fn secrets(url: &str) -> Secrets {
+    let url = parsed(url).ok();
+    let of_user = url.as_ref().and_then(|url| percent_decoded(url.password()?));
+    let options = url.iter().flat_map(Url::query_pairs);
+    let of_options = options.filter(|(name, _)| name == "password").map(|(_, value)| value.into_owned());
+    let all = of_user.into_iter().chain(of_options).chain(std::env::var("PGPASSWORD").ok());
+    Secrets::of(&all.map(SecretString::from).collect::<Vec<_>>())
 }
 
 /// Whether a connection does not leave this machine.
@@ -292,11 +326,38 @@ mod tests {
             ("postgresql://ana@[::1]:5433/crm?sslmode=disable", "postgres://ana@::1:5433/crm"),
             ("postgres://h/crm?user=b%26o&password=s3cr3t", "postgres://b&o@h:5432/crm"),
             ("postgres://ana:s3cr3t@%2Frun%2Fpg/crm", "postgres://ana@/run/pg/crm"),
+            ("postgres://ana:s3cr3t@/crm?host=/run/pg", "postgres://ana@/run/pg/crm"),
+            ("postgres://ana@:5433?host=db.example.com&dbname=crm", "postgres://ana@db.example.com:5433/crm"),
+            ("postgres:///crm?host=/run/pg&user=ana", "postgres://ana@/run/pg/crm"),
         ] {
             let postgres = Postgres::new(url, "DATABASE_URL", RETRY).unwrap();
             assert_eq!(postgres.place(), place);
             let shown = format!("{postgres:?}");
             assert!(!shown.contains("s3cr3t") && !shown.contains("cr3t"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_known_in_each_place() {
+        for url in [
+            "postgres://ana:s3cr3t%40key@db.example.com/crm",
+            "postgres://ana:s3cr3t%40key@/crm?host=/run/pg",
+            "postgres://db.example.com/crm?user=ana&password=s3cr3t%40key",
+        ] {
+            assert_eq!(secrets(url).clean("no s3cr3t@key".to_owned()), "no [secret]", "{url}");
+        }
+    }
+
+    #[test]
+    fn no_error_of_the_driver_quotes_a_password() {
+        let postgres = Postgres::new("postgres://ana:s3cr3t-key@h/crm", "DATABASE_URL", RETRY).unwrap();
+        for error in [
+            sqlx::Error::Protocol("no s3cr3t-key".to_owned()),
+            sqlx::Error::Io(std::io::Error::other("no s3cr3t-key")),
+            sqlx::Error::Tls("no s3cr3t-key".into()),
+        ] {
+            let said = postgres.failed(error).to_string();
+            assert!(said.contains("no [secret]"), "{said}");
         }
     }
 

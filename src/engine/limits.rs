@@ -86,7 +86,7 @@ impl Watch {
         let most = self.limits.max_same_failures;
         (most > 0 && *times >= most).then(|| {
             let words = outcome.detail.as_deref().unwrap_or_default();
-            format!("{times} changes in a row failed with {reason} (--max-same-failures {most}): {words}")
+            format!("{times} changes in a row failed for the same reason, `{reason}` (--max-same-failures {most}): {words}")
         })
     }
 
@@ -197,7 +197,11 @@ mod tests {
         assert_eq!(watch.attempted(&Outcome::of(State::Skipped, "drifted", "")), None);
         assert_eq!(watch.attempted(&failed("forbidden")), None);
         let why = watch.attempted(&failed("forbidden")).unwrap();
-        assert!(why.contains("3 changes in a row failed with forbidden") && why.contains("quota"), "{why}");
+        assert!(
+            why.contains("3 changes in a row failed for the same reason, `forbidden`")
+                && why.contains("quota"),
+            "{why}"
+        );
 
         let limits = Limits { max_errors: None, max_batch_failures: 9, max_same_failures: 0 };
         let mut watch = Watch::new(limits);

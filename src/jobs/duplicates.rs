@@ -140,16 +140,30 @@ struct Conflict {
 #[derive(Debug)]
 pub(crate) struct Verdicts(Sorted);
 
+impl Verdicts {
+    /// Shows each of them before they are asked for.
+    pub(crate) fn shown_to(self, folder: &Path, mut look: impl FnMut(Duplicate)) -> io::Result<Self> {
+        let mut again = Sorter::new(folder);
+        for record in self.0 {
+            let record = record?;
+            look(verdict(record));
+            again.push(record)?;
+        }
+        Ok(Self(again.finish()?))
+    }
+}
+
+fn verdict([row, verdict, key]: [u64; 3]) -> Duplicate {
+    let other = verdict >> 1;
+    let verdict = if verdict & 1 == 1 { Verdict::ConflictsWith(other) } else { Verdict::SameAs(other) };
+    Duplicate { row, key, verdict }
+}
+
 impl Iterator for Verdicts {
     type Item = io::Result<Duplicate>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.0.next()?.map(|[row, verdict, key]| {
-            let other = verdict >> 1;
-            let verdict =
-                if verdict & 1 == 1 { Verdict::ConflictsWith(other) } else { Verdict::SameAs(other) };
-            Duplicate { row, key, verdict }
-        }))
+        Some(self.0.next()?.map(verdict))
     }
 }
 

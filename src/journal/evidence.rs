@@ -13,11 +13,22 @@ use std::io;
 /// How files begin that are being written.
 const UNFINISHED: &str = ".tmp-";
 
-/// Records that a journal is about to get its first record. Durable when this returns.
+/// Records that a journal has records. Durable when this returns. Called once they are durable, and before anybody acts
+/// on them.
 pub(super) fn mark(run: &RunDir) -> io::Result<()> {
     match files::private().write(true).create_new(true).open(run.journal_mark()) {
+        // One that is there may have been made by a process that was killed before it was durable.
         Ok(_) => files::sync_folder(run.path()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => files::sync_folder(run.path()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the mark back of a journal that is to be empty again. Durable when this returns.
+pub(super) fn unmark(run: &RunDir) -> io::Result<()> {
+    match std::fs::remove_file(run.journal_mark()) {
+        Ok(()) => files::sync_folder(run.path()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -8,6 +8,10 @@ use super::run_dir::RunDir;
 use crate::files;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+/// Lines between two looks at the clock.
+const LINES: u32 = 256;
 
 /// Follows one run's journal.
 #[derive(Debug)]
@@ -18,6 +22,9 @@ pub struct Follow {
     place: u64,
     next_seq: u64,
     file: Option<files::Identity>,
+    /// How long the journal was at the last look, and whether a part of it was left for the next one.
+    length: u64,
+    left: bool,
 }
 
 /// A row that was heard to fail, or of which nobody knows whether it was changed.
@@ -34,14 +41,38 @@ pub struct Trouble {
 impl Follow {
     /// Begins with the first record, whenever that is written.
     pub fn new(run: &RunDir) -> Self {
-        Self { run: run.clone(), words: LastWords::default(), place: 0, next_seq: 1, file: None }
+        Self {
+            run: run.clone(),
+            words: LastWords::default(),
+            place: 0,
+            next_seq: 1,
+            file: None,
+            length: 0,
+            left: false,
+        }
     }
 
     /// Reads what was added, and tells `each` row that did not go well. Begins again where the journal is another file, or is
     /// shorter: a torn tail was set aside. What is no whole record yet is left for the next time.
     ///
     /// Fails when the journal cannot be read; one that is not there yet has no records.
-    pub fn read(&mut self, mut each: impl FnMut(Trouble)) -> Result<Now, JournalError> {
+    pub fn read(&mut self, each: impl FnMut(Trouble)) -> Result<Now, JournalError> {
+        self.read_until(None, each)
+    }
+
+    /// As [`Follow::read`], for about so long; the next time continues. Says too how many bytes it has read of those there
+    /// are, if they are not all.
+    pub fn read_within(&mut self, time: Duration) -> Result<(Now, Option<(u64, u64)>), JournalError> {
+        let now = self.read_until(Instant::now().checked_add(time), |_| ())?;
+        Ok((now, self.left.then_some((self.place, self.length))))
+    }
+
+    fn read_until(
+        &mut self,
+        end: Option<Instant>,
+        mut each: impl FnMut(Trouble),
+    ) -> Result<Now, JournalError> {
+        self.left = false;
         let path = self.run.journal();
         let failed = || JournalError::io("read", &path);
         let file = match File::open(&path) {
@@ -55,10 +86,20 @@ impl Follow {
             *self = Self::new(&self.run);
         }
         self.file = Some(identity);
+        self.length = data.len();
         let mut reader = BufReader::with_capacity(256 << 10, file);
         reader.seek(SeekFrom::Start(self.place)).map_err(failed())?;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut lines) = (Vec::new(), 0);
         loop {
+            // Some lines are read in any case, else nothing would ever be.
+            if lines == LINES {
+                lines = 0;
+                if end.is_some_and(|end| Instant::now() >= end) {
+                    self.left = self.place < self.length;
+                    break;
+                }
+            }
+            lines += 1;
             bytes.clear();
             let read = (&mut reader).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes);
             let read = read.map_err(failed())? as u64;
@@ -142,6 +183,27 @@ mod tests {
             assert_eq!(now.under_way.first().map(|(_, step)| step.as_str()), steps, "{end}");
         }
         assert_eq!(heard, ["5 ISS-5 refused"]);
+    }
+
+    #[test]
+    fn a_long_one_is_read_in_parts() {
+        let (_folder, run) = run();
+        let mut text = String::new();
+        for row in 1..=1000 {
+            line(&mut text, row, &format!(r#""type":"outcome","row":{row},"key":"K","state":"done""#));
+        }
+        std::fs::write(run.journal(), &text).unwrap();
+        let mut follow = Follow::new(&run);
+        let mut parts = Vec::new();
+        loop {
+            let (now, left) = follow.read_within(Duration::ZERO).unwrap();
+            parts.push(now.rows);
+            let Some((read, of)) = left else { break };
+            assert!(read < of && of == text.len() as u64, "{read} of {of}");
+            assert!(parts.len() < 20, "{parts:?}");
+        }
+        assert_eq!(parts.last(), Some(&1000), "{parts:?}");
+        assert!(parts.len() > 3, "{parts:?}");
     }
 
     #[test]

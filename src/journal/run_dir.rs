@@ -2,7 +2,7 @@
 
 use super::error::JournalError;
 use crate::files;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ const MAX_TRIES: u16 = 100;
 const HINTS: usize = 3;
 /// How the names of folders begin that are not yet a run's.
 const DRAFT: &str = ".new-";
+/// How an ID says when its run began.
+const STAMP: &str = "%Y%m%d-%H%M%S";
 /// How alike two IDs are (0 to 1) for one to be a slip for the other.
 const ALIKE: f64 = 0.9;
 
@@ -35,7 +37,7 @@ impl RunDir {
             return Err(JournalError::CommandName(command.to_owned()));
         }
         files::make(runs_dir).map_err(JournalError::io("make the folder", runs_dir))?;
-        let stamp = now.format("%Y%m%d-%H%M%S");
+        let stamp = now.format(STAMP);
         for tried in 0..MAX_TRIES {
             let id = format!("{stamp}-{command}-{:04x}", part_of_second(now).wrapping_add(tried));
             let run = Self { path: runs_dir.join(&id), id };
@@ -129,6 +131,18 @@ impl RunDir {
         (&self.id[..second], &self.id[self.id.len() - 4..])
     }
 
+    /// When it began by its ID, to the second; `None` for a date that is not in the calendar.
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        let stamp = NaiveDateTime::parse_from_str(self.made().0, STAMP).ok()?;
+        Some(stamp.and_utc())
+    }
+
+    /// The command by its ID.
+    pub fn command(&self) -> &str {
+        let (stamp, part) = (self.made().0.len(), self.made().1.len());
+        self.id.get(stamp + 1..self.id.len() - part - 1).unwrap_or_default()
+    }
+
     /// The run's ID, which sorts by time.
     pub fn id(&self) -> &str {
         &self.id
@@ -155,12 +169,14 @@ run_files! {
     manifest => "run.json",
     /// `journal.jsonl`: see [`Record`](super::record::Record).
     journal => "journal.jsonl",
-    /// `journal.begun`: empty; made before the journal's first record.
+    /// `journal.begun`: empty; made once the journal's first records are durable, before anybody acts on them.
     journal_mark => "journal.begun",
     /// `journal.torn`: torn tails of the journal, set aside.
     torn => "journal.torn",
     /// `plan.jsonl`: every change that a dry run planned.
     plan => "plan.jsonl",
+    /// `plan.csv`: the same for people, where the job writes it.
+    plan_table => "plan.csv",
     /// `success.csv`: rows that are right now.
     success => "success.csv",
     /// `skipped.csv`: rows for which nothing was to be done, for a reason.
@@ -256,6 +272,9 @@ mod tests {
         assert!(is_run_id(run.id()), "{}", run.id());
         assert!(run.id().starts_with("20261122-034500-backfill-groups-"), "{}", run.id());
         assert_eq!(RunDir::open(&runs, run.id()).unwrap(), run);
+        assert_eq!((run.began(), run.command()), (Some(at(0)), "backfill-groups"));
+        let strange = RunDir { id: "99999999-034500-undo-7f3a".to_owned(), path: run.path.clone() };
+        assert_eq!((strange.began(), strange.command()), (None, "undo"));
         assert_eq!(run.journal(), run.path().join("journal.jsonl"));
     }
 

@@ -227,7 +227,7 @@ struct Writer<S> {
     in_buffer: u64,
     /// What broke the journal.
     failure: Option<JournalError>,
-    /// Whether it is on disk that there are records.
+    /// Whether this process has made it durable that there are records.
     is_marked: bool,
     /// Files that have to stay where they are.
     guarded: Vec<(PathBuf, Identity)>,
@@ -301,7 +301,7 @@ impl<S: Store> Writer<S> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        match self.write().and_then(|()| self.still_there()) {
+        match self.write().and_then(|()| self.still_there()).and_then(|()| self.mark()) {
             Ok(()) => {
                 self.good += self.buffer.len() as u64;
                 self.meter.durable.store(self.good, Ordering::Relaxed);
@@ -312,8 +312,11 @@ impl<S: Store> Writer<S> {
                 Ok(())
             }
             Err(failure) => {
-                // If this fails as well, a replay finds records that nobody acted on, or a torn tail.
-                let _ = self.store.cut(self.good);
+                // Beside a mark, a journal without records counts as one that lost them: then what was written stays.
+                if self.good > 0 || self.is_marked || evidence::unmark(&self.run).is_ok() {
+                    // If this fails as well, a replay finds records that nobody acted on, or a torn tail.
+                    let _ = self.store.cut(self.good);
+                }
                 self.buffer = Vec::new();
                 self.failure = Some(failure.clone());
                 Err(failure)
@@ -323,17 +326,22 @@ impl<S: Store> Writer<S> {
 
     /// Writes the buffer and makes it durable.
     fn write(&mut self) -> Result<(), JournalError> {
-        let (file, run) = (self.run.journal(), self.run.id().to_owned());
-        let failed = |error| JournalError::Write { file, run, source: Arc::new(error) };
+        self.store.write(&self.buffer).and_then(|()| self.sync()).map_err(|error| self.failed(error))
+    }
+
+    /// Makes it durable that there are records, once they are: a journal that is empty beside the mark has lost them, and
+    /// one that is empty without it never had any that were acknowledged, wherever a crash or a full disk ended it.
+    fn mark(&mut self) -> Result<(), JournalError> {
         if !self.is_marked {
-            // The mark must not land in another run's folder.
-            self.still_there()?;
-            if let Err(error) = evidence::mark(&self.run) {
-                return Err(failed(error));
-            }
+            evidence::mark(&self.run).map_err(|error| self.failed(error))?;
             self.is_marked = true;
         }
-        self.store.write(&self.buffer).and_then(|()| self.sync()).map_err(failed)
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> JournalError {
+        let (file, run) = (self.run.journal(), self.run.id().to_owned());
+        JournalError::Write { file, run, source: Arc::new(error) }
     }
 
     /// Fails when a guarded file was removed or replaced: somebody works on the run's folder, and what is written next

@@ -162,6 +162,53 @@ fn a_full_disk_ends_it_and_leaves_what_was_acknowledged() {
     });
 }
 
+/// What `resume` makes of the run whose journal has these bytes.
+fn resumed(run: &RunDir, disk: &Disk) -> Result<Replay, JournalError> {
+    std::fs::write(run.journal(), &disk.0.lock().unwrap().bytes).unwrap();
+    let mut manifest = crate::journal::manifest::tests::manifest(run);
+    manifest.journal_bytes = Some(0);
+    evidence::replay(run, &manifest)
+}
+
+#[test]
+fn a_first_write_that_fails_leaves_a_run_that_can_be_resumed() {
+    let failures: [fn(&mut DiskState); 3] =
+        [|disk| disk.room = Some(0), |disk| disk.room = Some(30), |disk| disk.fails_to_sync = true];
+    for fails in failures {
+        let (_folder, run) = new_run();
+        let disk = Disk::default();
+        fails(&mut disk.0.lock().unwrap());
+        let journal = on(&disk, &run);
+        block_on(journal.append(vec![intent(1)])).unwrap_err();
+        block_on(journal.close()).unwrap_err();
+        assert!(resumed(&run, &disk).unwrap().unknown.is_empty());
+    }
+}
+
+#[test]
+fn no_mark_is_made_before_the_first_record_is_durable() {
+    let (_folder, run) = new_run();
+    let (open, gate) = std_mpsc::channel();
+    let disk = Disk::default();
+    disk.0.lock().unwrap().gate = Some(gate);
+    let journal = on(&disk, &run);
+    block_on(async {
+        let local = tokio::task::LocalSet::new();
+        let of_task = journal.clone();
+        let append = local.spawn_local(async move { of_task.append(vec![intent(1)]).await });
+        local.run_until(tokio::task::yield_now()).await;
+        // The writer waits within its write. Killed here, nothing of the run is lost.
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!run.journal_mark().exists());
+        open.send(()).unwrap();
+        local.run_until(append).await.unwrap().unwrap();
+    });
+    assert!(run.journal_mark().exists());
+    assert_eq!(resumed(&run, &disk).unwrap().unknown.len(), 1);
+    disk.0.lock().unwrap().bytes.clear();
+    assert!(matches!(resumed(&run, &disk), Err(JournalError::Lost { .. })));
+}
+
 #[test]
 fn a_failed_sync_is_never_tried_again() {
     let (_folder, run) = new_run();

@@ -40,14 +40,16 @@ impl Clickhouse {
         let session = self.connect()?;
         let ask = || async {
             let response = session.ask(format!("{sql} FORMAT JSONCompactEachRow"), &[READ_ONLY]).await?;
+            // Of an answer that was cut off, migrations that are there would be missing.
+            let response = session.connection.bounded(response)?;
             let body = session.connection.whole(response, MAX_ANSWER).await?;
             let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             let rows: Result<Vec<Vec<String>>, _> = lines.map(serde_json::from_slice).collect();
             rows.map_err(|_| {
-                session.connection.odd("it is no list of migrations: is that ClickHouse?".to_owned())
+                session.connection.odd("it is not a list of migrations: is that ClickHouse?".to_owned())
             })
         };
-        until_answered(WHO, self.retry, stop, ask).await
+        until_answered(WHO, self.retry, &session.secrets, stop, ask).await
     }
 
     /// Does something that is soon done.

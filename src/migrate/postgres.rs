@@ -37,7 +37,7 @@ pub(crate) struct Session {
 
 impl Postgres {
     async fn connected(&self, stop: &Stop) -> Result<PgConnection, DatabaseError> {
-        until_answered(WHO, self.retry, stop, || self.connect()).await
+        until_answered(WHO, self.retry, &self.secrets, stop, || self.connect()).await
     }
 
     /// Does something that is soon done. Ends with the stop signal.

@@ -26,6 +26,10 @@ pub(crate) struct Terms {
     /// The longest time to wait for another process or session.
     pub(crate) lock: Duration,
     /// Whether the operator has said that no other process is migrating.
+    #[cfg_attr(
+        not(feature = "clickhouse"),
+        expect(dead_code, reason = "only ClickHouse's lock outlives a process")
+    )]
     pub(crate) takes_over: bool,
     pub(crate) stop: Stop,
 }

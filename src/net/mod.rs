@@ -10,6 +10,7 @@ pub(crate) mod heard;
 #[cfg(feature = "load")]
 pub(crate) mod http_reader;
 pub(crate) mod lenient;
+pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod meter;
 pub(crate) mod pacer;

@@ -11,7 +11,8 @@
 //! - [`id_map`]: the new IDs of contacts that an undo has created again
 //! - [`summary`]: the end of a run
 //! - [`html`]: the same as a page for people, with the charts of a [`series`] over its time
-//! - [`watched`]: a run that another process works on; [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
+//! - [`watched`]: a run that another process works on ([`pace`]: how fast); [`past`]: past runs; [`past_run`]: one of them; [`pruned`]: what `runs prune` removes
+//! - [`stats`]: what the runs of a folder come to, by job; [`run_figures`]: what each of them adds
 //! - [`backups`]: what `backups verify` found; [`doctor`]: what `doctor` found
 //! - [`validation`]: what `validate` found; [`sampled`]: what `sample` took
 //! - [`migrations`]: what `migrate` did, or would do
@@ -28,6 +29,7 @@ pub(crate) mod logging;
 pub(crate) mod metrics;
 #[cfg(any(feature = "sql", feature = "clickhouse"))]
 pub(crate) mod migrations;
+pub(crate) mod pace;
 pub(crate) mod past;
 pub(crate) mod past_run;
 pub(crate) mod profile;
@@ -36,9 +38,11 @@ pub(crate) mod pruned;
 pub(crate) mod reporter;
 pub(crate) mod results;
 pub(crate) mod review;
+pub(crate) mod run_figures;
 pub(crate) mod sampled;
 pub(crate) mod series;
 mod speed;
+pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod terminal;
 pub(crate) mod under_way;

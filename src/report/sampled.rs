@@ -42,10 +42,7 @@ impl Sampled {
         };
         let to = if self.file == "-" { "standard output" } else { &self.file };
         if self.input_rows == 0 {
-            return printable(&format!(
-                "no rows: {} has only a header, which was written to {to}",
-                self.input
-            ));
+            return printable(&format!("no rows: only the header of {} was written to {to}", self.input));
         }
         let all = counted(self.input_rows, "row");
         let mut text = format!("{rows}{of} of the {all} of {} written to {to}", self.input);

@@ -54,6 +54,10 @@ pub(crate) struct Summary {
     pub calls: Value,
     /// This process's calls altogether.
     pub calls_total: u64,
+    /// Of these, tries after a failed one.
+    pub calls_retried: u64,
+    /// Whether earlier processes have worked on the run: calls and seconds are those of the last one.
+    pub resumed: bool,
     /// Seconds that this process took.
     pub seconds: f64,
     /// Of these, seconds in which no call went out because of a rate limit.

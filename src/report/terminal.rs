@@ -87,11 +87,20 @@ pub(crate) fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Writes the result to standard output, without control characters that some terminals obey. A reader that has gone
-/// is no error.
+/// Writes the result to standard output, without control characters: what stands in a file or a path must not steer the
+/// terminal. A reader that has gone is no error.
 pub(crate) fn result(text: &str) -> io::Result<()> {
+    written(&without_controls(text))
+}
+
+/// The same for a text that has colours, and whose parts are clean already.
+pub(crate) fn coloured_result(text: &str) -> io::Result<()> {
+    written(text)
+}
+
+fn written(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{}", without_controls(text)).and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -101,6 +110,66 @@ pub(crate) fn result(text: &str) -> io::Result<()> {
 pub(crate) fn is_heard(line: &str) -> bool {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Whether whatever is written to standard output is lost: it was closed before the program began. Rust opens `/dev/null`
+/// in its place, for reading and writing; a shell opens it for writing only where it is asked for.
+#[cfg(unix)]
+pub(crate) fn is_closed() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+    let stdout = io::stdout();
+    let (Ok(out), Ok(null)) = (fstat(&stdout), stat("/dev/null")) else { return false };
+    out.st_rdev == null.st_rdev
+        && out.st_rdev != 0
+        && fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(OFlags::RDWR))
+}
+
+/// The same where that cannot be told.
+#[cfg(not(unix))]
+pub(crate) fn is_closed() -> bool {
+    false
+}
+
+/// What is said where data is to be written to it.
+pub(crate) const CLOSED: &str = "-o -: standard output is closed: redirect it, or give -o a file";
+
+/// Standard output for text of any length; on a terminal as [`printable`] text, line by line.
+#[derive(Debug)]
+pub(crate) struct TextOut {
+    out: io::Stdout,
+    /// What stands in an unfinished line; nothing off a terminal.
+    held: Vec<u8>,
+    is_terminal: bool,
+}
+
+impl TextOut {
+    /// Begins.
+    pub(crate) fn new() -> Self {
+        let out = io::stdout();
+        Self { is_terminal: out.is_terminal(), out, held: Vec::new() }
+    }
+
+    fn show(&mut self, length: usize) -> io::Result<()> {
+        let rest = self.held.split_off(length);
+        let lines = std::mem::replace(&mut self.held, rest);
+        self.out.write_all(printable(&String::from_utf8_lossy(&lines)).as_bytes())
+    }
+}
+
+impl Write for TextOut {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_terminal {
+            return self.out.write(bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        let end = memchr::memrchr(b'\n', &self.held).map_or(0, |end| end + 1);
+        self.show(end).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.show(self.held.len())?;
+        self.out.flush()
+    }
 }
 
 /// Standard output for data that is passed on byte for byte; on a terminal as [`printable`] text. What is written to
@@ -178,10 +247,10 @@ pub(super) fn is_unseen(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text without the control characters that JSON lets stand as they are, DEL and those from U+0080 to U+009F: some
-/// terminals obey them. Their escapes are the same to anyone who reads the JSON.
+/// The text without control characters other than line breaks and tabs, as terminals obey them: escaped as JSON does it.
+/// Those that JSON lets stand as they are, DEL and those from U+0080 to U+009F, say the same to anyone who reads it.
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
-    let is_suspect = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    let is_suspect = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(is_suspect) {
         return Cow::Borrowed(text);
     }
@@ -247,5 +316,6 @@ mod tests {
         let shown = without_controls(&text);
         assert!(text.contains('\u{9b}') && !shown.contains(char::is_control), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
+        assert_eq!(without_controls("a\tb\n\u{1b}[31mc\r"), "a\tb\n\\u001b[31mc\\u000d");
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::finding::{Finding, Rule, Severity, shown};
 use crate::kind::Kind;
+use crate::report::terminal::{printable, without_controls};
 use crate::report::units::counted;
 
 /// How many findings of a rule people are shown.
@@ -73,7 +74,7 @@ impl<'w> Report<'w> {
         if self.json {
             self.write(|out| {
                 out.write_all(if first { b"\n" } else { b",\n" })?;
-                Ok(serde_json::to_writer(out, &finding)?)
+                out.write_all(without_controls(&serde_json::to_string(&finding)?).as_bytes())
             });
         }
         let found = self.rules.entry(finding.rule).or_default();
@@ -109,7 +110,14 @@ impl<'w> Report<'w> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        if self.json { self.finish_json(validated) } else { self.finish_text(validated) }?;
+        if self.json {
+            self.finish_json(validated)?;
+        } else {
+            // Words of the rules quote cells and what servers say: nothing of them may steer a terminal.
+            let mut text = Vec::new();
+            self.finish_text(validated, &mut text)?;
+            self.out.write_all(printable(&String::from_utf8_lossy(&text)).as_bytes())?;
+        }
         self.out.flush()
     }
 
@@ -149,26 +157,26 @@ impl<'w> Report<'w> {
         self.out.write_all(b"}\n")
     }
 
-    fn finish_text(&mut self, validated: &Validated<'_>) -> io::Result<()> {
+    fn finish_text(&self, validated: &Validated<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         let Validated { input, arguments, kind, rows, complete, read } = *validated;
         if rows == 0 && complete && self.errors + self.notes == 0 {
-            return writeln!(self.out, "{}: no rows of kind `{}`, only a header", shown(input), kind.name());
+            return writeln!(out, "{}: no rows of kind `{}`", shown(input), kind.name());
         }
         let (rows, first) = (counted(rows, "row"), if complete { "" } else { "the first " });
-        write!(self.out, "{}: {first}{rows} of kind `{}` read, ", shown(input), kind.name())?;
+        write!(out, "{}: {first}{rows} of kind `{}` read, ", shown(input), kind.name())?;
         match (self.errors, self.notes) {
-            (0, 0) => writeln!(self.out, "nothing wrong")?,
-            (0, notes) => writeln!(self.out, "nothing wrong, {}", counted(notes, "note"))?,
-            (errors, 0) => writeln!(self.out, "{}", counted(errors, "error"))?,
+            (0, 0) => writeln!(out, "nothing wrong")?,
+            (0, notes) => writeln!(out, "nothing wrong, {}", counted(notes, "note"))?,
+            (errors, 0) => writeln!(out, "{}", counted(errors, "error"))?,
             (errors, notes) => {
-                writeln!(self.out, "{}, {}", counted(errors, "error"), counted(notes, "note"))?;
+                writeln!(out, "{}, {}", counted(errors, "error"), counted(notes, "note"))?;
             }
         }
         for note in read {
-            writeln!(self.out, "{}", shown(note))?;
+            writeln!(out, "{}", shown(note))?;
         }
-        self.list(Severity::Error, "Errors")?;
-        self.list(Severity::Note, "Notes")?;
+        self.list(Severity::Error, "Errors", out)?;
+        self.list(Severity::Note, "Notes", out)?;
 
         let known = !arguments.is_empty();
         let arguments = arguments.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
@@ -184,29 +192,29 @@ impl<'w> Report<'w> {
             } else {
                 "validate again".into()
             };
-            writeln!(self.out, "\nCorrect these rows, then: {again}")?;
-            writeln!(self.out, "`--json` lists every finding.")
+            writeln!(out, "\nCorrect these rows, then: {again}")?;
+            writeln!(out, "`--json` lists every finding.")
         } else if known {
             let command = kind.command();
-            writeln!(self.out, "\nNext: devrev-batch {command} {arguments} --dry-run")
+            writeln!(out, "\nNext: devrev-batch {command} {arguments} --dry-run")
         } else {
             Ok(())
         }
     }
 
-    fn list(&mut self, severity: Severity, title: &str) -> io::Result<()> {
+    fn list(&self, severity: Severity, title: &str, out: &mut Vec<u8>) -> io::Result<()> {
         let rules = self.rules.iter().filter(|(rule, _)| rule.severity() == severity);
         for (index, (rule, found)) in rules.enumerate() {
             if index == 0 {
-                writeln!(self.out, "\n{title}:")?;
+                writeln!(out, "\n{title}:")?;
             }
-            writeln!(self.out, "  {}: {}", rule.name(), found.count)?;
+            writeln!(out, "  {}: {}", rule.name(), found.count)?;
             for finding in &found.first {
-                writeln!(self.out, "    {}", line(finding))?;
+                writeln!(out, "    {}", line(finding))?;
             }
             let more = found.count - found.first.len() as u64;
             if more > 0 {
-                writeln!(self.out, "    and {more} more")?;
+                writeln!(out, "    and {more} more")?;
             }
         }
         Ok(())
@@ -287,6 +295,18 @@ Correct these rows, then: devrev-batch validate --csv 'a b.csv'
 `--json` lists every finding.
 "
         );
+    }
+
+    #[test]
+    fn nothing_that_is_quoted_steers_the_terminal() {
+        let mut odd = finding(1, Rule::IdShape);
+        odd.message = "`a\u{1b}[2J\u{9b}31m` is wrong".into();
+        let text = report(false, &[odd.clone()]);
+        assert!(text.contains("`a\u{fffd}[2J\u{fffd}31m` is wrong\n"), "{text}");
+        let json = report(true, &[odd.clone()]);
+        assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json}");
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(object["findings"][0]["message"], odd.message);
     }
 
     #[test]

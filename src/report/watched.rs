@@ -1,8 +1,8 @@
 //! A run that another process works on: a bar on a terminal, else a line at once and every 30 seconds, and a line for rows
 //! that do not go well.
 
+use super::pace::Pace;
 use super::progress::{LINE_EVERY, bar};
-use super::speed::{Mark, Speeds, TimeLeft, Work};
 use super::terminal::{self, Terminal, one_line};
 use super::under_way::UnderWay;
 use crate::journal::follow::Trouble;
@@ -17,8 +17,6 @@ use std::time::Duration;
 const EXAMPLES: u64 = 5;
 /// Reasons that are counted on a line.
 const REASONS: usize = 5;
-/// The period of usual rate limits: what is done in bursts is seen over several of them.
-const PERIOD: Duration = Duration::from_secs(60);
 
 /// Where lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +36,7 @@ pub(crate) struct Watched {
     lines: Lines,
     bar: Option<ProgressBar>,
     next_line: Duration,
-    /// Rows that were settled at the first look, and those of them that were changed.
-    before: Option<(u64, u64)>,
-    speeds: Speeds,
-    left: TimeLeft,
+    pace: Pace,
     /// By reason, how many rows were told.
     told: BTreeMap<String, u64>,
     /// Whether anyone who read the lines has gone.
@@ -56,9 +51,7 @@ impl Watched {
             lines,
             bar: None,
             next_line: Duration::ZERO,
-            before: None,
-            speeds: Speeds::default(),
-            left: TimeLeft::default(),
+            pace: Pace::default(),
             told: BTreeMap::new(),
             is_gone: false,
         }
@@ -71,7 +64,7 @@ impl Watched {
 
     /// Tells of rows that did not go well; of those before the first look only the counts are told.
     pub(crate) fn trouble(&mut self, trouble: &Trouble) {
-        if self.before.is_none() {
+        if !self.pace.has_begun() {
             return;
         }
         let Trouble { rows, key, outcome } = trouble;
@@ -88,27 +81,7 @@ impl Watched {
 
     /// Shows how it stands, so long after the beginning.
     pub(crate) fn look(&mut self, now: &Now, total: Option<u64>, elapsed: Duration) {
-        let changed =
-            ["done", "failed", "unknown"].iter().filter_map(|state| now.counts.get(*state)).sum::<u64>();
-        let is_first = self.before.is_none();
-        let (before, changed_before) = *self.before.get_or_insert((now.rows, changed));
-        let mark = Mark { at: elapsed, rows: now.rows.saturating_sub(before), calls: 0 };
-        let (rows, _) = self.speeds.look(mark);
-        let changed = changed.saturating_sub(changed_before);
-        // Two rows share what is done of a pair.
-        #[allow(clippy::cast_precision_loss)]
-        let rows_a_change = now.pending as f64 / now.under_way.len().max(1) as f64;
-        let work = Work {
-            left: total.map_or(0, |total| total.saturating_sub(now.rows)),
-            pending: now.pending,
-            credit: UnderWay::of(&now.under_way).credit() * rows_a_change,
-            changed,
-            free: mark.rows.saturating_sub(changed),
-        };
-        if is_first {
-            self.left.begin(work);
-        }
-        let left = self.left.look(elapsed, work, 0, Some((1, PERIOD)));
+        let (rows, left) = self.pace.look(now, total, elapsed);
         let to_go = left.map(|left| format!("{} to go", span(left))).unwrap_or_default();
         let text = format!("{} | {rows:.1} rows/s", text(now));
         if self.lines == Lines::Err && self.terminal.draws() {

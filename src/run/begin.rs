@@ -291,12 +291,12 @@ async fn scan_input<J: Job>(
 ) -> Result<(Input, Scan<J::Found>), Failure> {
     let (job, settings, dry_run) = (job.clone(), new.settings.clone(), new.dry_run);
     let known =
-        new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.of.id.clone())));
+        new.carries.as_ref().and_then(|carries| Some((carries.of.input.clone()?, carries.from.clone())));
     let look = tokio::task::spawn_blocking(move || {
         let input = input()?;
         let scan = job.scan(&input)?;
         if let Some((known, run)) = known {
-            same_input(&known, &scan.fingerprint, &input, &run)?;
+            same_input(&known, &scan.fingerprint, input.name(), &run)?;
         }
         job.check(&settings, &scan, dry_run)?;
         Ok((input, scan))
@@ -311,8 +311,12 @@ async fn scan_input<J: Job>(
 }
 
 /// What is said of an input without rows: that is no error.
-fn no_rows(input: &Input) -> String {
-    format!("no rows: {} has only a header", input.name())
+fn no_rows(input: &Input, is_file: bool) -> String {
+    if is_file {
+        format!("no rows: {} has only a header", input.name())
+    } else {
+        format!("no rows came from {}", input.name())
+    }
 }
 
 fn manifest<J: Job>(
@@ -347,6 +351,7 @@ fn manifest<J: Job>(
         Some(known) => manifest::Input { source: known.source, query: known.query, ..of_input },
         None => of_input,
     };
+    let is_file = of_input.source.is_none();
     let parent = match (new.parent, planned) {
         (Some(parent), _) => Some(parent.id.clone()),
         // An undo that was planned undoes what its plan does.
@@ -383,7 +388,7 @@ fn manifest<J: Job>(
         portion: None,
         closed: None,
         why: None,
-        notes: if scan.rows == 0 { vec![no_rows(input)] } else { Vec::new() },
+        notes: if scan.rows == 0 { vec![no_rows(input, is_file)] } else { Vec::new() },
         parent,
     }
 }

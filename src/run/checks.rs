@@ -28,25 +28,28 @@ pub(crate) fn kept_copy(known: &manifest::Input, from: &Path, spool: &Path) -> I
     if is_of_run { Input::file(spool) } else { Input::copy(Path::new(&known.path), spool) }
 }
 
-/// The rows of a run stay the ones that it began with.
+/// The rows of a run stay the ones that it began with. `name` is what the operator calls them.
 pub(crate) fn same_input(
     known: &manifest::Input,
     now: &Fingerprint,
-    input: &Input,
-    run: &str,
+    name: &str,
+    run: &RunDir,
 ) -> Result<(), Failure> {
     if known.sha256 == now.sha256 {
         return Ok(());
     }
+    // A run that keeps a copy goes by that one, whatever becomes of the original.
+    let what = if known.spooled {
+        format!("{}, the copy of {name} that run {} keeps, has changed", run.input().display(), run.id())
+    } else {
+        format!("{name} has changed since run {} began", run.id())
+    };
+    let restore = if known.spooled { "copy" } else { "original file" };
     let text = format!(
-        "{} has changed since run {run} began, so its rows may differ:\n  \
+        "{what}, so its rows may differ:\n  \
          then {} bytes, SHA-256 {}\n  now  {} bytes, SHA-256 {}\n\
-         restore the original file, or start a new run: rows that were already applied are detected",
-        input.name(),
-        known.bytes,
-        known.sha256,
-        now.bytes,
-        now.sha256
+         restore the {restore}, or start a new run: rows that were already applied are detected",
+        known.bytes, known.sha256, now.bytes, now.sha256
     );
     Err(Failure::new(Exit::Changed, text))
 }

@@ -47,6 +47,11 @@ pub(crate) trait Plannable: Serialize {
         false
     }
 
+    /// How it differs from what was planned, in its own words, where it does.
+    fn difference(&self, _planned: &RawValue) -> Option<String> {
+        None
+    }
+
     /// An outcome of it with its word for `report.json`, if it has one.
     fn told(&self, outcome: Outcome) -> Outcome {
         outcome
@@ -187,7 +192,7 @@ fn drift<C: Plannable>(
     let before: Value = serde_json::from_str(planned.get()).map_err(defect)?;
     let mut found = Differences::default();
     found.of_members(&before, &now, "", C::PASSING);
-    Ok(found.text())
+    Ok(found.text().map(|text| change.difference(planned).unwrap_or(text)))
 }
 
 /// The outcome of a row that has drifted.

@@ -17,6 +17,7 @@ use crate::report::profile::Profile;
 use crate::report::results;
 use crate::report::summary::Summary;
 use crate::report::terminal::result;
+use crate::report::units::counted;
 use crate::run::job::{Job, Reported};
 use crate::run::page::{self, Page};
 use crate::run::scan::unchanged;
@@ -66,11 +67,12 @@ pub(crate) async fn run<J: Job>(
         Ok((tally, rows)) => (tally, Ok(rows)),
         Err(trouble) => {
             troubles.push(trouble);
-            (counted(&session), page::gather::<J>(&session.run).await)
+            (tallied(&session), page::gather::<J>(&session.run).await)
         }
     };
     let open = total.saturating_sub(tally.total());
-    let (state, exit, why) = ending(&how, &tally, open, &session.job);
+    let most = session.settings.max_changes.map_or(0, NonZeroU64::get);
+    let (state, exit, why) = ending(&how, &tally, open, most, &session.job);
     let exit = if session.after.failed && exit == Exit::Ok { Exit::SomeFailed } else { exit };
     session.manifest.notes.append(&mut session.after.notes);
     let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
@@ -112,6 +114,8 @@ pub(crate) async fn run<J: Job>(
         plan_text,
         calls: serde_json::to_value(&figures.calls.endpoints).unwrap_or_default(),
         calls_total: figures.calls.calls,
+        calls_retried: figures.calls.retries,
+        resumed: charted.resumed,
         seconds: figures.elapsed.as_secs_f64(),
         profile: session.settings.watch.profile.then(|| Profile::new(&figures)),
         seconds_waiting: figures.time.waiting.as_secs_f64(),
@@ -169,9 +173,9 @@ async fn planned<J: Job>(session: &Session<J>, calls: u64) -> Result<(Option<Val
         }
         Ok((Some(plan.json()), plan.text()))
     };
-    let of_files = session.run.clone();
+    let (job, of_files) = (session.job.clone(), session.run.clone());
     let read = move || {
-        J::plan_files(&of_files)?;
+        job.plan_files(&of_files)?;
         read().map_err(|error: JournalError| format!("cannot say what was planned: {error}"))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| format!("a defect: {error}"))?
@@ -275,7 +279,7 @@ async fn results<J: Job>(session: &Session<J>) -> Result<(Tally, RowsTable), Str
 }
 
 /// The rows by state as the journal alone has them.
-fn counted<J: Job>(session: &Session<J>) -> Tally {
+fn tallied<J: Job>(session: &Session<J>) -> Tally {
     let mut tally = Tally::default();
     if let Ok(replay) = Replay::read(&session.run) {
         tally.states = replay.counts;
@@ -284,15 +288,25 @@ fn counted<J: Job>(session: &Session<J>) -> Tally {
     tally
 }
 
-fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Exit, Option<String>) {
+fn ending<J: Job>(
+    how: &How,
+    tally: &Tally,
+    open: u64,
+    most: u64,
+    job: &J,
+) -> (RunState, Exit, Option<String>) {
     match how {
         How::Portion if open > 0 => {
             let exit = exit_of_end(tally, job);
-            let why = format!("--max-changes was reached; {open} rows are left for `resume`");
+            let why = format!(
+                "the limit of {} was reached; {} left for `resume`",
+                counted(most, "change"),
+                are(open)
+            );
             (RunState::Stopped, exit, Some(why))
         }
         How::Finished if open > 0 => {
-            let why = format!("a defect: the run came to its end, and {open} rows have no result");
+            let why = format!("a defect: the run came to its end, and rows have no result: {open}");
             (RunState::Stopped, Exit::Unexpected, Some(why))
         }
         How::Finished | How::Portion => (RunState::Finished, exit_of_end(tally, job), None),
@@ -306,6 +320,11 @@ fn ending<J: Job>(how: &How, tally: &Tally, open: u64, job: &J) -> (RunState, Ex
 
 fn exit_of_end<J: Job>(tally: &Tally, job: &J) -> Exit {
     job.exit(tally).unwrap_or(if tally.errors() > 0 { Exit::SomeFailed } else { Exit::Ok })
+}
+
+/// Rows with their verb: `1 row is`.
+fn are(rows: u64) -> String {
+    format!("{} {}", counted(rows, "row"), if rows == 1 { "is" } else { "are" })
 }
 
 /// [`Exit::Backup`] says that nothing was sent: a run that had sent merges before it stopped for its backups does not.

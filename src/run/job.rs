@@ -238,7 +238,7 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
 
     /// Writes the files that only dry runs of this job have, again from the journal. Blocks. The error says which could
     /// not be written.
-    fn plan_files(_run: &RunDir) -> Result<(), String> {
+    fn plan_files(&self, _run: &RunDir) -> Result<(), String> {
         Ok(())
     }
 

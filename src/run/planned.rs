@@ -121,10 +121,10 @@ pub(crate) fn what<J: Job>(applies: &Applies) -> String {
     };
     let warning = J::WARNING.map(|warning| format!("\n{warning}")).unwrap_or_default();
     format!(
-        "The plan of {}, {} old, will be applied: {} rows are read again, and {drift}.{warning}",
+        "The plan of {}, {} old, will be applied: {} read again, and {drift}.{warning}",
         applies.run,
         long_span(age(applies.planned_at)),
-        applies.rows
+        if applies.rows == 1 { "1 row is".to_owned() } else { format!("{} rows are", applies.rows) }
     )
 }
 

@@ -167,7 +167,7 @@ async fn take_up<J: Job>(
             let text = format!("run {} cannot continue: its input{copy} has changed: {failure}", run.id());
             Failure::new(Exit::Changed, text)
         })?;
-        same_input(&known, &scan.fingerprint, &input, run.id())?;
+        same_input(&known, &scan.fingerprint, input.name(), &run)?;
         Ok((input, scan, replay))
     });
     match stop.race(read).await {

@@ -2,7 +2,7 @@
 //! is the job's affair. Nothing is sent before this is over.
 
 use crate::exit::{Exit, Failure};
-use crate::row::Row;
+use crate::row::{Row, RowProblem};
 use crate::source::csv::CsvFile;
 use crate::source::header::ColumnError;
 use crate::source::{Fingerprint, Input, SourceError, Stamp};
@@ -38,12 +38,20 @@ pub(crate) fn disk(scratch: &Path) -> impl Fn(io::Error) -> Failure {
 
 /// Hands over every record and whether it is a row. Returns what there is to know of how the file was read.
 pub(crate) fn each_record(
-    mut file: CsvFile,
+    file: CsvFile,
     mut take: impl FnMut(&Row, bool) -> Result<(), Failure>,
+) -> Result<Vec<String>, Failure> {
+    each_read(file, |row, problem| take(row, problem.is_none()))
+}
+
+/// The same, with what keeps a record from being a row.
+pub(crate) fn each_read(
+    mut file: CsvFile,
+    mut take: impl FnMut(&Row, Option<&RowProblem>) -> Result<(), Failure>,
 ) -> Result<Vec<String>, Failure> {
     let mut row = Row { number: 0, line: 0, fields: ByteRecord::new() };
     while let Some(read) = file.read_into(&mut row).map_err(|error| source_failure(&error))? {
-        take(&row, read.is_ok())?;
+        take(&row, read.err().as_ref())?;
     }
     Ok(file.notes())
 }

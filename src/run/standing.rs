@@ -1,6 +1,7 @@
 //! How a run stands and what can be done about it: said alike at its end and whenever it is looked at later.
 
 use crate::exit::Exit;
+use crate::finding::Rule;
 use crate::journal::manifest::{Manifest, RunState, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::report::validation::shell_word;
@@ -42,7 +43,12 @@ impl Status {
 
     /// How a run stands, by its `run.json` and the lock.
     pub(crate) fn of_run(manifest: &Manifest, held: bool) -> Self {
-        if manifest.closed.is_some() && !held { Self::Closed } else { Self::of(manifest.state, held) }
+        Self::unless_closed(manifest.state, manifest.closed.is_some(), held)
+    }
+
+    /// The same, of a run that an operator may have closed.
+    pub(crate) fn unless_closed(state: RunState, is_closed: bool, held: bool) -> Self {
+        if is_closed && !held { Self::Closed } else { Self::of(state, held) }
     }
 
     /// Its name.
@@ -60,6 +66,7 @@ impl Status {
 
 /// All of a run that what comes next depends on.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "facts of a run that do not depend on each other")]
 pub(crate) struct Standing<'a> {
     /// The run.
     pub run: &'a RunDir,
@@ -71,6 +78,8 @@ pub(crate) struct Standing<'a> {
     pub asks: bool,
     /// The exit code of the process that worked on it last.
     pub exit: Option<u8>,
+    /// Whether it stopped at a row that has drifted: resumed as it began, it would stop there again.
+    pub drifted: bool,
     /// The changes after which it ended, as `--max-changes` said.
     pub portion: Option<u64>,
     /// The command that takes rows of its input again, but for the file; none for rows that no operator wrote.
@@ -116,6 +125,8 @@ impl<'a> Standing<'a> {
             dry_run: manifest.dry_run,
             asks: manifest.base_url != SANDBOX,
             exit: manifest.exit_code,
+            drifted: manifest.exit_code == Some(Exit::Changed.code())
+                && manifest.applies.as_ref().is_some_and(|applies| applies.abort_on_drift),
             portion: manifest.portion,
             again,
             counts,
@@ -127,6 +138,11 @@ impl<'a> Standing<'a> {
     /// Whether there are rows in `failed.csv`, of now.
     fn has_failed(&self) -> bool {
         !self.unwritten && has_rows(&self.run.failed())
+    }
+
+    /// Whether no row in `failed.csv` can succeed unless it is corrected.
+    fn fail_again(&self) -> bool {
+        !self.unwritten && fail_again(&self.run.failed()).unwrap_or(false)
     }
 
     /// What can be done, the most useful first; nothing while a process is at work.
@@ -149,7 +165,10 @@ impl<'a> Standing<'a> {
         }
         let ended_for_them = [Exit::SomeFailed, Exit::Backup].map(|exit| Some(exit.code()));
         if of("failed") > 0 && self.status != Status::Crashed && ended_for_them.contains(&self.exit) {
-            steps.push(Step::RetryFailed);
+            let fails_again = self.fail_again();
+            if !fails_again {
+                steps.push(Step::RetryFailed);
+            }
             if self.again.is_some() && self.has_failed() {
                 steps.push(Step::CorrectFailed);
             }
@@ -182,10 +201,14 @@ impl<'a> Standing<'a> {
                 "check the `unknown` rows, which `runs show` lists, by hand; then resume".to_owned()
             }
             (Step::Apply, Some(command)) => {
-                format!("check {}, then run {command}", self.run.plan().display())
+                let table = Some(self.run.plan_table()).filter(|table| table.exists());
+                format!("check {}, then run {command}", table.unwrap_or_else(|| self.run.plan()).display())
             }
             (Step::RetryFailed, Some(command)) => {
                 format!("to retry the rows in {} as they are, run {command}", failed.display())
+            }
+            (Step::CorrectFailed, Some(command)) if self.fail_again() => {
+                format!("correct the rows in {}, then run {command}", failed.display())
             }
             (Step::CorrectFailed, Some(command)) => {
                 format!("to correct them first, edit that file, then run {command}")
@@ -210,9 +233,10 @@ impl<'a> Standing<'a> {
             Some(format!("{} --csv {}", self.again.as_deref()?, shell_word(&path.to_string_lossy())))
         };
         let portion = self.portion.map(|changes| format!(" --max-changes {changes}")).unwrap_or_default();
+        let skip = if self.drifted { " --on-drift skip" } else { "" };
         let command = match step {
             Step::CheckUnknown => return None,
-            Step::Resume => format!("resume {id}{portion}"),
+            Step::Resume => format!("resume {id}{portion}{skip}"),
             Step::Apply => format!("apply {id}"),
             Step::RetryFailed => format!("resume {id} --retry-failed"),
             Step::CorrectFailed => file(&self.run.failed())?,
@@ -227,6 +251,23 @@ impl<'a> Standing<'a> {
         };
         Some(format!("devrev-batch {command}{dry_run}{}{yes}", place.flags))
     }
+}
+
+/// Whether the rows of a `failed.csv` are all wrong as they stand; `None` where that cannot be told cheaply.
+fn fail_again(path: &Path) -> Option<bool> {
+    const MOST: usize = 10_000;
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_path(path).ok()?;
+    // The last columns are this tool's own: `_row,_status,_reason,_attempts`.
+    let mut seen = false;
+    for (number, row) in rows.byte_records().enumerate() {
+        let row = row.ok()?;
+        let reason = std::str::from_utf8(row.get(row.len().checked_sub(2)?)?).ok()?;
+        if number >= MOST || !Rule::fails_again(reason.split(':').next()?) {
+            return Some(false);
+        }
+        seen = true;
+    }
+    Some(seen)
 }
 
 /// Whether a CSV file has more than its header.
@@ -251,6 +292,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The command that continues a run that makes nothing but a file.
+    pub(crate) fn resume(&self, run: &RunDir) -> String {
+        self.with(&format!("resume {}", run.id()))
+    }
+
+    /// A command with these flags.
+    pub(crate) fn with(&self, command: &str) -> String {
+        format!("devrev-batch {command}{}", self.flags)
+    }
+
     /// Those that are not the default.
     pub(crate) fn of(settings: &Settings) -> Self {
         let mut flags = String::new();
@@ -294,6 +345,7 @@ mod tests {
             dry_run,
             asks: true,
             exit: Some(exit),
+            drifted: false,
             portion: None,
             again,
             counts,
@@ -358,6 +410,8 @@ mod tests {
             command(&standing, Step::Resume, &in_pipe),
             format!("devrev-batch resume {id} --max-changes 5 --runs-dir r --yes")
         );
+        standing.drifted = true;
+        assert!(command(&standing, Step::Resume, &in_pipe).contains(" --on-drift skip --runs-dir"));
         standing.dry_run = true;
         assert!(command(&standing, Step::CorrectFailed, &in_pipe).contains(" --dry-run --runs-dir"));
         assert!(

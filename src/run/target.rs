@@ -40,11 +40,7 @@ pub(crate) trait Target<J>: Debug + Send + Sync + Sized + 'static {
     fn place(job: &J, settings: &Settings) -> Place;
 
     /// Connects as the job and the settings say, or to a sandbox in this process. Sends nothing.
-    fn open(
-        job: &J,
-        settings: &Settings,
-        stop: &Stop,
-    ) -> impl Future<Output = Result<Self, Failure>> + Send;
+    fn open(job: &J, settings: &Settings, stop: &Stop) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// Its address, or `sandbox`.
     fn name(&self) -> &str;

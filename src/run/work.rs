@@ -44,9 +44,13 @@ impl<J: Job> Session<J> {
         let how = match self.work(scope, &mut figures).await {
             Ok(how) => how,
             Err(failure) if failure.exit == Exit::NotConfirmed => return self.abandon(failure, is_new),
-            // A wrong `--group-map` or organisation: what the run keeps of it could not be fixed either.
+            // A wrong `--group-map` or organisation: what the run keeps of it could not be fixed either. Nor may a run wait
+            // for the one that holds its rows: resumed after that, it would write what may be long out of date.
             Err(failure)
-                if matches!(failure.exit, Exit::Usage | Exit::InvalidInput | Exit::Changed) && is_new =>
+                if matches!(
+                    failure.exit,
+                    Exit::Usage | Exit::InvalidInput | Exit::Changed | Exit::Locked
+                ) && is_new =>
             {
                 return self.abandon(failure, is_new);
             }
@@ -214,7 +218,9 @@ impl<J: Job> Session<J> {
             let text = format!(
                 "{began} began in {} {}, and these credentials belong to {} at {target}: use those that it began with, or start \
                  a new run",
-                J::Target::ORG, before.id, org.id
+                J::Target::ORG,
+                before.id,
+                org.id
             );
             return Err(Failure::new(Exit::Changed, text));
         }

@@ -6,6 +6,7 @@
 //!   `storage_with_token` those of them that carried a token.
 //! - `GET /_sandbox/issues`: all issues, a line of JSON each: `{"id", "creator_group", "writes"}`, where
 //!   `creator_group` is a DON or null and `writes` counts the updates that were applied.
+//! - `POST /_sandbox/close`: from its answer on, no call is carried out any more: connections are reset.
 //! - `POST /_sandbox/issues/ISS-1` with `{"creator_group": "GROUP-3"}` or null: sets it as somebody else
 //!   would, which is no write.
 //! - `GET /_sandbox/works`: all issues, then all tickets and so on, deleted ones left out, a line each: `{"id", "type", "created_by",
@@ -33,7 +34,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Objects that are written out under one lock.
 const CHUNK: usize = 2_000;
@@ -45,6 +46,10 @@ pub(super) fn answer(server: &Arc<Server>, method: &Method, path: &str, body: &[
         (&Method::GET, ("issues", "")) => return lines(Arc::clone(server), issues),
         (&Method::GET, ("works", "")) => return lines(Arc::clone(server), works::lines),
         (&Method::GET, ("contacts", "")) => return lines(Arc::clone(server), contacts::lines),
+        (&Method::POST, ("close", "")) => {
+            *server.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+            Ok(json!({}))
+        }
         (&Method::POST, ("issues", id)) => set(server, id, body),
         (&Method::POST, ("works", id)) => works::set(server, id, body),
         (&Method::POST, ("tickets", "")) => works::create(server, body),

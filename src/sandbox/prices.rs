@@ -22,7 +22,8 @@ const SYMBOLS: [(&str, f64); 4] = [("ADA", 0.4), ("BTC", 25_000.0), ("ETH", 1_70
 
 /// Answers a query: a status, and a body.
 pub(super) fn answer(query: &str) -> (u16, Value) {
-    let params: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let params: HashMap<String, String> =
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let refused = |text: String| (400, json!({ "Response": "Error", "Message": text }));
     let number = |name: &str, default: i64| match params.get(name) {
         None => Ok(default),
@@ -59,7 +60,8 @@ fn day(symbol: &str, about: f64, time: i64) -> Value {
     // A slow wave, and a little noise that is the same each time.
     let share = |of: &str| {
         let hash = Sha256::digest(format!("{symbol} {time} {of}"));
-        f64::from(u16::from_be_bytes([hash.first().copied().unwrap_or(0), hash.get(1).copied().unwrap_or(0)])) / 65_535.0
+        f64::from(u16::from_be_bytes([hash.first().copied().unwrap_or(0), hash.get(1).copied().unwrap_or(0)]))
+            / 65_535.0
     };
     let wave = |time: i64| {
         #[allow(clippy::cast_precision_loss, reason = "days, not more")]
@@ -80,7 +82,10 @@ fn day(symbol: &str, about: f64, time: i64) -> Value {
 /// The days that the demo's tests count: all of a range, both ends included.
 #[cfg(test)]
 fn days(from: &str, to: &str) -> i64 {
-    let day = |text: &str| text.parse::<chrono::NaiveDate>().map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp());
+    let day = |text: &str| {
+        text.parse::<chrono::NaiveDate>()
+            .map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp())
+    };
     (day(to).unwrap() - day(from).unwrap()) / DAY + 1
 }
 
@@ -93,10 +98,13 @@ mod tests {
         let mut seen = Vec::new();
         let mut cursor = "0".to_owned();
         loop {
-            let (status, body) = answer(&format!("fsym=BTC&tsym=USD&toTs=1703980800&limit=119&cursor={cursor}"));
+            let (status, body) =
+                answer(&format!("fsym=BTC&tsym=USD&toTs=1703980800&limit=119&cursor={cursor}"));
             assert_eq!(status, 200);
             assert_eq!(answer(&format!("fsym=BTC&toTs=1703980800&limit=119&cursor={cursor}")).1, body);
-            seen.extend(body["Data"]["Data"].as_array().unwrap().iter().map(|day| day["time"].as_i64().unwrap()));
+            seen.extend(
+                body["Data"]["Data"].as_array().unwrap().iter().map(|day| day["time"].as_i64().unwrap()),
+            );
             match body["next"].as_str() {
                 Some(next) => next.clone_into(&mut cursor),
                 None => break,
@@ -119,7 +127,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for query in ["", "fsym=XXX", "fsym=BTC&toTs=soon", "fsym=BTC&toTs=1&limit=0", "fsym=BTC&limit=9999", "fsym=BTC&toTs=9223372036854775807"] {
+        for query in [
+            "",
+            "fsym=XXX",
+            "fsym=BTC&toTs=soon",
+            "fsym=BTC&toTs=1&limit=0",
+            "fsym=BTC&limit=9999",
+            "fsym=BTC&toTs=9223372036854775807",
+        ] {
             assert_eq!(answer(query).0, 400, "{query}");
         }
     }

@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::Response;
 use futures_util::stream;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The largest body that is read, in bytes.
@@ -134,7 +134,14 @@ async fn serve(
     server.stats.arrived(endpoints::find(name).map_or(counted, |endpoint| endpoint.name));
     let standing = server.limiter.as_ref().map(Limiter::take);
     let reply = match to_bytes(body, LARGEST_BODY).await {
-        Ok(body) => server.reply(name, &parts, &body, standing),
+        Ok(body) => {
+            let closed = server.closed.read().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                Reply { ending: Ending::Reset, ..Reply::new(200, JSON, Vec::new()) }
+            } else {
+                server.reply(name, &parts, &body, standing)
+            }
+        }
         Err(_) => Reply::error(&ApiError::new(413, "bad_request", "the body is broken off or too large")),
     };
     let delay = server.delay + reply.delay;

@@ -5,7 +5,7 @@ use super::limit::{Limiter, RateLimit};
 use super::stats::Stats;
 use super::world::World;
 use axum::http::HeaderValue;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -19,6 +19,8 @@ pub(super) struct Server {
     pub(super) limiter: Option<Limiter>,
     pub(super) faults: Faults,
     pub(super) delay: Duration,
+    /// Whether calls are turned away; read while a call is carried out.
+    pub(super) closed: RwLock<bool>,
 }
 
 impl Server {
@@ -36,6 +38,7 @@ impl Server {
             limiter,
             faults: Faults::new(faults),
             delay: delay.unwrap_or_default(),
+            closed: RwLock::new(false),
         })
     }
 }

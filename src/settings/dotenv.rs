@@ -114,7 +114,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
-        format!("line {line}: is not UTF-8: save the file as UTF-8")
+        format!("line {line} is not UTF-8: save the file as UTF-8")
     })?;
     Ok(text.strip_prefix(BOM).unwrap_or(text))
 }

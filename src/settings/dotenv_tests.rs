@@ -91,7 +91,7 @@ fn names_that_are_no_settings_are_told_with_the_nearest() {
 
 #[test]
 fn other_encodings_are_named() {
-    assert_eq!(parse(b"A=1\nB=\xe9\n").unwrap_err(), "line 2: is not UTF-8: save the file as UTF-8");
+    assert_eq!(parse(b"A=1\nB=\xe9\n").unwrap_err(), "line 2 is not UTF-8: save the file as UTF-8");
     assert_eq!(parse(b"\xff\xfeA\0=\0").unwrap_err(), "is UTF-16: save it as UTF-8");
     assert!(parse(&vec![b'#'; (1 << 20) + 1]).unwrap_err().contains("longer than 1 MiB"));
 }

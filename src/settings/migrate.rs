@@ -14,7 +14,7 @@ use crate::cli::client::ClientFlags;
 #[cfg(feature = "clickhouse")]
 use crate::database::clickhouse::Clickhouse;
 #[cfg(feature = "sql")]
-use crate::database::postgres::Postgres;
+use crate::database::postgres::{Postgres, parsed};
 #[cfg(feature = "sql")]
 use crate::database::sqlite::Sqlite;
 use crate::exit::{Exit, Failure};
@@ -148,7 +148,7 @@ impl Said<'_> {
     fn postgres(&self) -> Result<Database, Failure> {
         let mut text = self.text.to_owned();
         if self.is_typed
-            && let Ok(mut url) = Url::parse(self.text)
+            && let Ok(mut url) = parsed(self.text)
         {
             if url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password") {
                 return Err(self.exposed("DATABASE_URL with the same server and user, or PGPASSWORD"));
@@ -166,7 +166,7 @@ impl Said<'_> {
     #[cfg(feature = "sql")]
     fn password_for(&self, url: &Url) -> Option<String> {
         let (other, _) = self.sources.find(DATABASE_URL, None)?;
-        let other = Url::parse(&other).ok()?;
+        let other = parsed(&other).ok()?;
         let server = |url: &Url| {
             let is_postgres = ["postgres", "postgresql"].contains(&url.scheme());
             // Options may name another host.
@@ -242,6 +242,7 @@ mod tests {
         for (target, shown) in [
             ("postgres://ana@h/crm", "Postgres(Postgres { "),
             ("postgresql://ana@h/crm", "place: \"postgres://ana@h:5432/crm\""),
+            ("postgres://ana@/crm?host=/run/pg", "place: \"postgres://ana@/run/pg/crm\""),
             ("sqlite:data/a.db", "path: \"data/a.db\""),
             ("sqlite:///srv/a", "path: \"/srv/a\""),
             ("data/A.SQLITE3", "path: \"data/A.SQLITE3\""),
@@ -263,6 +264,8 @@ mod tests {
         for (target, says) in [
             (None, "no target: give --target or set DATABASE_URL"),
             (Some("postgres://ana:s3cr3t@h/crm"), "--target: there is a password in it"),
+            (Some("postgres://ana:s3cr3t@/crm?host=/run/pg"), "--target: there is a password in it"),
+            (Some("postgres://ana@/crm?password=s3cr3t"), "--target: there is a password in it"),
             (Some("postgres://ana@h/crm?password=s3cr3t"), "leave it out, and set DATABASE_URL"),
             (Some("clickhouse+https://ana:s3cr3t@h/crm"), "leave it out, and set CLICKHOUSE_PASSWORD"),
             (Some("mysql://ana:s3cr3t@h/crm"), "it is none of postgres://"),
@@ -300,8 +303,10 @@ mod tests {
             ("postgres://ana@i/crm", None),
             ("postgres://bob@h/crm", None),
             ("postgres://ana@h/crm?host=i", None),
+            ("postgres://ana@/crm", None),
+            ("postgres://ana@/crm?host=h", None),
         ] {
-            assert_eq!(said.password_for(&Url::parse(target).unwrap()).as_deref(), password, "{target}");
+            assert_eq!(said.password_for(&parsed(target).unwrap()).as_deref(), password, "{target}");
         }
         let password = |set: &[(&str, &str)]| match resolve(Some("clickhouse+https://h:8443/crm"), set) {
             Ok(Database::Clickhouse(found)) => found.password.map(|found| found.expose_secret().to_owned()),

@@ -129,7 +129,7 @@ pub(super) fn resolve(from: &mut Sources<'_>, typed: &WatchFlags, rates: Rates) 
 }
 
 /// `ADDR:PORT`, or a port of this machine's loopback.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }

@@ -43,7 +43,7 @@ pub(crate) async fn spool(
     stop: &Stop,
 ) -> Result<Spooled, QueryError> {
     let asked = Asked { session: clickhouse.connect()? };
-    until_answered(WHO, clickhouse.retry, stop, || asked.once(query, to)).await
+    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || asked.once(query, to)).await
 }
 
 /// What is asked over one connection.
@@ -81,7 +81,7 @@ impl Asked<'_> {
             let _ = write!(sql, " LIMIT {limit}");
         }
         sql.push_str(" FORMAT JSONCompactEachRow");
-        let response = self.session.ask(sql, settings).await?;
+        let response = self.session.connection.bounded(self.session.ask(sql, settings).await?)?;
         let file = RowsFile::create(to, wanted.columns.iter().map(|(name, _)| name))?;
         let file = self.keep(response, file, wanted.columns.len()).await?;
         Ok(file.finish(note)?)
@@ -104,7 +104,7 @@ impl Asked<'_> {
     }
 
     async fn describe(&self, sql: String, settings: &[(&str, &str)]) -> Result<Vec<Column>, DatabaseError> {
-        let response = self.session.ask(sql, settings).await?;
+        let response = self.session.connection.bounded(self.session.ask(sql, settings).await?)?;
         let body = self.session.connection.whole(response, MAX_ANSWER).await?;
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         let columns: Result<Vec<Column>, _> = lines.map(serde_json::from_slice).collect();

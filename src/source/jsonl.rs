@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 /// The most names that are taken for columns.
 const MAX_COLUMNS: usize = 1000;
 const BUFFER_BYTES: usize = 64 << 10;
+/// What is wrong with an object whose bytes are no text.
+pub(super) const NOT_UTF8: &str = "is not UTF-8";
 /// Lines between two looks at the stop signal.
 const LINES_A_LOOK: u64 = 1024;
 
@@ -50,7 +52,7 @@ pub enum JsonlError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A line is no object.
-    #[error("{name}, line {line}: {problem}")]
+    #[error("{name}: line {line} {problem}")]
     Line {
         /// What the operator calls the input.
         name: String,
@@ -60,7 +62,7 @@ pub enum JsonlError {
         problem: String,
     },
     /// There is no object in it, and nothing else tells the columns.
-    #[error("{0} has no rows, so its columns are not known: there is nothing to do")]
+    #[error("{0} has no rows, so its columns are not known")]
     Empty(String),
     /// The rows could not be kept.
     #[error("{name}: {error}")]
@@ -175,7 +177,11 @@ impl Jsonl {
             if text.is_empty() {
                 continue;
             }
-            let fields = fields(text).map_err(wrong)?;
+            let advised = |problem: String| match &*problem {
+                NOT_UTF8 => format!("{NOT_UTF8}: save the file as UTF-8"),
+                _ => problem,
+            };
+            let fields = fields(text).map_err(|problem| wrong(advised(problem)))?;
             take(&fields).map_err(wrong)?;
             taken += 1;
         }
@@ -216,9 +222,9 @@ fn short(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-/// The names and values of an object. The error says what is wrong with the line, without its values.
+/// The names and values of an object. The error says what is wrong with it, without its values.
 pub(super) fn fields(line: &[u8]) -> Result<Vec<(String, &RawValue)>, String> {
-    let text = std::str::from_utf8(line).map_err(|_| "is not UTF-8: save the file as UTF-8".to_owned())?;
+    let text = std::str::from_utf8(line).map_err(|_| NOT_UTF8.to_owned())?;
     match text.chars().next() {
         Some('{') => {}
         Some('[') => {
@@ -290,7 +296,7 @@ pub(super) fn write_cell(value: &RawValue, cell: &mut String) -> Result<(), Stri
 
 fn string(json: &str) -> Result<String, String> {
     serde_json::from_str(json)
-        .map_err(|error| format!("has a string that is no text: {}", without_place(&error)))
+        .map_err(|error| format!("has a string that is not text: {}", without_place(&error)))
 }
 
 /// A list of plain values in a cell; `None` if other lists, objects or `null` are in it.
@@ -318,7 +324,7 @@ fn escaped(text: &str) -> String {
 /// An object in a cell: a reference, an amount, or JSON.
 fn part(json: &str) -> Result<String, String> {
     let members: Value = serde_json::from_str(json)
-        .map_err(|error| format!("has an object that is none: {}", without_place(&error)))?;
+        .map_err(|error| format!("has an invalid object: {}", without_place(&error)))?;
     let member = |name: &str| members.get(name).and_then(Value::as_str);
     let count = members.as_object().map_or(0, serde_json::Map::len);
     Ok(match (count, member("id"), member("value"), member("amount"), member("currency")) {

@@ -75,23 +75,23 @@ fn what_is_no_object_is_named_by_its_line() {
         format!("{{{}}}\n", names.join(","))
     };
     for (line, says) in [
-        ("[{\"a\":1}]", "line 2: is a list, where an object is needed: `jq -c '.[]'`"),
-        ("12", "line 2: is not a JSON object"),
-        ("a,b", "line 2: is not a JSON object"),
-        ("{", "line 2: is not a whole JSON object: each object needs a line of its own"),
-        ("{\"a\":1} {\"a\":2}", "line 2: is not a JSON object: trailing characters (character 9)"),
-        ("{\"a\":1,\"a\":2}", "line 2: is not a JSON object: it has `a` twice"),
-        ("{\"a\":nan}", "line 2: is not a JSON object: expected ident"),
-        ("{'a':1}", "line 2: is not a JSON object: key must be a string"),
-        ("{\"a\":\"\\ud800\"}", "line 2: has a string that is no text"),
-        (&*long, "line 2: is longer than 1 MiB"),
+        ("[{\"a\":1}]", "line 2 is a list, where an object is needed: `jq -c '.[]'`"),
+        ("12", "line 2 is not a JSON object"),
+        ("a,b", "line 2 is not a JSON object"),
+        ("{", "line 2 is not a whole JSON object: each object needs a line of its own"),
+        ("{\"a\":1} {\"a\":2}", "line 2 is not a JSON object: trailing characters (character 9)"),
+        ("{\"a\":1,\"a\":2}", "line 2 is not a JSON object: it has `a` twice"),
+        ("{\"a\":nan}", "line 2 is not a JSON object: expected ident"),
+        ("{'a':1}", "line 2 is not a JSON object: key must be a string"),
+        ("{\"a\":\"\\ud800\"}", "line 2 has a string that is not text"),
+        (&*long, "line 2 is longer than 1 MiB"),
         (&*(many(0) + &many(MAX_COLUMNS)), "after 1000 others"),
     ] {
         let error = refused(format!("{{\"a\":1}}\n{line}\n"));
         let shown: String = error.chars().take(300).collect();
-        assert!(error.contains(says) && error.contains("in.jsonl, line "), "{shown}");
+        assert!(error.contains(says) && error.contains("in.jsonl: line "), "{shown}");
     }
-    assert!(refused(b"{\"a\":\"\xff\"}").ends_with("line 1: is not UTF-8: save the file as UTF-8"));
+    assert!(refused(b"{\"a\":\"\xff\"}").ends_with("line 1 is not UTF-8: save the file as UTF-8"));
     for empty in ["", "\n\n", "{}\n"] {
         assert!(refused(empty).contains("in.jsonl has no rows, so its columns are not known"), "{empty}");
     }

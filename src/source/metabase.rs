@@ -5,12 +5,13 @@
 //! spreadsheet's rows, is taken for a result that is cut off.
 
 use super::json_array::{ArrayError, JsonArray};
-use super::jsonl::{fields, write_cell};
+use super::jsonl::{NOT_UTF8, fields, write_cell};
 use super::query::{Query, Wanted};
 use super::query_error::QueryError;
 use super::rows_file::{KeepError, RowsFile, Spooled};
 use crate::database::error::{DatabaseError, one_line, until_answered};
 use crate::database::http::Connection;
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -76,7 +77,8 @@ impl Metabase {
         key.set_sensitive(true);
         let connection = Connection::new(WHO, &self.base_url, self.timeout)?;
         let asked = Asked { metabase: self, connection, key };
-        until_answered(WHO, self.retry, stop, || asked.once(query, to)).await
+        let secrets = Secrets::of([&self.api_key]);
+        until_answered(WHO, self.retry, &secrets, stop, || asked.once(query, to)).await
     }
 
     /// The address of an endpoint: below the path that the base URL may have.
@@ -177,7 +179,7 @@ impl Asked<'_> {
         let body = self.connection.whole(response, MAX_ANSWER).await?;
         let Ok(Databases::List(known) | Databases::Page { data: known }) = serde_json::from_slice(&body)
         else {
-            return Err(self.connection.odd("it is no list of databases: is that Metabase?".to_owned()));
+            return Err(self.connection.odd("it is not a list of databases: is that Metabase?".to_owned()));
         };
         let mut fitting =
             known.iter().filter(|known| wanted.is_none_or(|wanted| known.name.eq_ignore_ascii_case(wanted)));
@@ -303,7 +305,10 @@ impl Rows {
 
     /// Reads an object into cells.
     fn read(&self, object: &[u8], cells: &mut [String]) -> Result<(), String> {
-        let fields = fields(object)?;
+        let fields = fields(object).map_err(|problem| match &*problem {
+            NOT_UTF8 => format!("{NOT_UTF8}: convert its bytes in the query"),
+            _ => problem,
+        })?;
         for (column, cell) in self.columns.iter().zip(cells) {
             let mut found = column.keys.iter().filter_map(|key| fields.iter().find(|(name, _)| name == key));
             let Some((_, value)) = found.next() else {
@@ -362,6 +367,14 @@ mod tests {
             assert_eq!(metabase.endpoint("dataset/json").as_str(), endpoint);
             assert!(!format!("{metabase:?}").contains("s3cr3t"));
         }
+    }
+
+    #[test]
+    fn advice_is_for_queries_and_not_for_files() {
+        let wanted = Wanted { columns: vec![("id".to_owned(), 0)], key: ("id".to_owned(), 0) };
+        let found = [Column { name: "id".to_owned(), display_name: None }];
+        let read = Rows::new(&found, &wanted).read(b"{\"id\":\"\xff\"}", &mut [String::new()]);
+        assert_eq!(read.unwrap_err(), "is not UTF-8: convert its bytes in the query");
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub(crate) async fn spool(
     stop: &Stop,
 ) -> Result<Spooled, QueryError> {
     // On the heap: it is large.
-    until_answered(WHO, postgres.retry, stop, || Box::pin(once(postgres, query, to, stop))).await
+    until_answered(WHO, postgres.retry, &postgres.secrets, stop, || Box::pin(once(postgres, query, to, stop)))
+        .await
 }
 
 async fn once(postgres: &Postgres, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {

@@ -3,8 +3,9 @@
 use super::header::ColumnError;
 use super::rows_file::KeepError;
 use crate::database::error::{Asks, DatabaseError};
+use crate::net::redact::Secrets;
 
-/// What went wrong; none of the texts has a secret in it.
+/// What went wrong. Of what a service says, `until_answered` leaves secrets out.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The service that was asked.
@@ -23,6 +24,13 @@ impl Asks for QueryError {
         match self {
             Self::Service(error) => Some(error),
             Self::Columns(_) | Self::Keep(_) => None,
+        }
+    }
+
+    fn without(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Service(error) => Self::Service(error.without(secrets)),
+            other @ (Self::Columns(_) | Self::Keep(_)) => other,
         }
     }
 }

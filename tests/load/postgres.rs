@@ -42,7 +42,10 @@ fn prices(database: &Database) -> Vec<String> {
     let cell = |name: &str, digits: u8| format!("round({name}::numeric, {digits})::text");
     let cells: Vec<String> = ["open", "high", "low", "close"].iter().map(|name| cell(name, 4)).collect();
     let cells = format!("{}, {}", cells.join(", "), cell("volume", 1));
-    lines(database, &format!("SELECT concat_ws('|', symbol, day::text, {cells}) FROM prices ORDER BY symbol, day"))
+    lines(
+        database,
+        &format!("SELECT concat_ws('|', symbol, day::text, {cells}) FROM prices ORDER BY symbol, day"),
+    )
 }
 
 fn ledger(database: &Database) -> String {
@@ -54,7 +57,10 @@ fn ledger(database: &Database) -> String {
 fn lines_job(site: &Site, target: &str, records: &str) {
     site.write("in.jsonl", records);
     let source = "source: {jsonl: {path: in.jsonl}}";
-    site.write("job.yaml", format!("version: 1\njob_name: lines\n{source}\ntarget: {{postgres: {target}}}\n"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: lines\n{source}\ntarget: {{postgres: {target}}}\n"),
+    );
 }
 
 #[test]
@@ -64,8 +70,12 @@ fn the_demo_fills_a_table_as_it_does_in_sqlite() {
     load(&clean, &[]).run().exits(0);
     let site = into_postgres(&Trouble::none());
     run(&database, &site, &["--dry-run"]).run().exits(0).says("39 slices would be loaded");
-    assert_eq!(database.ask("SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'").unwrap(), "0");
-    let ended = run(&database, &site, &[]).run().exits(0).says("1,095 records loaded").says("3 checks passed");
+    assert_eq!(
+        database.ask("SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'").unwrap(),
+        "0"
+    );
+    let ended =
+        run(&database, &site, &[]).run().exits(0).says("1,095 records loaded").says("3 checks passed");
     assert!(ended.all().contains("postgres://postgres@127.0.0.1"), "{}", ended.all());
     assert_eq!(prices(&database), sqlite_prices(&clean));
     assert_eq!(ledger(&database), "39|1095|0");
@@ -128,10 +138,14 @@ fn a_kill_while_the_server_writes_leaves_all_of_a_slice_or_nothing() {
         site.write(&format!("part-{part}.jsonl"), rows);
     }
     let source = "source: {jsonl: {path: 'part-*.jsonl'}}";
-    site.write("job.yaml", format!("version: 1\njob_name: slow\n{source}\ntarget: {{postgres: {{table: t}}}}\n"));
+    site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: slow\n{source}\ntarget: {{postgres: {{table: t}}}}\n"),
+    );
     let writing = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'INSERT INTO \"t\"%'";
     for kill in 0..6 {
-        let first = if kill == 0 { run(&database, &site, &["--concurrency", "2"]) } else { resume(&database, &site) };
+        let first =
+            if kill == 0 { run(&database, &site, &["--concurrency", "2"]) } else { resume(&database, &site) };
         let mut running = first.spawn();
         while !running.has_ended() && database.ask(writing).unwrap() == "0" {
             std::thread::yield_now();
@@ -140,7 +154,10 @@ fn a_kill_while_the_server_writes_leaves_all_of_a_slice_or_nothing() {
         running.kill();
     }
     resume(&database, &site).run().exits(0);
-    assert_eq!(database.ask("SELECT concat_ws('|', count(*), count(DISTINCT id)) FROM t").unwrap(), "300|300");
+    assert_eq!(
+        database.ask("SELECT concat_ws('|', count(*), count(DISTINCT id)) FROM t").unwrap(),
+        "300|300"
+    );
     assert_eq!(ledger(&database), "6|300|0");
 }
 
@@ -174,7 +191,8 @@ fn two_processes_make_one_table() {
 fn a_connection_that_breaks_is_made_anew() {
     let Some(database) = Database::new() else { return };
     let site = with(&Trouble::delay(5), |text| {
-        into(POSTGRES)(text).replace("slices:", "retry_policy: { max_retries: 8, backoff_factor: 0.01 }\nslices:")
+        into(POSTGRES)(text)
+            .replace("slices:", "retry_policy: { max_retries: 8, backoff_factor: 0.01 }\nslices:")
     });
     let mut running = run(&database, &site, &["--concurrency", "2"]).spawn();
     while !running.has_ended() {
@@ -202,14 +220,17 @@ fn each_mode_does_what_it_says() {
 {"id":3,"name":"first"}
 {"id":3,"name":"last"}
 "#;
-    for (mode, left, says) in [
-        ("upsert", "1 new|2 b|3 last", "2 records loaded"),
-        ("insert", "1 a|2 b|3 first", "1 record loaded"),
-    ] {
+    for (mode, left, says) in
+        [("upsert", "1 new|2 b|3 last", "2 records loaded"), ("insert", "1 a|2 b|3 first", "1 record loaded")]
+    {
         database.run("DROP TABLE IF EXISTS t, _devrev_batch_loads; CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
         lines_job(&site, &format!("{{table: t, key: [id], mode: {mode}}}"), old);
         run(&database, &site, &[]).run().exits(0).says(says);
-        assert_eq!(database.ask("SELECT string_agg(id || ' ' || name, '|' ORDER BY id) FROM t").unwrap(), left, "{mode}");
+        assert_eq!(
+            database.ask("SELECT string_agg(id || ' ' || name, '|' ORDER BY id) FROM t").unwrap(),
+            left,
+            "{mode}"
+        );
     }
     database.run("DROP TABLE t, _devrev_batch_loads; CREATE TABLE t (id int, name text)");
     lines_job(&site, "{table: t}", old);
@@ -245,7 +266,9 @@ fn slices_go_by_dates_of_any_type() {
     for kind in ["timestamptz", "timestamp", "text", "varchar(30)", "bigint"] {
         let Some(database) = Database::new() else { return };
         let columns = "open float8, high float8, low float8, close float8, volume numeric(20, 3)";
-        database.run(&format!("CREATE TABLE prices (symbol text, day {kind}, {columns}, PRIMARY KEY (symbol, day))"));
+        database.run(&format!(
+            "CREATE TABLE prices (symbol text, day {kind}, {columns}, PRIMARY KEY (symbol, day))"
+        ));
         let change = |text: String| {
             let text = into("postgres: { table: public.prices, key: [symbol, day], mode: replace }")(text);
             if kind == "bigint" { text.replace("(.time | todate[:10])", ".time") } else { text }
@@ -267,7 +290,11 @@ fn a_record_that_the_table_refuses_is_rejected_with_code_and_column() {
     let site = site(&Trouble::none());
     let mut records = String::new();
     for id in 0..200 {
-        let _ = writeln!(records, r#"{{"id":{id},"name":"n{id}","size":{},"mail":"{id}@x","made":"2026-01-01"}}"#, id % 50);
+        let _ = writeln!(
+            records,
+            r#"{{"id":{id},"name":"n{id}","size":{},"mail":"{id}@x","made":"2026-01-01"}}"#,
+            id % 50
+        );
     }
     records.push_str(
         r#"{"id":"x","name":"a","size":1,"mail":"a","made":null}
@@ -320,9 +347,23 @@ fn values_and_columns_arrive_as_they_were() {
     let rows = lines(&database, "SELECT to_jsonb(t)::text FROM sub.t ORDER BY id");
     let rows: Vec<serde_json::Value> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
     assert_eq!(rows[0]["text"], "a\tb\\n\n\r\\N\u{2028}é");
-    assert_eq!(database.ask("SELECT big::text FROM sub.t WHERE id = 1").unwrap(), "123456789012345678901234567890");
-    assert_eq!(database.ask("SELECT (tree->'a'->1->>'b') || yes || extract(epoch FROM at)::bigint FROM sub.t WHERE id = 1").unwrap(), "\"x\"true1769839200");
-    assert_eq!((&rows[1]["text"], &rows[1]["big"]), (&"later".into(), &1.into()), "what a record lacks stays");
+    assert_eq!(
+        database.ask("SELECT big::text FROM sub.t WHERE id = 1").unwrap(),
+        "123456789012345678901234567890"
+    );
+    assert_eq!(
+        database
+            .ask(
+                "SELECT (tree->'a'->1->>'b') || yes || extract(epoch FROM at)::bigint FROM sub.t WHERE id = 1"
+            )
+            .unwrap(),
+        "\"x\"true1769839200"
+    );
+    assert_eq!(
+        (&rows[1]["text"], &rows[1]["big"]),
+        (&"later".into(), &1.into()),
+        "what a record lacks stays"
+    );
     assert_eq!((&rows[2]["text"], &rows[2]["more"]), (&serde_json::Value::Null, &"only here".into()));
 }
 
@@ -336,7 +377,11 @@ fn what_does_not_fit_is_named() {
         ("{table: Things}", r#"{"id":1}"#, "did you mean `things`?"),
         ("{table: no.things}", r#"{"id":1}"#, "there is no table `no.things`"),
         ("{table: things}", r#"{"id":1,"must":"a","nme":"x"}"#, "has no column `nme`; did you mean `name`?"),
-        ("{table: things}", r#"{"id":1,"must":"a","Name":"x"}"#, "has no column `Name`; did you mean `name`?"),
+        (
+            "{table: things}",
+            r#"{"id":1,"must":"a","Name":"x"}"#,
+            "has no column `Name`; did you mean `name`?",
+        ),
         ("{table: things}", r#"{"id":1}"#, "needs a `must`"),
         ("{table: things, key: [id]}", r#"{"id":1,"must":"a"}"#, "the key needs a unique constraint"),
         ("{table: things, key: [di]}", r#"{"id":1,"must":"a"}"#, "needs a `di`"),
@@ -346,7 +391,9 @@ fn what_does_not_fit_is_named() {
     }
     assert_eq!(database.ask("SELECT count(*)::text FROM things").unwrap(), "0");
     lines_job(&site, "{table: things}", "{\"id\":1,\"must\":\"a\"}\n");
-    let retry = std::fs::read_to_string(site.path("job.yaml")).unwrap().replace("source:", "retry_policy: {max_retries: 0}\nsource:");
+    let retry = std::fs::read_to_string(site.path("job.yaml"))
+        .unwrap()
+        .replace("source:", "retry_policy: {max_retries: 0}\nsource:");
     site.write("job.yaml", &retry);
     let wrong = load(&site, &[]).env("DATABASE_URL", database.url("postgres:wr0ng-secret")).run().exits(4);
     assert!(!wrong.out.contains("wr0ng-secret") && !wrong.err.contains("wr0ng-secret"));
@@ -356,7 +403,11 @@ fn what_does_not_fit_is_named() {
     load(&site, &[]).env("DATABASE_URL", other).run().exits(2).says("does not exist");
     load(&site, &[]).without("DATABASE_URL").run().exits(2).says("DATABASE_URL");
     load(&site, &[]).env("DATABASE_URL", "postgres://a:s3cr3t@h:port/x").run().exits(2).says("DATABASE_URL");
-    site.write("job.yaml", retry.replace("{postgres: {table: things}}", "{postgres: {table: things, url: 'postgres://a:b@h/x'}}"));
+    site.write(
+        "job.yaml",
+        retry
+            .replace("{postgres: {table: things}}", "{postgres: {table: things, url: 'postgres://a:b@h/x'}}"),
+    );
     run(&database, &site, &[]).run().exits(5).says("a password");
     std::fs::remove_file(site.path("job.yaml")).unwrap();
     assert_nowhere(site.folder(), PASSWORD);
@@ -374,7 +425,10 @@ fn the_short_form_names_the_database() {
     site.write("in.jsonl", "{\"id\":1}\n");
     let write = |database: &str| {
         let target = format!("target: {{database: {database}, table: things}}");
-        site.write("job.yaml", format!("version: 1\njob_name: short\nsource: {{jsonl: {{path: in.jsonl}}}}\n{target}\n"));
+        site.write(
+            "job.yaml",
+            format!("version: 1\njob_name: short\nsource: {{jsonl: {{path: in.jsonl}}}}\n{target}\n"),
+        );
     };
     write("analytics");
     run(&database, &site, &[]).run().exits(2).says("target.database is `analytics`");
@@ -385,7 +439,10 @@ fn the_short_form_names_the_database() {
 
 #[test]
 fn a_run_goes_on_in_its_own_database_alone() {
-    let (Some(database), Some(other), Some(third)) = (Database::new(), Database::new(), Database::new()) else { return };
+    let (Some(database), Some(other), Some(third)) = (Database::new(), Database::new(), Database::new())
+    else {
+        return;
+    };
     let site = into_postgres(&Trouble::delay(3));
     run(&database, &site, &["--concurrency", "1"]).run_until(|| site.calls("histoday") > 5).kill();
     let id = site.the_run().id().to_owned();
@@ -399,12 +456,16 @@ fn a_run_goes_on_in_its_own_database_alone() {
     let (mine, others) = (name(&database), name(&other));
     let rename = |from: &str, to: &str| third.run(&format!("ALTER DATABASE {from} RENAME TO {to}"));
     crate::support::eventually("the end of the connections", || {
-        third.ask(&format!("SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{mine}'")).unwrap() == "0"
+        third.ask(&format!("SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{mine}'")).unwrap()
+            == "0"
     });
     rename(&mine, "away");
     rename(&others, &mine);
     resume(&database).run().exits(6);
-    assert_eq!(database.ask("SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'").unwrap(), "0");
+    assert_eq!(
+        database.ask("SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'").unwrap(),
+        "0"
+    );
     rename(&mine, &others);
     rename("away", &mine);
     resume(&database).run().exits(0);

@@ -4,7 +4,8 @@ use super::{status, write};
 use crate::support::clickhouse::Clickhouse;
 use crate::support::eventually;
 use crate::support::program::Program;
-use crate::support::site::Site;
+use crate::support::service::{Answer, Service};
+use crate::support::site::{DATABASE_PASSWORD, Site};
 use serde_json::json;
 
 const TWO: [(&str, &str); 4] = [
@@ -110,4 +111,40 @@ fn a_process_that_is_killed_leaves_its_lock_which_is_taken_over() {
     up(&["--half-done", "retry"]).exits(0).says("applied 1 migration");
     write(&site, &[("3_c.up.sql", "SELECT 1")]);
     up(&[]).exits(0);
+}
+
+#[test]
+fn an_answer_that_may_be_cut_off_is_refused_and_no_password_is_quoted() {
+    let site = Site::new();
+    write(&site, &TWO);
+    let exception = |code: u32| Answer {
+        head: format!("X-ClickHouse-Exception-Code: {code}\r\n").leak(),
+        ..Answer::new(403, &format!("Code: {code}. DB::Exception: ana: no {DATABASE_PASSWORD}. (NAME)\n"))
+    };
+    let table = || Answer::new(200, "[\"\"]\n");
+    let endless = || Answer { is_endless: true, ..Answer::new(200, "") };
+    let none = || Answer::new(200, "");
+    let cases: [(&str, Vec<Answer>, i32, &str); 6] = [
+        // Without the rows of the table, all migrations would seem to be pending.
+        ("status", vec![endless()], 1, "it does not say where it ends"),
+        ("status", vec![table(), endless()], 1, "it does not say where it ends"),
+        ("status", vec![Answer::new(200, "1\n")], 1, "it is not a list of migrations"),
+        ("status", vec![exception(516)], 4, "ana: no [secret]. (NAME) (code 516)"),
+        ("status", vec![Answer::new(401, DATABASE_PASSWORD)], 4, "refused the login: [secret] (HTTP 401)"),
+        (
+            "up",
+            vec![none(), exception(497)],
+            2,
+            "taking the lock: ClickHouse refused the query: ana: no [secret]",
+        ),
+    ];
+    for (command, answers, code, says) in cases {
+        let (count, scripted) = (answers.len(), Service::new(answers));
+        let yes: &[&str] = if command == "up" { &["--yes"] } else { &[] };
+        let target = format!("clickhouse+{}", scripted.url());
+        let program = site.program(["migrate", command, "--target", &target]).args(yes);
+        let ended = program.env("CLICKHOUSE_PASSWORD", DATABASE_PASSWORD).run().exits(code).says(says);
+        assert!(!format!("{}{}", ended.out, ended.err).contains(DATABASE_PASSWORD), "{}", ended.all());
+        assert_eq!(scripted.asked().len(), count, "{says}");
+    }
 }

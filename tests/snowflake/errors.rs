@@ -19,7 +19,7 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_sent() {
     let fixture = Fixture::new(&Org::of(1));
     let command = |args: &[&str]| program(&fixture, &warehouse, &["backfill-groups", "--yes"]).args(args);
     let snowflake = |args: &[&str]| command(&["--source", "snowflake"]).args(args);
-    command(&[]).run().exits(2).says("--csv <PATH>");
+    command(&[]).run().exits(2).says("no input: give --csv PATH");
     command(&["--source", "csv"]).run().exits(2).says("no input: give --csv PATH");
     command(&["--query", "SELECT 1", "--csv", "issues.csv"])
         .run()

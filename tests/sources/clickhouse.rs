@@ -200,7 +200,14 @@ fn each_answer_has_its_meaning() {
         format!("{ROWS}__exception__\r\nCode: 241. DB::Exception: Memory limit exceeded. (version 26.1)\n");
     let (cut, whole) = ([Answer { lacks: 9, ..rows.clone() }], [rows.clone()]);
     let begun = [one.clone(), described()];
-    let cases: [(&[Answer], i32, &str); 14] = [
+    let endless = |answer: Answer| [Answer { is_endless: true, ..answer }];
+    let (endless_rows, endless_columns) = (endless(rows.clone()), endless(described()));
+    let quoted = format!("ana: no {DATABASE_PASSWORD}");
+    let cases: [(&[Answer], i32, &str); 17] = [
+        // Cut off after a whole line, these would look the same.
+        (&[&begun[..], &endless_rows].concat(), 1, "it does not say where it ends"),
+        (&[&begun[..1], &endless_columns].concat(), 1, "it does not say where it ends"),
+        (&[exception(403, 516, &quoted)], 4, "ana: no [secret]. (NAME) (code 516)"),
         (&[one.clone(), rows.clone()], 1, "cannot be used: it does not say which columns"),
         (&[Answer::new(302, "")], 2, "check CLICKHOUSE_URL"),
         (&[Answer::new(404, "There is no handle")], 2, "check CLICKHOUSE_URL"),
@@ -230,7 +237,8 @@ fn each_answer_has_its_meaning() {
     ];
     for (answers, code, says) in cases {
         let scripted = Service::new(answers.to_vec());
-        validate(&fixture, &scripted).run().exits(code).says(says);
+        let ended = validate(&fixture, &scripted).run().exits(code).says(says);
+        assert!(!format!("{}{}", ended.out, ended.err).contains(DATABASE_PASSWORD), "{}", ended.all());
         assert_eq!(scripted.asked().len(), answers.len(), "{says}");
         assert_untouched(&fixture);
     }

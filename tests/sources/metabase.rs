@@ -170,6 +170,12 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
             4,
             "what its group may ask",
         ),
+        (
+            "dataset",
+            Fault::Answer(403, r#"{"message": "no db-Zq7secret9xWv"}"#),
+            4,
+            "refused the login: no [secret] (HTTP 403)",
+        ),
         ("dataset", Fault::Answer(202, "<html>"), 1, "it is not JSON: is that Metabase?"),
         ("dataset", Fault::Answer(202, r#"{"status": "completed"}"#), 1, "does not say which columns"),
         ("dataset/json", Fault::Answer(200, r#"{"status": "failed", "error": "Timed out"}"#), 2, "Timed out"),
@@ -179,7 +185,8 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
         ("dataset/json", Fault::Answer(200, "[1]"), 1, "holds something that is not an object"),
     ] {
         metabase.faults(endpoint, &[fault]);
-        with_database().run().exits(code).says(says);
+        let ended = with_database().run().exits(code).says(says);
+        assert!(!format!("{}{}", ended.out, ended.err).contains(KEY), "{}", ended.all());
     }
     backfill().args(["--csv", "a.csv"]).run().exits(2).says("--csv and --source metabase exclude each other");
     assert_untouched(&fixture);

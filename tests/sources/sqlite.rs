@@ -175,6 +175,14 @@ fn what_is_wrong_is_said_and_nothing_is_sent() {
 }
 
 #[test]
+fn a_query_without_rows_is_nothing_to_do() {
+    let site = Fixture::new(&Org::of(3));
+    run(&site.path("crm.db"), &issues(3));
+    let args = ["backfill-groups", "--yes", "--query", "SELECT * FROM ISSUES WHERE 1 = 0"];
+    program(&site, &args).run().exits(0).says("no rows came from SQLite");
+}
+
+#[test]
 fn a_file_that_is_written_to_can_be_read() {
     let fixture = Fixture::down(&Org::of(1));
     run(&fixture.path("crm.db"), "PRAGMA journal_mode = WAL");

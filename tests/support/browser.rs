@@ -30,9 +30,14 @@ impl Browser {
         found.map(Self)
     }
 
-    /// Opens a page and lets it load.
+    /// Opens a page of a file and lets it load.
     pub(crate) fn look(&self, page: &Path) -> Looked {
-        let (dom, log) = self.run(page, &["--enable-logging=stderr".into(), "--dump-dom".into()]);
+        self.visit(&of_file(page))
+    }
+
+    /// Opens a page by its address and lets it load.
+    pub(crate) fn visit(&self, address: &str) -> Looked {
+        let (dom, log) = self.run(address, &["--enable-logging=stderr".into(), "--dump-dom".into()]);
         let console = log.lines().filter(|line| line.contains(":CONSOLE:")).map(str::to_owned).collect();
         Looked { dom, console }
     }
@@ -44,16 +49,17 @@ impl Browser {
         let mut to = OsString::from("--screenshot=");
         to.push(&file);
         let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
-        self.run(page, &[to, scheme.into(), "--hide-scrollbars".into(), "--window-size=1000,1200".into()]);
+        self.run(
+            &of_file(page),
+            &[to, scheme.into(), "--hide-scrollbars".into(), "--window-size=1000,1200".into()],
+        );
         std::fs::read(&file).unwrap()
     }
 
-    fn run(&self, page: &Path, flags: &[OsString]) -> (String, String) {
+    fn run(&self, address: &str, flags: &[OsString]) -> (String, String) {
         let profile = tempfile::tempdir().unwrap();
         let mut data_dir = OsString::from("--user-data-dir=");
         data_dir.push(profile.path());
-        let mut address = OsString::from("file://");
-        address.push(page);
         let mut command = Command::new(&self.0);
         command
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -69,4 +75,8 @@ impl Browser {
         assert!(output.status.success(), "{command:?}: {}\n{log}", output.status);
         (out, log)
     }
+}
+
+fn of_file(page: &Path) -> String {
+    format!("file://{}", page.display())
 }

@@ -72,6 +72,8 @@ impl Fixture {
         if !self.is_up() {
             return;
         }
+        // What is carried out after the look would be lost with it.
+        self.control("POST", "close", "");
         for (id, Seen { group, writes }) in seen(&self.get("issues")) {
             *self.written.entry(id.clone()).or_default() += writes;
             let number: usize = id.trim_start_matches("ISS-").parse().unwrap();

@@ -23,11 +23,13 @@ pub(crate) struct Answer {
     pub(crate) body: String,
     /// Bytes of the body that are promised and never sent.
     pub(crate) lacks: usize,
+    /// Whether nothing but the end of the connection says where the body ends.
+    pub(crate) is_endless: bool,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: &str) -> Self {
-        Self { status, head: "", body: body.to_owned(), lacks: 0 }
+        Self { status, head: "", body: body.to_owned(), lacks: 0, is_endless: false }
     }
 }
 
@@ -50,12 +52,10 @@ impl Service {
                 let mut all = all.lock().unwrap();
                 let answer = &answers[all.len().min(answers.len() - 1)];
                 all.push(request);
-                let head = format!(
-                    "HTTP/1.1 {} X\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n",
-                    answer.status,
-                    answer.head,
-                    answer.body.len() + answer.lacks
-                );
+                let length = format!("Content-Length: {}\r\n", answer.body.len() + answer.lacks);
+                let length = if answer.is_endless { "" } else { &length };
+                let (status, more) = (answer.status, answer.head);
+                let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}{length}\r\n");
                 // A program that has gone away is in its right.
                 let _ = stream.write_all((head + &answer.body).as_bytes());
             }

@@ -180,23 +180,55 @@ struct Child {
     is_whole: bool,
 }
 
+/// What a run has to do with others, by its `run.json`.
+#[derive(Debug, Clone)]
+pub(crate) struct Kin {
+    run: String,
+    dry_run: bool,
+    /// The run whose plan it carries out.
+    applies: Option<String>,
+    parent: Option<String>,
+    has_something_left: bool,
+    is_whole: bool,
+}
+
+impl Kin {
+    /// What `run.json` says.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        Self {
+            run: manifest.id.clone(),
+            dry_run: manifest.dry_run,
+            applies: manifest.applies.as_ref().map(|applies| applies.run.clone()),
+            parent: manifest.parent.clone(),
+            has_something_left: has_something_left(manifest, &Retry::default()),
+            is_whole: is_whole(manifest),
+        }
+    }
+}
+
 impl Others {
     /// Notes a run.
     pub(crate) fn note(&mut self, seen: &Seen) {
-        let Some(manifest) = seen.manifest() else { return };
-        if manifest.dry_run {
-            self.dry_runs.insert(manifest.id.clone());
+        if let Some(manifest) = seen.manifest() {
+            self.note_kin(&Kin::of(manifest), seen.held);
         }
-        let planned = manifest.applies.as_ref().map(|applies| (&applies.run, How::CarriesOut));
+    }
+
+    /// Notes a run that a process holds, or does not.
+    pub(crate) fn note_kin(&mut self, kin: &Kin, held: bool) {
+        if kin.dry_run {
+            self.dry_runs.insert(kin.run.clone());
+        }
+        let planned = kin.applies.as_ref().map(|applies| (applies, How::CarriesOut));
         // An undo that was planned has to do with the run that it undoes, and with its plan.
-        let parent = manifest.parent.as_ref().filter(|parent| planned.is_none_or(|(run, _)| run != *parent));
+        let parent = kin.parent.as_ref().filter(|parent| planned.is_none_or(|(run, _)| run != *parent));
         for (related, how) in planned.into_iter().chain(parent.map(|parent| (parent, How::TakesBack))) {
             self.children.entry(related.clone()).or_default().push(Child {
-                run: manifest.id.clone(),
+                run: kin.run.clone(),
                 how,
-                dry_run: manifest.dry_run,
-                has_something_left: seen.held || has_something_left(manifest, &Retry::default()),
-                is_whole: is_whole(manifest) && !seen.held,
+                dry_run: kin.dry_run,
+                has_something_left: held || kin.has_something_left,
+                is_whole: kin.is_whole && !held,
             });
         }
     }

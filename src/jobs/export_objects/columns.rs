@@ -76,6 +76,12 @@ impl Columns {
     ) -> Result<Self, Failure> {
         for (name, text) in conditions {
             let field = field(object, fields, name)?;
+            if field.kind == Kind::Other {
+                return Err(usage(format!(
+                    "--where {name}: {} cannot be selected by this field",
+                    object.plural
+                )));
+            }
             let wanted = if text.is_empty() {
                 Value::Null
             } else {
@@ -93,7 +99,10 @@ impl Columns {
         for (field, wanted) in &self.conditions {
             let text = wanted.as_str();
             match (&*field.name, object.work_type) {
-                ("stage", Some(_)) => drop(filters.insert("stage".to_owned(), json!({"name": [wanted]}))),
+                // That a field is empty cannot be asked of the list.
+                ("stage", Some(_)) if text.is_some() => {
+                    filters.insert("stage".to_owned(), json!({"name": [wanted]}));
+                }
                 ("created_by" | "applies_to_part", Some(_)) if text.is_some() => {
                     filters.insert(field.name.to_string(), json!([wanted]));
                 }
@@ -148,7 +157,7 @@ impl Columns {
                 for (name, column) in self.names().into_iter().zip(&self.columns) {
                     let value = match column {
                         Column::Plain(name) => object.get(*name).cloned().unwrap_or_default(),
-                        Column::Field(field) => value::of(field, object),
+                        Column::Field(field) => value::in_json(&field.kind, value::of(field, object)),
                         Column::Names(field) => names(field, object).into(),
                     };
                     if !value.is_null() {

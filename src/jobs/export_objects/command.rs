@@ -24,12 +24,13 @@ use crate::journal::manifest::{FORMAT, Manifest, RunState, SANDBOX};
 use crate::journal::run_dir::RunDir;
 use crate::journal::writer::Journal;
 use crate::report::logging;
-use crate::report::terminal::{Terminal, result};
+use crate::report::terminal::{CLOSED, Terminal, TextOut, is_closed, result};
 use crate::report::units::counted;
 use crate::report::validation::shell_word;
 use crate::run::checks::{options, same_target};
 use crate::run::resume::Resumed;
 use crate::run::signals;
+use crate::run::standing::Place;
 use crate::settings::{Rates, Settings};
 use crate::source::fingerprint;
 use crate::stop::Stop;
@@ -81,14 +82,14 @@ pub(crate) async fn run(
     } else {
         std::path::absolute(&args.output).unwrap_or_else(|_| args.output.clone())
     };
-    if !to_stdout && output.exists() && !args.force {
-        return Err(usage(format!(
-            "{} exists: give another name, or --force to replace it",
-            output.display()
-        )));
+    if to_stdout && global.json {
+        return Err(usage("--json and `-o -` both need standard output: give -o a file".to_owned()));
     }
-    if !to_stdout && !crate::files::folder_of(&output).is_dir() {
-        return Err(usage(format!("-o {}: there is no such folder", output.display())));
+    if to_stdout && is_closed() {
+        return Err(usage(CLOSED.to_owned()));
+    }
+    if !to_stdout {
+        can_be_written(&output, args.force)?;
     }
     let changed_since = match &args.changed_since {
         None => None,
@@ -135,6 +136,7 @@ pub(crate) async fn run(
         quiet,
         json,
         is_new: true,
+        is_unread: false,
         _held: (lock, log),
     };
     Box::pin(export.work()).await
@@ -153,6 +155,9 @@ pub(crate) async fn resume(resumed: Resumed<'_>, settings: Settings) -> Result<E
         DevRev::has_token(&settings)?;
     }
     let stop = listening(&terminal)?;
+    if options.output == Path::new("-") && is_closed() {
+        return Err(usage(CLOSED.to_owned()));
+    }
     let log = logging::keep(&run)?;
     let (of_run, format) = (run.clone(), options.format);
     let part = signals::on_thread(&stop, move || Part::open(&of_run, format)).await?;
@@ -168,9 +173,30 @@ pub(crate) async fn resume(resumed: Resumed<'_>, settings: Settings) -> Result<E
         quiet,
         json,
         is_new: false,
+        is_unread: false,
         _held: (lock, log),
     };
     Box::pin(export.work()).await
+}
+
+/// Finds out whether a file can be written, before anything is read for it.
+fn can_be_written(output: &Path, force: bool) -> Result<(), Failure> {
+    let shown = output.display();
+    if output.is_dir() {
+        return Err(usage(format!("-o {shown}: it is a folder")));
+    }
+    if output.exists() && !force {
+        return Err(usage(format!("{shown} exists: give another name, or --force to replace it")));
+    }
+    let folder = crate::files::folder_of(output);
+    if !folder.is_dir() {
+        return Err(usage(format!("-o {shown}: there is no such folder")));
+    }
+    // It has no name, and is gone at once.
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(usage(format!("-o {shown}: cannot write in {}: {error}", folder.display()))),
+    }
 }
 
 fn listening(terminal: &Terminal) -> Result<Stop, Failure> {
@@ -212,6 +238,7 @@ fn manifest(run: &RunDir, settings: &Settings, options: &ExportOptions, sandbox:
 }
 
 /// An export that this process works on.
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed, and how it goes")]
 struct Export {
     settings: Settings,
     options: ExportOptions,
@@ -223,6 +250,8 @@ struct Export {
     quiet: bool,
     json: bool,
     is_new: bool,
+    /// Whether nobody reads standard output any more.
+    is_unread: bool,
     _held: (RunLock, logging::Kept),
 }
 
@@ -231,7 +260,13 @@ impl Export {
         let since = Instant::now();
         let sandbox = self.manifest.base_url == SANDBOX;
         let target = DevRev::connect(&self.settings, sandbox, &self.stop).await?;
-        let outcome = if self.part.progress.sha256.is_some() { Ok(()) } else { self.read(&target).await };
+        let outcome = if self.part.progress.sha256.is_some() {
+            Ok(())
+        } else if self.is_in_the_way() {
+            Err(self.in_the_way())
+        } else {
+            self.read(&target).await
+        };
         let calls = target.figures()().calls.calls;
         let outcome = match outcome {
             Ok(()) => self.finish(),
@@ -339,6 +374,20 @@ impl Export {
         self.part.end_page()
     }
 
+    /// Whether there is a file by the name of the one that is to be made, which may not be replaced.
+    fn is_in_the_way(&self) -> bool {
+        let output = &self.options.output;
+        !self.options.force && output != Path::new("-") && std::fs::symlink_metadata(output).is_ok()
+    }
+
+    fn in_the_way(&self) -> Failure {
+        let text = format!(
+            "{} was not there when the export began, and is now; it was left as it is: move it away, and resume the run",
+            self.options.output.display()
+        );
+        Failure::new(Exit::Unexpected, text)
+    }
+
     /// Puts the file where it belongs. Returns its hash.
     fn finish(&mut self) -> Result<String, Failure> {
         let output = self.options.output.clone();
@@ -351,16 +400,26 @@ impl Export {
         remember(&self.settings.runs_dir, &sha256).map_err(failed)?;
         let part = &mut self.part;
         if output == Path::new("-") {
-            let mut out = io::stdout();
-            part.copy(&mut out).and_then(|_| out.flush()).map_err(failed)?;
+            let mut out = TextOut::new();
+            let written = part.copy(&mut out).and_then(|_| out.flush());
+            if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                self.is_unread = true;
+                let text = "standard output was closed before all of it was written";
+                return Err(Failure::new(Exit::Unexpected, text));
+            }
+            written.map_err(failed)?;
         } else if self.options.force {
             atomic::replace(&output, |file| part.copy(file).map(drop)).map_err(failed)?;
         } else {
             let created = atomic::create(&output, |file| part.copy(file).map(drop));
             // An earlier process may have got as far as this.
             let is_there = created.is_err() && fingerprint(&output).is_ok_and(|found| found.sha256 == sha256);
-            if !is_there {
-                created.map_err(failed)?;
+            match created {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_there => {
+                    return Err(self.in_the_way());
+                }
+                Err(error) if !is_there => return Err(failed(error)),
+                _ => {}
             }
         }
         Ok(sha256)
@@ -376,11 +435,11 @@ impl Export {
         self.manifest.write(&self.run)?;
         let (object, output) = (self.object(), self.options.output.display().to_string());
         let to_stdout = output == "-";
-        let next = format!(
-            "devrev-batch update --object {} --csv EDITED.csv --base {} --dry-run",
+        let next = Place::of(&self.settings).with(&format!(
+            "update --object {} --csv EDITED.csv --base {} --dry-run",
             object.name,
             shell_word(&output)
-        );
+        ));
         let summary = if self.json {
             let file = if to_stdout { Value::Null } else { output.clone().into() };
             json!({
@@ -391,7 +450,7 @@ impl Export {
         } else {
             let to = if to_stdout { "standard output" } else { &output };
             let mut text = format!(
-                "exported {} to {to}\n{} in {:.1} s; what is edited meanwhile may be there in either state\nrun folder: {}",
+                "exported {} to {to}\n{} in {:.1} s; objects that were edited meanwhile may appear in either state\nrun folder: {}",
                 if rows == 1 { format!("1 {}", object.name) } else { format!("{rows} {}", object.plural) },
                 counted(calls, "API call"),
                 time.as_secs_f64(),
@@ -417,10 +476,10 @@ impl Export {
 
     /// Keeps what was read for a resume, or nothing where nothing can come of it.
     fn stopped(mut self, failure: Failure) -> Result<Exit, Failure> {
-        if self.is_new
+        let never_began = self.is_new
             && matches!(failure.exit, Exit::Usage | Exit::Credentials)
-            && self.part.progress.rows == 0
-        {
+            && self.part.progress.rows == 0;
+        if never_began || self.is_unread {
             // What cannot be removed does no harm.
             let _ = std::fs::remove_dir_all(self.run.path());
             return Err(failure);
@@ -436,9 +495,9 @@ impl Export {
         self.manifest.why = Some(failure.to_string());
         self.manifest.write(&self.run)?;
         let text = format!(
-            "{failure}; {} read so far; next: devrev-batch resume {}",
+            "{failure}; {} read so far; next: {}",
             counted(self.part.progress.rows, self.object().name),
-            self.run.id()
+            Place::of(&self.settings).resume(&self.run)
         );
         Err(Failure::new(failure.exit, text).because(failure))
     }

@@ -1,9 +1,10 @@
 //! What has to be so after a load: the checks of a job file, held against the target.
 
+use super::dates::moment;
 use super::error::LoadError;
 use super::file::{CheckSpec, Expect, JobFile};
 use super::ledger::Ledger;
-use super::slices::{Slice, moment};
+use super::slices::Slice;
 use super::span::Span;
 use super::store::{Store, Terms};
 use crate::report::units::counted;
@@ -56,7 +57,12 @@ pub(super) async fn run(
 }
 
 /// Whether the target has as many records of each slice as were loaded.
-async fn count(store: &Store, terms: &Terms, slices: &[Slice], stop: &Stop) -> Result<Option<String>, LoadError> {
+async fn count(
+    store: &Store,
+    terms: &Terms,
+    slices: &[Slice],
+    stop: &Stop,
+) -> Result<Option<String>, LoadError> {
     let ledger = Ledger::new(store.ledger(&terms.load, stop).await?);
     let (mut wrong, mut missing) = (Vec::new(), 0_u64);
     for slice in slices {
@@ -115,11 +121,15 @@ async fn gaps(
         .await?;
     let mut wrong = Vec::new();
     for (group, days) in &found {
-        let all = start.date_naive().iter_days().take_while(|day| day.and_time(chrono::NaiveTime::MIN).and_utc() < end);
+        let all = start
+            .date_naive()
+            .iter_days()
+            .take_while(|day| day.and_time(chrono::NaiveTime::MIN).and_utc() < end);
         let lacking: Vec<NaiveDate> = all.filter(|day| !days.contains(day)).collect();
         if let Some(first) = lacking.first() {
             let of = if group.is_empty() { String::new() } else { format!("{} ", group.join(" ")) };
-            let more = if lacking.len() > 1 { format!(" and {} more", lacking.len() - 1) } else { String::new() };
+            let more =
+                if lacking.len() > 1 { format!(" and {} more", lacking.len() - 1) } else { String::new() };
             wrong.push(format!("{of}lacks {first}{more}"));
         }
     }

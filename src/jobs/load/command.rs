@@ -47,7 +47,11 @@ const SAMPLES: u64 = 3;
 const ONLINE: RetryPolicy = RetryPolicy { max_retries: 3, base: Duration::from_secs(1) };
 
 /// Begins a run and works on it until it ends.
-pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    args: cli::load::Load,
+    global: cli::Global,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&JobFile::schema()).unwrap_or_default();
         return result(&schema).map(|()| Exit::Ok).map_err(|error| {
@@ -65,7 +69,7 @@ pub(crate) async fn run(args: cli::load::Load, global: cli::Global, terminal: Te
         [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
     {
         let Some(value) = value else { continue };
-        if slices::moment(value).is_none() {
+        if super::dates::moment(value).is_none() {
             return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
         }
         if known.file.dates().is_none() {
@@ -125,7 +129,8 @@ pub(crate) async fn validate(
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
         let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
-        failed = checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
+        failed =
+            checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
     }
     let lines: Vec<String> =
         failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
@@ -165,17 +170,25 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 /// A parameter as it was typed, of the type that it has in the file.
 fn param(name: &str, text: &str, declared: &Value) -> Result<Value, Failure> {
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--param {name}={text}: the job file has {what} there"));
+    let wrong = |what: &str| {
+        Failure::new(Exit::Usage, format!("--param {name}={text}: the job file has {what} there"))
+    };
     let one = |text: &str, declared: &Value| match declared {
-        Value::Number(_) => text.parse::<serde_json::Number>().map(Value::Number).map_err(|_| wrong("a number")),
+        Value::Number(_) => {
+            text.parse::<serde_json::Number>().map(Value::Number).map_err(|_| wrong("a number"))
+        }
         Value::Bool(_) => text.parse().map(Value::Bool).map_err(|_| wrong("true or false")),
         _ => Ok(Value::String(text.to_owned())),
     };
     match declared {
         Value::Array(list) => {
             let like = list.first().unwrap_or(&Value::Null);
-            let values: Result<Vec<Value>, Failure> =
-                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(|text| one(text, like)).collect();
+            let values: Result<Vec<Value>, Failure> = text
+                .split(',')
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(|text| one(text, like))
+                .collect();
             values.map(Value::Array)
         }
         declared => one(text, declared),
@@ -183,7 +196,8 @@ fn param(name: &str, text: &str, declared: &Value) -> Result<Value, Failure> {
 }
 
 fn shard(text: &str) -> Result<(u32, u32), Failure> {
-    let wrong = || Failure::new(Exit::Usage, format!("--shard {text}: write I/N, such as 1/4, with I from 1 to N"));
+    let wrong =
+        || Failure::new(Exit::Usage, format!("--shard {text}: write I/N, such as 1/4, with I from 1 to N"));
     let (part, of) = text.split_once('/').ok_or_else(wrong)?;
     let (part, of): (u32, u32) = (part.parse().map_err(|_| wrong())?, of.parse().map_err(|_| wrong())?);
     if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
@@ -231,7 +245,8 @@ impl LoadOptions {
             let (name, value) = cli::pair("--param", given)?;
             let Some(declared) = declared.get(&name) else {
                 let names: Vec<String> = declared.keys().cloned().collect();
-                let hint = nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                let hint =
+                    nearest(&name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 let text = format!("--param {name}: the job file has no such parameter{hint}");
                 return Err(Failure::new(Exit::Usage, text));
             };
@@ -253,10 +268,17 @@ impl LoadOptions {
     }
 
     /// Fetches the first records of a slice that is not loaded, and holds them against the table.
-    async fn sample(&self, start: &Start<'_, (), LoadTarget>, slice: &Slice, table: &Known) -> Result<Vec<String>, Failure> {
+    async fn sample(
+        &self,
+        start: &Start<'_, (), LoadTarget>,
+        slice: &Slice,
+        table: &Known,
+    ) -> Result<Vec<String>, Failure> {
         let known = self.job()?;
         let fetch = self.fetch(start)?;
-        let stage = StageWriter::create(start.run, 0, slice.name()).map_err(LoadError::from).map_err(LoadError::failure)?;
+        let stage = StageWriter::create(start.run, 0, slice.name())
+            .map_err(LoadError::from)
+            .map_err(LoadError::failure)?;
         let values = slice.values(&known.params);
         let stage = fetch.run(slice, &values, stage, Some(SAMPLES)).await.map_err(LoadError::failure)?;
         let terms = self.terms(start.run.id())?;
@@ -269,7 +291,11 @@ impl LoadOptions {
             lines.push(format!("sample        {}", one_line(&batch.object(0))));
         }
         if let Some(first) = stage.rejected.first() {
-            lines.push(format!("sample        {} rejected: {}", stage::records_were(stage.rejected.count()), one_line(first)));
+            lines.push(format!(
+                "sample        {} rejected: {}",
+                stage::records_were(stage.rejected.count()),
+                one_line(first)
+            ));
         }
         if lines.is_empty() {
             lines.push(format!("sample        slice {} has no records", one_line(&slice.name())));
@@ -282,7 +308,10 @@ impl LoadOptions {
     /// The slices of a run's input.
     fn slices_of(input: &Input) -> Result<Vec<Slice>, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
-        let columns = file.header().require(Slice::COLUMNS).map_err(|error| crate::run::scan::header_failure(&error))?;
+        let columns = file
+            .header()
+            .require(Slice::COLUMNS)
+            .map_err(|error| crate::run::scan::header_failure(&error))?;
         let mut slices = Vec::new();
         for row in file.rows() {
             let row = row.map_err(|error| crate::run::scan::source_failure(&error))?;
@@ -356,7 +385,9 @@ impl Job for LoadOptions {
                 );
                 return Err(Failure::new(Exit::Usage, text));
             }
-            (None, _) => lines.push(format!("table         {} (made from the first records)", one_line(&spec.table))),
+            (None, _) => {
+                lines.push(format!("table         {} (made from the first records)", one_line(&spec.table)))
+            }
             (Some(_), Some(rows)) => {
                 let rows = match rows {
                     Rows::Exactly(rows) => counted(rows, "row"),
@@ -377,7 +408,8 @@ impl Job for LoadOptions {
         let loaded = slices.iter().filter(|slice| ledger.get(slice).is_some_and(|entry| !entry.open)).count();
         lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
         if start.manifest.dry_run {
-            let next = slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
+            let next =
+                slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
             if let Some(slice) = next {
                 for line in self.sample(start, slice, &table).await? {
                     start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -415,10 +447,14 @@ impl Job for LoadOptions {
         let known = self.job()?;
         let of_run = run.clone();
         let (counts, failures) = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
-        let mut notes = vec![format!("{} loaded{}", counted(counts.records, "record"), match counts.rejected {
-            0 => String::new(),
-            rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
-        })];
+        let mut notes = vec![format!(
+            "{} loaded{}",
+            counted(counts.records, "record"),
+            match counts.rejected {
+                0 => String::new(),
+                rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
+            }
+        )];
         notes.extend(failures);
         // A shard or a choice of slices is not the whole: that is checked once all are loaded.
         if self.shard.is_some() || !self.only.is_empty() || known.file.checks.is_empty() {

@@ -68,7 +68,10 @@ impl LoadError {
 
     /// Whether the whole run ends with it: every other slice would meet the same.
     pub(super) fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted)
+        matches!(
+            self,
+            Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted
+        )
     }
 }
 
@@ -78,9 +81,11 @@ impl From<ApiError> for LoadError {
         match error.kind {
             ErrorKind::Unauthorized | ErrorKind::Forbidden => Self::Login(text),
             ErrorKind::Stopped => Self::Interrupted,
-            ErrorKind::BreakerOpen | ErrorKind::Connect | ErrorKind::Broken | ErrorKind::Server | ErrorKind::Throttled { .. } => {
-                Self::Unreachable(text)
-            }
+            ErrorKind::BreakerOpen
+            | ErrorKind::Connect
+            | ErrorKind::Broken
+            | ErrorKind::Server
+            | ErrorKind::Throttled { .. } => Self::Unreachable(text),
             _ => Self::Refused(text),
         }
     }
@@ -96,7 +101,9 @@ impl From<DatabaseError> for LoadError {
             DatabaseError::Interrupted => Self::Interrupted,
             DatabaseError::TooSlow { .. } | DatabaseError::Answer { .. } => Self::Refused(text),
             DatabaseError::Refused(refusal) => match refusal.code.as_str() {
-                "42P10" => Self::Settings(format!("{text}; the key needs a unique constraint or index of the table")),
+                "42P10" => {
+                    Self::Settings(format!("{text}; the key needs a unique constraint or index of the table"))
+                }
                 // What a statement names is not there, or may not be done. SQLite's code for that is 1.
                 "3F000" | "25006" | "1" => Self::Settings(text),
                 code if code.starts_with("42") => Self::Settings(text),

@@ -82,7 +82,9 @@ impl Fetch {
                         return Ok((stage, Came::Enough));
                     }
                     if let Some(limit) = self.file.max_records.filter(|limit| stage.count() > *limit) {
-                        return Err(LoadError::Guard(format!("it has more than {limit} records (max_records)")));
+                        return Err(LoadError::Guard(format!(
+                            "it has more than {limit} records (max_records)"
+                        )));
                     }
                 }
             }
@@ -114,7 +116,9 @@ impl Fetch {
         let Some(filter) = self.transform.clone() else {
             return Ok(match chunk {
                 Chunk::Records(records) => records.into_iter().map(Ok).collect(),
-                Chunk::Json(vals) => vals.iter().map(|val| Record::of_val(val).map_err(|why| rejected(val, why))).collect(),
+                Chunk::Json(vals) => {
+                    vals.iter().map(|val| Record::of_val(val).map_err(|why| rejected(val, why))).collect()
+                }
             });
         };
         let work = tokio::task::spawn_blocking(move || {
@@ -127,7 +131,9 @@ impl Fetch {
                 match filter.run(val.clone(), &variables) {
                     Err(why) => made.push(Err(rejected(&val, why))),
                     Ok(outputs) => {
-                        made.extend(outputs.iter().map(|out| Record::of_val(out).map_err(|why| rejected(&val, why))));
+                        made.extend(
+                            outputs.iter().map(|out| Record::of_val(out).map_err(|why| rejected(&val, why))),
+                        );
                     }
                 }
             }
@@ -136,7 +142,8 @@ impl Fetch {
         let worked = tokio::time::timeout(TRANSFORM_TIME, work).await.map_err(|_| {
             LoadError::Transform(format!("the transform has not ended after {} s", TRANSFORM_TIME.as_secs()))
         })?;
-        let worked = worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
+        let worked =
+            worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
         worked.map_err(|why: String| LoadError::Transform(format!("the transform: {why}")))
     }
 }

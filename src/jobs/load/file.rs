@@ -400,7 +400,11 @@ impl JobFile {
     pub(super) fn mode(&self) -> Mode {
         let table = self.table();
         let given = table.and_then(|table| table.mode.as_ref()).map(|mode| mode.value);
-        given.unwrap_or(if table.is_some_and(|table| table.key.is_empty()) { Mode::Append } else { Mode::Upsert })
+        given.unwrap_or(if table.is_some_and(|table| table.key.is_empty()) {
+            Mode::Append
+        } else {
+            Mode::Upsert
+        })
     }
 
     fn digest(&self, text: &str) -> String {
@@ -426,12 +430,18 @@ impl JobFile {
     fn mistakes(&self) -> Vec<Mistake> {
         let mut found = Found(Vec::new());
         if self.version.value != VERSION {
-            found.at(&self.version, format!("version {} is not known: this is version {VERSION}", self.version.value));
+            found.at(
+                &self.version,
+                format!("version {} is not known: this is version {VERSION}", self.version.value),
+            );
         }
         for name in std::iter::once(&self.job_name).chain(&self.load_id) {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             if name.value.is_empty() || name.value.len() > 100 || !name.value.chars().all(fits) {
-                found.at(name, format!("`{}`: a name has letters, digits, `_`, `-` and `.`, at most 100", name.value));
+                found.at(
+                    name,
+                    format!("`{}`: a name has letters, digits, `_`, `-` and `.`, at most 100", name.value),
+                );
             }
         }
         self.mistakes_of_source(&mut found);
@@ -469,7 +479,14 @@ impl JobFile {
 
     fn mistakes_of_source(&self, found: &mut Found) {
         let SourceSpec { http, csv, jsonl, sqlite, postgres, api_endpoint, rate_limit } = &self.source.value;
-        let kinds = [http.is_some(), csv.is_some(), jsonl.is_some(), sqlite.is_some(), postgres.is_some(), api_endpoint.is_some()];
+        let kinds = [
+            http.is_some(),
+            csv.is_some(),
+            jsonl.is_some(),
+            sqlite.is_some(),
+            postgres.is_some(),
+            api_endpoint.is_some(),
+        ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             found.at(&self.source, "source has one of http, csv, jsonl, sqlite and postgres".to_owned());
         }
@@ -486,9 +503,16 @@ impl JobFile {
                     found.at(value, format!("`{name}` is not the name of a header"));
                 }
                 self.template(value, found);
-                let is_secret = ["authorization", "x-api-key", "api-key", "cookie", "x-auth-token"].contains(&name.to_ascii_lowercase().as_str());
-                if is_secret && Template::parse(&value.value).is_ok_and(|template| template.variables().next().is_none()) {
-                    found.at(value, format!("`{name}` is a secret: write ${{env.NAME}}, and set NAME in the environment"));
+                let is_secret = ["authorization", "x-api-key", "api-key", "cookie", "x-auth-token"]
+                    .contains(&name.to_ascii_lowercase().as_str());
+                if is_secret
+                    && Template::parse(&value.value)
+                        .is_ok_and(|template| template.variables().next().is_none())
+                {
+                    found.at(
+                        value,
+                        format!("`{name}` is a secret: write ${{env.NAME}}, and set NAME in the environment"),
+                    );
                 }
             }
             for value in http.query.values() {
@@ -528,7 +552,9 @@ impl JobFile {
         for files in csv.iter().chain(jsonl) {
             self.template(&files.path, found);
         }
-        for (query, is_file) in sqlite.iter().map(|query| (query, true)).chain(postgres.iter().map(|query| (query, false))) {
+        for (query, is_file) in
+            sqlite.iter().map(|query| (query, true)).chain(postgres.iter().map(|query| (query, false)))
+        {
             if query.query.is_some() == query.table.is_some() {
                 found.at(&self.source, "a database has one of query and table".to_owned());
             }
@@ -563,22 +589,30 @@ impl JobFile {
     fn mistakes_of_slices(&self, found: &mut Found) {
         let Some(slices) = &self.slices else { return };
         if let Some(dates) = &slices.value.dates {
-            if let Err(problem) = super::slices::Step::parse(&dates.value.step.value) {
+            if let Err(problem) = super::dates::Step::parse(&dates.value.step.value) {
                 found.at(&dates.value.step, problem);
             }
             for name in ["start_date", "end_date"] {
                 match self.params.get(name) {
                     None => {}
-                    Some(Value::String(text)) if super::slices::moment(text).is_some() => {}
-                    Some(value) => found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31")),
+                    Some(Value::String(text)) if super::dates::moment(text).is_some() => {}
+                    Some(value) => {
+                        found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31"))
+                    }
                 }
             }
         }
         for (name, value) in &slices.value.each {
             let is_list = |value: &Value| {
-                value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(|value| !value.is_array() && !value.is_object() && !value.is_null()))
+                value.as_array().is_some_and(|list| {
+                    !list.is_empty()
+                        && list
+                            .iter()
+                            .all(|value| !value.is_array() && !value.is_object() && !value.is_null())
+                })
             };
-            let named = value.as_str().and_then(|text| Template::parse(text).ok()?.only_param().map(str::to_owned));
+            let named =
+                value.as_str().and_then(|text| Template::parse(text).ok()?.only_param().map(str::to_owned));
             let fits = match &named {
                 Some(param) => self.params.get(param).is_none_or(is_list),
                 None => is_list(value),
@@ -613,7 +647,8 @@ impl JobFile {
         {
             found.at(&self.target, "postgres has a url, and no path".to_owned());
         }
-        if self.table().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty()) {
+        if self.table().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty())
+        {
             found.at(&self.target, "target: the table has no name".to_owned());
         }
         let Some(table) = self.table() else { return };
@@ -628,8 +663,14 @@ impl JobFile {
                 Mode::Upsert | Mode::Insert if table.key.is_empty() => {
                     found.at(mode, "this mode needs a key: the columns that tell records apart".to_owned());
                 }
-                Mode::Replace if self.dates().is_none() && self.slices.as_ref().is_none_or(|slices| slices.value.each.is_empty()) => {
-                    found.at(mode, "replace deletes the slice's range: it needs slices.dates or slices.each".to_owned());
+                Mode::Replace
+                    if self.dates().is_none()
+                        && self.slices.as_ref().is_none_or(|slices| slices.value.each.is_empty()) =>
+                {
+                    found.at(
+                        mode,
+                        "replace deletes the slice's range: it needs slices.dates or slices.each".to_owned(),
+                    );
                 }
                 _ => {}
             }
@@ -638,7 +679,12 @@ impl JobFile {
 
     fn mistakes_of_rule(&self, rule: &Spanned<RuleSpec>, found: &mut Found) {
         let RuleSpec { field, required, kind, min, max, one_of, max_length, unique } = &rule.value;
-        let of_field = *required || kind.is_some() || min.is_some() || max.is_some() || one_of.is_some() || max_length.is_some();
+        let of_field = *required
+            || kind.is_some()
+            || min.is_some()
+            || max.is_some()
+            || one_of.is_some()
+            || max_length.is_some();
         if field.is_some() != of_field || (field.is_none() && unique.is_empty()) {
             found.at(rule, "a rule has a field and what holds of it (required, type, min, max, in, max_length), or unique".to_owned());
         } else if field.is_some() && !unique.is_empty() {
@@ -674,8 +720,11 @@ impl JobFile {
             Err(problem) => return found.0.push(Mistake { span, text: problem }),
         };
         let known = self.variables();
-        for name in template.params().filter(|name| *name == "slice" || !known.iter().any(|known| known == name)) {
-            let text = format!("there is no parameter `{name}`: params and slices.each have {}", listed(&known));
+        for name in
+            template.params().filter(|name| *name == "slice" || !known.iter().any(|known| known == name))
+        {
+            let text =
+                format!("there is no parameter `{name}`: params and slices.each have {}", listed(&known));
             found.0.push(Mistake { span, text });
         }
         if template.needs_dates() && self.dates().is_none() {
@@ -712,7 +761,10 @@ impl Found {
                 || url.query_pairs().any(|(name, value)| name == "password" && !value.contains("${env."))
         });
         if has {
-            self.at(url, "it has a password in it: write ${env.DATABASE_URL}, or ${env.NAME} in its place".to_owned());
+            self.at(
+                url,
+                "it has a password in it: write ${env.DATABASE_URL}, or ${env.NAME} in its place".to_owned(),
+            );
         }
     }
 }

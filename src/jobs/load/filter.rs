@@ -40,14 +40,18 @@ impl Filter {
         let modules = modules.map_err(|errors| {
             let first = errors.into_iter().next().map(|(_, error)| match error {
                 jaq_core::load::Error::Io(_) => "it cannot import modules".to_owned(),
-                jaq_core::load::Error::Lex(errors) => errors.into_iter().next().map_or_else(String::new, |(expected, at)| {
-                    format!("{} expected at `{}`", expected.as_str(), near(at))
-                }),
-                jaq_core::load::Error::Parse(errors) => errors.into_iter().next().map_or_else(String::new, |(expected, at)| {
-                    let at = near(at);
-                    let at = if at.is_empty() { "its end".to_owned() } else { format!("`{at}`") };
-                    format!("{} expected at {at}", expected.as_str())
-                }),
+                jaq_core::load::Error::Lex(errors) => {
+                    errors.into_iter().next().map_or_else(String::new, |(expected, at)| {
+                        format!("{} expected at `{}`", expected.as_str(), near(at))
+                    })
+                }
+                jaq_core::load::Error::Parse(errors) => {
+                    errors.into_iter().next().map_or_else(String::new, |(expected, at)| {
+                        let at = near(at);
+                        let at = if at.is_empty() { "its end".to_owned() } else { format!("`{at}`") };
+                        format!("{} expected at {at}", expected.as_str())
+                    })
+                }
             });
             format!("not a jq filter: {}", first.unwrap_or_default())
         })?;
@@ -58,8 +62,8 @@ impl Filter {
             .compile(modules);
         let compiled = compiled.map_err(|errors| {
             let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
-            let (name, kind) =
-                first.map_or_else(Default::default, |(name, undefined)| (name.to_owned(), undefined.as_str()));
+            let (name, kind) = first
+                .map_or_else(Default::default, |(name, undefined)| (name.to_owned(), undefined.as_str()));
             let known = if name.starts_with('$') && !globals.is_empty() {
                 format!("; there are {}", globals.join(", "))
             } else {
@@ -118,7 +122,8 @@ mod tests {
         assert_eq!(run(".a", r#"{"a":1}"#).unwrap(), ["1"]);
         assert_eq!(run(".[] | select(. > 1)", "[1,2,3]").unwrap(), ["2", "3"]);
         assert!(run("empty", "1").unwrap().is_empty());
-        let day = run("{symbol: $symbol, day: (.time | todate[:10]), open}", r#"{"time":1580428800,"open":2.5}"#);
+        let day =
+            run("{symbol: $symbol, day: (.time | todate[:10]), open}", r#"{"time":1580428800,"open":2.5}"#);
         assert_eq!(day.unwrap(), [r#"{"symbol":"BTC","day":"2020-01-31","open":2.5}"#]);
     }
 

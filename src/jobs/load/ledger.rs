@@ -66,7 +66,8 @@ impl Ledger {
             let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
             // Loaded slices do not overlap each other, so the one before and those from here on are enough.
             let from = near.partition_point(|other| other.start < slice.start).saturating_sub(1);
-            let other = near.iter().skip(from).take_while(|other| slice.end.is_none() || other.start < slice.end);
+            let other =
+                near.iter().skip(from).take_while(|other| slice.end.is_none() || other.start < slice.end);
             if let Some(other) = other.into_iter().find(|other| slice.overlaps(other)) {
                 return Some(format!(
                     "slice {} overlaps {}, which is loaded: the boundaries have changed",
@@ -121,7 +122,11 @@ mod tests {
             slice("BTC", "2020-01-20", "2020-01-30"),
             slice("BTC", "2020-01-02", "2020-01-03"),
         ] {
-            assert!(ledger.conflict(std::slice::from_ref(&other), "d").unwrap().contains("overlaps"), "{}", other.name());
+            assert!(
+                ledger.conflict(std::slice::from_ref(&other), "d").unwrap().contains("overlaps"),
+                "{}",
+                other.name()
+            );
         }
     }
 }

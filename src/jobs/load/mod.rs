@@ -1,6 +1,6 @@
 //! Moves records from a source to a target in slices, as a job file says, each slice exactly once.
 //!
-//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands
+//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps
 //! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
@@ -10,6 +10,7 @@
 
 mod checks;
 pub(crate) mod command;
+mod dates;
 mod error;
 mod fetch;
 mod file;
@@ -104,7 +105,8 @@ impl Planner for LoadPlanner {
 impl LoadPlanner {
     fn decide(&self, Asked { item: slice, in_doubt }: Asked<Slice>) -> Verdict<SliceChange> {
         let entry = self.ledger.get(&slice);
-        let change = |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
+        let change =
+            |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
         let Some(entry) = entry else { return change(false) };
         if entry.run == self.run {
             // The transaction that loaded it has written that down; only the answer was lost.
@@ -168,6 +170,7 @@ impl Loader {
         // Before the first record is asked for: what comes in while it is read belongs to the next time.
         let open = slice.is_open(chrono::Utc::now());
         let mut stage = self.fetch.run(slice, &values, stage, None).await?;
+        tracing::debug!(row, records = stage.records, outside = stage.outside, "slice fetched");
         if self.terms.strict && stage.rejected.count() > 0 {
             return Err(LoadError::Rejected(format!(
                 "--strict: a record was rejected: {}",

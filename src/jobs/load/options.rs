@@ -104,12 +104,19 @@ impl LoadOptions {
                 Some(super::source::find(&self.folder.join(pattern))?)
             }
         };
-        let mut all = slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
+        let mut all =
+            slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
         if !self.only.is_empty() {
-            if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name)) {
+            if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name))
+            {
                 let names: Vec<String> = all.iter().map(Slice::name).collect();
-                let near = super::store::nearest(wrong, &names).or_else(|| names.first().cloned()).unwrap_or_default();
-                return Err(Failure::new(Exit::Usage, format!("--only-slice {wrong}: there is no such slice; one is `{near}`")));
+                let near = super::store::nearest(wrong, &names)
+                    .or_else(|| names.first().cloned())
+                    .unwrap_or_default();
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("--only-slice {wrong}: there is no such slice; one is `{near}`"),
+                ));
             }
             all.retain(|slice| self.only.contains(&slice.name()));
         }
@@ -148,11 +155,14 @@ impl LoadOptions {
             .filter_map(|text| Template::parse(text).ok())
             .flat_map(|text| text.variables().map(str::to_owned).collect::<Vec<_>>())
             .collect();
-        let (found, missing): (Vec<_>, Vec<_>) =
-            names.into_iter().map(|name| (variables.get(&name), name)).partition(|(value, _)| value.is_some());
+        let (found, missing): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .map(|name| (variables.get(&name), name))
+            .partition(|(value, _)| value.is_some());
         if !missing.is_empty() {
             let names: Vec<String> = missing.into_iter().map(|(_, name)| name).collect();
-            let text = format!("set {} in the environment or in .env: the job file needs it", names.join(", "));
+            let text =
+                format!("set {} in the environment or in .env: the job file needs it", names.join(", "));
             return Err(self.usage(text));
         }
         Ok(found.into_iter().filter_map(|(value, name)| Some((name, value?))).collect())
@@ -164,7 +174,8 @@ impl LoadOptions {
         let TargetSpec { sqlite, postgres, database, .. } = &known.file.target.value;
         if let Some(table) = postgres {
             let postgres = self.postgres("target.postgres.url", table.url.as_ref(), retry)?;
-            if let Some(database) = database.as_ref().filter(|database| database.value != postgres.database()) {
+            if let Some(database) = database.as_ref().filter(|database| database.value != postgres.database())
+            {
                 return Err(self.usage(format!(
                     "target.database is `{}`, and {DATABASE_URL} names `{}`: set {DATABASE_URL} to the address of `{0}`",
                     database.value,
@@ -181,13 +192,19 @@ impl LoadOptions {
     }
 
     /// The PostgreSQL database at this address; at `DATABASE_URL` where the file has none.
-    fn postgres(&self, name: &str, url: Option<&Spanned<String>>, retry: RetryPolicy) -> Result<Postgres, Failure> {
+    fn postgres(
+        &self,
+        name: &str,
+        url: Option<&Spanned<String>>,
+        retry: RetryPolicy,
+    ) -> Result<Postgres, Failure> {
         let default = format!("${{env.{DATABASE_URL}}}");
         let text = url.map_or(default.as_str(), |url| &url.value);
         let setting = Template::parse(text).ok().and_then(|text| text.only_variable().map(str::to_owned));
         let setting = setting.as_deref().unwrap_or(name);
         let url = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
-        Postgres::new(&url, setting, self.retry(retry)?).map_err(|problem| self.usage(format!("{setting}: {problem}")))
+        Postgres::new(&url, setting, self.retry(retry)?)
+            .map_err(|problem| self.usage(format!("{setting}: {problem}")))
     }
 
     /// How a run writes.
@@ -280,7 +297,9 @@ impl LoadOptions {
         let known = self.job()?;
         let transform = known.file.transform.as_ref();
         transform
-            .map(|code| Filter::compile(&code.value, &known.file.variables()).map_err(|problem| self.usage(problem)))
+            .map(|code| {
+                Filter::compile(&code.value, &known.file.variables()).map_err(|problem| self.usage(problem))
+            })
             .transpose()
     }
 

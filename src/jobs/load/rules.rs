@@ -1,8 +1,9 @@
 //! What every record has to keep. A record that does not is rejected, with the rule.
 
+use super::dates::moment;
 use super::file::{FieldType, RuleSpec};
 use super::record::{Cell, Record};
-use super::slices::{Slice, moment};
+use super::slices::Slice;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
@@ -39,7 +40,11 @@ pub(super) enum Judged {
 
 impl<'a> Rules<'a> {
     /// The rules of a job for a slice.
-    pub(super) fn new(rules: impl Iterator<Item = &'a RuleSpec>, date: Option<&'a str>, slice: &'a Slice) -> Self {
+    pub(super) fn new(
+        rules: impl Iterator<Item = &'a RuleSpec>,
+        date: Option<&'a str>,
+        slice: &'a Slice,
+    ) -> Self {
         let rules: Vec<_> = rules.collect();
         let seen = rules.iter().map(|_| HashSet::new()).collect();
         Self { rules, date, slice, seen }
@@ -67,7 +72,8 @@ impl<'a> Rules<'a> {
             }
         }
         for (rule, seen) in self.rules.iter().zip(&mut self.seen) {
-            let broken = if rule.unique.is_empty() { field(rule, record) } else { unique(rule, record, seen) };
+            let broken =
+                if rule.unique.is_empty() { field(rule, record) } else { unique(rule, record, seen) };
             if let Some(broken) = broken {
                 return Judged::Broken(broken);
             }
@@ -146,7 +152,9 @@ fn field(rule: &RuleSpec, record: &Record) -> Option<Broken> {
 impl FieldType {
     fn fits(self, cell: &Cell) -> bool {
         match (self, cell) {
-            (Self::Number, Cell::Number(_)) | (Self::Text, Cell::Text(_)) | (Self::Boolean, Cell::Bool(_)) => true,
+            (Self::Number, Cell::Number(_))
+            | (Self::Text, Cell::Text(_))
+            | (Self::Boolean, Cell::Bool(_)) => true,
             // Files have text alone.
             (Self::Number, Cell::Text(text)) => text.trim().parse::<f64>().is_ok_and(f64::is_finite),
             (Self::Integer, Cell::Number(text) | Cell::Text(text)) => {
@@ -201,7 +209,12 @@ mod tests {
             (json!({"field": "a", "required": true}), json!({"a": ""}), json!({"b": 1}), "required"),
             (json!({"field": "a", "type": "number"}), json!({"a": "1.5"}), json!({"a": "1,5"}), "type"),
             (json!({"field": "a", "type": "integer"}), json!({"a": -3}), json!({"a": 1.5}), "type"),
-            (json!({"field": "a", "type": "date"}), json!({"a": "2020-02-29"}), json!({"a": "2021-02-29"}), "type"),
+            (
+                json!({"field": "a", "type": "date"}),
+                json!({"a": "2020-02-29"}),
+                json!({"a": "2021-02-29"}),
+                "type",
+            ),
             (json!({"field": "a", "type": "boolean"}), json!({"a": true}), json!({"a": 1}), "type"),
             (json!({"field": "a", "min": 0}), json!({"a": 0}), json!({"a": -0.1}), "min"),
             (json!({"field": "a", "max": 5}), json!({"a": "5"}), json!({"a": 6}), "max"),
@@ -218,7 +231,12 @@ mod tests {
 
     #[test]
     fn no_two_records_of_a_slice_are_alike() {
-        let rows = [json!({"a": 1, "b": "x"}), json!({"a": "1", "b": "x"}), json!({"a": 1, "b": "x"}), json!({"b": "x"})];
+        let rows = [
+            json!({"a": 1, "b": "x"}),
+            json!({"a": "1", "b": "x"}),
+            json!({"a": 1, "b": "x"}),
+            json!({"b": "x"}),
+        ];
         let judged = judge(json!({"unique": ["a", "b"]}), &rows);
         assert_eq!((&judged[0], &judged[1], &judged[3]), (&Judged::Good, &Judged::Good, &Judged::Good));
         assert!(matches!(&judged[2], Judged::Broken(broken) if broken.rule == "unique"));

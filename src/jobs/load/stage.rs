@@ -249,7 +249,12 @@ impl Rejects {
 impl Stage {
     /// The records, so many together.
     pub(super) fn batches(&self, size: usize) -> io::Result<Batches> {
-        Ok(Batches { lines: BufReader::with_capacity(1 << 16, File::open(&self.path)?), size, columns: Vec::new(), line: String::new() })
+        Ok(Batches {
+            lines: BufReader::with_capacity(1 << 16, File::open(&self.path)?),
+            size,
+            columns: Vec::new(),
+            line: String::new(),
+        })
     }
 
     /// Removes the records: the target has them.
@@ -350,7 +355,9 @@ impl Batch {
         let text = |cell: &&'_ RawValue| -> Option<Cow<'_, str>> {
             match cell.get() {
                 "null" => None,
-                text if text.starts_with('"') => Some(Cow::Owned(serde_json::from_str(text).unwrap_or_default())),
+                text if text.starts_with('"') => {
+                    Some(Cow::Owned(serde_json::from_str(text).unwrap_or_default()))
+                }
                 text => Some(Cow::Owned(text.to_owned())),
             }
         };
@@ -376,9 +383,7 @@ impl Batch {
 /// Writes `rejected.jsonl` of what each slice of a run has left, in the order of the slices.
 pub(super) fn collect(run: &RunDir) -> Result<(), String> {
     let folder = run.path().join(FOLDER);
-    let row = |path: &Path| {
-        path.file_name()?.to_str()?.strip_suffix(".rejected.jsonl")?.parse::<u64>().ok()
-    };
+    let row = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".rejected.jsonl")?.parse::<u64>().ok();
     let mut parts: Vec<(u64, PathBuf)> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -451,6 +456,9 @@ mod tests {
         stage.rejected.keep().unwrap();
         collect(&run).unwrap();
         let rejected = std::fs::read_to_string(run.path().join(REJECTED)).unwrap();
-        assert_eq!(rejected, "{\"slice\":\"s\",\"rule\":\"min\",\"field\":\"a\",\"problem\":\"too small\",\"record\":{\"a\":-1}}\n");
+        assert_eq!(
+            rejected,
+            "{\"slice\":\"s\",\"rule\":\"min\",\"field\":\"a\",\"problem\":\"too small\",\"record\":{\"a\":-1}}\n"
+        );
     }
 }

@@ -83,13 +83,16 @@ impl Template {
             match part {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Param(name) => {
-                    let value = values.params.get(name).ok_or_else(|| format!("there is no parameter `{name}`"))?;
-                    text.push_str(&plain(value).ok_or_else(|| {
-                        format!("`{name}` is a list: make slices of it with `each`")
-                    })?);
+                    let value =
+                        values.params.get(name).ok_or_else(|| format!("there is no parameter `{name}`"))?;
+                    text.push_str(
+                        &plain(value)
+                            .ok_or_else(|| format!("`{name}` is a list: make slices of it with `each`"))?,
+                    );
                 }
                 Part::Bound(bound, form) => {
-                    let (start, end) = values.range.ok_or("`slice.dates` is needed for `${slice.start}` and its kin")?;
+                    let (start, end) =
+                        values.range.ok_or("`slice.dates` is needed for `${slice.start}` and its kin")?;
                     text.push_str(&form.write(if *bound == Bound::Start { start } else { end }));
                 }
                 Part::Days => {
@@ -97,9 +100,11 @@ impl Template {
                     text.push_str(&(end - start).num_days().to_string());
                 }
                 Part::Env(name) => {
-                    text.push_str(&env(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-                        format!("the environment variable {name} is not set")
-                    })?);
+                    text.push_str(
+                        &env(name)
+                            .filter(|value| !value.is_empty())
+                            .ok_or_else(|| format!("the environment variable {name} is not set"))?,
+                    );
                 }
             }
         }
@@ -211,7 +216,9 @@ impl Part {
                 Some((bound, "unix_ms")) => (bound, Form::UnixMs),
                 Some((bound, pattern)) if pattern.contains('%') => (bound, Form::pattern(pattern)?),
                 Some((_, form)) => {
-                    return Err(format!("`{form}` is not a form of a date: unix, unix_ms or a pattern such as %Y%m%d"));
+                    return Err(format!(
+                        "`{form}` is not a form of a date: unix, unix_ms or a pattern such as %Y%m%d"
+                    ));
                 }
             };
             return match bound {
@@ -223,7 +230,9 @@ impl Part {
         if is_name(name) {
             return Ok(Self::Param(name.to_owned()));
         }
-        Err(format!("`${{{name}}}` is neither a parameter, nor slice.start, slice.end or slice.days, nor env.NAME"))
+        Err(format!(
+            "`${{{name}}}` is neither a parameter, nor slice.start, slice.end or slice.days, nor env.NAME"
+        ))
     }
 }
 

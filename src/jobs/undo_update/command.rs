@@ -8,7 +8,7 @@ use crate::jobs::undoing::feed::Made;
 use crate::jobs::undoing::job::UndoJob;
 use crate::jobs::update_fields::apply::ObjectWriter;
 use crate::jobs::update_fields::change::ObjectChange;
-use crate::jobs::update_fields::command::{CreateJob, UpdateJob};
+use crate::jobs::update_fields::command::{AUTOMATIONS, CreateJob, UpdateJob};
 use crate::jobs::update_fields::fields::{Fields, usage};
 use crate::jobs::update_fields::lookup::{EXTERNAL_REF, Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
@@ -84,6 +84,7 @@ impl UndoJob for UndoUpdateOptions {
     const COMMAND: &'static str = "undo-update";
     const DELETES: bool = true;
     const UNDOES: &'static [&'static str] = &[UpdateJob::COMMAND, CreateJob::COMMAND];
+    const WARNING: Option<&'static str> = Some(AUTOMATIONS);
     type Item = Item;
     type Planner = UndoUpdate;
     type Applier = ObjectWriter;
@@ -119,10 +120,11 @@ impl UndoJob for UndoUpdateOptions {
         let (plural, of) = (self.object().plural, &self.of);
         let mut parts = Vec::new();
         if !self.fields.is_empty() {
+            let rows = rows.saturating_sub(self.created);
             parts.push(format!(
-                "{} {plural} get back the values that these fields had before run {of}, where they still are what the run \
-                 set: {}.",
-                rows.saturating_sub(self.created),
+                "These fields of {rows} {} get the values back that they had before run {of}, unless they were changed \
+                 since: {}.",
+                if rows == 1 { self.object().name } else { plural },
                 self.fields.join(", ")
             ));
         }
@@ -140,8 +142,8 @@ impl UndoJob for UndoUpdateOptions {
         parts.join(" ")
     }
 
-    fn plan_files(run: &RunDir) -> Result<(), String> {
-        plan::write_table(run)
+    fn plan_files(&self, run: &RunDir) -> Result<(), String> {
+        plan::write_table(run, self.object(), None)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

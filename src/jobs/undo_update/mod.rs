@@ -171,30 +171,40 @@ impl UndoUpdate {
 pub(super) fn back(field: &Field, made: &FieldChange, now: &Value) -> Result<Option<FieldChange>, String> {
     let kind = &field.kind;
     let is_list = matches!(kind, Kind::List(..) | Kind::Tags(_));
-    let after = if is_list {
-        let (added, removed) = (
-            value::without(kind, &made.after, &made.before),
-            value::without(kind, &made.before, &made.after),
-        );
-        value::with(kind, &value::without(kind, now, &added), &removed)
+    let (after, has_changed) = if is_list {
+        elements_back(kind, made, now)
     } else {
-        made.before.clone()
+        (made.before.clone(), !value::same(kind, now, &made.before) && !value::same(kind, now, &made.after))
     };
-    if value::same(kind, now, &after) {
-        return Ok(None);
-    }
-    if !is_list && !value::same(kind, now, &made.after) {
+    if has_changed && (!is_list || value::same(kind, now, &after)) {
         return Err(format!(
             "was set to {} by the run, and since then it became {}",
             shown(kind, &made.after),
             shown(kind, now)
         ));
     }
+    if value::same(kind, now, &after) {
+        return Ok(None);
+    }
     if after.is_null() && field.clear == Clear::Never && *kind != Kind::Flag {
         return Err("was empty before, and the API has no way to empty it".to_owned());
     }
     let after = if *kind == Kind::Flag && after.is_null() { false.into() } else { after };
     Ok(Some(FieldChange { before: now.clone(), after, add: Value::Null, remove: Value::Null }))
+}
+
+/// A list without what the run added and with what it removed, and whether someone has given another value to a tag that the
+/// run added, changed or removed: such a tag stays as it is.
+fn elements_back(kind: &Kind, made: &FieldChange, now: &Value) -> (Value, bool) {
+    let added = value::without_exactly(kind, &made.after, &made.before);
+    let removed = value::without_exactly(kind, &made.before, &made.after);
+    let rest = value::without_exactly(kind, now, &added);
+    let within =
+        |list: &Value, one: &Value| value::elements(list).any(|other| value::named_alike(kind, one, other));
+    let comes_back = value::filtered(&removed, |one| !within(&rest, one));
+    let others = value::without_exactly(kind, &rest, &made.before);
+    let has_changed = value::elements(&others).any(|one| within(&added, one) || within(&removed, one));
+    (value::with(kind, &rest, &comes_back), has_changed)
 }
 
 impl Planner for UndoUpdate {
@@ -261,6 +271,28 @@ mod tests {
         assert!(outcome(severity, &first, &json!("high")).unwrap_err().contains("no way to empty it"));
         let spam = ticket.field("is_spam").unwrap();
         assert_eq!(outcome(spam, &change(Value::Null, json!(true)), &json!(true)), Ok(Some(json!(false))));
+    }
+
+    #[test]
+    fn tags_get_their_values_back_unless_someone_else_gave_them_another() {
+        let tags = Kind::Tags(Shape::AddRemove);
+        let field = Field { name: "tags".into(), kind: tags, clear: Clear::Empty };
+        let tag = |id: &str, value: &str| json!({"id": id, "value": value});
+        let bare = |id: &str| json!({"id": id});
+        let made = change(
+            json!([tag("TAG-5", "high"), bare("TAG-2")]),
+            json!([tag("TAG-5", "low"), tag("TAG-2", "new"), tag("TAG-3", "x")]),
+        );
+        let now = made.after.clone();
+        let back = outcome(&field, &made, &now).unwrap().unwrap();
+        assert!(value::same(&field.kind, &back, &made.before), "{back}");
+        assert_eq!(outcome(&field, &made, &made.before), Ok(None));
+        // Someone has changed one of them: that one stays, and the others go back.
+        let now = json!([tag("TAG-5", "mid"), tag("TAG-2", "new"), bare("TAG-9")]);
+        let back = outcome(&field, &made, &now).unwrap().unwrap();
+        assert_eq!(back, json!([tag("TAG-5", "mid"), bare("TAG-9"), bare("TAG-2")]));
+        let now = json!([tag("TAG-5", "mid"), bare("TAG-2")]);
+        assert!(outcome(&field, &made, &now).unwrap_err().contains("became `TAG-5=mid;TAG-2`"));
     }
 
     #[test]

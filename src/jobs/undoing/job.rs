@@ -35,6 +35,8 @@ pub(crate) trait UndoJob:
     const LOSES: &'static [&'static str] = &[];
     /// See [`Job::REPORTED`].
     const REPORTED: Option<Reported> = None;
+    /// See [`Job::WARNING`].
+    const WARNING: Option<&'static str> = None;
     /// See [`Job::NAME_IS_TYPED`].
     const NAME_IS_TYPED: bool = false;
     /// See [`Job::TOLD`].
@@ -79,7 +81,7 @@ pub(crate) trait UndoJob:
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary>;
 
     /// See [`Job::plan_files`].
-    fn plan_files(_run: &RunDir) -> Result<(), String> {
+    fn plan_files(&self, _run: &RunDir) -> Result<(), String> {
         Ok(())
     }
 
@@ -104,6 +106,7 @@ impl<T: UndoJob> Job for Undo<T> {
     const DELETES: bool = T::DELETES;
     const LOSES: &'static [&'static str] = T::LOSES;
     const REPORTED: Option<Reported> = T::REPORTED;
+    const WARNING: Option<&'static str> = T::WARNING;
     const NAME_IS_TYPED: bool = T::NAME_IS_TYPED;
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = T::TOLD;
@@ -134,14 +137,26 @@ impl<T: UndoJob> Job for Undo<T> {
     }
 
     fn what(&self, scan: &MadeRows) -> String {
-        self.0.what(self.total(scan))
+        let warning = T::WARNING.map(|warning| format!("\n{warning}")).unwrap_or_default();
+        self.0.what(self.total(scan)) + &warning
     }
 
-    fn check(&self, _settings: &Settings, scan: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
+    fn check(&self, settings: &Settings, scan: &MadeRows, _dry_run: bool) -> Result<(), Failure> {
         if scan.rows > 0 {
             return Ok(());
         }
         let of = self.0.of();
+        // As its journal has them: a run that crashed has counted nothing.
+        let replay = RunDir::open(&settings.runs_dir, of).and_then(|run| Replay::read(&run));
+        let in_doubt = replay.map_or(0, |replay| replay.counts.get("unknown").copied().unwrap_or(0));
+        if in_doubt > 0 {
+            let rows = if in_doubt == 1 { "1 row has".to_owned() } else { format!("{in_doubt} rows have") };
+            let text = format!(
+                "run {of} changed nothing that can be undone yet: none of its rows is `done`, and {rows} an unknown outcome; \
+                 `devrev-batch resume {of}` settles that"
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let text = format!("run {of} changed nothing that can be undone: none of its rows is `done`");
         Err(Failure::new(Exit::Usage, text))
     }
@@ -170,8 +185,8 @@ impl<T: UndoJob> Job for Undo<T> {
         T::result_files(run)
     }
 
-    fn plan_files(run: &RunDir) -> Result<(), String> {
-        T::plan_files(run)
+    fn plan_files(&self, run: &RunDir) -> Result<(), String> {
+        self.0.plan_files(run)
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

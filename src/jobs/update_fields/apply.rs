@@ -21,6 +21,9 @@ use serde_json::Value;
 /// How often an object is read again because its write had to wait for longer than the values are good.
 const MOST_READS: u32 = 5;
 
+/// The reason of a row that is done but for fields that someone else has changed.
+const LEFT: &str = "fields-left-alone";
+
 /// The job's writing half: only a real run has one.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter {
@@ -119,8 +122,11 @@ impl ObjectWriter {
             let text = format!("DevRev answered, but {}", wrong.join("; "));
             return Outcome::of(State::Failed, "not-taken", text).after(attempts);
         }
-        let detail = (!change.left.is_empty()).then(|| format!("left alone: {}", change.left.join("; ")));
-        Outcome { detail, ..Outcome::done(attempts) }
+        if change.left.is_empty() {
+            return Outcome::done(attempts);
+        }
+        let detail = format!("left alone: {}", change.left.join("; "));
+        Outcome { reason: Some(LEFT.into()), detail: Some(detail), ..Outcome::done(attempts) }
     }
 
     /// Whether a part of a list is written by writing the whole: then it has to be read just before.

@@ -1,7 +1,8 @@
 //! The export that rows were edited from: what differs from it is what the operator has changed.
 //!
-//! Of each of its rows the place in the file is kept, 16 bytes; its cells are read again when they are asked for.
+//! Of each of its rows the place in the file is kept, 16 or 32 bytes; its cells are read again when they are asked for.
 
+use crate::devrev::ids::{Key, ObjectType, Ref};
 use crate::exit::{Exit, Failure};
 use crate::report::formula::unguarded;
 use crate::source::fingerprint;
@@ -30,11 +31,16 @@ impl BaseFile {
         Ok(Self { path, sha256 })
     }
 
-    /// Opens it. Blocks: reads it once. Fails if it is not what it was when the run began.
-    pub(crate) fn open(&self) -> Result<Base, Failure> {
+    /// Opens it: the export of objects of these types. Blocks: reads it once. Fails if it is not what it was when the run
+    /// began.
+    pub(crate) fn open(&self, types: &'static [ObjectType]) -> Result<Base, Failure> {
         let shown = self.path.display();
         let failed = |error: String| Failure::new(Exit::InvalidInput, format!("--base {shown}: {error}"));
-        let now = fingerprint(&self.path).map_err(|error| failed(error.to_string()))?.sha256;
+        let now = fingerprint(&self.path).map_err(|error| {
+            let text = format!("--base {shown}: {error}: restore it, or start a new run");
+            Failure::new(Exit::Changed, text).because(error)
+        })?;
+        let now = now.sha256;
         if now != self.sha256 {
             let text =
                 format!("--base {shown} was changed since the run began: restore it, or start a new run");
@@ -52,25 +58,32 @@ impl BaseFile {
             })
             .collect();
         let names = names.ok_or_else(|| failed("its header is not UTF-8".to_owned()))?;
-        let id = names.iter().position(|name| name == "id");
-        let id =
-            id.ok_or_else(|| failed("it has no column `id`: give the file that `export` wrote".to_owned()))?;
-        let (mut places, mut record) = (FxHashMap::default(), ByteRecord::new());
+        let place = |wanted: &str| names.iter().position(|name| name == wanted);
+        let Some(id) = place("id") else {
+            return Err(failed("it has no column `id`: give the file that `export` wrote".to_owned()));
+        };
+        let ids = IdColumns { id, display_id: place("display_id"), types };
+        let (mut places, mut by_display_id) = (FxHashMap::default(), FxHashMap::default());
+        let mut record = ByteRecord::new();
         let mut organisation: Option<String> = None;
         loop {
             let at = reader.position().clone();
             if !reader.read_byte_record(&mut record).map_err(|error| failed(error.to_string()))? {
                 break;
             }
-            let key = record.get(id).unwrap_or_default();
             if organisation.is_none() {
-                organisation = std::str::from_utf8(key).ok().and_then(organisation_of);
+                let id = std::str::from_utf8(record.get(id).unwrap_or_default());
+                organisation = id.ok().and_then(organisation_of);
             }
-            if places.insert(hash(key), at.byte()).is_some() {
+            let Some(key) = ids.of(&record) else { continue };
+            if places.insert(hash(&key), at.byte()).is_some() {
                 return Err(failed(format!("line {}: the object is there twice", at.line())));
             }
+            if let Some(shown) = ids.shown(&record).filter(|shown| *shown != key) {
+                by_display_id.insert(hash(&shown), at.byte());
+            }
         }
-        Ok(Base { reader, names, id, places, organisation, record })
+        Ok(Base { reader, names, ids, places, by_display_id, organisation, record })
     }
 }
 
@@ -79,10 +92,35 @@ fn organisation_of(don: &str) -> Option<String> {
     don.starts_with("don:").then(|| don.split(':').nth(3).map(str::to_owned))?
 }
 
-fn hash(key: &[u8]) -> u64 {
+fn hash(key: &Key) -> u64 {
     let mut hasher = FxHasher::default();
     key.hash(&mut hasher);
     hasher.finish()
+}
+
+/// The columns by which the rows of a base are found.
+#[derive(Debug, Clone, Copy)]
+struct IdColumns {
+    id: usize,
+    display_id: Option<usize>,
+    types: &'static [ObjectType],
+}
+
+impl IdColumns {
+    /// What a row's object is known by.
+    fn of(self, row: &ByteRecord) -> Option<Key> {
+        self.key(row, self.id)
+    }
+
+    /// What people know it by: another key where its DON does not end in its number.
+    fn shown(self, row: &ByteRecord) -> Option<Key> {
+        self.key(row, self.display_id?)
+    }
+
+    fn key(self, row: &ByteRecord, column: usize) -> Option<Key> {
+        let text = std::str::from_utf8(row.get(column)?).ok()?;
+        Ref::pasted(text.trim(), self.types).map(Ref::key)
+    }
 }
 
 /// An export, to be asked for the cells of its rows.
@@ -90,8 +128,10 @@ fn hash(key: &[u8]) -> u64 {
 pub(crate) struct Base {
     reader: csv::Reader<File>,
     names: Vec<String>,
-    id: usize,
+    ids: IdColumns,
     places: FxHashMap<u64, u64>,
+    /// Those of the rows whose display ID says another key than their DON.
+    by_display_id: FxHashMap<u64, u64>,
     /// The organisation that its objects belong to, if it says.
     pub organisation: Option<String>,
     record: ByteRecord,
@@ -104,9 +144,13 @@ impl Base {
         self.names.iter().position(|known| *known == name)
     }
 
-    /// The cells of an object's row; `None` if it has none.
+    /// The cells of the row of an object, by its DON or its display ID; `None` if it has none.
     pub(crate) fn row(&mut self, id: &str) -> Result<Option<&ByteRecord>, Failure> {
-        let Some(place) = self.places.get(&hash(id.as_bytes())).copied() else { return Ok(None) };
+        let Some(key) = Ref::pasted(id, self.ids.types).map(Ref::key) else { return Ok(None) };
+        let hash = hash(&key);
+        let Some(place) = self.places.get(&hash).or_else(|| self.by_display_id.get(&hash)).copied() else {
+            return Ok(None);
+        };
         let failed =
             |error: csv::Error| Failure::new(Exit::Unexpected, format!("cannot read --base: {error}"));
         if self.reader.position().byte() != place {
@@ -115,8 +159,9 @@ impl Base {
             self.reader.seek(position).map_err(failed)?;
         }
         self.reader.read_byte_record(&mut self.record).map_err(failed)?;
-        let is_same = self.record.get(self.id).is_some_and(|own| own == id.as_bytes());
-        Ok(is_same.then_some(&self.record))
+        let record = &self.record;
+        let is_same = self.ids.of(record).as_ref() == Some(&key) || self.ids.shown(record) == Some(key);
+        Ok(is_same.then_some(record))
     }
 }
 

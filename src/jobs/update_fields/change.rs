@@ -1,5 +1,6 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
+use super::told::cell;
 use super::value;
 use crate::devrev::any_object::{Create, Patch};
 use crate::devrev::objects::{Clear, Field, Kind, Object, Shape};
@@ -86,6 +87,45 @@ impl Plannable for ObjectChange {
 
     fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
         matches!(outcome.reason.as_deref(), Some(AS_WANTED | AS_BEFORE))
+    }
+
+    fn difference(&self, planned: &RawValue) -> Option<String> {
+        let planned: Self = serde_json::from_str(planned.get()).ok()?;
+        let mut all = Vec::new();
+        for (name, was) in &planned.fields {
+            let left = || self.left.iter().find(|left| left.split(' ').next() == Some(name));
+            match (self.fields.get(name), left()) {
+                (Some(now), _) if now.before != was.before => all.push(format!(
+                    "{name} is {} now, and was {} when it was planned",
+                    told(&now.before, &self.id),
+                    told(&was.before, &self.id)
+                )),
+                (Some(now), _) if now != was => all.push(format!(
+                    "{name} would become {}, and {} was planned",
+                    told(&now.after, &self.id),
+                    told(&was.after, &self.id)
+                )),
+                (Some(_), _) => {}
+                (None, Some(left)) => all.push(left.clone()),
+                (None, None) => all.push(format!("{name} is {} already", told(&was.after, &self.id))),
+            }
+        }
+        let new = self.fields.iter().filter(|(name, _)| !planned.fields.contains_key(*name));
+        all.extend(new.map(|(name, now)| format!("{name} is {} now", told(&now.before, &self.id))));
+        let was = |name: &String| planned.condition.get(name).unwrap_or(&Value::Null);
+        let conditions = self.condition.iter().filter(|(name, now)| was(name) != *now);
+        all.extend(conditions.map(|(name, now)| {
+            format!("{name} is {} now, and was {}", told(now, &self.id), told(was(name), &self.id))
+        }));
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+/// A value of the object with this ID, in a sentence.
+fn told(value: &Value, of: &str) -> String {
+    match value {
+        Value::Null => "empty".to_owned(),
+        value => format!("`{}`", crate::finding::shown(&cell(&Kind::Other, value, of))),
     }
 }
 

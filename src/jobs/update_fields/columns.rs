@@ -24,6 +24,32 @@ pub(crate) struct Typed {
     pub ignore: Vec<String>,
 }
 
+impl Typed {
+    /// What is wrong with the flags, given the columns that there are.
+    fn wrong(&self, header: &Header) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (at, (column, _)) in self.map.iter().enumerate() {
+            if header.column(column).is_none() {
+                wrong.push(format!("--map {column}: there is no such column"));
+            }
+            if self.map.iter().take(at).any(|(other, _)| same_name(other, column)) {
+                wrong.push(format!("--map {column}: a column is read as one field only"));
+            }
+            if self.ignore.iter().any(|other| same_name(other, column)) {
+                wrong.push(format!("--map {column} and --ignore {column} exclude each other"));
+            }
+        }
+        let missing = self.ignore.iter().filter(|column| header.column(column).is_none());
+        wrong.extend(missing.map(|column| format!("--ignore {column}: there is no such column")));
+        wrong
+    }
+}
+
+/// Whether two texts name one column.
+fn same_name(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
 /// What names the object of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Names {
@@ -101,6 +127,8 @@ pub(crate) struct Columns {
     pub names: Names,
     /// What is said of its fields.
     pub columns: Vec<Column>,
+    /// Columns without a name: nothing may stand in them.
+    pub unnamed: Vec<usize>,
 }
 
 impl Columns {
@@ -108,16 +136,15 @@ impl Columns {
     pub(crate) fn find(object: &Object, typed: &Typed, header: &Header) -> Result<Self, Failure> {
         let invalid = |text: String| Failure::new(Exit::InvalidInput, text);
         let names = names(object, typed, header)?;
-        let mut wrong = Vec::new();
-        for (column, _) in &typed.map {
-            if header.column(column).is_none() {
-                wrong.push(format!("--map {column}: there is no such column"));
+        let mut wrong = typed.wrong(header);
+        let (mut columns, mut unnamed) = (Vec::new(), Vec::new());
+        for (place, name) in header.names().iter().enumerate() {
+            if name.trim_ascii().is_empty() {
+                unnamed.push(place);
+                continue;
             }
-        }
-        let mut columns = Vec::new();
-        for place in 0..header.names().len() {
             let name = header.name(place);
-            let is = |other: &str| other.trim().eq_ignore_ascii_case(&name);
+            let is = |other: &str| same_name(other, &name);
             let mapped = typed.map.iter().find(|(column, _)| is(column)).map(|(_, field)| field.as_str());
             let is_key =
                 matches!(names, Names::Key(column, key) if column == place && mapped == Some(key.name));
@@ -172,7 +199,7 @@ impl Columns {
             );
             return Err(invalid(text));
         }
-        Ok(Self { names, columns })
+        Ok(Self { names, columns, unnamed })
     }
 
     /// Fails unless an object can be created with them.
@@ -235,7 +262,7 @@ impl Columns {
             Cells::Column(place) => Some(place),
             Cells::Constant(_) => None,
         });
-        std::iter::once(self.names.column()).chain(cells).collect()
+        std::iter::once(self.names.column()).chain(cells).chain(self.unnamed.iter().copied()).collect()
     }
 }
 
@@ -282,7 +309,7 @@ fn names(object: &Object, typed: &Typed, header: &Header) -> Result<Names, Failu
 /// Elements are added to lists only, and removed from them.
 fn no_list(column: &Column, kind: &Kind) -> Option<String> {
     let is_wrong = matches!(column.mode, Mode::Add | Mode::Remove) && shape(kind).is_none();
-    is_wrong.then(|| format!("column `{}`: `{}` is no list", column.name, column.field))
+    is_wrong.then(|| format!("column `{}`: `{}` is not a list", column.name, column.field))
 }
 
 /// What two columns say of one field that cannot both be so.

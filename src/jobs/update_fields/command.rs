@@ -5,7 +5,7 @@ use super::apply::ObjectWriter;
 use super::base::BaseFile;
 use super::columns::Typed as TypedColumns;
 use super::decide::Rules;
-use super::exports::is_export;
+use super::exports::is_guarded;
 use super::feed::UpdateFeed;
 use super::lookup::{EXTERNAL_REF, Lookup};
 use super::names::Names;
@@ -26,12 +26,15 @@ use crate::report::units::counted;
 use crate::run::begin::{self, New};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
+use crate::source::Input;
 use crate::source::query::Table;
-use crate::source::{Input, fingerprint};
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::sync::Arc;
+
+/// What is said of every change before it is made.
+pub(crate) const AUTOMATIONS: &str =
+    "DevRev may start automations and notify people: the API has no way to suppress them.";
 
 /// Begins a run of `create` and works on it until it ends.
 pub(crate) async fn create(
@@ -99,10 +102,7 @@ async fn begin<const CREATES: bool>(
             ignore: args.ignore.clone(),
         },
         base: args.base.as_deref().map(BaseFile::of).transpose()?,
-        is_export: args.rows.csv.as_ref().is_some_and(|csv| {
-            csv != Path::new("-")
-                && fingerprint(csv).is_ok_and(|found| is_export(&settings.runs_dir, &found.sha256))
-        }),
+        is_export: is_guarded(&args.rows, args.base.is_some(), &settings.runs_dir),
         on_empty: args.on_empty,
         condition: pairs("--where", &args.condition)?,
         on_missing: args.on_missing,
@@ -131,8 +131,7 @@ pub(crate) type CreateJob = RowsJob<true>;
 
 impl<const CREATES: bool> Job for RowsJob<CREATES> {
     const COMMAND: &'static str = if CREATES { "create" } else { "update" };
-    const WARNING: Option<&'static str> =
-        Some("DevRev may start automations and notify people: the API has no way to suppress them.");
+    const WARNING: Option<&'static str> = Some(AUTOMATIONS);
     type Target = DevRev;
     type Found = Rows;
     type Planner = Update;
@@ -169,11 +168,11 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
             .collect();
         let (plural, fields) = (self.0.object().plural, fields.join(", "));
         if CREATES {
-            return format!("{rows} may create {plural} with these fields: {fields}.");
+            return format!("{rows} may create {plural} with these fields: {fields}.\n{AUTOMATIONS}");
         }
         let missing =
             if self.0.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
-        format!("{rows} may change these fields of {plural}{missing}: {fields}.")
+        format!("{rows} may change these fields of {plural}{missing}: {fields}.\n{AUTOMATIONS}")
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
@@ -183,7 +182,7 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
     async fn before_asking(&self, start: &Start<'_, Rows, DevRev>) -> Result<Vec<String>, Failure> {
         let (org, of_base) = (start.manifest.org.as_ref(), start.scan.found.organisation.as_deref());
         if let (Some(org), Some(of_base)) = (org, of_base)
-            && !org.id.contains(of_base)
+            && !org.id.eq_ignore_ascii_case(of_base)
         {
             let text = format!("--base: its objects are those of {of_base}, and this is {}", org.id);
             return Err(Failure::new(Exit::Changed, text));
@@ -192,6 +191,7 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
         let columns = self.0.columns(start.input)?;
         columns.check(self.0.object(), &fields)?;
         self.0.read(&columns, &fields)?;
+        self.0.check_condition(&start.target.client.read_only(), &fields).await?;
         if !self.0.skip_invalid {
             let (job, input, fields) = (self.0.clone(), start.input.clone(), Arc::clone(&fields));
             let check = tokio::task::spawn_blocking(move || scan::check(&job, &fields, &input));
@@ -254,11 +254,12 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {
-        Box::new(ObjectPlan::new(self.0.object(), settings.rate_of(self.0.sandbox), calls))
+        let plan = ObjectPlan::new(self.0.object(), settings.rate_of(self.0.sandbox), calls);
+        Box::new(plan.knowing(self.0.known.get().cloned()))
     }
 
-    fn plan_files(run: &RunDir) -> Result<(), String> {
-        plan::write_table(run)
+    fn plan_files(&self, run: &RunDir) -> Result<(), String> {
+        plan::write_table(run, self.0.object(), self.0.known.get().map(|known| &**known))
     }
 
     fn tell(said: Said<'_>) -> Option<Entry> {

@@ -84,6 +84,7 @@ impl Rules {
                 Err(why) => problems.push(format!("{} `{}`: {why}", column.name, shown_text(&cell.text))),
             }
         }
+        problems.extend(contradictions(&wishes).into_iter().map(|(field, why)| format!("{field}: {why}")));
         if problems.is_empty() { Ok(wishes) } else { Err(problems) }
     }
 
@@ -136,8 +137,10 @@ impl Rules {
             return Verdict::Settled(self.exists(item, wishes, &present, in_doubt));
         }
         let condition = match self.condition(&present, names) {
-            Ok(condition) => condition,
-            Err(why) => return settled(State::Skipped, "not-selected", why),
+            Ok(Ok(condition)) => condition,
+            Ok(Err(why)) => return settled(State::Skipped, "not-selected", why),
+            // It was good when the run began: a name stands for something else by now.
+            Err(why) => return settled(State::Failed, "value", why),
         };
         let (mut fields, mut left): (BTreeMap<String, FieldChange>, _) = (BTreeMap::new(), Vec::new());
         for wish in wishes {
@@ -277,26 +280,58 @@ impl Rules {
             && !present.is_named(&item.name, self.object.types)
     }
 
-    /// The fields that `--where` names, as they are; the error says which is not as it has to be.
-    fn condition(&self, present: &Present, names: &Names) -> Result<BTreeMap<String, Value>, String> {
+    /// The fields that `--where` names, as they are, or which is not as it has to be. Fails where `--where` is wrong.
+    #[allow(clippy::type_complexity, reason = "a word on what was asked, within one on whether it could be")]
+    fn condition(
+        &self,
+        present: &Present,
+        names: &Names,
+    ) -> Result<Result<BTreeMap<String, Value>, String>, String> {
         let mut held = BTreeMap::new();
         for (name, text) in &self.condition {
-            let field =
-                self.fields.named(name).ok_or_else(|| format!("--where {name}: there is no such field"))?;
-            let wanted = if text.is_empty() {
-                Value::Null
-            } else {
-                value::parse(&field.kind, text, Some(names))
-                    .map_err(|why| format!("--where {name}={text}: {why}"))?
-            };
+            let (field, wanted) = condition(&self.fields, name, text, names)?;
             let now = self.now(present, field);
             if !holds(&field.kind, now, &wanted) {
-                return Err(format!("{name} is {}, not {text}", shown(&field.kind, now)));
+                return Ok(Err(format!(
+                    "{name} is {}, not {}",
+                    shown(&field.kind, now),
+                    shown(&field.kind, &wanted)
+                )));
             }
             held.insert(name.clone(), now.clone());
         }
-        Ok(held)
+        Ok(Ok(held))
     }
+}
+
+/// What a `--where` asks of which field.
+pub(crate) fn condition<'a>(
+    fields: &'a Fields,
+    name: &str,
+    text: &str,
+    names: &Names,
+) -> Result<(&'a Field, Value), String> {
+    let field = fields.named(name).ok_or_else(|| format!("--where {name}: there is no such field"))?;
+    if field.kind == Kind::Other {
+        return Err(format!("--where {name}: objects cannot be selected by this field"));
+    }
+    let wanted = if text.is_empty() { Ok(Value::Null) } else { value::parse(&field.kind, text, Some(names)) };
+    Ok((field, wanted.map_err(|why| format!("--where {name}={text}: {why}"))?))
+}
+
+/// The lists of which a row both adds and removes the same element, each with what is wrong.
+pub(crate) fn contradictions<'a>(wishes: &[Wish<'a>]) -> Vec<(&'a str, String)> {
+    let of = |mode: Mode| wishes.iter().filter(move |wish| wish.mode == mode);
+    let both = of(Mode::Add).filter_map(|added| {
+        let kind = &added.field.kind;
+        let removed = of(Mode::Remove).find(|removed| removed.field.name == added.field.name)?;
+        let twice = value::filtered(&added.value, |one| {
+            value::elements(&removed.value).any(|other| value::named_alike(kind, one, other))
+        });
+        let text = || format!("{} is both added and removed", shown(kind, &twice));
+        (!twice.is_null()).then(|| (&*added.field.name, text()))
+    });
+    both.collect()
 }
 
 /// Adds what a wish changes, or why it is left alone.
@@ -403,7 +438,7 @@ pub(crate) fn wish<'a>(
             }
             let value = value::parse(&field.kind, text, names)?;
             if value.is_null() && column.mode == Mode::Set {
-                return Err("holds nothing".to_owned());
+                return Err(format!("has no elements; {} empties the field", value::CLEAR));
             }
             wish(value)
         }

@@ -27,6 +27,7 @@ pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod scan;
 mod spreadsheet;
+mod told;
 pub(crate) mod value;
 
 use crate::devrev::ids::Ref;

@@ -123,9 +123,7 @@ impl Names {
         let known = |name: &str| (target, name.to_lowercase());
         self.known.extend(names.iter().map(|name| (known(name), Vec::new())));
         let mut pages = Pages::new(ObjectList::holding(endpoint, filter, names));
-        let failed = |error: &ApiError| {
-            failing::needed(error, &format!("cannot look up the names of {}s", noun(target)))
-        };
+        let failed = |error: &ApiError| failing::needed(error, &format!("cannot look up {}", plural(target)));
         while let Some(page) = pages.next(client).await.map_err(|error| failed(&error))? {
             for object in &page {
                 let Some(named) = Named::of(object) else { continue };
@@ -183,6 +181,21 @@ fn list(target: Target) -> Option<(&'static str, &'static str)> {
         Target::Account => Some(("accounts.list", "display_name")),
         Target::Workspace => Some(("rev-orgs.list", "display_name")),
         Target::DevUser | Target::Artifact | Target::Any => None,
+    }
+}
+
+fn plural(target: Target) -> &'static str {
+    match target {
+        Target::User => "users",
+        Target::DevUser => "dev users",
+        Target::Contact => "contacts",
+        Target::Part => "parts",
+        Target::Tag => "tags",
+        Target::Group => "groups",
+        Target::Account => "accounts",
+        Target::Workspace => "workspaces",
+        Target::Artifact => "artifacts",
+        Target::Any => "objects",
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::base::BaseFile;
 use super::columns::{self, Columns, Typed};
+use super::decide::condition;
 use super::fields::{Fields, usage};
+use super::names::Names;
 use super::rows::RowReader;
+use super::value;
 use crate::cli::choices::{OnEmpty, OnMissing, word};
 use crate::devrev::objects::{self, Field, Object};
 use crate::devrev::read_only::ReadOnly;
@@ -12,7 +15,6 @@ use crate::report::validation::shell_word;
 use crate::source::Input;
 use crate::source::header::Header;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 /// The options of an update.
@@ -29,7 +31,8 @@ pub(crate) struct UpdateOptions {
     /// `--base`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<BaseFile>,
-    /// Whether the rows are an export as this tool wrote it: its cells are guarded against formulas.
+    /// Whether the cells of the rows are guarded against formulas: a CSV file that this tool's export wrote, or that was
+    /// edited from one, or what an update of such a file has put aside.
     #[serde(default)]
     pub is_export: bool,
     /// `--empty`
@@ -70,17 +73,30 @@ impl UpdateOptions {
         if self.on_missing == OnMissing::Create && !is_by_ref {
             return Err(usage("--on-missing create needs --match external_ref".to_owned()));
         }
-        let columns = Columns::find(object, &self.typed, header)?;
+        let columns = self.find(header)?;
         if self.base.is_some() && matches!(columns.names, columns::Names::Key(..)) {
             return Err(usage("--base and --match exclude each other: an export has the IDs".to_owned()));
         }
-        let base = self.base.as_ref().map(BaseFile::open).transpose()?;
+        let base = self.base.as_ref().map(|base| base.open(object.types)).transpose()?;
         let mut needed: &[_] = &[];
         if self.creates {
             columns.check_creation(object)?;
             needed = object.creation.needed;
         }
-        Ok(RowReader::new(columns, object.types, self.on_empty, base, self.is_export, needed))
+        RowReader::new(columns, object.types, self.on_empty, base, self.is_export, needed)
+    }
+
+    /// The columns of a header.
+    fn find(&self, header: &Header) -> Result<Columns, Failure> {
+        if self.on_empty == OnEmpty::Leave
+            && let Some((field, _)) = self.typed.set.iter().find(|(_, value)| value.trim().is_empty())
+        {
+            return Err(usage(format!(
+                "--set {field}=: nothing to set; `{}` empties the field",
+                value::CLEAR
+            )));
+        }
+        Columns::find(self.object(), &self.typed, header)
     }
 
     /// The fields of the object in this organisation; asked for once.
@@ -113,14 +129,24 @@ impl UpdateOptions {
 
     pub(crate) fn columns(&self, input: &Input) -> Result<Columns, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
-        Columns::find(self.object(), &self.typed, file.header())
+        self.find(file.header())
     }
 
-    pub(super) fn typed_flags(&self) -> String {
-        let mut flags = format!(" --object {}", self.object);
-        let mut push = |flag: &str, value: &str| {
-            let _ = write!(flags, " {flag} {}", shell_word(value));
-        };
+    /// Fails if a `--where` asks for what its field cannot hold.
+    pub(super) async fn check_condition(&self, client: &ReadOnly, fields: &Fields) -> Result<(), Failure> {
+        let mut names = Names::with_stages(fields.stages.clone());
+        let named = |(field, text): &(String, String)| Some(value::names(&fields.named(field)?.kind, text));
+        names.learn(client, self.condition.iter().filter_map(named).flatten().collect()).await?;
+        for (field, text) in &self.condition {
+            condition(fields, field, text, &names).map_err(usage)?;
+        }
+        Ok(())
+    }
+
+    /// The flags that make the same options, each a word for the shell.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = vec!["--object".to_owned(), self.object.clone()];
+        let mut push = |flag: &str, value: &str| words.extend([flag.to_owned(), value.to_owned()]);
         if let Some(key) = self.typed.key.as_ref().filter(|_| !self.creates) {
             push("--match", key);
         }
@@ -139,13 +165,17 @@ impl UpdateOptions {
             push("--empty", &word(&self.on_empty));
         }
         for (given, flag) in [
-            (self.on_missing == OnMissing::Create && !self.creates, " --on-missing create"),
-            (self.skip_invalid, " --skip-invalid"),
-            (self.no_required_check, " --no-required-check"),
-            (self.sandbox, " --sandbox"),
+            (self.on_missing == OnMissing::Create && !self.creates, &["--on-missing", "create"][..]),
+            (self.skip_invalid, &["--skip-invalid"]),
+            (self.no_required_check, &["--no-required-check"]),
+            (self.sandbox, &["--sandbox"]),
         ] {
-            flags.push_str(if given { flag } else { "" });
+            words.extend(flag.iter().filter(|_| given).map(|word| (*word).to_owned()));
         }
-        flags
+        words
+    }
+
+    pub(super) fn typed_flags(&self) -> String {
+        self.words().iter().fold(String::new(), |flags, word| flags + " " + &shell_word(word))
     }
 }

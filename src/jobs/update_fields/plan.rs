@@ -3,7 +3,8 @@
 
 use super::change::ObjectChange;
 use super::decide::shown;
-use crate::devrev::ids::Ref;
+use super::fields::Fields;
+use super::told::{cell, short};
 use crate::devrev::objects::{Kind, Object};
 use crate::journal::atomic;
 use crate::journal::ordered::{Word, Words};
@@ -12,7 +13,7 @@ use crate::net::rate::Rate;
 use crate::report::formula::guarded;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::one_line;
-use crate::report::units::number;
+use crate::report::units::{counted, number};
 use crate::run::job::PlanSummary;
 use crate::run::plan_cost::Cost;
 use serde_json::value::RawValue;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
 /// Fields that are shown; all are in `plan.jsonl`.
 const SHOWN: u64 = 20;
@@ -36,6 +38,10 @@ pub(crate) struct ObjectPlan {
     changes: u64,
     created: u64,
     deleted: u64,
+    /// Fields that are left alone.
+    left: u64,
+    /// The tenant's own fields, where they are known.
+    known: Option<Arc<Fields>>,
     /// How many objects get another value of each field.
     fields: BTreeMap<String, u64>,
 }
@@ -43,8 +49,29 @@ pub(crate) struct ObjectPlan {
 impl ObjectPlan {
     /// For a run under this limit, decided with so many calls.
     pub(crate) fn new(object: &'static Object, rate: Option<Rate>, reads: u64) -> Self {
-        let (lines, fields) = (String::new(), BTreeMap::new());
-        Self { object, reads, rate, lines, shown: 0, changes: 0, created: 0, deleted: 0, fields }
+        Self {
+            object,
+            reads,
+            rate,
+            lines: String::new(),
+            shown: 0,
+            changes: 0,
+            created: 0,
+            deleted: 0,
+            left: 0,
+            known: None,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// With what is known of the tenant's own fields.
+    pub(crate) fn knowing(self, known: Option<Arc<Fields>>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// A value of the object with this ID, for people.
+    fn text(&self, name: &str, value: &Value, of: &str) -> String {
+        one_line(&shown(kind(self.object, self.known.as_deref(), name), &short(value, of)))
     }
 
     fn cost(&self) -> Cost {
@@ -53,23 +80,10 @@ impl ObjectPlan {
     }
 }
 
-/// A field's value for people: IDs as people know them where the value is an ID.
-fn text(object: &Object, name: &str, value: &Value) -> String {
-    let kind = object.field(name).map_or(&Kind::Other, |field| &field.kind);
-    let text = shown(kind, &short(value));
-    one_line(&text)
-}
-
-/// DONs as display IDs.
-fn short(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.starts_with("don:") => {
-            Ref::of_any(text).map_or_else(|| value.clone(), |named| named.key().to_string().into())
-        }
-        Value::Array(list) => list.iter().map(short).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), short(value))).collect(),
-        other => other.clone(),
-    }
+/// What a field holds.
+fn kind<'a>(object: &'static Object, known: Option<&'a Fields>, name: &str) -> &'a Kind {
+    let field = known.and_then(|known| known.named(name)).or_else(|| object.field(name));
+    field.map_or(&Kind::Other, |field| &field.kind)
 }
 
 impl PlanSummary for ObjectPlan {
@@ -80,23 +94,30 @@ impl PlanSummary for ObjectPlan {
         if change.delete {
             self.deleted += 1;
             if self.shown < SHOWN {
-                let id = cell(&change.id.into());
+                let id = cell(&Kind::Other, &change.id.as_str().into(), &change.id);
                 let _ = writeln!(self.lines, "  {key:<12}  {id}: deleted");
                 self.shown += 1;
             }
             return;
         }
         let mut key = key;
-        for (name, field) in &change.fields {
-            *self.fields.entry(name.clone()).or_default() += 1;
-            if self.shown < SHOWN {
-                let (before, after) =
-                    (text(self.object, name, &field.before), text(self.object, name, &field.after));
-                let _ = writeln!(self.lines, "  {key:<12}  {name}: {before} -> {after}");
-                self.shown += 1;
+        let mut say = |shown: &mut u64, lines: &mut String, text: String| {
+            if *shown < SHOWN {
+                let _ = writeln!(lines, "  {key:<12}  {text}");
+                *shown += 1;
                 key = "";
             }
+        };
+        for (name, field) in &change.fields {
+            *self.fields.entry(name.clone()).or_default() += 1;
+            let (before, after) =
+                (self.text(name, &field.before, &change.id), self.text(name, &field.after, &change.id));
+            say(&mut self.shown, &mut self.lines, format!("{name}: {before} -> {after}"));
         }
+        for why in &change.left {
+            say(&mut self.shown, &mut self.lines, format!("left alone: {}", one_line(why)));
+        }
+        self.left += change.left.len() as u64;
     }
 
     fn text(&self) -> String {
@@ -104,7 +125,7 @@ impl PlanSummary for ObjectPlan {
             return format!("No {} would be changed.\n", self.object.name);
         }
         let mut text = self.lines.clone();
-        let all: u64 = self.fields.values().sum::<u64>() + self.deleted;
+        let all: u64 = self.fields.values().sum::<u64>() + self.deleted + self.left;
         if all > self.shown {
             let _ = writeln!(text, "  ... and {} more, in plan.csv", all - self.shown);
         }
@@ -119,6 +140,9 @@ impl PlanSummary for ObjectPlan {
                 let _ = writeln!(text, "Objects that would be {what}: {}", number(count));
             }
         }
+        if self.left > 0 {
+            let _ = writeln!(text, "Left alone: {}, changed by someone else", counted(self.left, "field"));
+        }
         text.push_str(&self.cost().text());
         text
     }
@@ -130,25 +154,37 @@ impl PlanSummary for ObjectPlan {
             "created": self.created,
             "deleted": self.deleted,
             "fields": self.fields,
+            "fields_left_alone": self.left,
             "calls": cost.calls,
             "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),
         })
     }
 }
 
-/// Writes `plan.csv`: a line for each field that would get another value, before and after.
-pub(crate) fn write_table(run: &RunDir) -> Result<(), String> {
-    let path = run.path().join("plan.csv");
+/// Writes `plan.csv`: a line for each field that would get another value, before and after, and for each that is left
+/// alone, why.
+pub(crate) fn write_table(
+    run: &RunDir,
+    object: &'static Object,
+    known: Option<&Fields>,
+) -> Result<(), String> {
+    let path = run.plan_table();
     let write = |file: &mut dyn io::Write| -> io::Result<()> {
         let mut table = csv::Writer::from_writer(file);
-        table.write_record(["_row", "id", "field", "before", "after"])?;
+        table.write_record(["_row", "id", "field", "before", "after", "note"])?;
         for word in Words::read(run).map_err(|error| io::Error::other(error.to_string()))? {
             let (row, word) = word.map_err(|error| io::Error::other(error.to_string()))?;
             let Word::Planned { key, change: Some(change) } = word else { continue };
             let Ok(change) = serde_json::from_str::<ObjectChange>(change.get()) else { continue };
             for (name, field) in &change.fields {
-                let (before, after) = (cell(&field.before), cell(&field.after));
-                let cells = [&row.to_string(), &*key, name, &before, &after];
+                let of_field = |value| cell(kind(object, known, name), value, &change.id);
+                let (before, after) = (of_field(&field.before), of_field(&field.after));
+                let cells = [&row.to_string(), &*key, name, &before, &after, ""];
+                table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
+            }
+            for why in &change.left {
+                let (name, why) = (why.split(' ').next().unwrap_or_default(), format!("left alone: {why}"));
+                let cells = [&row.to_string(), &*key, name, "", "", &why];
                 table.write_record(cells.map(|cell| guarded(cell.as_bytes()).into_owned()))?;
             }
         }
@@ -157,24 +193,13 @@ pub(crate) fn write_table(run: &RunDir) -> Result<(), String> {
     atomic::replace(&path, write).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// A value in a cell for people.
-fn cell(value: &Value) -> String {
-    match short(value) {
-        Value::Null => String::new(),
-        Value::String(text) => text,
-        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join("; "),
-        Value::Object(members) => members.values().map(cell).collect::<Vec<_>>().join("="),
-        other => other.to_string(),
-    }
-}
-
 /// A change for the report page.
 pub(crate) fn tell(said: Said<'_>) -> Option<Entry> {
     let (Said::Planned(change) | Said::Meant(change)) = said else { return None };
     let change: ObjectChange = serde_json::from_str(change.get()).ok()?;
     let mut entry = Entry::default();
     for (name, field) in &change.fields {
-        let shown = |value: &Value| match short(value) {
+        let shown = |value: &Value| match short(value, &change.id) {
             Value::Null => None,
             Value::String(text) => Some(text),
             other => Some(other.to_string()),

@@ -1,13 +1,15 @@
 //! A row of the input as a run takes it: which object it names, and which cells say something.
 
 use super::base::{Base, plain};
-use super::columns::{Cells, Columns, Names};
-use super::decide::wish;
+use super::columns::{Cells, Column, Columns, Mode, Names as NamedBy};
+use super::decide::{contradictions, wish};
 use super::fields::Fields;
+use super::names::Names;
 use super::{Cell, Item, value};
 use crate::cli::choices::OnEmpty;
 use crate::devrev::ids::{ObjectType, Ref, id_text};
-use crate::exit::Failure;
+use crate::devrev::objects::Kind;
+use crate::exit::{Exit, Failure};
 use crate::finding::{Finding, Rule, shown};
 use crate::row::Row;
 use rustc_hash::FxHasher;
@@ -27,6 +29,8 @@ pub(crate) struct RowReader {
     needed: &'static [&'static str],
     /// Where the columns are in the base.
     in_base: Vec<Option<usize>>,
+    /// The stages, once they are known.
+    stages: Option<Names>,
 }
 
 /// A row that was read.
@@ -44,24 +48,39 @@ pub(crate) struct Read {
 }
 
 impl RowReader {
-    /// Reads rows with these columns.
+    /// Reads rows with these columns. Fails if the base lacks one of the fields.
     pub(crate) fn new(
         columns: Columns,
         types: &'static [ObjectType],
         on_empty: OnEmpty,
         base: Option<Base>,
-        is_export: bool,
+        is_guarded: bool,
         needed: &'static [&'static str],
-    ) -> Self {
-        let is_guarded = is_export || base.is_some();
-        let in_base = columns
+    ) -> Result<Self, Failure> {
+        // Elements of a list, and what a field was, are held against DevRev alone.
+        let is_held = |column: &Column| matches!((&column.cells, column.mode), (Cells::Column(_), Mode::Set));
+        let place = |column: &Column| base.as_ref().filter(|_| is_held(column))?.column(&column.field);
+        let in_base: Vec<Option<usize>> = columns.columns.iter().map(place).collect();
+        let missing: Vec<String> = columns
             .columns
             .iter()
-            .map(|column| {
-                base.as_ref().filter(|_| matches!(column.cells, Cells::Column(_)))?.column(&column.name)
-            })
+            .zip(&in_base)
+            .filter(|(column, place)| base.is_some() && is_held(column) && place.is_none())
+            .map(|(column, _)| format!("column `{}`: the base has no column `{}`", column.name, column.field))
             .collect();
-        Self { columns, types, on_empty, base, is_guarded, needed, in_base }
+        if !missing.is_empty() {
+            let text = format!(
+                "{}; what was edited cannot be told: export that field too, or leave the column out with --ignore COLUMN",
+                missing.join("; ")
+            );
+            return Err(Failure::new(Exit::InvalidInput, text));
+        }
+        Ok(Self { columns, types, on_empty, base, is_guarded, needed, in_base, stages: None })
+    }
+
+    /// Holds stages against those that there are.
+    pub(crate) fn knowing_stages(self, stages: Option<Vec<String>>) -> Self {
+        Self { stages: Some(Names::with_stages(stages)), ..self }
     }
 
     /// The organisation of the base's objects, if it says.
@@ -83,8 +102,16 @@ impl RowReader {
             });
         };
         let text = row.text(Some(self.columns.names.column()));
+        let text = if self.is_guarded { plain(text.as_bytes()) } else { text };
+        for column in &self.columns.unnamed {
+            let text = row.text(Some(*column));
+            if !text.is_empty() {
+                let message = "in a column without a name: name the column, or empty it".to_owned();
+                note(&format!("column {}", column + 1), Rule::FieldValue, text, message);
+            }
+        }
         let name = match self.columns.names {
-            Names::Id(_) => {
+            NamedBy::Id(_) => {
                 if let Some(named) = Ref::pasted(text, self.types) {
                     Some((id_text(text, self.types).into_owned(), named.key().to_string()))
                 } else {
@@ -93,11 +120,11 @@ impl RowReader {
                     None
                 }
             }
-            Names::Key(_, key) if text.is_empty() => {
+            NamedBy::Key(_, key) if text.is_empty() => {
                 note(key.name, Rule::EmptyValue, "", "a value is needed here".to_owned());
                 None
             }
-            Names::Key(_, key) => Some((text.to_owned(), key.folded(text))),
+            NamedBy::Key(_, key) => Some((text.to_owned(), key.folded(text))),
         };
         let base = match (&mut self.base, &name) {
             (Some(base), Some(_)) => {
@@ -109,7 +136,7 @@ impl RowReader {
             }
             _ => None,
         };
-        let mut cells = Vec::new();
+        let (mut cells, mut wishes) = (Vec::new(), Vec::new());
         for (at, column) in self.columns.columns.iter().enumerate() {
             let cell = column.cell(row);
             let base = self.in_base.get(at).copied().flatten().and_then(|place| base?.get(place)).map(plain);
@@ -125,12 +152,18 @@ impl RowReader {
                 note(&column.name, Rule::EmptyValue, &cell.text, "a value is needed here".to_owned());
             }
             let field = fields.and_then(|fields| fields.named(&column.field));
-            if let Some(field) = field
-                && let Err(why) = wish(column, field, &cell, self.on_empty, None)
-            {
-                note(&column.name, Rule::FieldValue, &cell.text, why);
+            if let Some(field) = field {
+                // Other names are looked up with the batch.
+                let names = self.stages.as_ref().filter(|_| field.kind == Kind::Stage);
+                match wish(column, field, &cell, self.on_empty, names) {
+                    Ok(wish) => wishes.extend(wish),
+                    Err(why) => note(&column.name, Rule::FieldValue, &cell.text, why),
+                }
             }
             cells.push(cell);
+        }
+        for (field, why) in contradictions(&wishes) {
+            note(field, Rule::FieldValue, "", why);
         }
         let mut values = FxHasher::default();
         for cell in &cells {

@@ -7,11 +7,11 @@ use super::options::UpdateOptions;
 use crate::devrev::ids::Ref;
 use crate::devrev::objects::Object;
 use crate::exit::{Exit, Failure};
-use crate::finding::Finding;
-use crate::jobs::duplicates::{Duplicates, InRowOrder, Verdict};
+use crate::finding::{Finding, Rule};
+use crate::jobs::duplicates::{Duplicate, Duplicates, InRowOrder, Verdict};
 use crate::row::Place;
 use crate::run::job::Scan;
-use crate::run::scan::{disk, each_record, fingerprinted};
+use crate::run::scan::{disk, each_read, each_record, fingerprinted};
 use crate::source::Input;
 use crate::source::csv::CsvFile;
 
@@ -66,8 +66,8 @@ impl Wrong {
 
 fn line(finding: &Finding) -> String {
     let line = finding.line.map(|line| format!(", line {line}")).unwrap_or_default();
-    let column = finding.column.as_deref().unwrap_or_default();
-    format!("  row {}{line}, {column} `{}`: {}", finding.row, finding.value, finding.message)
+    let cell = finding.column.as_deref().map(|column| format!(", {column} `{}`", finding.value));
+    format!("  row {}{line}{}: {}", finding.row, cell.unwrap_or_default(), finding.message)
 }
 
 /// Scans an input. Blocks.
@@ -85,7 +85,26 @@ fn look(
     fields: &Fields,
     mut file: CsvFile,
 ) -> Result<(u64, Vec<String>, Rows), Failure> {
-    let mut reader = options.reader(file.header())?;
+    let scratch = std::env::temp_dir();
+    let mut duplicates = Duplicates::new(&scratch);
+    let mut reader = match options.reader(file.header()) {
+        Ok(reader) => reader,
+        Err(failure) => {
+            let notes = file.notes();
+            if file.rows().next().is_some() {
+                return Err(failure);
+            }
+            // Without rows there is nothing to do, whatever the columns are.
+            let found = Rows {
+                duplicates: InRowOrder::new(duplicates.finish().map_err(disk(&scratch))?),
+                extent: Extent::default(),
+                fields: Vec::new(),
+                wrong: Wrong::default(),
+                organisation: None,
+            };
+            return Ok((0, notes, found));
+        }
+    };
     let mut said: Vec<(String, u64)> = Vec::new();
     for column in &reader.columns.columns {
         if !said.iter().any(|(name, _)| *name == column.field) {
@@ -93,19 +112,21 @@ fn look(
         }
     }
     file.use_only(reader.columns.used());
-    let scratch = std::env::temp_dir();
-    let mut duplicates = Duplicates::new(&scratch);
     let (mut extent, mut wrong) = (Extent::default(), Wrong::default());
-    let notes = each_record(file, |row, whole| {
+    let is_taken = |row: u64| options.limit.is_none_or(|limit| row <= limit);
+    let notes = each_read(file, |row, problem| {
         extent.rows += 1;
-        if !whole {
+        if let Some(problem) = problem {
+            if is_taken(row.number) {
+                wrong.note(vec![Finding::of_problem(row, problem)]);
+            }
             return Ok(());
         }
         let read = reader.read(row, Some(fields))?;
         let number = Ref::parse(&read.shown, object.types).ok().and_then(Ref::number);
         extent.greatest = extent.greatest.max(number.unwrap_or(0));
         let is_named = !read.shown.is_empty();
-        if options.limit.is_none_or(|limit| row.number <= limit) {
+        if is_taken(row.number) {
             wrong.note(read.findings);
         }
         for cell in read.item.iter().flat_map(|item| &item.cells) {
@@ -123,7 +144,19 @@ fn look(
         }
         Ok(())
     })?;
-    let verdicts = duplicates.finish().map_err(disk(&scratch))?;
+    let conflicting = |duplicate: Duplicate| {
+        let (Place { row, line }, Verdict::ConflictsWith(other)) =
+            (Place::unpack(duplicate.row), duplicate.verdict)
+        else {
+            return;
+        };
+        if is_taken(row) {
+            let (rule, message) = (Rule::DuplicateConflict, conflicts_with(other));
+            wrong.note(vec![Finding { row, line, column: None, rule, value: String::new(), message }]);
+        }
+    };
+    let verdicts = duplicates.finish().and_then(|verdicts| verdicts.shown_to(&scratch, conflicting));
+    let verdicts = verdicts.map_err(disk(&scratch))?;
     let organisation = reader.organisation().map(str::to_owned);
     let rows = extent.rows;
     let duplicates = InRowOrder::new(verdicts);
@@ -133,7 +166,7 @@ fn look(
 /// Holds every row against the tenant's schema. Blocks.
 pub(crate) fn check(options: &UpdateOptions, fields: &Fields, input: &Input) -> Result<Wrong, Failure> {
     let mut file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
-    let mut reader = options.reader(file.header())?;
+    let mut reader = options.reader(file.header())?.knowing_stages(fields.stages.clone());
     file.use_only(reader.columns.used());
     let mut wrong = Wrong::default();
     each_record(file, |row, whole| {
@@ -147,7 +180,6 @@ pub(crate) fn check(options: &UpdateOptions, fields: &Fields, input: &Input) -> 
 
 /// The outcome of a row that is about the same object as another one.
 pub(crate) fn duplicated(verdict: Verdict) -> crate::journal::record::Outcome {
-    use crate::finding::Rule;
     use crate::journal::record::{Outcome, State};
     match verdict {
         Verdict::SameAs(first) => {
@@ -155,8 +187,11 @@ pub(crate) fn duplicated(verdict: Verdict) -> crate::journal::record::Outcome {
             Outcome::of(State::Skipped, Rule::DuplicateSame.name(), text)
         }
         Verdict::ConflictsWith(other) => {
-            let text = format!("row {} names the same object with other values", Place::unpack(other).row);
-            Outcome::of(State::Failed, Rule::DuplicateConflict.name(), text)
+            Outcome::of(State::Failed, Rule::DuplicateConflict.name(), conflicts_with(other))
         }
     }
+}
+
+fn conflicts_with(other: u64) -> String {
+    format!("row {} names the same object with other values", Place::unpack(other).row)
 }

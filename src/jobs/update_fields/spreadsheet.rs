@@ -19,6 +19,10 @@ fn lost(base: &str, now: &str) -> Option<&'static str> {
     if is_number(base) && base.starts_with('0') && is_number(now) && base.trim_start_matches('0') == now {
         return Some("lost its leading zeros in a spreadsheet");
     }
+    let (base, now) = match (base.strip_prefix('-'), now.strip_prefix('-')) {
+        (Some(base), Some(now)) => (base, now),
+        _ => (base, now),
+    };
     if is_number(base) && base.len() > 11 {
         let mantissa = now
             .split_once(['E', 'e'])
@@ -27,15 +31,23 @@ fn lost(base: &str, now: &str) -> Option<&'static str> {
             is_number(exponent)
                 && mantissa.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','))
         });
-        let is_rounded = is_number(now)
-            && now.len() == base.len()
-            && now.ends_with("00")
-            && base.get(..15) == now.get(..15);
-        if is_power || (is_rounded && base != now) {
+        if is_power || is_rounded(base, now) {
             return Some("lost digits in a spreadsheet, which keeps 15");
         }
     }
     None
+}
+
+/// Whether a number of more digits has kept the first 15, cut off or rounded, and zeros for the rest.
+fn is_rounded(base: &str, now: &str) -> bool {
+    const KEPT: usize = 15;
+    let (Ok(of_base), Ok(of_now)) = (base.parse::<u128>(), now.parse::<u128>()) else { return false };
+    // A `u128` has 39 digits at the most.
+    let Some(rest) = base.len().checked_sub(KEPT).and_then(|rest| 10_u128.checked_pow(rest.try_into().ok()?))
+    else {
+        return false;
+    };
+    of_base != of_now && of_now % rest == 0 && of_base.abs_diff(of_now) < rest
 }
 
 /// What a spreadsheet has made of a text that looks like a number, a time or a truth value: it says the same in another form.
@@ -132,13 +144,24 @@ mod tests {
             ("12345678901234567", "1.23457E+16"),
             ("12345678901234567", "1E+16"),
             ("12345678901234567", "12345678901234500"),
+            ("1234567890123456", "1234567890123450"),
+            ("1234567890123456", "1234567890123460"),
+            ("-1234567890123456", "-1234567890123450"),
         ] {
             assert!(lost(base, now).is_some(), "{base} {now}");
         }
         let long = "x".repeat(40_000);
         assert!(lost(&long, &long[..32_767]).is_some());
-        for (base, now) in [("7", "8"), ("007", "8"), ("abc", "7"), ("", "7"), ("100", "1E+2"), (&long, "x")]
-        {
+        for (base, now) in [
+            ("7", "8"),
+            ("007", "8"),
+            ("abc", "7"),
+            ("", "7"),
+            ("100", "1E+2"),
+            (&long, "x"),
+            ("123456789012345", "123456789012340"),
+            ("1234567890123456", "1234567890123470"),
+        ] {
             assert_eq!(lost(base, now), None, "{base} {now}");
         }
     }

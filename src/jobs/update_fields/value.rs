@@ -10,6 +10,7 @@ use crate::devrev::objects::{Field, Kind, Target};
 use crate::jobs::rules::dates;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Number, Value, json};
+use std::borrow::Cow;
 
 /// The mark between the elements of a list in a cell.
 const BETWEEN: char = ';';
@@ -61,7 +62,7 @@ fn first(shown: &Value, members: &[&str]) -> Value {
     }
 }
 
-fn elements(list: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn elements(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
@@ -73,15 +74,19 @@ pub(crate) fn same(kind: &Kind, one: &Value, other: &Value) -> bool {
     match (kind, one, other) {
         // A flag that is not shown is not set.
         (Kind::Flag, Value::Null, Value::Bool(false)) | (Kind::Flag, Value::Bool(false), Value::Null) => true,
-        (Kind::List(element, _), one, other) => {
-            same_elements(one, other, |one, other| same(element, one, other))
+        (Kind::List(..) | Kind::Tags(_), one, other) => {
+            same_elements(one, other, |one, other| same_element(kind, one, other))
         }
-        (Kind::Tags(_), one, other) => same_elements(one, other, same_tag),
         (Kind::Number | Kind::Int, Value::Number(one), Value::Number(other)) => {
-            one.as_f64() == other.as_f64()
+            // Whole numbers digit for digit: a float cannot tell large ones apart.
+            let whole = |number: &Number| number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+            match (whole(one), whole(other)) {
+                (Some(one), Some(other)) => one == other,
+                _ => one.as_f64() == other.as_f64(),
+            }
         }
         (Kind::Money, one, other) => {
-            let amount = |money: &Value| money["amount"].as_str().and_then(|text| text.parse::<f64>().ok());
+            let amount = |money: &Value| money["amount"].as_str().and_then(digits);
             let currency = |money: &Value| money["currency"].as_str().map(str::to_ascii_uppercase);
             amount(one).is_some() && amount(one) == amount(other) && currency(one) == currency(other)
         }
@@ -104,19 +109,39 @@ fn folded(text: &str) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// Whether two lists have the same elements, in whatever order.
+/// Whether two lists have the same elements, in whatever order and however often.
 fn same_elements(one: &Value, other: &Value, same: impl Fn(&Value, &Value) -> bool) -> bool {
-    let mut left: Vec<&Value> = elements(other).collect();
-    for element in elements(one) {
-        let Some(at) = left.iter().position(|other| same(element, other)) else { return false };
-        left.swap_remove(at);
-    }
-    left.is_empty()
+    let within = |some: &Value, all: &Value| {
+        elements(some).all(|element| elements(all).any(|other| same(element, other)))
+    };
+    within(one, other) && within(other, one)
 }
 
-fn same_tag(one: &Value, other: &Value) -> bool {
+/// Whether two elements of a list mean the same. A cell cannot say white space around one.
+pub(crate) fn same_element(kind: &Kind, one: &Value, other: &Value) -> bool {
+    match (kind, one, other) {
+        (Kind::Tags(_), one, other) => {
+            let value = |tag: &Value| match tag.get("value") {
+                Some(Value::String(text)) => Value::String(text.trim().to_owned()),
+                other => other.cloned().unwrap_or_default(),
+            };
+            named_alike(kind, one, other) && value(one) == value(other)
+        }
+        (Kind::List(element, _), Value::String(text), Value::String(of_other)) => {
+            same(element, one, other) || text.trim() == of_other.trim()
+        }
+        (Kind::List(element, _), one, other) => same(element, one, other),
+        _ => false,
+    }
+}
+
+/// The same, but a tag is the same whatever its value.
+pub(crate) fn named_alike(kind: &Kind, one: &Value, other: &Value) -> bool {
+    if !matches!(kind, Kind::Tags(_)) {
+        return same_element(kind, one, other);
+    }
     let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
-    one.get("value") == other.get("value") && same_id(Target::Tag, &id(one), &id(other))
+    same_id(Target::Tag, &id(one), &id(other))
 }
 
 /// Whether two IDs, in whichever form, name one object of this kind.
@@ -136,24 +161,37 @@ pub(crate) fn with(kind: &Kind, list: &Value, more: &Value) -> Value {
 
 /// A list with some elements less. A tag goes whatever its value is.
 pub(crate) fn without(kind: &Kind, list: &Value, less: &Value) -> Value {
-    let is_same = |one: &Value, other: &Value| match kind {
-        Kind::Tags(_) => {
-            let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
-            same_id(Target::Tag, &id(one), &id(other))
-        }
-        Kind::List(element, _) => same(element, one, other),
-        _ => false,
-    };
-    let stays = |one: &&Value| !elements(less).any(|other| is_same(one, other));
-    let all: Vec<Value> = elements(list).filter(stays).cloned().collect();
+    filtered(list, |one| !elements(less).any(|other| named_alike(kind, one, other)))
+}
+
+/// A list with some elements less; a tag with another value stays.
+pub(crate) fn without_exactly(kind: &Kind, list: &Value, less: &Value) -> Value {
+    filtered(list, |one| !elements(less).any(|other| same_element(kind, one, other)))
+}
+
+/// The elements of a list that stay; none if there are none.
+pub(crate) fn filtered(list: &Value, stays: impl Fn(&Value) -> bool) -> Value {
+    let all: Vec<Value> = elements(list).filter(|one| stays(one)).cloned().collect();
     if all.is_empty() { Value::Null } else { all.into() }
+}
+
+/// A value as a line of JSON has it, of which a cell is made that [`parse`] reads back.
+pub(crate) fn in_json(kind: &Kind, value: Value) -> Value {
+    match (kind, value) {
+        (Kind::Text { .. } | Kind::RichText { .. }, Value::String(text)) => escaped(&text).into(),
+        (_, other) => other,
+    }
 }
 
 /// A value as a cell has it: what [`parse`] reads back.
 pub(crate) fn cell(kind: &Kind, value: &Value) -> String {
     match (kind, value) {
         (_, Value::Null) => String::new(),
-        (Kind::List(element, _), Value::Array(list)) => joined(list.iter().map(|value| cell(element, value))),
+        (Kind::List(element, _), Value::Array(list)) => joined(list.iter().map(|value| match value {
+            // Only a whole cell may be taken for the mark that empties a field.
+            Value::String(text) => text.clone(),
+            other => cell(element, other),
+        })),
         (Kind::Tags(_), Value::Array(list)) => joined(list.iter().map(|tag| {
             let id = tag["id"].as_str().unwrap_or_default();
             match &tag["value"] {
@@ -178,7 +216,25 @@ pub(crate) fn cell(kind: &Kind, value: &Value) -> String {
 
 /// A text that would be taken for the mark that empties a field gets a backslash more.
 fn escaped(text: &str) -> String {
-    if text.trim_start_matches('\\') == "C" && text.len() > 1 { format!("\\{text}") } else { text.to_owned() }
+    match looks_like_clear(text) {
+        Some(at) => format!("{}\\{}", &text[..at], &text[at..]),
+        None => text.to_owned(),
+    }
+}
+
+/// A text without the backslash that tells it from the mark that empties a field.
+fn unescaped(cell: &str) -> Cow<'_, str> {
+    match looks_like_clear(cell) {
+        Some(at) => format!("{}{}", &cell[..at], &cell[at + 1..]).into(),
+        None => cell.into(),
+    }
+}
+
+/// Where the backslashes begin in a cell that is nothing but some of them and `C`.
+fn looks_like_clear(text: &str) -> Option<usize> {
+    let trimmed = text.trim();
+    let is_like = trimmed.starts_with('\\') && trimmed.trim_start_matches('\\') == "C";
+    is_like.then(|| text.len() - text.trim_start().len())
 }
 
 fn joined(elements: impl Iterator<Item = String>) -> String {
@@ -204,6 +260,7 @@ fn split(cell: &str) -> Vec<String> {
 /// The names in a cell for which DevRev has to be asked, each with what it is the name of.
 pub(crate) fn names(kind: &Kind, cell: &str) -> Vec<(Target, String)> {
     match kind {
+        _ if cell.is_empty() || cell == CLEAR => Vec::new(),
         Kind::One(target) if !is_id(*target, cell) && *target != Target::Any => {
             vec![(*target, cell.to_owned())]
         }
@@ -229,16 +286,13 @@ fn is_id(target: Target, cell: &str) -> bool {
 pub(crate) fn parse(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Value, String> {
     let trimmed = cell.trim();
     match kind {
-        Kind::Text { min, max } => text(cell, *min, *max),
-        Kind::RichText { max } => text(cell, 0, *max),
+        Kind::Text { min, max } => text(&unescaped(cell), *min, *max),
+        Kind::RichText { max } => text(&unescaped(cell), 0, *max),
         Kind::Int => match trimmed.parse::<i64>() {
             Ok(number) => Ok(number.into()),
             Err(_) => Err("not a whole number, such as 42".to_owned()),
         },
-        Kind::Number => decimal(trimmed)
-            .and_then(|text| serde_json::from_str::<Number>(text).ok())
-            .map(Value::Number)
-            .ok_or_else(|| "not a decimal number, such as 12.5".to_owned()),
+        Kind::Number => number(trimmed),
         Kind::Money => {
             let wrong = || "not an amount and a currency, such as `1200.50 EUR`".to_owned();
             let (amount, currency) = trimmed.split_once(' ').ok_or_else(wrong)?;
@@ -276,33 +330,43 @@ pub(crate) fn parse(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Va
         },
         Kind::One(target) | Kind::Embedded(target) => id(*target, trimmed, names),
         Kind::List(element, _) => {
+            let one = |cell: &String| match &**element {
+                // Backslashes are the list's here.
+                Kind::Text { min, max } => text(cell, *min, *max),
+                Kind::RichText { max } => text(cell, 0, *max),
+                other => parse(other, cell, names),
+            };
             let all: Result<Vec<Value>, String> = split(cell)
                 .iter()
-                .map(|cell| parse(element, cell, names).map_err(|why| format!("`{cell}` is {why}")))
+                .map(|cell| one(cell).map_err(|why| format!("`{cell}` is {why}")))
                 .collect();
-            all.map(unique)
+            unique(kind, all?)
         }
         Kind::Tags(_) => {
             let all: Result<Vec<Value>, String> = split(cell).iter().map(|cell| tag(cell, names)).collect();
-            all.map(unique)
+            unique(kind, all?)
         }
         Kind::Other => Err("a value that no cell can hold".to_owned()),
     }
 }
 
-/// The elements, each once; none if there are none.
-fn unique(list: Vec<Value>) -> Value {
+/// The elements, each once; none if there are none. A tag cannot have two values.
+fn unique(kind: &Kind, list: Vec<Value>) -> Result<Value, String> {
     let mut all: Vec<Value> = Vec::with_capacity(list.len());
     for value in list {
-        if !all.contains(&value) {
-            all.push(value);
+        match all.iter().find(|other| named_alike(kind, other, &value)) {
+            None => all.push(value),
+            Some(other) if same_element(kind, other, &value) => {}
+            Some(_) => {
+                let tag = value["id"].as_str().unwrap_or_default();
+                return Err(format!("the tag `{tag}` is there twice, with different values"));
+            }
         }
     }
-    if all.is_empty() { Value::Null } else { all.into() }
+    Ok(if all.is_empty() { Value::Null } else { all.into() })
 }
 
-fn text(cell: &str, min: usize, max: usize) -> Result<Value, String> {
-    let text = if cell.trim_start_matches('\\') == "C" && cell.starts_with('\\') { &cell[1..] } else { cell };
+fn text(text: &str, min: usize, max: usize) -> Result<Value, String> {
     match text.chars().count() {
         count if count > max => Err(format!("{count} characters long, and {max} are allowed")),
         count if count < min => Err(format!("{count} characters long, and {min} are needed")),
@@ -310,18 +374,50 @@ fn text(cell: &str, min: usize, max: usize) -> Result<Value, String> {
     }
 }
 
-/// A decimal number as JSON writes one.
+/// A decimal number as JSON writes one, without an exponent.
 fn decimal(text: &str) -> Option<&str> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let has_zero = whole.len() > 1 && whole.starts_with('0');
-    (is_digits(whole) && is_digits(fraction) && !has_zero && text.len() <= 18).then_some(text)
+    (is_digits(whole) && is_digits(fraction) && !has_zero).then_some(text)
 }
 
-/// A time as requests have it.
+/// A decimal number, of no more digits than the API keeps. An exponent is taken as DevRev writes it (`1e21`), not as a
+/// spreadsheet does that has rounded the number (`1E+21`).
+fn number(text: &str) -> Result<Value, String> {
+    /// A float tells apart all numbers of 15 digits, and writes none with more than 17.
+    const MOST: usize = 17;
+    let wrong = || "not a decimal number, such as 12.5".to_owned();
+    let mantissa = match text.split_once('e') {
+        Some((mantissa, exponent)) => decimal(exponent.trim_start_matches('+'))
+            .filter(|text| !text.contains('.'))
+            .and(decimal(mantissa)),
+        None => decimal(text),
+    };
+    let mantissa = mantissa.ok_or_else(wrong)?;
+    let number: Number = serde_json::from_str(text).map_err(|_| wrong())?;
+    let significant = mantissa.trim_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    if number.is_f64() && significant > MOST {
+        return Err(format!("a number of {significant} digits, and {MOST} are kept"));
+    }
+    Ok(number.into())
+}
+
+/// The digits of an amount, by which two of them are compared: without zeros at either end.
+fn digits(amount: &str) -> Option<String> {
+    let amount = decimal(amount.trim())?;
+    let (sign, amount) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let sign = if whole.is_empty() && fraction.is_empty() { "" } else { sign };
+    Some(format!("{sign}{whole}.{fraction}"))
+}
+
+/// A time as requests have it: with milliseconds, or as much more as it says.
 fn time_text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    let is_finer = !time.timestamp_subsec_nanos().is_multiple_of(1_000_000);
+    time.to_rfc3339_opts(if is_finer { SecondsFormat::AutoSi } else { SecondsFormat::Millis }, true)
 }
 
 /// The word that is meant, whatever its case.

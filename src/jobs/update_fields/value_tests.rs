@@ -58,7 +58,13 @@ fn what_a_field_cannot_hold_is_refused_with_what_it_can() {
         (Kind::Int, "1E+17", "whole number"),
         (Kind::Number, "1,5", "decimal number"),
         (Kind::Number, "NaN", "decimal number"),
-        (Kind::Number, "1e5", "decimal number"),
+        (Kind::Number, "1E+5", "decimal number"),
+        (Kind::Number, "123456789012345678901", "a number of 21 digits, and 17 are kept"),
+        (
+            Kind::Tags(Shape::Array),
+            "TAG-1=1;TAG-1=2",
+            "the tag `TAG-1` is there twice, with different values",
+        ),
         (Kind::Money, "12", "amount and a currency"),
         (Kind::Money, "12 EURO", "amount and a currency"),
         (Kind::Flag, "maybe", "neither `true` nor `false`"),
@@ -109,6 +115,12 @@ fn values_are_compared_by_what_they_mean() {
         (Kind::RichText { max: 9 }, json!("a\r\nb \n"), json!("a\nb")),
         (Kind::Number, json!(1), json!(1.0)),
         (Kind::Money, json!({"amount": "5.0", "currency": "EUR"}), json!({"amount": "5", "currency": "eur"})),
+        (texts.clone(), json!(["a", "b", "a"]), json!(["b", " a "])),
+        (
+            Kind::Tags(Shape::Array),
+            json!([{"id": "TAG-1", "value": " x"}]),
+            json!([{"id": "TAG-1", "value": "x"}]),
+        ),
         (Kind::One(Target::User), json!("DEVU-7"), json!("don:identity:x:devo/1:devu/7")),
         (texts.clone(), json!(["a", "b"]), json!(["b", "a"])),
         (Kind::Tags(Shape::Array), json!([{"id": "TAG-1"}]), json!([{"id": "don:core:x:devo/1:tag/1"}])),
@@ -125,6 +137,12 @@ fn values_are_compared_by_what_they_mean() {
             json!("don:identity:x:devo/1:devu/7"),
         ),
         (texts, json!(["a", "a"]), json!(["a", "b"])),
+        (Kind::Int, json!(9_007_199_254_740_992_i64), json!(9_007_199_254_740_993_i64)),
+        (
+            Kind::Money,
+            json!({"amount": "9007199254740992.01", "currency": "EUR"}),
+            json!({"amount": "9007199254740992.02", "currency": "EUR"}),
+        ),
         (Kind::Tags(Shape::Array), json!([{"id": "TAG-1"}]), json!([{"id": "TAG-1", "value": "v"}])),
     ] {
         assert!(!same(&kind, &one, &other), "{one} {other}");
@@ -139,6 +157,42 @@ fn elements_are_added_and_removed_by_what_they_are() {
     assert_eq!(added, json!([{"id": "TAG-2"}, {"id": "TAG-1", "value": "new"}, {"id": "TAG-3"}]));
     assert_eq!(without(&tags, &now, &json!([{"id": "TAG-1"}])), json!([{"id": "TAG-2"}]));
     assert_eq!(without(&tags, &now, &now), Value::Null);
+}
+
+#[test]
+fn an_unchanged_value_of_devrev_is_no_change() {
+    let texts = Kind::List(Box::new(Kind::Text { min: 0, max: 9 }), Shape::Array);
+    for (kind, value) in [
+        (Kind::Number, json!(0.300_000_000_000_000_04)),
+        (Kind::Number, json!(1e21)),
+        (Kind::Number, json!(1e-7)),
+        (Kind::Number, json!(u64::MAX)),
+        (Kind::Money, json!({"amount": "1234567890123456789.01", "currency": "EUR"})),
+        (Kind::Time, json!("2026-12-01T09:30:00.123456Z")),
+        (Kind::Time, json!("2026-12-01T09:30:00Z")),
+        (Kind::Text { min: 0, max: 9 }, json!("\n \\C ")),
+        (texts.clone(), json!([" a ", "b", "b"])),
+        (texts, json!(["\\C"])),
+        (Kind::Tags(Shape::Array), json!([{"id": "TAG-1", "value": " x "}])),
+    ] {
+        let cell = cell(&kind, &value);
+        let read = parsed(&kind, &cell).unwrap();
+        assert!(same(&kind, &read, &value) && cell.trim() != CLEAR, "{cell}: {read}");
+        // By way of a line of JSON.
+        let Value::String(text) = in_json(&kind, value.clone()) else { continue };
+        assert_eq!((parsed(&kind, &text), text.trim() == CLEAR), (Ok(read), false), "{text}");
+    }
+    let finer = parsed(&Kind::Time, "2026-12-01T09:30:00.123456Z");
+    assert_eq!(finer, Ok(json!("2026-12-01T09:30:00.123456Z")));
+}
+
+#[test]
+fn nothing_is_looked_up_for_a_cell_that_names_nothing() {
+    for kind in [Kind::One(Target::Account), Kind::List(Box::new(Kind::One(Target::User)), Shape::Set)] {
+        for cell in ["", CLEAR] {
+            assert_eq!(names(&kind, cell), [], "{cell}");
+        }
+    }
 }
 
 fn kinds() -> impl Strategy<Value = (Kind, Value)> {

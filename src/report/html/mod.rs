@@ -1,16 +1,20 @@
 //! `report.html`: what a run came to, as one page that needs nothing else: no script, no font, no picture from anywhere.
 //!
+//! [`stats`] is a page about many runs, and [`board`] has those of `runs serve`, in the same look.
+//!
 //! - [`rows`] gathers the rows that are shown, [`entry`] is what a job says of one of them
 //! - `text` makes texts from outside fit to be shown, `charts` draws, `page` puts it all together for the template
 //!
 //! The template escapes all that is put into it, and the page's policy forbids scripts, and styles but its own. Nothing
 //! here knows what a row means, or whose API was called.
 
+pub(crate) mod board;
 mod chart;
 mod charts;
 pub(crate) mod entry;
 mod page;
 pub(crate) mod rows;
+pub(crate) mod stats;
 mod text;
 
 use super::series::Point;
@@ -18,8 +22,11 @@ use super::summary::Summary;
 use crate::figures::Figures;
 use crate::journal::manifest::Manifest;
 use askama::Template;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use page::Page;
 use rows::RowsTable;
+use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
 /// Where the objects that keys name are in the target's app.
@@ -56,6 +63,14 @@ pub(crate) struct Report<'a> {
     pub links: Links<'a>,
     /// Why rows are missing, if they are.
     pub trouble: Option<String>,
+}
+
+/// The style sheet of pages about many runs: that of a report, and more.
+const RUNS_STYLE: &str = concat!(include_str!("report.css"), include_str!("runs.css"));
+
+/// The hash by which a page's policy allows a style sheet and no other.
+fn hash_of(style: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(style)))
 }
 
 /// Writes the page.

@@ -12,11 +12,8 @@ use crate::report::summary::{STATES, Summary, meaning};
 use crate::report::units::span;
 use crate::report::units::{counted, number, share, short_time};
 use askama::Template;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// The style sheet. The page's policy allows this one and no other.
@@ -141,7 +138,7 @@ impl Page {
         let failures = summary.tally.errors();
         Self {
             style: STYLE,
-            style_hash: format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(STYLE))),
+            style_hash: super::hash_of(STYLE),
             width: WIDTH,
             version: env!("CARGO_PKG_VERSION"),
             made: moment(Utc::now()),

@@ -39,6 +39,8 @@ fn summary(tally: Tally) -> Summary {
         plan_text: String::new(),
         calls: json!({}),
         calls_total: 0,
+        calls_retried: 1,
+        resumed: false,
         seconds: 1.0,
         seconds_waiting: 0.0,
         profile: None,

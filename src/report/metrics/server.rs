@@ -5,22 +5,18 @@
 
 use super::exposition;
 use super::snapshot::Snapshot;
+use crate::net::listener::Listener;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Sleep;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 16;
@@ -38,7 +34,7 @@ pub(super) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until there are no more snapshots, and what was asked by then is answered.
 pub(super) async fn serve(tcp: TcpListener, snapshots: Snapshots) {
     let mut ended = snapshots.clone();
-    let listener = Limited { tcp, places: Arc::new(Semaphore::new(CONNECTIONS)) };
+    let listener = Listener::new(tcp, CONNECTIONS, LIFETIME);
     let ended = async move { while ended.changed().await.is_ok() {} };
     // It never fails: see axum's documentation.
     let _ = axum::serve(listener, router(snapshots)).with_graceful_shutdown(ended).await;
@@ -79,87 +75,13 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
     (status, headers, body).into_response()
 }
 
-/// Accepts a connection when one of the places is free.
-struct Limited {
-    tcp: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl Listener for Limited {
-    type Io = Brief;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Brief, SocketAddr) {
-        // Nobody closes the semaphore.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        loop {
-            match self.tcp.accept().await {
-                Ok((stream, addr)) => {
-                    let end = Box::pin(tokio::time::sleep(LIFETIME));
-                    return (Brief { stream, end, _place: place }, addr);
-                }
-                // Out of files, most likely: they come back as connections end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
-}
-
-/// A connection that ends in time.
-struct Brief {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Brief {
-    /// The stream, unless its time is over.
-    fn in_time(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(Pin::new(&mut self.stream)),
-        }
-    }
-}
-
-impl AsyncRead for Brief {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.in_time(context)?.poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Brief {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.in_time(context)?.poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(context)?.poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_time(context)?.poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::metrics::About;
     use std::collections::BTreeMap;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     fn about() -> About {
         About {

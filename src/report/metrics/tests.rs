@@ -61,6 +61,8 @@ pub(in crate::report) fn summary() -> Summary {
         plan_text: String::new(),
         calls: serde_json::Value::Null,
         calls_total: 3,
+        calls_retried: 1,
+        resumed: false,
         seconds: 12.5,
         seconds_waiting: 3.0,
         memory_peak_bytes: None,

@@ -3,6 +3,7 @@
 use super::error::SnowflakeError;
 use super::wire::{Route, Wire};
 use crate::net;
+use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
 use crate::stop::Stop;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -62,6 +63,14 @@ pub(super) struct Session {
 }
 
 impl Access {
+    /// What no text may quote.
+    pub(super) fn secrets(&self) -> Secrets {
+        match &self.login {
+            Login::Password(password) => Secrets::of([password]),
+            Login::KeyPair(_) => Secrets::none(),
+        }
+    }
+
     /// Where the account is.
     fn target(&self) -> Result<Url, SnowflakeError> {
         match &self.host {

@@ -2,6 +2,7 @@
 
 use super::super::header::ColumnError;
 use super::super::rows_file::KeepError;
+use crate::net::redact::Secrets;
 
 /// Why rows could not be had from Snowflake.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,20 @@ const SESSION_OVER: [&str; 5] = ["390104", "390110", "390111", "390112", "390114
 const NAMED_WRONGLY: [&str; 3] = ["390186", "390189", "390201"];
 
 impl SnowflakeError {
+    /// The same without these secrets: Snowflake, or a proxy, may quote what it was sent.
+    pub(super) fn without(mut self, secrets: &Secrets) -> Self {
+        match &mut self {
+            Self::Login { message: text, .. }
+            | Self::Session { message: text, .. }
+            | Self::Refused { message: text, .. }
+            | Self::Unreachable { text, .. }
+            | Self::Answer(text)
+            | Self::Key(text) => *text = secrets.clean(std::mem::take(text)),
+            Self::Account { .. } | Self::Columns(_) | Self::Keep(_) | Self::Interrupted => {}
+        }
+        self
+    }
+
     /// What Snowflake's refusal of a login means.
     pub(super) fn of_login(code: String, message: String) -> Self {
         if NAMED_WRONGLY.contains(&code.as_str()) {

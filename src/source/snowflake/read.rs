@@ -28,6 +28,15 @@ pub async fn spool(
     to: &Path,
     stop: &Stop,
 ) -> Result<Spooled, SnowflakeError> {
+    ask_and_keep(access, query, to, stop).await.map_err(|error| error.without(&access.secrets()))
+}
+
+async fn ask_and_keep(
+    access: &Access,
+    query: &Query,
+    to: &Path,
+    stop: &Stop,
+) -> Result<Spooled, SnowflakeError> {
     let mut session = access.session(stop)?;
     let mut asked = Asked { session: &session, stop }.ask(query).await;
     if let Err(SnowflakeError::Session { code, .. }) = &asked {
@@ -48,7 +57,7 @@ pub async fn ping(access: &Access, stop: &Stop) -> Result<(), SnowflakeError> {
     let mut session = access.session(stop)?;
     let asked = Asked { session: &session, stop }.exec("SELECT 1").await.map(drop);
     close(&mut session, stop).await;
-    asked
+    asked.map_err(|error| error.without(&access.secrets()))
 }
 
 /// Ends a session, unless that takes long. Whether it is closed makes no difference to what was read.

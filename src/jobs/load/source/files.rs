@@ -35,7 +35,8 @@ pub(in crate::jobs::load) fn find(pattern: &Path) -> Result<Vec<String>, Failure
         let path: PathBuf = path.map_err(|error| usage(error.to_string()))?;
         if path.is_file() {
             let path = std::path::absolute(&path).unwrap_or(path);
-            let name = path.to_str().ok_or_else(|| usage("a file has a name that is not UTF-8".to_owned()))?;
+            let name =
+                path.to_str().ok_or_else(|| usage("a file has a name that is not UTF-8".to_owned()))?;
             files.push(name.to_owned());
         }
     }
@@ -47,8 +48,14 @@ pub(in crate::jobs::load) fn find(pattern: &Path) -> Result<Vec<String>, Failure
 }
 
 impl Files {
-    pub(super) async fn fetch(&self, slice: &Slice, to: mpsc::Sender<Chunk>, stop: &Stop) -> Result<(), LoadError> {
-        let path = slice.file.clone().ok_or_else(|| LoadError::Settings("a slice names no file".to_owned()))?;
+    pub(super) async fn fetch(
+        &self,
+        slice: &Slice,
+        to: mpsc::Sender<Chunk>,
+        stop: &Stop,
+    ) -> Result<(), LoadError> {
+        let path =
+            slice.file.clone().ok_or_else(|| LoadError::Settings("a slice names no file".to_owned()))?;
         let (files, stop) = (self.clone(), stop.clone());
         let read = tokio::task::spawn_blocking(move || {
             let send = |records: Vec<Record>| {
@@ -63,18 +70,28 @@ impl Files {
         read.await.map_err(|error| LoadError::Refused(format!("a defect while reading a file: {error}")))?
     }
 
-    fn csv(&self, path: &str, send: impl Fn(Vec<Record>) -> Result<bool, LoadError>) -> Result<(), LoadError> {
+    fn csv(
+        &self,
+        path: &str,
+        send: impl Fn(Vec<Record>) -> Result<bool, LoadError>,
+    ) -> Result<(), LoadError> {
         let dialect = Dialect { delimiter: self.delimiter, ..Dialect::default() };
         let wrong = |error: crate::source::SourceError| LoadError::Refused(error.to_string());
         let file = CsvFile::open_as(Path::new(path), path, dialect).map_err(wrong)?;
-        let names: Vec<String> = file.header().names().iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let names: Vec<String> = file
+            .header()
+            .names()
+            .iter()
+            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+            .collect();
         let mut records = Vec::with_capacity(CHUNK);
         for row in file.rows() {
             let row = row.map_err(wrong)?.map_err(|bad| {
                 LoadError::Refused(format!("{path}, line {}: {}", bad.row.line, bad.problem))
             })?;
             let cells = names.iter().enumerate().map(|(place, name)| {
-                let text = row.fields.get(place).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default();
+                let text =
+                    row.fields.get(place).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default();
                 // An empty cell is no value: CSV has no other way to say so.
                 let cell = if text.is_empty() { Cell::Null } else { Cell::Text(text.to_owned()) };
                 (name.clone(), cell)
@@ -92,13 +109,18 @@ impl Files {
 }
 
 fn json_lines(path: &str, send: impl Fn(Vec<Record>) -> Result<bool, LoadError>) -> Result<(), LoadError> {
-    let wrong = |line: u64, problem: &dyn std::fmt::Display| LoadError::Refused(format!("{path}, line {line}: {problem}"));
+    let wrong = |line: u64, problem: &dyn std::fmt::Display| {
+        LoadError::Refused(format!("{path}, line {line}: {problem}"))
+    };
     let mut lines = BufReader::with_capacity(1 << 16, File::open(path).map_err(|error| wrong(0, &error))?);
     let (mut records, mut line, mut number) = (Vec::with_capacity(CHUNK), Vec::new(), 0);
     loop {
         line.clear();
         number += 1;
-        let read = (&mut lines).take(MAX_LINE + 1).read_until(b'\n', &mut line).map_err(|error| wrong(number, &error))?;
+        let read = (&mut lines)
+            .take(MAX_LINE + 1)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| wrong(number, &error))?;
         if read == 0 {
             break;
         }

@@ -75,7 +75,9 @@ impl Http {
         // All of it was checked when the file was read.
         let wrong = LoadError::Settings;
         let filter = |code: &str| Filter::compile(code, &variables).map_err(wrong);
-        let text = |value: &Value| Template::parse(&crate::jobs::load::template::plain(value).unwrap_or_default()).map_err(wrong);
+        let text = |value: &Value| {
+            Template::parse(&crate::jobs::load::template::plain(value).unwrap_or_default()).map_err(wrong)
+        };
         let query = spec.query.iter().map(|(name, value)| Ok((name.clone(), text(&value.value)?)));
         let headers = spec.headers.iter().map(|(name, value)| {
             let name = HeaderName::try_from(name).map_err(|error| wrong(error.to_string()))?;
@@ -120,7 +122,8 @@ impl Http {
     /// The request for the first page.
     fn first(&self, values: &Values) -> Result<HttpRequest, LoadError> {
         let text = self.fill(&self.url, values)?;
-        let mut url = Url::parse(&text).map_err(|error| LoadError::Settings(format!("source.http.url: {error}")))?;
+        let mut url =
+            Url::parse(&text).map_err(|error| LoadError::Settings(format!("source.http.url: {error}")))?;
         if let Some(sandbox) = &self.sandbox {
             let mut there = sandbox.clone();
             there.set_path(url.path());
@@ -154,7 +157,9 @@ impl Http {
                     None => Value::String(self.fill(&template, values)?),
                 }
             }
-            Value::Array(list) => list.iter().map(|value| self.body(value, values)).collect::<Result<_, _>>()?,
+            Value::Array(list) => {
+                list.iter().map(|value| self.body(value, values)).collect::<Result<_, _>>()?
+            }
             Value::Object(members) => members
                 .iter()
                 .map(|(name, value)| Ok((name.clone(), self.body(value, values)?)))
@@ -222,7 +227,9 @@ impl Http {
             };
             let Some(next) = next else { return Ok(()) };
             if last.as_ref() == Some(&next) || next == request.url {
-                return Err(LoadError::Refused(format!("{request}: the answer names itself as the next page")));
+                return Err(LoadError::Refused(format!(
+                    "{request}: the answer names itself as the next page"
+                )));
             }
             last = Some(std::mem::replace(&mut request.url, next));
         }
@@ -236,13 +243,17 @@ impl Http {
         request: &HttpRequest,
     ) -> Result<Page, LoadError> {
         let link = answer.headers.get_all(LINK).iter().find_map(|value| next_link(value.to_str().ok()?));
-        let (records, next) = (self.records.clone(), match &self.next {
-            Next::Cursor(filter, _) | Next::Url(filter) => Some(filter.clone()),
-            _ => None,
-        });
+        let (records, next) = (
+            self.records.clone(),
+            match &self.next {
+                Next::Cursor(filter, _) | Next::Url(filter) => Some(filter.clone()),
+                _ => None,
+            },
+        );
         let body = answer.body;
         let work = tokio::task::spawn_blocking(move || -> Result<(Vec<Val>, Option<Val>), String> {
-            let val = jaq_json::read::parse_single(&body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+            let val = jaq_json::read::parse_single(&body)
+                .map_err(|error| format!("the answer is not JSON: {error}"))?;
             let next = match next {
                 None => None,
                 Some(filter) => filter
@@ -271,8 +282,10 @@ impl Http {
                 FILTER_TIME.as_secs()
             ))
         })?;
-        let worked = worked.map_err(|error| LoadError::Transform(format!("a defect in a filter: {error}")))?;
-        let (records, next) = worked.map_err(|problem| LoadError::Transform(format!("{request}: {problem}")))?;
+        let worked =
+            worked.map_err(|error| LoadError::Transform(format!("a defect in a filter: {error}")))?;
+        let (records, next) =
+            worked.map_err(|problem| LoadError::Transform(format!("{request}: {problem}")))?;
         Ok(Page { records, next, link })
     }
 }
@@ -286,17 +299,19 @@ pub(in crate::jobs::load) fn variables(
     let slice = serde_json::to_value(slice).unwrap_or_default();
     let value = |name: &String| {
         let value = if name == "slice" { &slice } else { values.params.get(name).unwrap_or(&Value::Null) };
-        jaq_json::read::parse_single(value.to_string().as_bytes()).map_err(|error| {
-            LoadError::Settings(format!("params.{name}: {error}"))
-        })
+        jaq_json::read::parse_single(value.to_string().as_bytes())
+            .map_err(|error| LoadError::Settings(format!("params.{name}: {error}")))
     };
     names.iter().map(value).collect()
 }
 
 /// Sets a parameter of an address.
 fn set(url: &mut Url, name: &str, value: &str) {
-    let others: Vec<(String, String)> =
-        url.query_pairs().filter(|(found, _)| found != name).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(found, _)| found != name)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
     url.query_pairs_mut().clear().extend_pairs(others).append_pair(name, value);
 }
 
@@ -342,7 +357,10 @@ mod tests {
     fn the_next_page_is_found_in_a_header() {
         for (header, next) in [
             (r#"<https://a/x?page=2>; rel="next""#, Some("https://a/x?page=2")),
-            (r#"<https://a/x?page=1>; rel="prev", <https://a/x?page=3,4>; rel=next"#, Some("https://a/x?page=3,4")),
+            (
+                r#"<https://a/x?page=1>; rel="prev", <https://a/x?page=3,4>; rel=next"#,
+                Some("https://a/x?page=3,4"),
+            ),
             (r#"</x?p=2>; title="a"; REL="last next""#, Some("/x?p=2")),
             (r#"<https://a/x?page=9>; rel="last""#, None),
             ("nonsense", None),

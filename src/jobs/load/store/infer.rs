@@ -57,7 +57,9 @@ impl Kind {
         match (self, other) {
             (one, other) if one == other => one,
             (Integer, Real) | (Real, Integer) => Real,
-            (Integer | Real | Numeric, Digits | Numeric) | (Digits | Numeric, Integer | Real | Numeric) => Numeric,
+            (Integer | Real | Numeric, Digits | Numeric) | (Digits | Numeric, Integer | Real | Numeric) => {
+                Numeric
+            }
             (Date, Time) | (Time, Date) => Time,
             _ => Text,
         }
@@ -77,8 +79,12 @@ fn kind(cell: &str) -> Option<Kind> {
     // What has an escape in it is neither a date nor a number; arrays and objects are kept as text.
     let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
     Some(match text.as_bytes().first() {
-        Some(b'{' | b'[') if serde_json::from_str::<String>(cell).is_ok_and(|text| is_json(&text)) => Kind::Json,
-        Some(b'0'..=b'9') if text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() => Kind::Date,
+        Some(b'{' | b'[') if serde_json::from_str::<String>(cell).is_ok_and(|text| is_json(&text)) => {
+            Kind::Json
+        }
+        Some(b'0'..=b'9') if text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() => {
+            Kind::Date
+        }
         Some(b'0'..=b'9') if DateTime::parse_from_rfc3339(text).is_ok() => Kind::Time,
         Some(b'0'..=b'9' | b'-') if serde_json::from_str::<serde_json::Number>(text).is_ok() => Kind::Digits,
         _ => Kind::Text,

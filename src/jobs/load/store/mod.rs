@@ -11,8 +11,8 @@ pub(super) use sqlite::SqliteStore;
 use super::error::LoadError;
 use super::file::{Mode, TableSpec};
 use super::ledger::Entry;
-use super::slices::Slice;
 use super::rules::Broken;
+use super::slices::Slice;
 use super::stage::{Rejects, Stage, records_were};
 use crate::run::target::Identity;
 use crate::stop::Stop;
@@ -108,7 +108,9 @@ impl Store {
     pub(super) async fn identity(&self, stop: &Stop) -> Result<Identity, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.identity()).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => stop.race(postgres.identity(stop)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.identity(stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -116,7 +118,9 @@ impl Store {
     pub(super) async fn known(&self, table: &str, stop: &Stop) -> Result<Known, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.known(table)).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => stop.race(postgres.known(table, stop)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.known(table, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -132,15 +136,21 @@ impl Store {
     pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Vec<Entry>, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.ledger(load)).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => stop.race(postgres.ledger(load, stop)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.ledger(load, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
     /// The rows of a slice's range.
     pub(super) async fn count(&self, terms: &Terms, slice: &Slice, stop: &Stop) -> Result<u64, LoadError> {
         match self {
-            Self::Sqlite(sqlite) => stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => stop.race(postgres.count(terms, slice, stop)).await.ok_or(LoadError::Interrupted)?,
+            Self::Sqlite(sqlite) => {
+                stop.race(sqlite.count(terms, slice)).await.ok_or(LoadError::Interrupted)?
+            }
+            Self::Postgres(postgres) => {
+                stop.race(postgres.count(terms, slice, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -148,7 +158,9 @@ impl Store {
     pub(super) async fn find(&self, sql: &str, stop: &Stop) -> Result<u64, LoadError> {
         match self {
             Self::Sqlite(sqlite) => stop.race(sqlite.find(sql)).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => stop.race(postgres.find(sql, stop)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.find(sql, stop)).await.ok_or(LoadError::Interrupted)?
+            }
         }
     }
 
@@ -222,7 +234,9 @@ fn refused(
 ) -> Result<(), LoadError> {
     if terms.strict {
         let record = shortened(record);
-        return Err(LoadError::Rejected(format!("--strict: the target refuses a record: {problem}: {record}")));
+        return Err(LoadError::Rejected(format!(
+            "--strict: the target refuses a record: {problem}: {record}"
+        )));
     }
     Ok(rejects.push(record, &Broken { rule: "target", field, text: problem })?)
 }

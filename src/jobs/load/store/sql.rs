@@ -25,7 +25,8 @@ impl Idiom {
         let names: Vec<String> = known.iter().map(|column| column.name.clone()).collect();
         let has = |names: &[String], name: &str| names.iter().any(|other| (self.same)(other, name));
         if let Some(name) = wanted.iter().find(|name| !has(&names, name)) {
-            let hint = nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint =
+                nearest(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(LoadError::Settings(format!("table `{table}` has no column `{name}`{hint}")));
         }
         if wanted.is_empty() {
@@ -34,9 +35,9 @@ impl Idiom {
         let required = known.iter().filter(|column| column.required).map(|column| &column.name);
         let keyed = terms.table.key.iter().filter(|_| matches!(terms.mode, Mode::Upsert | Mode::Insert));
         match required.chain(keyed).find(|name| !has(wanted, name)) {
-            Some(name) => {
-                Err(LoadError::Settings(format!("table `{table}` needs a `{name}`, and the records have none")))
-            }
+            Some(name) => Err(LoadError::Settings(format!(
+                "table `{table}` needs a `{name}`, and the records have none"
+            ))),
             None => Ok(()),
         }
     }

@@ -64,7 +64,10 @@ impl SqliteStore {
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging()
     }
 
     /// A connection that cannot write; none where there is no file.
@@ -75,7 +78,11 @@ impl SqliteStore {
                 if folder.is_dir() {
                     return Ok(None);
                 }
-                return Err(LoadError::Settings(format!("{}: there is no folder {}", self.place(), folder.display())));
+                return Err(LoadError::Settings(format!(
+                    "{}: there is no folder {}",
+                    self.place(),
+                    folder.display()
+                )));
             }
             Err(error) => return Err(LoadError::Settings(format!("{}: {error}", self.place()))),
             Ok(data) if data.is_dir() => {
@@ -108,10 +115,12 @@ impl SqliteStore {
             .map_err(failed)?;
         let tables = rows.iter().filter_map(|row| row.try_get(0).ok()).filter(|name| name != TABLE).collect();
         let columns = columns(&mut connection, table).await.map_err(failed)?;
-        let mut known = Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
+        let mut known =
+            Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
         if known.columns.is_some() {
             let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) FROM {}", quote(table))));
-            let count: i64 = count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+            let count: i64 =
+                count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
             known.rows = u64::try_from(count).ok().map(Rows::Exactly);
         }
         // It was only read from.
@@ -185,7 +194,8 @@ impl SqliteStore {
             if !again {
                 return Ok(Loaded::Before(entry));
             }
-            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
+            let delete =
+                sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
             delete.bind(&terms.load).bind(&id).execute(&mut *connection).await.map_err(failed)?;
         }
         let mut batches = stage.batches(terms.batch_size)?;
@@ -214,7 +224,9 @@ impl SqliteStore {
         }
         whole(terms, stage)?;
         let rejects = &mut stage.rejected;
-        let insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")));
+        let insert = sqlx::query(AssertSqlSafe(format!(
+            "INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        )));
         insert
             .bind(&terms.load)
             .bind(&id)
@@ -264,7 +276,8 @@ impl SqliteStore {
         for value in &values {
             query = query.bind(value);
         }
-        let rows: i64 = query.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+        let rows: i64 =
+            query.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
         let _ = connection.close().await;
         Ok(u64::try_from(rows).unwrap_or_default())
     }
@@ -292,8 +305,12 @@ impl SqliteStore {
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
         let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
-        let selected: Vec<String> =
-            per.iter().map(String::as_str).chain([field]).map(|name| format!("CAST({} AS TEXT)", quote(name))).collect();
+        let selected: Vec<String> = per
+            .iter()
+            .map(String::as_str)
+            .chain([field])
+            .map(|name| format!("CAST({} AS TEXT)", quote(name)))
+            .collect();
         let sql = format!(
             "SELECT DISTINCT {} FROM {} WHERE {condition}",
             selected.join(", "),
@@ -387,18 +404,21 @@ fn ddl(terms: &Terms, stage: &Stage) -> std::io::Result<String> {
         Kind::Real => "REAL",
         Kind::Numeric | Kind::Date | Kind::Time | Kind::Json | Kind::Digits | Kind::Text => "TEXT",
     };
-    let columns: Vec<_> = infer::columns(stage)?.into_iter().map(|(name, holds)| (name, kind(holds))).collect();
+    let columns: Vec<_> =
+        infer::columns(stage)?.into_iter().map(|(name, holds)| (name, kind(holds))).collect();
     Ok(create_table(terms, &columns, " STRICT"))
 }
 
 async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<Column>, sqlx::Error> {
-    let rows = sqlx::query("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")
-        .bind(table)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")
+            .bind(table)
+            .fetch_all(connection)
+            .await?;
     rows.iter()
         .map(|row| {
-            let (notnull, has_default, key): (i64, i64, i64) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+            let (notnull, has_default, key): (i64, i64, i64) =
+                (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
             let kind: String = row.try_get(1)?;
             // A single INTEGER key is made up where it is missing.
             let made_up = key > 0 && kind.eq_ignore_ascii_case("INTEGER");
@@ -449,6 +469,7 @@ fn is_missing_table(error: &sqlx::Error) -> bool {
 
 /// An error in SQLite's words, on one line.
 fn words(error: &sqlx::Error) -> String {
-    let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let text =
+        error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -169,7 +169,8 @@ impl PostgresStore {
         let text = |place: usize| row.try_get::<String, _>(place).map_err(|error| self.failed(error));
         let (user, database, oid) = (text(0)?, text(1)?, text(2)?);
         // Not everyone may read it, and what only speaks PostgreSQL's protocol has none.
-        let system = asked("SELECT system_identifier::text FROM pg_control_system()").fetch_one(&mut connection).await;
+        let system =
+            asked("SELECT system_identifier::text FROM pg_control_system()").fetch_one(&mut connection).await;
         let system = match system.and_then(|row| row.try_get::<String, _>(0)) {
             Ok(system) => format!(" of system {system}"),
             Err(sqlx::Error::Database(_)) => String::new(),
@@ -195,7 +196,8 @@ impl PostgresStore {
         let tables = tables.bind(TABLE).fetch_all(&mut connection).await.map_err(failed)?;
         let tables = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)?;
         let columns = self.columns(&mut connection, table).await?;
-        let mut known = Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
+        let mut known =
+            Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
         if known.columns.is_some() {
             let sql = format!(
                 "SELECT (SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {}) AS q), \
@@ -222,7 +224,8 @@ impl PostgresStore {
             "SELECT attname::text, format_type(atttypid, -1), attnotnull AND NOT atthasdef AND attidentity = '' \
              FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
         );
-        let rows = rows.bind(qualified(table)).fetch_all(connection).await.map_err(|error| self.failed(error))?;
+        let rows =
+            rows.bind(qualified(table)).fetch_all(connection).await.map_err(|error| self.failed(error))?;
         let column = |row: &PgRow| {
             Ok(Column { name: row.try_get(0)?, kind: row.try_get(1)?, required: row.try_get(2)? })
         };
@@ -278,13 +281,15 @@ impl PostgresStore {
         let known = self.columns(&mut connection, &terms.table.table).await?;
         let (condition, values) = IDIOM.range(terms, slice, &known)?;
         let sql = format!("SELECT count(*) FROM {} WHERE {condition}", qualified(&terms.table.table));
-        let row = bound(&sql, &values).fetch_one(&mut connection).await.map_err(|error| self.failed(error))?;
+        let row =
+            bound(&sql, &values).fetch_one(&mut connection).await.map_err(|error| self.failed(error))?;
         self.read(connection).await?;
         number(&row, 0).map_err(|error| self.failed(error))
     }
 
     pub(super) async fn find(&self, sql: &str, stop: &Stop) -> Result<u64, LoadError> {
-        let statement = Statement::parse(sql, Grammar::Postgres).map_err(|error| LoadError::Settings(error.to_string()))?;
+        let statement = Statement::parse(sql, Grammar::Postgres)
+            .map_err(|error| LoadError::Settings(error.to_string()))?;
         let mut connection = self.reader(stop).await?;
         // The line break ends a comment.
         let sql = format!("SELECT count(*) FROM (\n{}\n) AS q", statement.text);
@@ -307,10 +312,15 @@ impl PostgresStore {
         let known = self.columns(&mut connection, &terms.table.table).await?;
         let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
-        let is_time = known.iter().any(|column| column.name == field && Holds::of(&column.kind) == Holds::Time);
+        let is_time =
+            known.iter().any(|column| column.name == field && Holds::of(&column.kind) == Holds::Time);
         let day = if is_time { format!("CAST({} AS date)", quote(field)) } else { quote(field) };
-        let selected: Vec<String> =
-            per.iter().map(|name| quote(name)).chain([day]).map(|what| format!("CAST({what} AS text)")).collect();
+        let selected: Vec<String> = per
+            .iter()
+            .map(|name| quote(name))
+            .chain([day])
+            .map(|what| format!("CAST({what} AS text)"))
+            .collect();
         let sql = format!(
             "SELECT DISTINCT {} FROM {} WHERE {condition}",
             selected.join(", "),
@@ -364,8 +374,8 @@ fn number(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {
 fn of_record(error: DatabaseError) -> Result<(Option<String>, String), DatabaseError> {
     let DatabaseError::Refused(refusal) = error else { return Err(error) };
     // 21: two records of one key; 22: values; 23: constraints; 44: a view's condition; 54: too large; P0001: a trigger's own.
-    let is_of_record =
-        ["21", "22", "23", "44", "54"].iter().any(|class| refusal.code.starts_with(class)) || refusal.code == "P0001";
+    let is_of_record = ["21", "22", "23", "44", "54"].iter().any(|class| refusal.code.starts_with(class))
+        || refusal.code == "P0001";
     if !is_of_record {
         return Err(DatabaseError::Refused(refusal));
     }

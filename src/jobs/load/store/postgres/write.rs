@@ -90,7 +90,8 @@ impl Writer<'_> {
              VALUES ($1, $2, $3, $4, $5, $6, 0, 0, now()) ON CONFLICT (load, slice) DO NOTHING"
         );
         let claim = asked(&sql).bind(&terms.load).bind(&id).bind(slice.name()).bind(&terms.digest);
-        let claimed = claim.bind(&terms.run).bind(open).execute(&mut *self.connection).await.map_err(failed)?;
+        let claimed =
+            claim.bind(&terms.run).bind(open).execute(&mut *self.connection).await.map_err(failed)?;
         if claimed.rows_affected() > 0 {
             return Ok(None);
         }
@@ -106,7 +107,8 @@ impl Writer<'_> {
         if !entry.open && !terms.reload {
             return Ok(Some(Loaded::Before(entry)));
         }
-        let sql = format!("UPDATE {TABLE} SET digest = $3, run = $4, open = $5 WHERE load = $1 AND slice = $2");
+        let sql =
+            format!("UPDATE {TABLE} SET digest = $3, run = $4, open = $5 WHERE load = $1 AND slice = $2");
         let again = asked(&sql).bind(&terms.load).bind(&id).bind(&terms.digest).bind(&terms.run).bind(open);
         again.execute(&mut *self.connection).await.map_err(failed)?;
         Ok(None)
@@ -133,8 +135,9 @@ impl Writer<'_> {
             rows = self.insert(parts, stage, &known).await?;
         }
         whole(terms, stage)?;
-        let sql =
-            format!("UPDATE {TABLE} SET rows = $3, rejected = $4, loaded_at = now() WHERE load = $1 AND slice = $2");
+        let sql = format!(
+            "UPDATE {TABLE} SET rows = $3, rejected = $4, loaded_at = now() WHERE load = $1 AND slice = $2"
+        );
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let update = asked(&sql).bind(&terms.load).bind(slice.id());
         let update = update.bind(count(rows)).bind(count(stage.rejected.count()));
@@ -160,7 +163,8 @@ impl Writer<'_> {
         if !known.is_empty() {
             return Ok(known);
         }
-        let columns: Vec<_> = infer::columns(stage)?.into_iter().map(|(name, kind)| (name, type_of(kind))).collect();
+        let columns: Vec<_> =
+            infer::columns(stage)?.into_iter().map(|(name, kind)| (name, type_of(kind))).collect();
         self.run(&create_table(self.terms, &columns, "")).await?;
         self.store.columns(self.connection, table).await
     }
@@ -169,9 +173,14 @@ impl Writer<'_> {
     async fn copy(&mut self, stage: &mut Stage) -> Result<Vec<Part>, LoadError> {
         let terms = self.terms;
         let columns: Vec<String> = (0..stage.columns.len()).map(|place| format!("c{place} text")).collect();
-        self.run(&format!("CREATE TEMP TABLE {STAGE} (n bigint NOT NULL, {}) ON COMMIT DROP", columns.join(", "))).await?;
+        self.run(&format!(
+            "CREATE TEMP TABLE {STAGE} (n bigint NOT NULL, {}) ON COMMIT DROP",
+            columns.join(", ")
+        ))
+        .await?;
         let failed = |error: sqlx::Error| self.store.failed(error);
-        let mut copy = self.connection.copy_in_raw(&format!("COPY {STAGE} FROM STDIN")).await.map_err(failed)?;
+        let mut copy =
+            self.connection.copy_in_raw(&format!("COPY {STAGE} FROM STDIN")).await.map_err(failed)?;
         let mut parts: Vec<Part> = Vec::new();
         let mut piece = Vec::with_capacity(PIECE + (64 << 10));
         let mut batches = stage.batches(terms.batch_size)?;
@@ -182,12 +191,16 @@ impl Writer<'_> {
                 Some((range, columns)) if *columns == batch.columns => range.end = after,
                 _ => parts.push((next..after, batch.columns.clone())),
             }
-            let places: Vec<Option<usize>> =
-                stage.columns.iter().map(|name| batch.columns.iter().position(|other| other == name)).collect();
+            let places: Vec<Option<usize>> = stage
+                .columns
+                .iter()
+                .map(|name| batch.columns.iter().position(|other| other == name))
+                .collect();
             for row in 0..batch.rows.len() {
                 let cells = batch.cells(row);
                 if cells.iter().flatten().any(|text| text.contains('\0')) {
-                    let problem = "a text has the character NUL in it, which PostgreSQL cannot store".to_owned();
+                    let problem =
+                        "a text has the character NUL in it, which PostgreSQL cannot store".to_owned();
                     refused(terms, &mut stage.rejected, &batch.object(row), None, problem)?;
                 } else {
                     piece.extend_from_slice((next + row as u64).to_string().as_bytes());
@@ -210,8 +223,14 @@ impl Writer<'_> {
     }
 
     /// Inserts the records from the temporary table. A record that the table refuses is found by halving.
-    async fn insert(&mut self, parts: Vec<Part>, stage: &mut Stage, known: &[Column]) -> Result<u64, LoadError> {
-        let cells: Vec<Cell> = stage.columns.iter().enumerate().map(|(place, name)| Cell::new(place, name, known)).collect();
+    async fn insert(
+        &mut self,
+        parts: Vec<Part>,
+        stage: &mut Stage,
+        known: &[Column],
+    ) -> Result<u64, LoadError> {
+        let cells: Vec<Cell> =
+            stage.columns.iter().enumerate().map(|(place, name)| Cell::new(place, name, known)).collect();
         let key = Key::new(self.terms, &cells);
         let mut finder = Finder::new(stage)?;
         let mut is_indexed = false;
@@ -245,7 +264,11 @@ impl Writer<'_> {
             }
             let (field, problem) = refusal;
             refused(self.terms, &mut stage.rejected, &finder.object(range.start)?, field, problem)?;
-            self.run(&format!("DELETE FROM {STAGE} WHERE n = {}; RELEASE SAVEPOINT part; SAVEPOINT part", range.start)).await?;
+            self.run(&format!(
+                "DELETE FROM {STAGE} WHERE n = {}; RELEASE SAVEPOINT part; SAVEPOINT part",
+                range.start
+            ))
+            .await?;
         }
         // Two records of one key may have been in different parts, and are one row all the same.
         if is_split && self.terms.mode == Mode::Upsert {
