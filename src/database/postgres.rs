@@ -69,14 +69,12 @@ impl Postgres {
     }
 
     /// The server and its port.
-    #[cfg(feature = "load")]
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The database's name; empty where it is the user's.
-    #[cfg(feature = "load")]
-    pub(crate) fn database(&self) -> &str {
+    pub fn database(&self) -> &str {
         &self.database
     }
 

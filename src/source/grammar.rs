@@ -102,7 +102,7 @@ impl Grammar {
     }
 
     /// A name in quotes.
-    pub(super) fn quoted(self, name: &str) -> String {
+    pub(crate) fn quoted(self, name: &str) -> String {
         let name = name.replace('"', "\"\"");
         match self {
             Self::Clickhouse => format!("\"{}\"", name.replace('\\', "\\\\")),

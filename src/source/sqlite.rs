@@ -81,8 +81,17 @@ fn bounded(column: &str) -> String {
     format!("CASE WHEN octet_length({column}) > {MAX_RECORD_BYTES} THEN {blob} ELSE {column} END")
 }
 
-/// A value as text; empty for NULL.
-fn text<'r>(row: &'r SqliteRow, place: usize, name: &str) -> Result<Cow<'r, str>, DatabaseError> {
+/// A value that SQLite has stored.
+pub(crate) enum Stored<'r> {
+    Null,
+    /// As JSON writes it.
+    Number(String),
+    /// Text, or bytes in hexadecimal digits.
+    Text(Cow<'r, str>),
+}
+
+/// A value of a row.
+pub(crate) fn stored<'r>(row: &'r SqliteRow, place: usize, name: &str) -> Result<Stored<'r>, DatabaseError> {
     let wrong = |error: sqlx::Error| {
         let text = match error {
             sqlx::Error::ColumnDecode { source, .. } => one_line(&source.to_string()),
@@ -92,14 +101,26 @@ fn text<'r>(row: &'r SqliteRow, place: usize, name: &str) -> Result<Cow<'r, str>
     };
     let value = row.try_get_raw(place).map_err(wrong)?;
     if value.is_null() {
-        return Ok("".into());
+        return Ok(Stored::Null);
     }
     let kind = value.type_info().name().to_owned();
     Ok(match kind.as_str() {
-        "INTEGER" => row.try_get_unchecked::<i64, _>(place).map_err(wrong)?.to_string().into(),
-        "REAL" => float(row.try_get_unchecked(place).map_err(wrong)?).into(),
-        "BLOB" => hex(row.try_get_unchecked(place).map_err(wrong)?).into(),
-        _ => row.try_get_unchecked::<&str, _>(place).map_err(wrong)?.into(),
+        "INTEGER" => Stored::Number(row.try_get_unchecked::<i64, _>(place).map_err(wrong)?.to_string()),
+        "REAL" => match row.try_get_unchecked::<f64, _>(place).map_err(wrong)? {
+            value if value.is_finite() => Stored::Number(float(value)),
+            value => Stored::Text(float(value).into()),
+        },
+        "BLOB" => Stored::Text(hex(row.try_get_unchecked(place).map_err(wrong)?).into()),
+        _ => Stored::Text(row.try_get_unchecked::<&str, _>(place).map_err(wrong)?.into()),
+    })
+}
+
+/// A value as text; empty for NULL.
+fn text<'r>(row: &'r SqliteRow, place: usize, name: &str) -> Result<Cow<'r, str>, DatabaseError> {
+    Ok(match stored(row, place, name)? {
+        Stored::Null => "".into(),
+        Stored::Number(text) => text.into(),
+        Stored::Text(text) => text,
     })
 }
 

@@ -471,3 +471,158 @@ fn a_run_goes_on_in_its_own_database_alone() {
     resume(&database).run().exits(0);
     assert_eq!(ledger(&database), "39|1095|0");
 }
+
+/// Writes a job from one database to another.
+fn copy_job(site: &Site, name: &str, rest: &str) {
+    site.write("job.yaml", format!("version: 1\njob_name: {name}\n{rest}\n"));
+}
+
+#[test]
+fn a_table_goes_to_sqlite_and_back_as_it_was() {
+    let Some(database) = Database::new() else { return };
+    let columns = "id int PRIMARY KEY, big numeric, real float8, small real, yes boolean, at timestamptz, day date, moment timestamp, \
+                   tree jsonb, bytes bytea, words text[], text text, kind text";
+    database.run(&format!(
+        "CREATE TABLE one ({columns}); CREATE TABLE two ({columns});
+         INSERT INTO one SELECT n, n * 12345678901234567890.123456789, sqrt(n), n / 3.0, n % 2 = 0,
+         '2026-01-01T23:30:00+05:30'::timestamptz + n * interval '7 hours 1.5 second', date '2026-01-01' + n, now()::timestamp + n * interval '1 day',
+         jsonb_build_object('a', ARRAY[n, NULL], 'b', E'x\\n\"'), decode(lpad(to_hex(n), 8, '0'), 'hex'), ARRAY['a b', NULL, '\"' || n],
+         E'tab\\tnew\\nback\\\\é\\u2028' || n, CASE WHEN n % 3 = 0 THEN 'O''Hara' ELSE 'other' END FROM generate_series(1, 700) AS n;
+         INSERT INTO one (id) VALUES (1000)"
+    ));
+    let site = site(&Trouble::none());
+    copy_job(
+        &site,
+        "out",
+        "source: {postgres: {table: public.one}}\ntarget: {sqlite: {path: t.db, table: one, key: [id], create: true}}",
+    );
+    run(&database, &site, &[]).run().exits(0).says("701 records loaded");
+    let found = super::query(&site, "t.db", "SELECT big, typeof(id), yes, at FROM one WHERE id = 2");
+    assert_eq!(found, ["24691357802469135780.246913578|integer|1|2026-01-02T08:00:03+00:00"]);
+    copy_job(
+        &site,
+        "back",
+        "source: {sqlite: {path: t.db, table: one}}\ntransform: 'if .words then .words |= (fromjson | map(if . == null then \"NULL\" else tojson end) | \"{\" + join(\",\") + \"}\") else . end'\ntarget: {postgres: {table: two, key: [id]}}",
+    );
+    run(&database, &site, &[]).run().exits(0).says("701 records loaded");
+    let differ =
+        "SELECT count(*)::text FROM (TABLE one EXCEPT TABLE two UNION ALL (TABLE two EXCEPT TABLE one)) AS q";
+    assert_eq!(database.ask(differ).unwrap(), "0");
+    assert_eq!(database.ask("SELECT count(*)::text FROM two").unwrap(), "701");
+}
+
+#[test]
+fn places_of_a_query_are_bound_by_the_type_that_is_expected() {
+    let Some(database) = Database::new() else { return };
+    database.run(
+        "CREATE TYPE mood AS ENUM ('it''s; DROP TABLE t', 'sad');
+         CREATE TABLE t (id int PRIMARY KEY, at timestamptz, day date, mood mood, unix bigint);
+         INSERT INTO t SELECT n, '2026-01-01T00:00:00Z'::timestamptz + n * interval '6 hours', date '2026-01-01' + n / 4,
+         CASE WHEN n % 2 = 0 THEN 'sad' ELSE 'it''s; DROP TABLE t' END::mood, 1767225600 + n * 21600 FROM generate_series(0, 39) AS n;
+         CREATE TABLE copy (id int, mood text, most int)",
+    );
+    let site = site(&Trouble::none());
+    let slices = "params: {moods: [\"it's; DROP TABLE t\", sad], most: 7, start_date: 2026-01-01, end_date: 2026-01-10}
+slices: {dates: {field: at, step: 3d}, each: {mood: '${moods}'}}";
+    let query = "SELECT id, at, ${mood} AS mood, ${most} + 0 AS most FROM t WHERE at >= ${slice.start} AND at < ${slice.end} \
+                 AND mood = ${mood} AND day >= ${slice.start} AND unix >= ${slice.start.unix} LIMIT ${most} -- all";
+    let target = "transform: '{id, mood, most}'\ntarget: {postgres: {table: copy}}";
+    copy_job(
+        &site,
+        "bound",
+        &format!("{slices}\nsource:\n  postgres:\n    query: |\n      {query}\n{target}"),
+    );
+    // The date is left out by the transform, and the slice goes by it.
+    run(&database, &site, &[]).run().exits(3).says("40 rejected");
+    database.run("TRUNCATE copy, _devrev_batch_loads; ALTER TABLE copy ADD COLUMN at timestamptz");
+    let target = "target: {postgres: {table: copy}}";
+    copy_job(
+        &site,
+        "bound",
+        &format!("{slices}\nsource:\n  postgres:\n    query: |\n      {query}\n{target}"),
+    );
+    run(&database, &site, &[]).run().exits(0).says("40 records loaded");
+    assert_eq!(
+        database.ask("SELECT concat_ws('|', count(*), count(DISTINCT id), max(most)) FROM copy").unwrap(),
+        "40|40|7"
+    );
+    // The same from SQLite, which compares a text with a number by their types.
+    copy_job(
+        &site,
+        "file",
+        "source: {postgres: {query: 'SELECT id, at, mood, unix FROM t'}}\ntarget: {sqlite: {path: t.db, table: t, create: true}}",
+    );
+    run(&database, &site, &[]).run().exits(0);
+    let query = "SELECT id, at, mood FROM t WHERE at >= ${slice.start} AND at < ${slice.end} AND mood = ${mood} \
+                 AND unix + 0 >= ${slice.start.unix} LIMIT ${most}";
+    let target = "target: {sqlite: {path: t.db, table: copy, create: true}}";
+    copy_job(
+        &site,
+        "again",
+        &format!("{slices}\nsource:\n  sqlite:\n    path: t.db\n    query: |\n      {query}\n{target}"),
+    );
+    run(&database, &site, &[]).run().exits(0).says("40 records loaded");
+    assert_eq!(super::query(&site, "t.db", "SELECT count(DISTINCT id) FROM copy"), ["40"]);
+}
+
+#[test]
+fn what_is_no_query_is_refused() {
+    let Some(database) = Database::new() else { return };
+    let site = site(&Trouble::none());
+    database.run("CREATE TABLE t (id int); CREATE FUNCTION write() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING id'");
+    site.write("t.db", "");
+    let target = "target: {sqlite: {path: out.db, table: t, create: true}}";
+    for (source, exit, says) in [
+        ("postgres: {query: 'DELETE FROM t'}", 5, "only one SELECT"),
+        ("postgres: {query: 'SELECT 1; DELETE FROM t'}", 5, "several statements"),
+        ("sqlite: {path: t.db, query: 'ATTACH ''x'' AS y'}", 5, "only one SELECT"),
+        ("postgres: {query: \"SELECT '${name}'\"}", 5, "without quotes"),
+        ("postgres: {query: 'SELECT ${env.DATABASE_URL}'}", 5, "takes no ${env.NAME}"),
+        ("postgres: {query: 'SELECT write()'}", 2, "read"),
+        ("postgres: {query: 'SELECT nosuch FROM t'}", 2, "nosuch"),
+        ("postgres: {table: nosuch}", 2, "nosuch"),
+        ("postgres: {query: 'SELECT 1 AS a, 2 AS a'}", 2, "two columns `a`"),
+        (
+            "postgres: {query: 'SELECT 1 / (id - 1) AS a FROM generate_series(1, 3) AS t(id)'}",
+            3,
+            "division by zero",
+        ),
+        ("sqlite: {path: t.db, table: nosuch}", 2, "nosuch"),
+        ("sqlite: {path: nosuch.db, table: t}", 2, "nosuch.db"),
+        ("sqlite: {path: t.db, query: 'SELECT 1 AS a, 2 AS a'}", 2, "two columns `a`"),
+    ] {
+        copy_job(&site, "refused", &format!("params: {{name: x}}\nsource: {{{source}}}\n{target}"));
+        run(&database, &site, &[]).run().exits(exit).says(says);
+    }
+    assert_eq!(database.ask("SELECT count(*)::text FROM t").unwrap(), "0");
+    copy_job(
+        &site,
+        "refused",
+        &format!("retry_policy: {{max_retries: 0}}\nsource: {{postgres: {{table: t}}}}\n{target}"),
+    );
+    load(&site, &[]).env("DATABASE_URL", database.url("postgres:wr0ng-secret")).run().exits(4);
+    load(&site, &[]).env("DATABASE_URL", "postgres://postgres@127.0.0.1:9/x").run().exits(7);
+    assert_nowhere(site.folder(), "wr0ng-secret");
+}
+
+#[test]
+fn a_large_table_is_read_in_little_memory() {
+    let Some(database) = Database::new() else { return };
+    let site = site(&Trouble::none());
+    database.run("CREATE TABLE big (n int PRIMARY KEY, text text)");
+    let query = "SELECT n, repeat(chr(97 + n % 26), 1500) AS text FROM generate_series(1, 60000) AS n";
+    copy_job(
+        &site,
+        "big",
+        &format!(
+            "source: {{postgres: {{query: \"{query}\"}}}}\ntarget: {{postgres: {{table: big, key: [n]}}}}"
+        ),
+    );
+    let (mut running, mut peak) = (run(&database, &site, &[]).spawn(), 0);
+    crate::support::eventually("the end", || {
+        peak = peak.max(running.peak_memory());
+        running.has_ended()
+    });
+    running.wait().exits(0).says("60,000 records loaded");
+    assert!(peak < 64 << 10, "{peak} KiB");
+}

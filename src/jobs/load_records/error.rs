@@ -105,7 +105,7 @@ impl From<DatabaseError> for LoadError {
                     Self::Settings(format!("{text}; the key needs a unique constraint or index of the table"))
                 }
                 // What a statement names is not there, or may not be done. SQLite's code for that is 1.
-                "3F000" | "1" => Self::Settings(text),
+                "3F000" | "25006" | "1" => Self::Settings(text),
                 code if code.starts_with("42") => Self::Settings(text),
                 // No room on a disk, no memory.
                 code if code.starts_with("53") => Self::Unreachable(text),

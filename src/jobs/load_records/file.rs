@@ -1,9 +1,11 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
 use super::filter::Filter;
+use super::query::Query;
 use super::span::Span;
 use super::template::Template;
 use crate::exit::{Exit, Failure};
+use crate::source::grammar::Grammar;
 use crate::source::hex;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -567,10 +569,19 @@ impl JobFile {
             if let Some(url) = &query.url {
                 found.no_password(url);
             }
-            if let Some(query) = &query.query
-                && Template::parse(&query.value).is_ok_and(|template| template.variables().next().is_some())
-            {
-                found.at(query, "a query takes no ${env.NAME}: pass it as a parameter".to_owned());
+            let Some(text) = &query.query else { continue };
+            let grammar = if is_file { Grammar::Sqlite } else { Grammar::Postgres };
+            match Template::parse(&text.value) {
+                Ok(template) if template.variables().next().is_some() => {
+                    found.at(text, "a query takes no ${env.NAME}: pass it as a parameter".to_owned());
+                }
+                Ok(_) => {
+                    if let Err(problem) = Query::parse(&text.value, grammar) {
+                        found.at(text, problem);
+                    }
+                }
+                // Found above.
+                Err(_) => {}
             }
         }
     }

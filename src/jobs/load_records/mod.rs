@@ -2,7 +2,7 @@
 //!
 //! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps
 //! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
-//! - [`source`]: where records come from; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
+//! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - [`checks`]: what has to be so after it
@@ -18,6 +18,7 @@ mod filter;
 mod ledger;
 pub(crate) mod options;
 mod plan;
+mod query;
 mod record;
 mod rules;
 mod slices;

@@ -1,18 +1,21 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
-use super::file::{JobFile, Read, SourceSpec, TargetSpec};
+use super::file::{JobFile, QuerySpec, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
+use super::query::Query;
 use super::slices::{self, Slice};
-use super::source::{Files, Http, Source};
+use super::source::{Files, Http, PostgresQuery, Source, SqliteQuery};
 use super::store::{PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
 use crate::database::postgres::Postgres;
+use crate::database::sqlite::Sqlite;
 use crate::exit::{Exit, Failure};
 use crate::net::http_reader::{HttpReader, ReaderSettings};
 use crate::net::rate::{PaceSettings, Rate};
 use crate::net::retry::RetryPolicy;
 use crate::settings::{Settings, Variables};
 use crate::source::dialect::Dialect;
+use crate::source::grammar::Grammar;
 use crate::stop::Stop;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -230,14 +233,25 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { http, csv, jsonl, .. } = &known.file.source.value;
+        let SourceSpec { http, csv, jsonl, postgres, sqlite, .. } = &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
             return Ok(Source::Files(Files { is_csv: csv.is_some(), delimiter }));
         }
+        if let Some(spec) = postgres {
+            let database = self.postgres("source.postgres.url", spec.url.as_ref(), settings.retry)?;
+            let query = self.query(spec, Grammar::Postgres)?;
+            return Ok(Source::Postgres(Box::new(PostgresQuery::new(database, query))));
+        }
+        if let Some(spec) = sqlite {
+            let path = spec.path.as_ref().map(|path| path.value.as_str()).unwrap_or_default();
+            let path = self.folder.join(self.filled(path, &Variables::read(self.env_file.as_deref())?)?);
+            let file = Sqlite { path, setting: "source.sqlite.path".to_owned() };
+            return Ok(Source::Sqlite(SqliteQuery::new(file, self.query(spec, Grammar::Sqlite)?)));
+        }
         let Some(http) = http else {
-            return Err(self.usage("only http, csv and jsonl are sources in this build"));
+            return Err(self.usage("sources are http, csv, jsonl, postgres and sqlite"));
         };
         let base = match &sandbox {
             Some(sandbox) => sandbox.clone(),
@@ -265,6 +279,17 @@ impl LoadOptions {
             .map_err(|error| self.usage(format!("source.http.url: {error}")))?;
         let http = Http::new(http, known.file.variables(), reader, sandbox, self.environment()?);
         Ok(Source::Http(Box::new(http.map_err(super::error::LoadError::failure)?)))
+    }
+
+    /// What a database is asked.
+    fn query(&self, spec: &QuerySpec, grammar: Grammar) -> Result<Query, Failure> {
+        let query = match (&spec.query, &spec.table) {
+            (Some(query), _) => Query::parse(&query.value, grammar),
+            (None, table) => {
+                Query::table(table.as_ref().map(|table| table.value.as_str()).unwrap_or_default(), grammar)
+            }
+        };
+        query.map_err(|problem| self.usage(problem))
     }
 
     /// The transform.

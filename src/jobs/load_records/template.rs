@@ -142,22 +142,35 @@ impl Template {
         }
     }
 
-    /// Its places as numbered ones, and what fills them: for SQL, where values are bound and never written into the text.
-    pub(super) fn bound(
-        &self,
-        values: &Values,
-        place: impl Fn(usize) -> String,
-    ) -> Result<(String, Vec<String>), String> {
-        let (mut text, mut bound) = (String::new(), Vec::new());
+    /// The text with its places numbered from 1, for SQL, where values are bound and never written into the text.
+    pub(super) fn places(&self, place: impl Fn(usize) -> String) -> String {
+        let (mut text, mut number) = (String::new(), 0);
         for part in &self.0 {
             if let Part::Text(literal) = part {
                 text.push_str(literal);
             } else {
-                bound.push(Self(vec![part.clone()]).fill(values, &|_| None)?);
-                text.push_str(&place(bound.len()));
+                number += 1;
+                text.push_str(&place(number));
             }
         }
-        Ok((text, bound))
+        text
+    }
+
+    /// The values of its places, in order. A number is one.
+    pub(super) fn bound(&self, values: &Values) -> Result<Vec<Value>, String> {
+        let places = self.0.iter().filter(|part| !matches!(part, Part::Text(_)));
+        places
+            .map(|part| {
+                let text = Self(vec![part.clone()]).fill(values, &|_| None)?;
+                Ok(match part {
+                    Part::Param(name) => values.params.get(name).cloned().unwrap_or_default(),
+                    Part::Days | Part::Bound(_, Form::Unix | Form::UnixMs) => {
+                        text.parse::<i64>().map_or(Value::String(text), Value::from)
+                    }
+                    _ => Value::String(text),
+                })
+            })
+            .collect()
     }
 }
 
@@ -311,9 +324,14 @@ mod tests {
 
     #[test]
     fn values_for_sql_are_bound() {
-        let sql = Template::parse("SELECT * FROM t WHERE s = ${symbol} AND d >= ${slice.start}").unwrap();
-        let (text, bound) = sql.bound(&values(), |place| format!("${place}")).unwrap();
-        assert_eq!(text, "SELECT * FROM t WHERE s = $1 AND d >= $2");
-        assert_eq!(bound, ["BTC", "2020-01-01"]);
+        let sql = Template::parse(
+            "SELECT * FROM t WHERE s = ${symbol} AND d >= ${slice.start} LIMIT ${slice.days}",
+        );
+        let sql = sql.unwrap();
+        assert_eq!(
+            sql.places(|place| format!("${place}")),
+            "SELECT * FROM t WHERE s = $1 AND d >= $2 LIMIT $3"
+        );
+        assert_eq!(sql.bound(&values()).unwrap(), [json!("BTC"), json!("2020-01-01"), json!(30)]);
     }
 }

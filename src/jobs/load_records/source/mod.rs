@@ -2,12 +2,16 @@
 
 mod files;
 mod http;
+mod postgres;
+mod sqlite;
 
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
+pub(super) use postgres::PostgresQuery;
+pub(super) use sqlite::SqliteQuery;
 
 use super::error::LoadError;
-use super::record::Record;
+use super::record::{Cell, Record};
 use super::slices::Slice;
 use super::template::Values;
 use crate::stop::Stop;
@@ -28,6 +32,8 @@ pub(super) enum Chunk {
 pub(super) enum Source {
     Http(Box<Http>),
     Files(Files),
+    Postgres(Box<PostgresQuery>),
+    Sqlite(SqliteQuery),
 }
 
 impl Source {
@@ -42,6 +48,58 @@ impl Source {
         match self {
             Self::Http(http) => http.fetch(slice, values, to).await,
             Self::Files(files) => files.fetch(slice, to, stop).await,
+            Self::Postgres(query) => query.fetch(values, to, stop).await,
+            Self::Sqlite(query) => query.fetch(values, to, stop).await,
         }
+    }
+}
+
+/// Sends the rows of a query, many together.
+#[derive(Debug)]
+struct Sender {
+    to: mpsc::Sender<Chunk>,
+    vals: Vec<Val>,
+    records: Vec<Record>,
+    bytes: usize,
+}
+
+impl Sender {
+    /// Rows in a chunk.
+    const ROWS: usize = 500;
+    /// Bytes after which a chunk is sent.
+    const BYTES: usize = 1 << 20;
+
+    fn new(to: mpsc::Sender<Chunk>) -> Self {
+        Self { to, vals: Vec::new(), records: Vec::new(), bytes: 0 }
+    }
+
+    /// Sends a row of this length; false where nobody wants more.
+    async fn val(&mut self, val: Val, bytes: usize) -> bool {
+        self.vals.push(val);
+        self.bytes += bytes;
+        (self.vals.len() < Self::ROWS && self.bytes < Self::BYTES) || self.send().await
+    }
+
+    /// The same for a row that is a record.
+    async fn record(&mut self, record: Record) -> bool {
+        let length = |cell: &Cell| match cell {
+            Cell::Number(text) | Cell::Text(text) | Cell::Json(text) => text.len(),
+            Cell::Null | Cell::Bool(_) => 0,
+        };
+        self.bytes += record.0.iter().map(|(_, cell)| length(cell)).sum::<usize>();
+        self.records.push(record);
+        (self.records.len() < Self::ROWS && self.bytes < Self::BYTES) || self.send().await
+    }
+
+    /// Sends what is left.
+    async fn finish(mut self) {
+        self.send().await;
+    }
+
+    async fn send(&mut self) -> bool {
+        self.bytes = 0;
+        let (vals, records) = (std::mem::take(&mut self.vals), std::mem::take(&mut self.records));
+        let chunk = if records.is_empty() { Chunk::Json(vals) } else { Chunk::Records(records) };
+        self.to.send(chunk).await.is_ok()
     }
 }

@@ -1,0 +1,90 @@
+//! The query of a database that is a source: one SELECT or WITH, whose places are bound as parameters.
+
+use super::template::{Template, Values};
+use crate::source::grammar::Grammar;
+use crate::source::sql::{Kind, Statement, located_tokens};
+use serde_json::Value;
+
+/// What stands for a place while the text around it is looked at.
+const PLACE: &str = "_devrev_batch_place_";
+
+/// A query.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    template: Template,
+    grammar: Grammar,
+}
+
+impl Query {
+    /// The operator's query. The error says what is wrong with it.
+    pub(super) fn parse(text: &str, grammar: Grammar) -> Result<Self, String> {
+        let template = Template::parse(text)?;
+        let statement = Statement::parse(&template.places(|_| PLACE.to_owned()), grammar)
+            .map_err(|error| error.to_string())?;
+        let tokens =
+            located_tokens(&statement.text, grammar.lexis()).map_err(|(_, error)| error.to_string())?;
+        let alone = tokens.iter().filter(|token| token.kind == Kind::Word && token.text == PLACE).count();
+        if alone != statement.text.matches(PLACE).count() {
+            return Err("a place such as ${name} stands within quotes, a comment or a word: its value is bound, so write it \
+                        alone, without quotes"
+                .to_owned());
+        }
+        Ok(Self { template, grammar })
+    }
+
+    /// All of a table.
+    pub(super) fn table(name: &str, grammar: Grammar) -> Result<Self, String> {
+        let name = match grammar {
+            Grammar::Postgres => {
+                name.split('.').map(|part| grammar.quoted(part)).collect::<Vec<_>>().join(".")
+            }
+            _ => grammar.quoted(name),
+        };
+        Self::parse(&format!("SELECT * FROM {}", name.replace("${", "$${")), grammar)
+    }
+
+    /// Its text for a slice, with a numbered place for each value, and the values.
+    pub(super) fn bound(
+        &self,
+        values: &Values,
+        place: impl Fn(usize) -> String,
+    ) -> Result<(String, Vec<Value>), String> {
+        let bound = self.template.bound(values)?;
+        let statement = Statement::parse(&self.template.places(place), self.grammar)
+            .map_err(|error| error.to_string())?;
+        Ok((statement.text, bound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn places_stand_alone_and_are_bound() {
+        let params = BTreeMap::from([("name".to_owned(), "O'Hara".into()), ("most".to_owned(), 5.into())]);
+        let values = Values { params, range: None };
+        let text = "SELECT * FROM t WHERE a = ${name} AND note <> '$${x}' LIMIT ${most}; -- all";
+        let query = Query::parse(text, Grammar::Postgres).unwrap();
+        let (text, bound) = query.bound(&values, |place| format!("${place}")).unwrap();
+        assert_eq!(text, "SELECT * FROM t WHERE a = $1 AND note <> '${x}' LIMIT $2");
+        assert_eq!(bound, [Value::from("O'Hara"), 5.into()]);
+        for text in [
+            "SELECT '${name}'",
+            "SELECT \"${name}\" FROM t",
+            "SELECT 1 -- ${name}",
+            "SELECT x${name}",
+            "SELECT $$${name}$$",
+            "DELETE FROM t",
+            "SELECT 1; SELECT 2",
+        ] {
+            assert!(Query::parse(text, Grammar::Postgres).is_err(), "{text}");
+        }
+        let table = Query::table("sales.or\"ders", Grammar::Postgres).unwrap();
+        assert_eq!(
+            table.bound(&values, |_| String::new()).unwrap().0,
+            "SELECT * FROM \"sales\".\"or\"\"ders\""
+        );
+    }
+}

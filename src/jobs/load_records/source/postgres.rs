@@ -1,0 +1,103 @@
+//! A query of a PostgreSQL database as a source: one transaction for each slice, which cannot write and sees one moment.
+
+use super::{Chunk, Sender};
+use crate::database::error::{DatabaseError, until_answered};
+use crate::database::postgres::{Postgres, WHO, begin, close};
+use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::query::Query;
+use crate::jobs::load_records::template::{Values, plain};
+use crate::stop::Stop;
+use futures_util::TryStreamExt;
+use sqlx::{AssertSqlSafe, Column, Either, Executor, PgConnection, Row, SqlSafeStr, Statement};
+use std::collections::HashSet;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Slices that are read at once, each over a connection of its own.
+const READERS: usize = 8;
+
+/// A query of a database.
+#[derive(Debug)]
+pub(in crate::jobs::load_records) struct PostgresQuery {
+    postgres: Postgres,
+    query: Query,
+    readers: Semaphore,
+}
+
+impl PostgresQuery {
+    /// Connects to nothing.
+    pub(in crate::jobs::load_records) fn new(postgres: Postgres, query: Query) -> Self {
+        Self { postgres, query, readers: Semaphore::new(READERS) }
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        values: &Values,
+        to: mpsc::Sender<Chunk>,
+        stop: &Stop,
+    ) -> Result<(), LoadError> {
+        let _reader = self.readers.acquire().await.map_err(|_| LoadError::Interrupted)?;
+        let failed = |error: sqlx::Error| LoadError::from(self.postgres.failed(error));
+        let (_, bound) =
+            self.query.bound(values, |place| format!("${place}")).map_err(LoadError::Settings)?;
+        let begin = || Box::pin(self.begin(values));
+        // What breaks later has sent rows already: the slice is read again by `resume`.
+        let (mut connection, sql) = until_answered(WHO, self.postgres.retry, stop, begin).await?;
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        for value in &bound {
+            query = query.bind(plain(value).filter(|_| !value.is_null()));
+        }
+        let mut rows = query.fetch(&mut connection);
+        let mut sender = Sender::new(to);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            let json: &str = row.try_get(0).map_err(failed)?;
+            // As the filter reads JSON: numbers keep their digits.
+            let val = jaq_json::read::parse_single(json.as_bytes());
+            let val =
+                val.map_err(|error| LoadError::Refused(format!("a row of {WHO} is not JSON: {error}")))?;
+            if !sender.val(val, json.len()).await {
+                // A connection whose rows nobody reads is no use to anyone: it is dropped.
+                return Ok(());
+            }
+        }
+        drop(rows);
+        sender.finish().await;
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Begins a transaction, and tells what reads the rows as JSON.
+    async fn begin(&self, values: &Values) -> Result<(PgConnection, String), DatabaseError> {
+        let failed = |error: sqlx::Error| self.postgres.failed(error);
+        let mut connection = self.postgres.connect().await?;
+        let begin = AssertSqlSafe(begin("REPEATABLE READ READ ONLY"));
+        sqlx::raw_sql(begin).execute(&mut connection).await.map_err(failed)?;
+        let settings = |problem: String| DatabaseError::Settings(problem);
+        let (sql, _) = self.query.bound(values, |place| format!("${place}")).map_err(settings)?;
+        let described = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await.map_err(failed)?;
+        let mut names = HashSet::new();
+        if let Some(twice) = described.columns().iter().find(|column| !names.insert(column.name())) {
+            return Err(settings(format!("the query has two columns `{}`: name them with AS", twice.name())));
+        }
+        let oids: Vec<u32> = match described.parameters() {
+            Some(Either::Left(types)) => {
+                types.iter().filter_map(|kind| kind.oid().map(|oid| oid.0)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // Values are bound as text, and made what PostgreSQL expects in their place.
+        let mut types = Vec::with_capacity(oids.len());
+        for oid in oids {
+            let named =
+                sqlx::query("SELECT format_type(CAST($1 AS oid), -1)").persistent(false).bind(i64::from(oid));
+            let row = named.fetch_one(&mut connection).await.map_err(failed)?;
+            types.push(row.try_get::<String, _>(0).map_err(failed)?);
+        }
+        let place = |place: usize| match types.get(place - 1) {
+            Some(kind) => format!("CAST(CAST(${place} AS text) AS {kind})"),
+            None => format!("${place}"),
+        };
+        let (sql, _) = self.query.bound(values, place).map_err(settings)?;
+        // The line break ends a comment.
+        Ok((connection, format!("SELECT row_to_json(q)::text FROM (\n{sql}\n) AS q")))
+    }
+}
