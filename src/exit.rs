@@ -18,7 +18,7 @@ pub enum Exit {
     Usage = 2,
     /// Finished, but some rows failed, or their state is unknown.
     SomeFailed = 3,
-    /// DevRev or Snowflake refused the credentials.
+    /// The credentials were refused: by DevRev, a source or a target.
     Credentials = 4,
     /// The input is invalid; nothing was sent.
     InvalidInput = 5,
