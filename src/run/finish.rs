@@ -71,10 +71,7 @@ pub(crate) async fn run<J: Job>(
         }
     };
     let open = total.saturating_sub(tally.total());
-    let most = session.settings.max_changes.map_or(0, NonZeroU64::get);
-    let (state, exit, why) = ending(&how, &tally, open, most, &session.job);
-    let exit = if session.after.failed && exit == Exit::Ok { Exit::SomeFailed } else { exit };
-    session.manifest.notes.append(&mut session.after.notes);
+    let (state, exit, why) = ended(&mut session, &how, &tally, open);
     let (plan, plan_text) = match planned(&session, figures.calls.calls).await {
         Ok(plan) => plan,
         Err(trouble) => {
@@ -286,6 +283,19 @@ fn tallied<J: Job>(session: &Session<J>) -> Tally {
         tally.reasons = replay.by_reason;
     }
     tally
+}
+
+/// How a run ends, with what its job says of it.
+fn ended<J: Job>(
+    session: &mut Session<J>,
+    how: &How,
+    tally: &Tally,
+    open: u64,
+) -> (RunState, Exit, Option<String>) {
+    let most = session.settings.max_changes.map_or(0, NonZeroU64::get);
+    let (state, exit, why) = ending(how, tally, open, most, &session.job);
+    session.manifest.notes.append(&mut session.after.notes);
+    (state, if session.after.failed && exit == Exit::Ok { Exit::SomeFailed } else { exit }, why)
 }
 
 fn ending<J: Job>(

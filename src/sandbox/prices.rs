@@ -110,7 +110,7 @@ mod tests {
                 None => break,
             }
         }
-        assert_eq!(seen.len() as i64, days("2023-09-03", "2023-12-31"));
+        assert_eq!(i64::try_from(seen.len()).unwrap(), days("2023-09-03", "2023-12-31"));
         assert!(seen.windows(2).all(|pair| pair[1] - pair[0] == DAY));
         assert_eq!(seen.last(), Some(&1_703_980_800));
     }

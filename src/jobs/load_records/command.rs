@@ -144,10 +144,8 @@ pub(crate) async fn validate(
     } else if !lines.is_empty() {
         format!("{}\n{} of {} failed", lines.join("\n"), lines.len(), counted(checks, "check"))
     } else {
-        let checked = match args.online {
-            true => format!(", {} passed", counted(checks, "check")),
-            false => String::new(),
-        };
+        let checked =
+            if args.online { format!(", {} passed", counted(checks, "check")) } else { String::new() };
         format!("{} is valid: {}{checked}", options.path, counted(slices.len() as u64, "slice"))
     };
     result(&text).map_err(|error| {
@@ -386,7 +384,7 @@ impl Job for LoadOptions {
                 return Err(Failure::new(Exit::Usage, text));
             }
             (None, _) => {
-                lines.push(format!("table         {} (made from the first records)", one_line(&spec.table)))
+                lines.push(format!("table         {} (made from the first records)", one_line(&spec.table)));
             }
             (Some(_), Some(rows)) => {
                 let rows = match rows {

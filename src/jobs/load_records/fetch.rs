@@ -108,7 +108,7 @@ impl Fetch {
                 }
             }
         };
-        let stage = self.stop.race(both).await.ok_or(LoadError::Interrupted)??;
+        let stage = self.stop.race(Box::pin(both)).await.ok_or(LoadError::Interrupted)??;
         Ok(stage.finish()?)
     }
 

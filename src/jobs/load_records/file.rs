@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The only version of job files that there is.
@@ -132,10 +133,10 @@ pub(super) struct HttpSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) enum Method {
     #[default]
-    #[serde(alias = "get")]
-    GET,
-    #[serde(alias = "post")]
-    POST,
+    #[serde(rename = "GET", alias = "get")]
+    Get,
+    #[serde(rename = "POST", alias = "post")]
+    Post,
 }
 
 /// How the next page is asked for: one of cursor, page, offset, link and url.
@@ -452,7 +453,7 @@ impl JobFile {
             found.filter(transform, &names);
         }
         for rule in &self.rules {
-            self.mistakes_of_rule(rule, &mut found);
+            mistakes_of_rule(rule, &mut found);
         }
         for check in &self.checks {
             let CheckSpec { count, gaps, sql, expect, per } = &check.value;
@@ -495,59 +496,12 @@ impl JobFile {
         }
         if let Some(endpoint) = api_endpoint {
             self.template(endpoint, found);
+            if *rate_limit == Some(0) {
+                found.at(&self.source, "rate_limit is a number of calls a minute, from 1".to_owned());
+            }
         }
         if let Some(http) = http {
-            self.template(&http.url, found);
-            for (name, value) in &http.headers {
-                if reqwest::header::HeaderName::try_from(name).is_err() {
-                    found.at(value, format!("`{name}` is not the name of a header"));
-                }
-                self.template(value, found);
-                let is_secret = ["authorization", "x-api-key", "api-key", "cookie", "x-auth-token"]
-                    .contains(&name.to_ascii_lowercase().as_str());
-                if is_secret
-                    && Template::parse(&value.value)
-                        .is_ok_and(|template| template.variables().next().is_none())
-                {
-                    found.at(
-                        value,
-                        format!("`{name}` is a secret: write ${{env.NAME}}, and set NAME in the environment"),
-                    );
-                }
-            }
-            for value in http.query.values() {
-                if let Some(text) = value.value.as_str() {
-                    self.template_text(Span::of(value), text, found);
-                } else if value.value.is_array() || value.value.is_object() {
-                    found.at(value, "a parameter of the address is a text or a number".to_owned());
-                }
-            }
-            if http.body.is_some() && http.method == Method::GET {
-                found.at(&http.url, "a body belongs to method: POST".to_owned());
-            }
-            let names = self.variables();
-            if let Some(records) = &http.records {
-                found.filter(records, &names);
-            }
-            if let Some(rate) = &http.rate_limit
-                && let Err(problem) = rate_of(&rate.value)
-            {
-                found.at(rate, problem);
-            }
-            if let Some(next) = &http.next {
-                let NextSpec { cursor, param, page, offset, link, url, first } = &next.value;
-                let kinds = [cursor.is_some(), page.is_some(), offset.is_some(), *link, url.is_some()];
-                if kinds.into_iter().filter(|given| *given).count() != 1 {
-                    found.at(next, "next has one of cursor, page, offset, link and url".to_owned());
-                } else if cursor.is_some() != param.is_some() {
-                    found.at(next, "cursor and param go together".to_owned());
-                } else if first.is_some() && page.is_none() {
-                    found.at(next, "first belongs to page".to_owned());
-                }
-                for filter in cursor.iter().chain(url) {
-                    found.filter(filter, &names);
-                }
-            }
+            self.mistakes_of_http(http, found);
         }
         for files in csv.iter().chain(jsonl) {
             self.template(&files.path, found);
@@ -586,6 +540,59 @@ impl JobFile {
         }
     }
 
+    fn mistakes_of_http(&self, http: &HttpSpec, found: &mut Found) {
+        self.template(&http.url, found);
+        for (name, value) in &http.headers {
+            if reqwest::header::HeaderName::try_from(name).is_err() {
+                found.at(value, format!("`{name}` is not the name of a header"));
+            }
+            self.template(value, found);
+            let is_secret = ["authorization", "x-api-key", "api-key", "cookie", "x-auth-token"]
+                .contains(&name.to_ascii_lowercase().as_str());
+            if is_secret
+                && Template::parse(&value.value).is_ok_and(|template| template.variables().next().is_none())
+            {
+                found.at(
+                    value,
+                    format!("`{name}` is a secret: write ${{env.NAME}}, and set NAME in the environment"),
+                );
+            }
+        }
+        for value in http.query.values() {
+            if let Some(text) = value.value.as_str() {
+                self.template_text(Span::of(value), text, found);
+            } else if value.value.is_array() || value.value.is_object() {
+                found.at(value, "a parameter of the address is a text or a number".to_owned());
+            }
+        }
+        if http.body.is_some() && http.method == Method::Get {
+            found.at(&http.url, "a body belongs to method: POST".to_owned());
+        }
+        let names = self.variables();
+        if let Some(records) = &http.records {
+            found.filter(records, &names);
+        }
+        if let Some(rate) = &http.rate_limit
+            && let Err(problem) = rate_of(&rate.value)
+        {
+            found.at(rate, problem);
+        }
+        if let Some(next) = &http.next {
+            let NextSpec { cursor, param, page, offset, link, url, first } = &next.value;
+            let kinds = [cursor.is_some(), page.is_some(), offset.is_some(), *link, url.is_some()];
+            if kinds.into_iter().filter(|given| *given).count() != 1 {
+                found.at(next, "next has one of cursor, page, offset, link and url".to_owned());
+            } else if cursor.is_some() != param.is_some() {
+                found.at(next, "cursor and param go together".to_owned());
+            } else if first.is_some() && page.is_none() {
+                found.at(next, "first belongs to page".to_owned());
+            }
+            for filter in cursor.iter().chain(url) {
+                found.filter(filter, &names);
+            }
+        }
+    }
+
     fn mistakes_of_slices(&self, found: &mut Found) {
         let Some(slices) = &self.slices else { return };
         if let Some(dates) = &slices.value.dates {
@@ -597,7 +604,7 @@ impl JobFile {
                     None => {}
                     Some(Value::String(text)) if super::dates::moment(text).is_some() => {}
                     Some(value) => {
-                        found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31"))
+                        found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31"));
                     }
                 }
             }
@@ -677,24 +684,25 @@ impl JobFile {
         }
     }
 
-    fn mistakes_of_rule(&self, rule: &Spanned<RuleSpec>, found: &mut Found) {
-        let RuleSpec { field, required, kind, min, max, one_of, max_length, unique } = &rule.value;
-        let of_field = *required
-            || kind.is_some()
-            || min.is_some()
-            || max.is_some()
-            || one_of.is_some()
-            || max_length.is_some();
-        if field.is_some() != of_field || (field.is_none() && unique.is_empty()) {
-            found.at(rule, "a rule has a field and what holds of it (required, type, min, max, in, max_length), or unique".to_owned());
-        } else if field.is_some() && !unique.is_empty() {
-            found.at(rule, "unique is a rule of its own".to_owned());
+    /// The HTTP API, also in its short form.
+    pub(super) fn http(&self) -> Option<Cow<'_, HttpSpec>> {
+        let SourceSpec { http, api_endpoint, rate_limit, .. } = &self.source.value;
+        if let Some(http) = http {
+            return Some(Cow::Borrowed(http));
         }
-        if let (Some(min), Some(max)) = (min, max)
-            && min > max
-        {
-            found.at(rule, format!("min {min} is more than max {max}"));
-        }
+        let url = api_endpoint.clone()?;
+        let (referenced, defined) = (url.referenced, url.defined);
+        let rate = rate_limit.map(|calls| Spanned::new(format!("{calls}/60s"), referenced, defined));
+        Some(Cow::Owned(HttpSpec {
+            url,
+            method: Method::Get,
+            query: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            body: None,
+            records: None,
+            next: None,
+            rate_limit: rate,
+        }))
     }
 
     /// The slices by date, if there are any.
@@ -733,6 +741,30 @@ impl JobFile {
         if template.variables().any(|name| name == TOKEN) {
             found.0.push(Mistake { span, text: format!("${{env.{TOKEN}}} goes to DevRev alone") });
         }
+    }
+}
+
+fn mistakes_of_rule(rule: &Spanned<RuleSpec>, found: &mut Found) {
+    let RuleSpec { field, required, kind, min, max, one_of, max_length, unique } = &rule.value;
+    let of_field = *required
+        || kind.is_some()
+        || min.is_some()
+        || max.is_some()
+        || one_of.is_some()
+        || max_length.is_some();
+    if field.is_some() != of_field || (field.is_none() && unique.is_empty()) {
+        found.at(
+            rule,
+            "a rule has a field and what holds of it (required, type, min, max, in, max_length), or unique"
+                .to_owned(),
+        );
+    } else if field.is_some() && !unique.is_empty() {
+        found.at(rule, "unique is a rule of its own".to_owned());
+    }
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        found.at(rule, format!("min {min} is more than max {max}"));
     }
 }
 
@@ -783,4 +815,41 @@ pub(super) fn rate_of(text: &str) -> Result<crate::net::rate::Rate, String> {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_of_earlier_files_is_read() {
+        let text = "version: 1\njob_name: crypto_price_backfill\nsource:\n  api_endpoint: https://api.example.com/v2/histoday\n  \
+                    rate_limit: 100\ntarget:\n  database: prices\n  table: crypto_prices\nbatch_size: 1000\nretry_policy:\n  \
+                    max_retries: 3\n  backoff_factor: 2\n";
+        let file = JobFile::read("job.yaml", text).unwrap().file;
+        let http = file.http().unwrap();
+        assert_eq!(http.url.value, "https://api.example.com/v2/histoday");
+        let rate = rate_of(&http.rate_limit.as_ref().unwrap().value).unwrap();
+        assert_eq!((rate.calls.get(), rate.period.as_secs()), (100, 60));
+    }
+
+    #[test]
+    fn comments_and_order_are_no_other_job_and_a_transform_is() {
+        let digest = |transform: &str, more: &str| {
+            let text = format!(
+                "{more}version: 1\njob_name: j\nparams: {{currency: USD, end_date: 2026-01-01}}\nsource: {{csv: {{path: a.csv}}}}\n\
+                 transform: '{transform}'\ntarget: {{sqlite: {{path: a.db, table: t}}}}\n"
+            );
+            JobFile::read("job.yaml", &text).unwrap().digest
+        };
+        assert_eq!(digest(".", ""), digest(".", "# said otherwise\n"));
+        assert_ne!(digest(".", ""), digest(". + {a: 1}", ""));
+        let other = |from: &str, to: &str| {
+            let text = "version: 1\njob_name: j\nparams: {currency: USD, end_date: 2026-01-01}\nsource: {csv: {path: a.csv}}\ntarget: \
+                        {sqlite: {path: a.db, table: t}}\n";
+            JobFile::read("job.yaml", &text.replace(from, to)).unwrap().digest
+        };
+        assert_ne!(other("USD", "EUR"), other("", ""), "a parameter says what records are");
+        assert_eq!(other("2026-01-01", "2026-02-01"), other("", ""), "the range is the slices' own");
+    }
 }

@@ -36,6 +36,7 @@ const DATABASE_URL: &str = "DATABASE_URL";
 const BATCH_SIZE: u32 = 1000;
 
 /// The options of a load.
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LoadOptions {
     /// The job file's path, for messages.
@@ -137,7 +138,7 @@ impl LoadOptions {
     pub(super) fn environment(&self) -> Result<HashMap<String, SecretString>, Failure> {
         let known = self.job()?;
         let variables = Variables::read(self.env_file.as_deref())?;
-        let SourceSpec { http, .. } = &known.file.source.value;
+        let http = known.file.http();
         let texts = http.iter().flat_map(|http| {
             let query = http.query.values().filter_map(|value| value.value.as_str());
             // A sandbox gets no secrets, so none are needed for it.
@@ -145,11 +146,7 @@ impl LoadOptions {
             std::iter::once(http.url.value.as_str()).chain(query).chain(headers)
         });
         let mut texts: Vec<String> = texts.map(str::to_owned).collect();
-        if let Some(http) = http
-            && let Some(body) = &http.body
-        {
-            texts.push(body.to_string());
-        }
+        texts.extend(http.iter().filter_map(|http| http.body.as_ref()).map(Value::to_string));
         let names: BTreeSet<String> = texts
             .iter()
             .filter_map(|text| Template::parse(text).ok())
@@ -233,7 +230,7 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { http, csv, jsonl, postgres, sqlite, .. } = &known.file.source.value;
+        let SourceSpec { csv, jsonl, postgres, sqlite, .. } = &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
@@ -250,17 +247,16 @@ impl LoadOptions {
             let file = Sqlite { path, setting: "source.sqlite.path".to_owned() };
             return Ok(Source::Sqlite(SqliteQuery::new(file, self.query(spec, Grammar::Sqlite)?)));
         }
-        let Some(http) = http else {
+        let Some(http) = known.file.http() else {
             return Err(self.usage("sources are http, csv, jsonl, postgres and sqlite"));
         };
-        let base = match &sandbox {
-            Some(sandbox) => sandbox.clone(),
-            None => {
-                // Only its origin: the path may have places of a slice.
-                let text = http.url.value.split("${slice").next().unwrap_or_default();
-                let text = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
-                Url::parse(&text).map_err(|error| self.usage(format!("source.http.url: {error}")))?
-            }
+        let base = if let Some(sandbox) = &sandbox {
+            sandbox.clone()
+        } else {
+            // Only its origin: the path may have places of a slice.
+            let text = http.url.value.split("${slice").next().unwrap_or_default();
+            let text = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
+            Url::parse(&text).map_err(|error| self.usage(format!("source.http.url: {error}")))?
         };
         let rate = match &http.rate_limit {
             _ if settings.rate_given => settings.rate,
@@ -277,7 +273,7 @@ impl LoadOptions {
         };
         let reader = HttpReader::new(reader, stop.clone())
             .map_err(|error| self.usage(format!("source.http.url: {error}")))?;
-        let http = Http::new(http, known.file.variables(), reader, sandbox, self.environment()?);
+        let http = Http::new(&http, known.file.variables(), reader, sandbox, self.environment()?);
         Ok(Source::Http(Box::new(http.map_err(super::error::LoadError::failure)?)))
     }
 

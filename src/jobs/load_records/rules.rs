@@ -189,17 +189,22 @@ mod tests {
 
     fn slice() -> Slice {
         let day = |text: &str| format!("{text}T00:00:00Z").parse().ok();
-        Slice { start: day("2020-01-01"), end: day("2020-01-03"), each: Default::default(), file: None }
+        Slice {
+            start: day("2020-01-01"),
+            end: day("2020-01-03"),
+            each: std::collections::BTreeMap::default(),
+            file: None,
+        }
     }
 
-    fn record(value: serde_json::Value) -> Record {
+    fn record(value: &serde_json::Value) -> Record {
         Record::of_json(value.as_object().unwrap())
     }
 
-    fn judge(rule: serde_json::Value, records: &[serde_json::Value]) -> Vec<Judged> {
-        let (rule, slice): (RuleSpec, _) = (serde_json::from_value(rule).unwrap(), slice());
+    fn judge(rule: &serde_json::Value, records: &[serde_json::Value]) -> Vec<Judged> {
+        let (rule, slice): (RuleSpec, _) = (serde_json::from_value(rule.clone()).unwrap(), slice());
         let mut rules = Rules::new(std::iter::once(&rule), None, &slice);
-        records.iter().map(|value| rules.judge(&record(value.clone()))).collect()
+        records.iter().map(|value| rules.judge(&record(value))).collect()
     }
 
     #[test]
@@ -222,7 +227,7 @@ mod tests {
             (json!({"field": "a", "in": ["x", 2]}), json!({"a": 2}), json!({"a": "y"}), "in"),
             (json!({"field": "a", "max_length": 2}), json!({"a": "éé"}), json!({"a": "abc"}), "max_length"),
         ] {
-            let judged = judge(rule.clone(), &[good, bad]);
+            let judged = judge(&rule, &[good, bad]);
             assert_eq!(judged[0], Judged::Good, "{rule}");
             let Judged::Broken(broken) = &judged[1] else { panic!("{rule}: {:?}", judged[1]) };
             assert_eq!(broken.rule, name, "{rule}");
@@ -237,7 +242,7 @@ mod tests {
             json!({"a": 1, "b": "x"}),
             json!({"b": "x"}),
         ];
-        let judged = judge(json!({"unique": ["a", "b"]}), &rows);
+        let judged = judge(&json!({"unique": ["a", "b"]}), &rows);
         assert_eq!((&judged[0], &judged[1], &judged[3]), (&Judged::Good, &Judged::Good, &Judged::Good));
         assert!(matches!(&judged[2], Judged::Broken(broken) if broken.rule == "unique"));
     }
@@ -253,10 +258,10 @@ mod tests {
             (json!("2019-12-31"), Judged::Outside),
             (json!(1_577_836_800), Judged::Good),
         ] {
-            assert_eq!(rules.judge(&record(json!({"day": day}))), judged, "{day}");
+            assert_eq!(rules.judge(&record(&json!({"day": day}))), judged, "{day}");
         }
         for day in [json!({}), json!({"day": "soon"}), json!({"day": null})] {
-            assert!(matches!(rules.judge(&record(day)), Judged::Broken(broken) if broken.rule == "date"));
+            assert!(matches!(rules.judge(&record(&day)), Judged::Broken(broken) if broken.rule == "date"));
         }
     }
 }

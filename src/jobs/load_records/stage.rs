@@ -176,12 +176,11 @@ impl Rejects {
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         let quoted;
-        let record: &RawValue = match serde_json::from_str(record) {
-            Ok(record) => record,
-            Err(_) => {
-                quoted = serde_json::value::to_raw_value(record)?;
-                &quoted
-            }
+        let record: &RawValue = if let Ok(record) = serde_json::from_str(record) {
+            record
+        } else {
+            quoted = serde_json::value::to_raw_value(record)?;
+            &quoted
         };
         let line = RejectedLine {
             slice: &self.slice,
@@ -413,7 +412,7 @@ pub(super) fn collect(run: &RunDir) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn record(json: serde_json::Value) -> Record {
+    fn record(json: &serde_json::Value) -> Record {
         Record::of_json(json.as_object().unwrap())
     }
 
@@ -423,10 +422,10 @@ mod tests {
         let run = RunDir::create(folder.path(), "load", chrono::Utc::now()).unwrap();
         let mut stage = StageWriter::create(&run, 3, "s".to_owned()).unwrap();
         for n in 0..5 {
-            stage.push(&record(serde_json::json!({"a": n, "b": "x\n\u{2028}"}))).unwrap();
+            stage.push(&record(&serde_json::json!({"a": n, "b": "x\n\u{2028}"}))).unwrap();
         }
-        stage.push(&record(serde_json::json!({"a": null}))).unwrap();
-        stage.push(&record(serde_json::json!({}))).unwrap();
+        stage.push(&record(&serde_json::json!({"a": null}))).unwrap();
+        stage.push(&record(&serde_json::json!({}))).unwrap();
         let broken = Broken { rule: "min", field: Some("a".to_owned()), text: "too small".to_owned() };
         stage.reject(r#"{"a":-1}"#, &broken).unwrap();
         stage.outside();

@@ -98,7 +98,7 @@ impl Http {
             reader,
             sandbox,
             url: Template::parse(&spec.url.value).map_err(wrong)?,
-            is_post: spec.method == MethodSpec::POST,
+            is_post: spec.method == MethodSpec::Post,
             query: query.collect::<Result<_, LoadError>>()?,
             headers: headers.collect::<Result<_, LoadError>>()?,
             body: spec.body.clone(),

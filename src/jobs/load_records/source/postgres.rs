@@ -41,7 +41,8 @@ impl PostgresQuery {
             self.query.bound(values, |place| format!("${place}")).map_err(LoadError::Settings)?;
         let begin = || Box::pin(self.begin(values));
         // What breaks later has sent rows already: the slice is read again by `resume`.
-        let (mut connection, sql) = until_answered(WHO, self.postgres.retry, stop, begin).await?;
+        let (mut connection, sql) =
+            until_answered(WHO, self.postgres.retry, &self.postgres.secrets, stop, begin).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         for value in &bound {
             query = query.bind(plain(value).filter(|_| !value.is_null()));

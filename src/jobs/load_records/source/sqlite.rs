@@ -37,9 +37,8 @@ impl SqliteQuery {
         to: mpsc::Sender<Chunk>,
         stop: &Stop,
     ) -> Result<(), LoadError> {
-        let failed = |error: sqlx::Error| match stop.is_set() {
-            true => LoadError::Interrupted,
-            false => self.sqlite.failed(&error).into(),
+        let failed = |error: sqlx::Error| {
+            if stop.is_set() { LoadError::Interrupted } else { self.sqlite.failed(&error).into() }
         };
         let (sql, bound) =
             self.query.bound(values, |place| format!("?{place}")).map_err(LoadError::Settings)?;

@@ -338,7 +338,7 @@ impl SqliteStore {
         rejects: &mut Rejects,
     ) -> Result<u64, LoadError> {
         let sql = statement(terms, &batch.columns);
-        let mut left = vec![0..batch.rows.len()];
+        let mut left: Vec<Range<usize>> = std::iter::once(0..batch.rows.len()).collect();
         let mut rows = 0;
         while let Some(range) = left.pop() {
             match self.write(connection, &sql, batch, range.clone()).await? {
@@ -378,8 +378,7 @@ impl SqliteStore {
         match code(error) & 0xff {
             5 | 6 => LoadError::Unreachable(format!("{text}; another process writes to it: try again later")),
             13 => LoadError::Disk(std::io::Error::other(text)),
-            8 | 3 | 14 | 26 => LoadError::Settings(text),
-            1 => LoadError::Settings(text),
+            1 | 3 | 8 | 14 | 26 => LoadError::Settings(text),
             _ => LoadError::Refused(text),
         }
     }

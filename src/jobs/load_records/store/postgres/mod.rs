@@ -363,7 +363,7 @@ fn asked(sql: &str) -> Query<'_, sqlx::Postgres, PgArguments> {
 
 /// A query with these values, all text.
 fn bound<'q>(sql: &'q str, values: &'q [String]) -> Query<'q, sqlx::Postgres, PgArguments> {
-    values.iter().fold(asked(sql), |query, value| query.bind(value))
+    values.iter().fold(asked(sql), Query::bind)
 }
 
 fn number(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {

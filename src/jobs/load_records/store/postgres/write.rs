@@ -36,12 +36,11 @@ pub(super) async fn slice(
     let begin = format!("{}; SET CONSTRAINTS ALL IMMEDIATE", begin("READ COMMITTED READ WRITE"));
     store.run(&mut connection, &begin).await?;
     let mut writer = Writer { store, connection: &mut connection, terms };
-    let loaded = match writer.claim(slice, open).await? {
-        Some(before) => before,
-        None => {
-            stage.rejected.back_to(mark)?;
-            writer.write(slice, stage).await?
-        }
+    let loaded = if let Some(before) = writer.claim(slice, open).await? {
+        before
+    } else {
+        stage.rejected.back_to(mark)?;
+        writer.write(slice, stage).await?
     };
     let end = if matches!(loaded, Loaded::Now { .. }) { "COMMIT" } else { "ROLLBACK" };
     store.run(&mut connection, end).await?;
