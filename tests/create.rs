@@ -90,7 +90,7 @@ fn a_work_of_every_type_is_created_with_its_fields_and_found_again_and_deleted()
         );
         assert_eq!((demo.0.writes(), demo.0.calls("works.delete")), (writes, 0), "a dry run deletes nothing");
         let table = std::fs::read_to_string(demo.0.newest_run().file("plan.csv")).unwrap();
-        assert!(table.contains(",KEY-1,title,One,\n"), "{table}");
+        assert!(table.contains(",KEY-1,title,One,,\n"), "{table}");
         let dry = demo.0.newest_run().id().to_owned();
         demo.0.program(["apply", &dry, "--yes"]).run().exits(0).says("done             1");
         let found = demo.call("works.list", &json!({"external_ref": ["KEY-1"], "type": [kind]}));
