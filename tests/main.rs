@@ -18,6 +18,7 @@ mod backups;
 mod confirm;
 mod crash;
 mod create;
+mod create_tags;
 mod disk_full;
 mod docs;
 mod doctor;

@@ -161,6 +161,9 @@ pub struct Update {
     /// Do not ask DevRev to check that required custom fields are set
     #[arg(long)]
     pub no_required_check: bool,
+    /// Create tags that do not exist instead of failing the rows that name them
+    #[arg(long)]
+    pub create_tags: bool,
     /// Process only the first N rows
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,
@@ -174,6 +177,7 @@ pub struct Update {
 
 /// `create`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
 #[command(after_help = examples::CREATE)]
 pub struct Create {
     /// Set what the rows create
@@ -197,6 +201,9 @@ pub struct Create {
     /// Do not ask DevRev to check that required custom fields are set
     #[arg(long)]
     pub no_required_check: bool,
+    /// Create tags that do not exist instead of failing the rows that name them
+    #[arg(long)]
+    pub create_tags: bool,
     /// Process only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

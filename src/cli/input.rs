@@ -47,6 +47,9 @@ pub struct Validate {
     /// For --kind update: choose what an empty cell means
     #[arg(long = "empty", value_name = "CHOICE", default_value = "leave", requires = "object")]
     pub on_empty: OnEmpty,
+    /// For --kind update: take tags that do not exist for new ones
+    #[arg(long, requires = "object")]
+    pub create_tags: bool,
     /// Check only the first N rows
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub limit: Option<u64>,

@@ -83,6 +83,7 @@ pub(crate) async fn run(
         creates: false,
         skip_invalid: false,
         no_required_check: false,
+        create_tags: args.create_tags,
         sandbox: false,
         known: std::sync::Arc::default(),
     };
@@ -99,7 +100,7 @@ pub(crate) async fn run(
         let said = columns.columns.iter().map(|column| column.field.clone()).collect();
         let fields = Fields::load(&target.client.read_only(), options.object(), &said).await?;
         columns.check(options.object(), &fields)?;
-        let names = Names::with_stages(fields.stages.clone());
+        let names = Names::with_stages(fields.stages.clone()).creating_tags(args.create_tags);
         Some(Online { target, fields, names })
     } else {
         None

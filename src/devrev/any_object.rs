@@ -37,7 +37,7 @@ impl Operation for ObjectGet {
 }
 
 /// What objects are called in the answers of their endpoints.
-const NAMES: [&str; 4] = ["work", "account", "rev_org", "rev_user"];
+const NAMES: [&str; 5] = ["work", "account", "rev_org", "rev_user", "tag"];
 
 /// The answer of a get or an update of one object.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ pub(crate) mod read_only;
 pub(crate) mod rev_users;
 pub(crate) mod schemas;
 pub(crate) mod storage;
+pub(crate) mod tags;
 pub(crate) mod timeline;
 pub(crate) mod users;
 pub(crate) mod whole;

@@ -47,6 +47,11 @@ pub(crate) trait Plannable: Serialize {
         false
     }
 
+    /// What was planned, with what has become known since of what the plan had to leave open.
+    fn as_of_now(&self, planned: &RawValue) -> serde_json::Result<Value> {
+        serde_json::from_str(planned.get())
+    }
+
     /// How it differs from what was planned, in its own words, where it does.
     fn difference(&self, _planned: &RawValue) -> Option<String> {
         None
@@ -189,7 +194,7 @@ fn drift<C: Plannable>(
     if now[STEPS].as_array().is_some_and(|steps| !steps.is_empty()) {
         return Ok(None);
     }
-    let before: Value = serde_json::from_str(planned.get()).map_err(defect)?;
+    let before = change.as_of_now(planned).map_err(defect)?;
     let mut found = Differences::default();
     found.of_members(&before, &now, "", C::PASSING);
     Ok(found.text().map(|text| change.difference(planned).unwrap_or(text)))

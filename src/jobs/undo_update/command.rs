@@ -13,6 +13,7 @@ use crate::jobs::update_fields::fields::{Fields, usage};
 use crate::jobs::update_fields::lookup::{EXTERNAL_REF, Extent, Lookup};
 use crate::jobs::update_fields::options::UpdateOptions;
 use crate::jobs::update_fields::plan::{self, ObjectPlan};
+use crate::jobs::update_fields::tags::{self, TagNames};
 use crate::journal::done::Done;
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
@@ -42,6 +43,12 @@ pub(crate) struct UndoUpdateOptions {
     /// The fields that it gave them.
     #[serde(default)]
     pub given: Vec<String>,
+    /// `--create-tags` of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub created_tags: bool,
+    /// The tags that it set and that did not exist before.
+    #[serde(default, skip_serializing_if = "TagNames::is_empty")]
+    pub new_tags: TagNames,
     /// `--no-required-check` of the run.
     pub no_required_check: bool,
 }
@@ -59,6 +66,14 @@ impl Made for Item {
 impl UndoUpdateOptions {
     fn object(&self) -> &'static Object {
         objects::named(&self.object).unwrap_or(&objects::OBJECTS[0])
+    }
+
+    /// What is said of tags that the run created: others may use them by now, and the API cannot delete them.
+    fn tags_stay(&self) -> Option<String> {
+        let names = tags::listed(&self.new_tags);
+        let names = if names.is_empty() { names } else { format!(": {names}") };
+        let text = || format!("Tags that run {} created stay, the API cannot delete them{names}.", self.of);
+        self.created_tags.then(text)
     }
 
     async fn fields(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<Field>, Failure> {
@@ -98,12 +113,16 @@ impl UndoJob for UndoUpdateOptions {
     }
 
     fn undoing(of: UndoneRun<'_>) -> Result<(Self, Make), Failure> {
-        let UpdateOptions { object, no_required_check, .. } = options(of.manifest, of.run)?;
+        let UpdateOptions { object, no_required_check, create_tags: created_tags, .. } =
+            options(of.manifest, of.run)?;
         let mut fields: Vec<String> = Vec::new();
-        let (mut created, mut given) = (0, Vec::new());
+        let (mut created, mut given, mut new_tags) = (0, Vec::new(), TagNames::new());
         for made in Done::read(of.run)? {
-            let change = rows::change_of(&made?)
+            let (change, new) = rows::change_of(&made?)
                 .map_err(|error| usage(format!("{}: what was done cannot be read: {error}", of.run.id())))?;
+            for name in new {
+                new_tags.entry(tags::folded(&name)).or_insert(name);
+            }
             created += u64::from(change.create.is_some());
             let names = if change.create.is_some() { &mut given } else { &mut fields };
             let new = change.fields.into_keys().filter(|name| !names.contains(name)).collect::<Vec<_>>();
@@ -112,7 +131,18 @@ impl UndoJob for UndoUpdateOptions {
         let run = of.run.clone();
         let UndoneRun { manifest, limit, delete_created, .. } = of;
         let of = manifest.id.clone();
-        let options = Self { of, limit, object, fields, delete_created, created, given, no_required_check };
+        let options = Self {
+            of,
+            limit,
+            object,
+            fields,
+            delete_created,
+            created,
+            given,
+            created_tags,
+            new_tags,
+            no_required_check,
+        };
         Ok((options, Box::new(move |file| rows::write(&run, file))))
     }
 
@@ -139,6 +169,7 @@ impl UndoJob for UndoUpdateOptions {
             };
             parts.push(format!("{created} {plural} that run {of} created {what}."));
         }
+        parts.extend(self.tags_stay());
         parts.join(" ")
     }
 
@@ -152,6 +183,7 @@ impl UndoJob for UndoUpdateOptions {
 
     async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(UndoUpdate, ObjectWriter), Failure> {
         let (object, fields) = (self.object(), self.fields(start).await?);
+        self.tags_stay().into_iter().for_each(|text| start.note(text));
         let client = &start.target.client;
         let lookup = Lookup::new(client.read_only(), object, fields.clone(), Extent::default());
         let planner = UndoUpdate::new(object, lookup, fields.clone(), self.delete_created);

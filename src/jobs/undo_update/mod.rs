@@ -109,16 +109,8 @@ impl UndoUpdate {
         }
         if !fields.is_empty() {
             let (id, subtype, read_at) = (present.id, present.subtype, present.read_at);
-            return Verdict::Change(ObjectChange {
-                id,
-                create: None,
-                delete: false,
-                subtype,
-                fields,
-                condition: BTreeMap::new(),
-                left,
-                read_at,
-            });
+            let change = ObjectChange::of(id, fields, read_at);
+            return Verdict::Change(ObjectChange { subtype, left, ..change });
         }
         if !left.is_empty() {
             return settled(State::Skipped, "changed-since", left.join("; "));
@@ -154,16 +146,8 @@ impl UndoUpdate {
             let text = format!("not deleted: {}", left.join("; "));
             return Verdict::Settled(Outcome::of(State::Skipped, "changed-since", text));
         }
-        Verdict::Change(ObjectChange {
-            id: present.id,
-            create: None,
-            delete: true,
-            subtype: None,
-            fields,
-            condition: BTreeMap::new(),
-            left,
-            read_at: present.read_at,
-        })
+        let change = ObjectChange::of(present.id, fields, present.read_at);
+        Verdict::Change(ObjectChange { delete: true, left, ..change })
     }
 }
 

@@ -4,6 +4,7 @@ use super::change::ObjectChange;
 use super::created::Keys;
 use super::decide::shown;
 use super::lookup::MAX_AGE;
+use super::tags::{self, NewTags};
 use super::value;
 use crate::devrev::any_object::{Members, ObjectAnswer, ObjectGet};
 use crate::devrev::client::Client;
@@ -35,6 +36,8 @@ pub(crate) struct ObjectWriter {
     manner: Manner,
     /// What is known of the keys of created objects. Held while that is being found out.
     pub(super) keys: tokio::sync::Mutex<Keys>,
+    /// Tags that did not exist when their rows were decided.
+    new_tags: NewTags,
 }
 
 /// How outcomes speak of what was written.
@@ -78,7 +81,8 @@ impl ObjectWriter {
     /// Writes these fields of this type of object through this client.
     pub(crate) fn new(client: Client, object: &'static Object, fields: Vec<Field>, required: bool) -> Self {
         let keys = tokio::sync::Mutex::new(Keys::of(object));
-        Self { client, object, fields, required, keys, manner: Manner::UPDATE }
+        let new_tags = NewTags::default();
+        Self { client, object, fields, required, keys, new_tags, manner: Manner::UPDATE }
     }
 
     /// The same, whose outcomes speak so.
@@ -205,11 +209,17 @@ impl ObjectWriter {
 
 impl Applier<ObjectChange> for ObjectWriter {
     async fn apply(&self, change: ObjectChange, steps: Steps) -> Applied {
-        match &change.create {
+        let ids = match self.new_tags.ids(&self.client, &change.new_tags()).await {
+            Ok(ids) => ids,
+            Err(applied) => return applied,
+        };
+        let change = change.with_tags(&ids);
+        let Applied { outcome, halt } = match &change.create {
             Some(key) => self.create(&change, key, &steps).await,
             None if change.delete => self.delete(change).await,
             None => self.write(change).await,
-        }
+        };
+        Applied { outcome: outcome.map(|outcome| tags::reported(outcome, &ids)), halt }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What becomes of one object: what the journal and the plan hold of it, and the request that makes it so.
 
+use super::tags::{self, TagIds};
 use super::told::cell;
 use super::value;
 use crate::devrev::any_object::{Create, Patch};
@@ -38,6 +39,10 @@ pub(crate) struct ObjectChange {
     /// Fields that are left alone, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// The tags that the row names and that exist, where others may be created. By them, a plan that was made before its
+    /// tags were created is compared.
+    #[serde(default, skip_serializing_if = "TagIds::is_empty")]
+    pub tags: TagIds,
     /// When the values were read. Not written down: another process reads again.
     #[serde(skip, default = "ReadAt::now")]
     pub read_at: ReadAt,
@@ -82,15 +87,19 @@ impl FieldChange {
 }
 
 impl Plannable for ObjectChange {
-    const PASSING: &'static [&'static str] = &["left"];
+    const PASSING: &'static [&'static str] = &["left", "tags"];
     const OTHERWISE: &'static [&'static str] = &["not-found", "object-differs"];
 
     fn is_made(_planned: &RawValue, outcome: &Outcome) -> bool {
         matches!(outcome.reason.as_deref(), Some(AS_WANTED | AS_BEFORE))
     }
 
+    fn as_of_now(&self, planned: &RawValue) -> serde_json::Result<Value> {
+        serde_json::to_value(serde_json::from_str::<Self>(planned.get())?.with_tags(&self.tags))
+    }
+
     fn difference(&self, planned: &RawValue) -> Option<String> {
-        let planned: Self = serde_json::from_str(planned.get()).ok()?;
+        let planned = serde_json::from_str::<Self>(planned.get()).ok()?.with_tags(&self.tags);
         let mut all = Vec::new();
         for (name, was) in &planned.fields {
             let left = || self.left.iter().find(|left| left.split(' ').next() == Some(name));
@@ -132,8 +141,32 @@ fn told(value: &Value, of: &str) -> String {
 impl ObjectChange {
     /// A change of these fields of an object, which were read then.
     pub(crate) fn of(id: String, fields: BTreeMap<String, FieldChange>, read_at: ReadAt) -> Self {
-        let (condition, left) = (BTreeMap::new(), Vec::new());
-        Self { id, create: None, delete: false, subtype: None, fields, condition, left, read_at }
+        Self {
+            id,
+            create: None,
+            delete: false,
+            subtype: None,
+            fields,
+            condition: BTreeMap::new(),
+            left: Vec::new(),
+            tags: TagIds::new(),
+            read_at,
+        }
+    }
+
+    /// The names of its tags that do not exist yet.
+    pub(crate) fn new_tags(&self) -> Vec<String> {
+        let elements = self.fields.values().flat_map(|field| value::elements(&field.after));
+        elements.filter_map(tags::new_name).map(str::to_owned).collect()
+    }
+
+    /// The same change, in which tags that have an ID by now go by it.
+    pub(crate) fn with_tags(mut self, ids: &TagIds) -> Self {
+        for field in self.fields.values_mut() {
+            field.after = tags::settled(&field.after, ids);
+            field.add = tags::settled(&field.add, ids);
+        }
+        self
     }
 
     /// The request that makes the change. `fields` has every field of it.
@@ -262,16 +295,8 @@ mod tests {
 
     fn request(object: &Object, field: &Field, after: Value, add: Value, remove: Value) -> Value {
         let change = FieldChange { before: Value::Null, after, add, remove };
-        let change = ObjectChange {
-            id: "X-1".to_owned(),
-            create: None,
-            delete: false,
-            subtype: None,
-            fields: [(field.name.to_string(), change)].into_iter().collect(),
-            condition: BTreeMap::new(),
-            left: Vec::new(),
-            read_at: ReadAt::now(),
-        };
+        let fields = [(field.name.to_string(), change)].into_iter().collect();
+        let change = ObjectChange::of("X-1".to_owned(), fields, ReadAt::now());
         serde_json::to_value(change.request(object, std::slice::from_ref(field), true)).unwrap()
     }
 
@@ -384,15 +409,10 @@ mod tests {
         let field = |name: &str| Field { name: name.to_owned().into(), kind: Kind::Int, clear: Clear::Null };
         let fields = ["tnt__a", "ctype__b", "app_mail__c"].map(field);
         let one = |after| FieldChange { before: Value::Null, after, add: Value::Null, remove: Value::Null };
+        let changes = fields.iter().map(|field| (field.name.to_string(), one(json!(1)))).collect();
         let change = ObjectChange {
-            id: "TKT-1".to_owned(),
-            create: None,
-            delete: false,
             subtype: Some("bug".to_owned()),
-            fields: fields.iter().map(|field| (field.name.to_string(), one(json!(1)))).collect(),
-            condition: BTreeMap::new(),
-            left: Vec::new(),
-            read_at: ReadAt::now(),
+            ..ObjectChange::of("TKT-1".to_owned(), changes, ReadAt::now())
         };
         let request = serde_json::to_value(change.request(object, &fields, true)).unwrap();
         assert_eq!(request["custom_fields"], json!({"tnt__a": 1, "ctype__b": 1, "app_mail__c": 1}));

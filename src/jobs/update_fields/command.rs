@@ -50,6 +50,7 @@ pub(crate) async fn create(
         ignore,
         skip_invalid,
         no_required_check,
+        create_tags,
         limit,
         dry_run,
         batch,
@@ -67,6 +68,7 @@ pub(crate) async fn create(
         on_missing: OnMissing::Create,
         skip_invalid,
         no_required_check,
+        create_tags,
         limit,
         dry_run,
         batch,
@@ -109,6 +111,7 @@ async fn begin<const CREATES: bool>(
         creates: CREATES,
         skip_invalid: args.skip_invalid,
         no_required_check: args.no_required_check,
+        create_tags: args.create_tags,
         sandbox: args.batch.sandbox,
         known: Arc::default(),
     };
@@ -167,12 +170,13 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
             .map(|(name, rows)| format!("{name} (in {})", counted(*rows, "row")))
             .collect();
         let (plural, fields) = (self.0.object().plural, fields.join(", "));
+        let tags = if self.0.create_tags { "\nTags that do not exist are created." } else { "" };
         if CREATES {
-            return format!("{rows} may create {plural} with these fields: {fields}.\n{AUTOMATIONS}");
+            return format!("{rows} may create {plural} with these fields: {fields}.{tags}\n{AUTOMATIONS}");
         }
         let missing =
             if self.0.on_missing == OnMissing::Create { ", and create those that are not there" } else { "" };
-        format!("{rows} may change these fields of {plural}{missing}: {fields}.\n{AUTOMATIONS}")
+        format!("{rows} may change these fields of {plural}{missing}: {fields}.{tags}\n{AUTOMATIONS}")
     }
 
     fn check(&self, _settings: &Settings, scan: &Scan<Rows>, _dry_run: bool) -> Result<(), Failure> {
@@ -228,7 +232,7 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
         let (object, client) = (self.0.object(), start.target.client.read_only());
         let read = self.0.read(&columns, &fields)?;
         let lookup = Lookup::new(client.clone(), object, read.clone(), start.scan.found.extent);
-        let names = Names::with_stages(fields.stages.clone());
+        let names = Names::with_stages(fields.stages.clone()).creating_tags(self.0.create_tags);
         let rules = Rules {
             object,
             columns,

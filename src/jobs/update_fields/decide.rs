@@ -149,16 +149,8 @@ impl Rules {
         }
         if !fields.is_empty() {
             let Present { id, subtype, read_at, .. } = present;
-            return Verdict::Change(ObjectChange {
-                id,
-                create: None,
-                delete: false,
-                subtype,
-                fields,
-                condition,
-                left,
-                read_at,
-            });
+            let change = ObjectChange::of(id, fields, read_at);
+            return Verdict::Change(ObjectChange { subtype, condition, left, ..change });
         }
         if !left.is_empty() {
             return settled(State::Skipped, "changed-since", left.join("; "));
@@ -254,16 +246,8 @@ impl Rules {
                 format!("line {}: {} lacks `{}`, which the row is found by", item.line, key.field, item.name);
             return settled(State::Failed, "value", text);
         }
-        Verdict::Change(ObjectChange {
-            id: String::new(),
-            create: Some(item.name.to_string()),
-            delete: false,
-            subtype: None,
-            fields,
-            condition: BTreeMap::new(),
-            left: Vec::new(),
-            read_at: ReadAt::now(),
-        })
+        let change = ObjectChange::of(String::new(), fields, ReadAt::now());
+        Verdict::Change(ObjectChange { create: Some(item.name.to_string()), ..change })
     }
 
     /// Whether an object is as a change of it was to make it.
@@ -436,7 +420,10 @@ pub(crate) fn wish<'a>(
                     "{what}; restore the column from the base, or import it as text (where it is meant: leave out --base)"
                 ));
             }
-            let value = value::parse(&field.kind, text, names)?;
+            let value = match column.mode {
+                Mode::Set | Mode::Add => value::wanted(&field.kind, text, names)?,
+                Mode::Remove | Mode::Was => value::parse(&field.kind, text, names)?,
+            };
             if value.is_null() && column.mode == Mode::Set {
                 return Err(format!("has no elements; {} empties the field", value::CLEAR));
             }

@@ -5,6 +5,7 @@
 //! - [`rows`]: a row as a run takes it; [`base`]: the export that rows were edited from
 //! - [`lookup`]: the present state of a batch's objects, in few calls
 //! - [`decide`]: from all that to a change, or a reason for none; [`change`]: that change, and its request
+//! - [`tags`]: tags that do not exist yet
 //! - [`apply`]: the change, and its proof; [`create`]: an object that is not there; [`created`]: what is known
 //!   of its creation; [`delete`]: an object that a run created
 
@@ -27,11 +28,12 @@ pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod scan;
 mod spreadsheet;
+pub(crate) mod tags;
 mod told;
 pub(crate) mod value;
 
 use crate::devrev::ids::Ref;
-use crate::devrev::objects::Target;
+use crate::devrev::objects::{Kind, Target};
 use crate::devrev::read_only::ReadOnly;
 use crate::engine::job::{Asked, Planner, Verdict};
 use crate::exit::Failure;
@@ -43,6 +45,7 @@ use decide::{InDoubt, Rules, Wish};
 use lookup::{Found, Lookup};
 use names::Names;
 use std::collections::{HashMap, HashSet};
+use tags::TagIds;
 
 /// What a row asks for.
 #[derive(Debug, Clone)]
@@ -113,6 +116,53 @@ impl Update {
             }
         }
     }
+
+    /// The tags that a row names and that exist; nothing is done with them unless others may be created.
+    fn tags(&self, item: &Item) -> TagIds {
+        if !self.names.creates_tags() {
+            return TagIds::new();
+        }
+        let fields =
+            item.cells.iter().filter_map(|cell| Some((&self.rules.column(cell)?.1.kind, &cell.text)));
+        let tags = fields.filter(|(kind, _)| matches!(kind, Kind::Tags(_)));
+        let names = tags.flat_map(|(kind, text)| value::names(kind, text.trim()));
+        let known = |(target, name): (Target, String)| {
+            Some((tags::folded(&name), self.names.id(target, &name).ok()?))
+        };
+        names.filter_map(known).collect()
+    }
+
+    fn verdict(&self, asked: &Asked<Item>, state: Option<Found>) -> Result<Verdict<ObjectChange>, Failure> {
+        let in_doubt: Option<ObjectChange> = match track::sent(asked.in_doubt.as_ref()) {
+            Ok(in_doubt) => in_doubt,
+            Err(outcome) => return Ok(Verdict::Settled(outcome)),
+        };
+        let wishes: Vec<Wish> = match self.rules.wishes(&asked.item, &self.names) {
+            Ok(wishes) => wishes,
+            Err(problems) => {
+                let text = format!("line {}: {}", asked.item.line, problems.join("; "));
+                // What was in doubt stays so until a read succeeds.
+                let (state, reason) = if in_doubt.is_some() {
+                    (State::Unknown, "not-confirmed")
+                } else {
+                    (State::Failed, "value")
+                };
+                return Ok(Verdict::Settled(Outcome::of(state, reason, text)));
+            }
+        };
+        // A creation that was announced may have been sent.
+        let steps = asked.in_doubt.as_ref().map_or(&[][..], |in_doubt| &in_doubt.steps);
+        let is_sent = created::is_sent(self.rules.object, steps)?;
+        let tags = self.tags(&asked.item);
+        let had_new_tags = in_doubt.as_ref().is_some_and(|change| !change.new_tags().is_empty());
+        let in_doubt = in_doubt.map(|change| change.with_tags(&tags));
+        let in_doubt = in_doubt.as_ref().map(|change| InDoubt { change, is_sent });
+        Ok(match self.rules.decide(&asked.item, &wishes, state, in_doubt, &self.names) {
+            Verdict::Change(change) => Verdict::Change(ObjectChange { tags, ..change }),
+            Verdict::Settled(outcome) if had_new_tags => Verdict::Settled(tags::reported(outcome, &tags)),
+            settled @ Verdict::Settled(_) => settled,
+        })
+    }
 }
 
 impl Planner for Update {
@@ -124,33 +174,7 @@ impl Planner for Update {
         let states = self.states(&batch).await?;
         let mut verdicts = Vec::with_capacity(batch.len());
         for (asked, state) in batch.iter().zip(states) {
-            let in_doubt: Option<ObjectChange> = match track::sent(asked.in_doubt.as_ref()) {
-                Ok(in_doubt) => in_doubt,
-                Err(outcome) => {
-                    verdicts.push(Verdict::Settled(outcome));
-                    continue;
-                }
-            };
-            let wishes: Result<Vec<Wish>, Vec<String>> = self.rules.wishes(&asked.item, &self.names);
-            verdicts.push(match wishes {
-                Ok(wishes) => {
-                    // A creation that was announced may have been sent.
-                    let steps = asked.in_doubt.as_ref().map_or(&[][..], |in_doubt| &in_doubt.steps);
-                    let is_sent = created::is_sent(self.rules.object, steps)?;
-                    let in_doubt = in_doubt.as_ref().map(|change| InDoubt { change, is_sent });
-                    self.rules.decide(&asked.item, &wishes, state, in_doubt, &self.names)
-                }
-                Err(problems) => {
-                    let text = format!("line {}: {}", asked.item.line, problems.join("; "));
-                    // What was in doubt stays so until a read succeeds.
-                    let (state, reason) = if in_doubt.is_some() {
-                        (State::Unknown, "not-confirmed")
-                    } else {
-                        (State::Failed, "value")
-                    };
-                    Verdict::Settled(Outcome::of(state, reason, text))
-                }
-            });
+            verdicts.push(self.verdict(asked, state)?);
         }
         Ok(verdicts)
     }

@@ -23,6 +23,10 @@ pub(crate) struct Names {
     known: HashMap<(Target, String), Vec<Named>>,
     /// All dev users, by e-mail address, display name and full name in lower case, once they have been listed.
     users: Option<HashMap<String, Vec<Named>>>,
+    /// All tags by name in lower case, once they have been listed.
+    tags: Option<HashMap<String, Vec<Named>>>,
+    /// `--create-tags`: a tag that does not exist may be created.
+    creates_tags: bool,
     stages: Option<Vec<String>>,
 }
 
@@ -51,6 +55,21 @@ impl Names {
     /// With these stages.
     pub(crate) fn with_stages(stages: Option<Vec<String>>) -> Self {
         Self { stages, ..Self::default() }
+    }
+
+    /// The same, and whether tags that do not exist may be created.
+    pub(crate) fn creating_tags(self, creates_tags: bool) -> Self {
+        Self { creates_tags, ..self }
+    }
+
+    /// Whether tags that do not exist may be created.
+    pub(crate) fn creates_tags(&self) -> bool {
+        self.creates_tags
+    }
+
+    /// Whether DevRev was asked for a tag with this name, and has none.
+    pub(crate) fn lacks_tag(&self, name: &str) -> bool {
+        self.known.get(&(Target::Tag, name.to_lowercase())).is_some_and(Vec::is_empty)
     }
 
     /// The ID that a name stands for; the error names the candidates where there are several.
@@ -108,6 +127,9 @@ impl Names {
             for names in names.chunks(AT_ONCE) {
                 self.ask(client, target, endpoint, filter, names).await?;
             }
+            if target == Target::Tag && self.creates_tags {
+                self.find_tags_in_any_case(client, &names).await?;
+            }
         }
         Ok(())
     }
@@ -140,31 +162,59 @@ impl Names {
         Ok(())
     }
 
-    async fn list_users(&mut self, client: &ReadOnly) -> Result<(), Failure> {
-        if self.users.is_some() {
+    /// Finds the tags with these names that are spelled otherwise: a list may tell upper case from lower, and nobody wants
+    /// a second tag that differs in case only.
+    async fn find_tags_in_any_case(&mut self, client: &ReadOnly, names: &[String]) -> Result<(), Failure> {
+        let names: Vec<&String> = names.iter().filter(|name| self.lacks_tag(name)).collect();
+        if names.is_empty() {
             return Ok(());
         }
-        let mut users: HashMap<String, Vec<Named>> = HashMap::new();
-        let mut pages = Pages::new(ObjectList::at("dev-users.list", Members::new()));
-        let failed = |error: &ApiError| failing::needed(error, "cannot list the users of the organisation");
-        while let Some(page) = pages.next(client).await.map_err(|error| failed(&error))? {
-            for user in &page {
-                let Some(named) = Named::of(user) else { continue };
-                let mut names: Vec<String> = ["email", "display_name", "full_name"]
-                    .iter()
-                    .filter_map(|member| user.get(*member).and_then(Value::as_str))
-                    .map(str::to_lowercase)
-                    .collect();
-                names.sort_unstable();
-                names.dedup();
-                for name in names {
-                    users.entry(name).or_default().push(named.clone());
-                }
+        let tags = match self.tags.take() {
+            Some(tags) => tags,
+            None => {
+                list_all(client, "tags.list", &["name"], "cannot list the tags of the organisation").await?
             }
+        };
+        for name in names.iter().map(|name| name.to_lowercase()) {
+            let found = tags.get(&name).cloned().unwrap_or_default();
+            self.known.insert((Target::Tag, name), found);
         }
-        self.users = Some(users);
+        self.tags = Some(tags);
         Ok(())
     }
+
+    async fn list_users(&mut self, client: &ReadOnly) -> Result<(), Failure> {
+        if self.users.is_none() {
+            let names = ["email", "display_name", "full_name"];
+            let what = "cannot list the users of the organisation";
+            self.users = Some(list_all(client, "dev-users.list", &names, what).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Everything in a list by each of these members in lower case. `what` says what could not be done if that fails.
+async fn list_all(
+    client: &ReadOnly,
+    endpoint: &'static str,
+    members: &[&str],
+    what: &str,
+) -> Result<HashMap<String, Vec<Named>>, Failure> {
+    let mut all: HashMap<String, Vec<Named>> = HashMap::new();
+    let mut pages = Pages::new(ObjectList::at(endpoint, Members::new()));
+    while let Some(page) = pages.next(client).await.map_err(|error| failing::needed(&error, what))? {
+        for object in &page {
+            let Some(named) = Named::of(object) else { continue };
+            let names = members.iter().filter_map(|member| object.get(*member).and_then(Value::as_str));
+            let mut names: Vec<String> = names.map(str::to_lowercase).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                all.entry(name).or_default().push(named.clone());
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn is_user(target: Target) -> bool {

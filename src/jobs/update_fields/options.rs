@@ -52,6 +52,9 @@ pub(crate) struct UpdateOptions {
     /// `--no-required-check`
     #[serde(default)]
     pub no_required_check: bool,
+    /// `--create-tags`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create_tags: bool,
     /// Whether the run is against the sandbox in the same process.
     pub sandbox: bool,
     /// The fields of the object in this organisation, once they are known.
@@ -168,6 +171,7 @@ impl UpdateOptions {
             (self.on_missing == OnMissing::Create && !self.creates, &["--on-missing", "create"][..]),
             (self.skip_invalid, &["--skip-invalid"]),
             (self.no_required_check, &["--no-required-check"]),
+            (self.create_tags, &["--create-tags"]),
             (self.sandbox, &["--sandbox"]),
         ] {
             words.extend(flag.iter().filter(|_| given).map(|word| (*word).to_owned()));

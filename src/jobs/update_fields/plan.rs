@@ -4,6 +4,7 @@
 use super::change::ObjectChange;
 use super::decide::shown;
 use super::fields::Fields;
+use super::tags::{self, TagNames};
 use super::told::{cell, short};
 use crate::devrev::objects::{Kind, Object};
 use crate::journal::atomic;
@@ -44,6 +45,8 @@ pub(crate) struct ObjectPlan {
     known: Option<Arc<Fields>>,
     /// How many objects get another value of each field.
     fields: BTreeMap<String, u64>,
+    /// The tags that would be created.
+    new_tags: TagNames,
 }
 
 impl ObjectPlan {
@@ -61,6 +64,7 @@ impl ObjectPlan {
             left: 0,
             known: None,
             fields: BTreeMap::new(),
+            new_tags: TagNames::new(),
         }
     }
 
@@ -75,8 +79,9 @@ impl ObjectPlan {
     }
 
     fn cost(&self) -> Cost {
-        // A deletion is a read before, the call, and a read after.
-        Cost { calls: self.changes + 2 * self.deleted + self.reads, rate: self.rate }
+        // A deletion is a read before, the call, and a read after. A tag is looked for before it is created.
+        let new_tags = 2 * self.new_tags.len() as u64;
+        Cost { calls: self.changes + 2 * self.deleted + new_tags + self.reads, rate: self.rate }
     }
 }
 
@@ -99,6 +104,9 @@ impl PlanSummary for ObjectPlan {
                 self.shown += 1;
             }
             return;
+        }
+        for name in change.new_tags() {
+            self.new_tags.entry(tags::folded(&name)).or_insert(name);
         }
         let mut key = key;
         let mut say = |shown: &mut u64, lines: &mut String, text: String| {
@@ -140,6 +148,10 @@ impl PlanSummary for ObjectPlan {
                 let _ = writeln!(text, "Objects that would be {what}: {}", number(count));
             }
         }
+        if !self.new_tags.is_empty() {
+            let (count, names) = (number(self.new_tags.len() as u64), tags::listed(&self.new_tags));
+            let _ = writeln!(text, "Tags that would be created: {count} ({names})");
+        }
         if self.left > 0 {
             let _ = writeln!(text, "Left alone: {}, changed by someone else", counted(self.left, "field"));
         }
@@ -154,6 +166,7 @@ impl PlanSummary for ObjectPlan {
             "created": self.created,
             "deleted": self.deleted,
             "fields": self.fields,
+            "new_tags": self.new_tags.values().collect::<Vec<_>>(),
             "fields_left_alone": self.left,
             "calls": cost.calls,
             "seconds_under_the_limit": cost.time().map(|time| time.as_secs_f64()),

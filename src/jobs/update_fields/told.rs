@@ -1,6 +1,6 @@
 //! Values for people: IDs as people know them.
 
-use super::value;
+use super::{tags, value};
 use crate::devrev::ids::{Place, Ref};
 use crate::devrev::objects::Kind;
 use serde_json::Value;
@@ -25,6 +25,9 @@ pub(super) fn short(value: &Value, of: &str) -> Value {
 pub(super) fn cell(kind: &Kind, value: &Value, of: &str) -> String {
     if matches!(kind, Kind::Choice(_)) {
         return value::cell(kind, value);
+    }
+    if let Some(name) = tags::new_name(value) {
+        return tags::shown(name);
     }
     let part = |value: &Value| cell(&Kind::Other, value, of);
     match short(value, of) {

@@ -4,6 +4,7 @@
 //! it is the whole list, whatever the shape of the request.
 
 use super::names::Names;
+use super::tags;
 use crate::devrev::any_object::Members;
 use crate::devrev::ids::{Place, Ref, id_text};
 use crate::devrev::objects::{Field, Kind, Target};
@@ -140,8 +141,14 @@ pub(crate) fn named_alike(kind: &Kind, one: &Value, other: &Value) -> bool {
     if !matches!(kind, Kind::Tags(_)) {
         return same_element(kind, one, other);
     }
-    let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
-    same_id(Target::Tag, &id(one), &id(other))
+    match (tags::new_name(one), tags::new_name(other)) {
+        (Some(one), Some(other)) => tags::folded(one) == tags::folded(other),
+        (None, None) => {
+            let id = |tag: &Value| tag["id"].as_str().unwrap_or_default().to_owned();
+            same_id(Target::Tag, &id(one), &id(other))
+        }
+        _ => false,
+    }
 }
 
 /// Whether two IDs, in whichever form, name one object of this kind.
@@ -193,6 +200,9 @@ pub(crate) fn cell(kind: &Kind, value: &Value) -> String {
             other => cell(element, other),
         })),
         (Kind::Tags(_), Value::Array(list)) => joined(list.iter().map(|tag| {
+            if let Some(name) = tags::new_name(tag) {
+                return tags::shown(name);
+            }
             let id = tag["id"].as_str().unwrap_or_default();
             match &tag["value"] {
                 Value::Null => id.to_owned(),
@@ -342,12 +352,25 @@ pub(crate) fn parse(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Va
                 .collect();
             unique(kind, all?)
         }
-        Kind::Tags(_) => {
-            let all: Result<Vec<Value>, String> = split(cell).iter().map(|cell| tag(cell, names)).collect();
-            unique(kind, all?)
-        }
+        Kind::Tags(_) => tag_list(kind, cell, |cell| tag(cell, names)),
         Kind::Other => Err("a value that no cell can hold".to_owned()),
     }
+}
+
+/// What a cell says that a field gets: the same, but where `names` allow it, a tag that does not exist is a new one.
+pub(crate) fn wanted(kind: &Kind, cell: &str, names: Option<&Names>) -> Result<Value, String> {
+    match (kind, names) {
+        (Kind::Tags(_), Some(names)) if names.creates_tags() => tag_list(kind, cell, |cell| {
+            tag(cell, Some(names))
+                .or_else(|why| if names.lacks_tag(cell) { tags::new(cell) } else { Err(why) })
+        }),
+        _ => parse(kind, cell, names),
+    }
+}
+
+fn tag_list(kind: &Kind, cell: &str, tag: impl Fn(&str) -> Result<Value, String>) -> Result<Value, String> {
+    let all: Result<Vec<Value>, String> = split(cell).iter().map(|cell| tag(cell)).collect();
+    unique(kind, all?)
 }
 
 /// The elements, each once; none if there are none. A tag cannot have two values.

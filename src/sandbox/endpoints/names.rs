@@ -43,8 +43,11 @@ fn tags(world: &World, body: &Body) -> Answer {
 /// The name of a tag is unique.
 fn create_tag(world: &World, body: &Body) -> Answer {
     let name = text(body, "name");
+    if name.is_empty() {
+        return Err(ApiError::bad_request("a tag needs a name"));
+    }
     let mut state = world.write();
-    if name.is_empty() || state.tags.iter().any(|tag| tag.name == name) {
+    if state.tags.iter().any(|tag| tag.name == name) {
         return Err(ApiError::conflict(format!("there is a tag `{name}`")));
     }
     let number = state.tags.iter().map(|tag| tag.number).max().unwrap_or(0) + 1;

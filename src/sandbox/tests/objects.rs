@@ -107,6 +107,7 @@ async fn names_are_found() {
     let created = rig.call("tags.create", json!({"name": "night shift"})).await;
     assert_eq!((created.status, &created.body["tag"]["display_id"]), (201, &json!("TAG-7")));
     assert_eq!(rig.call("tags.create", json!({"name": "night shift"})).await.status, 409);
+    assert_eq!(rig.call("tags.create", json!({"name": ""})).await.status, 400);
     let tags = rig.good("tags.list", json!({"name": ["night shift", "nobody"]})).await;
     assert_eq!(tags["tags"].as_array().unwrap().len(), 1);
     let parts = rig.good("parts.list", json!({"name": ["Billing"]})).await;
