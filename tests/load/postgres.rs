@@ -322,7 +322,7 @@ fn a_record_that_the_table_refuses_is_rejected_with_code_and_column() {
         ("1005", "22008", ""),
         ("1006", "NUL", ""),
     ] {
-        let line = rejected.iter().find(|line| line["record"]["id"].to_string() == id);
+        let line = rejected.iter().find(|line| format!("{}", line["record"]["id"]) == id);
         let line = line.unwrap_or_else(|| panic!("{id}: {rejected:?}"));
         assert_eq!(line["rule"], "target");
         assert!(line["problem"].as_str().unwrap().contains(says), "{line}");
