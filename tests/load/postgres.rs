@@ -4,6 +4,7 @@ use super::{KEY, assert_nowhere, job, load, prices as sqlite_prices, site, with}
 use crate::support::postgres::{Database, PASSWORD};
 use crate::support::program::Program;
 use crate::support::site::{Site, Trouble};
+use serde_json::json;
 use std::fmt::Write as _;
 
 const SQLITE: &str = "sqlite: { path: prices.db, table: prices, key: [symbol, day], create: true }";
@@ -314,15 +315,15 @@ fn a_record_that_the_table_refuses_is_rejected_with_code_and_column() {
     assert_eq!(database.ask("SELECT count(*)::text FROM t").unwrap(), "201");
     let rejected = site.newest_run().lines("rejected.jsonl");
     for (id, says, field) in [
-        ("\"x\"", "22P02", ""),
-        ("1001", "23502", "name"),
-        ("1002", "22001", ""),
-        ("1003", "constraint `small`", ""),
-        ("1004", "23505", ""),
-        ("1005", "22008", ""),
-        ("1006", "NUL", ""),
+        (json!("x"), "22P02", ""),
+        (json!(1001), "23502", "name"),
+        (json!(1002), "22001", ""),
+        (json!(1003), "constraint `small`", ""),
+        (json!(1004), "23505", ""),
+        (json!(1005), "22008", ""),
+        (json!(1006), "NUL", ""),
     ] {
-        let line = rejected.iter().find(|line| format!("{}", line["record"]["id"]) == id);
+        let line = rejected.iter().find(|line| line["record"]["id"] == id);
         let line = line.unwrap_or_else(|| panic!("{id}: {rejected:?}"));
         assert_eq!(line["rule"], "target");
         assert!(line["problem"].as_str().unwrap().contains(says), "{line}");

@@ -75,7 +75,7 @@ mod tests {
             "SELECT \"${name}\" FROM t",
             "SELECT 1 -- ${name}",
             "SELECT x${name}",
-            "SELECT $$${name}$$",
+            "SELECT $$ ${name}$$",
             "DELETE FROM t",
             "SELECT 1; SELECT 2",
         ] {
