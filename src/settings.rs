@@ -104,9 +104,11 @@ pub(crate) struct Settings {
 }
 
 /// Variables that a file of the operator's names: of the environment, or of the `.env` file.
+#[cfg(feature = "load")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variables(Option<dotenv::DotEnv>);
 
+#[cfg(feature = "load")]
 impl Variables {
     /// Reads the `.env` file, if there is one.
     pub(crate) fn read(env_file: Option<&Path>) -> Result<Self, Failure> {

@@ -4,7 +4,7 @@
 //! each has a folder and a sandbox of its own, so that they run side by side.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg_attr(
-    not(all(feature = "snowflake", feature = "sql", feature = "clickhouse")),
+    not(all(feature = "snowflake", feature = "sql", feature = "clickhouse", feature = "load")),
     allow(dead_code, reason = "what only the tests of sources need that this build leaves out")
 )]
 

@@ -94,6 +94,7 @@ impl Steps {
     }
 
     /// The row that the change is written down under.
+    #[cfg(feature = "load")]
     pub(crate) fn row(&self) -> u64 {
         self.rows.row
     }

@@ -13,6 +13,7 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetupError {
     /// What is sent there could be read on its way.
+    #[cfg(feature = "load")]
     #[error("{0} is neither https nor http to this machine")]
     Unsafe(String),
     /// A proxy that would be bypassed.
