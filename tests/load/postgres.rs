@@ -374,7 +374,7 @@ fn what_does_not_fit_is_named() {
     let site = site(&Trouble::none());
     database.run("CREATE TABLE things (id int, name text, must text NOT NULL)");
     for (target, record, says) in [
-        ("{table: thngs}", r#"{"id":1}"#, "did you mean `things`?"),
+        ("{table: thing}", r#"{"id":1}"#, "did you mean `things`?"),
         ("{table: Things}", r#"{"id":1}"#, "did you mean `things`?"),
         ("{table: no.things}", r#"{"id":1}"#, "there is no table `no.things`"),
         ("{table: things}", r#"{"id":1,"must":"a","nme":"x"}"#, "has no column `nme`; did you mean `name`?"),
