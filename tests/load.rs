@@ -435,3 +435,58 @@ fn files_are_slices() {
     );
     load(&site, &[]).run().exits(2).says("there is no such file");
 }
+
+/// The path of a job that the project ships.
+fn shipped(name: &str) -> String {
+    format!("{}/test_data/jobs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_legacy_table_is_moved_into_a_new_one() {
+    let site = site(&Trouble::none());
+    execute(
+        &site,
+        "ATTACH 'legacy.db' AS old; CREATE TABLE old.users (user_id INTEGER PRIMARY KEY, full_name TEXT, email TEXT, created TEXT, \
+         active INTEGER); INSERT INTO old.users VALUES (1, 'Ana Sousa', 'Ana@Acme.com', '2020-01-01', 1), (2, 'Bo', 'bo@acme.com', \
+         NULL, 0), (3, 'Cy van der Berg', 'CY@acme.com', '2021-05-05', 1), (4, NULL, NULL, NULL, 1), (5, 'A', 'ANA@acme.com', NULL, 1)"
+            .replace("legacy.db", &site.path("legacy.db").display().to_string())
+            .as_str(),
+    );
+    let job = shipped("migrate_users.yaml");
+    site.program(["load", &job, "--dry-run"]).run().exits(0).says(r#""last_name":"van der Berg""#);
+    site.program(["load", &job, "--yes"]).run().exits(3).says("3 records loaded, 2 rejected");
+    let users = query(
+        &site,
+        "app.db",
+        "SELECT id, first_name, last_name, email, created_at, status FROM users ORDER BY id",
+    );
+    assert_eq!(
+        users,
+        [
+            "1|Ana|Sousa|ana@acme.com|2020-01-01|active",
+            "2|Bo||bo@acme.com|NULL|inactive",
+            "3|Cy|van der Berg|cy@acme.com|2021-05-05|active"
+        ]
+    );
+    let rules: Vec<_> =
+        site.newest_run().lines("rejected.jsonl").iter().map(|line| line["rule"].clone()).collect();
+    assert_eq!(rules, ["required", "unique"]);
+}
+
+#[test]
+fn prices_are_corrected_where_they_stand() {
+    let site = with(&Trouble::none(), |text| text);
+    load(&site, &[]).run().exits(0);
+    let clean = prices(&site);
+    execute(&site, "UPDATE prices SET high = low, low = high WHERE day IN ('2023-03-05', '2023-07-01')");
+    let job = shipped("price_anomaly_fix.yaml");
+    let one = ["load", &job, "--yes", "--start-date", "2023-07-01", "--end-date", "2023-07-31"];
+    site.program(one).run().exits(3).says("3 records loaded").says("it finds 3 rows");
+    site.program(["load", &job, "--yes"]).run().exits(0).says("3 records loaded").says("1 check passed");
+    assert_eq!(prices(&site), clean);
+    // What was corrected once is not looked at again until that is meant.
+    execute(&site, "UPDATE prices SET high = low, low = high WHERE day = '2023-03-05'");
+    site.program(["load", &job, "--yes"]).run().exits(3).says("it finds 3 rows");
+    site.program(["load", &job, "--yes", "--reload"]).run().exits(0).says("3 records loaded");
+    assert_eq!(prices(&site), clean);
+}

@@ -279,7 +279,8 @@ fn a_process_that_was_killed_leaves_its_calls_to_the_next() {
         }
         assert!(start.elapsed() < 70 * SECOND, "{:?}", start.elapsed());
         drop(next.permit(Urgency::Normal).await.unwrap());
-        assert!(start.elapsed() >= 120 * SECOND, "{:?}", start.elapsed());
+        // The file has times of the wall's clock, which goes on while the other stands.
+        assert!(start.elapsed() >= 119 * SECOND, "{:?}", start.elapsed());
     });
 }
 
