@@ -129,8 +129,9 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Man(args) => commands::shell::man(args.dir.as_deref(), global.json),
         Command::Sandbox(args) => runtime.block_on(commands::sandbox::run(args, global.json)),
     };
-    // A thread that still waits for an answer on standard input must not keep the process.
-    runtime.shutdown_background();
+    // The process ends now. A thread that still waits, for an answer on standard input or of a database, must neither keep it nor
+    // find its timers gone, as it would once the runtime is shut down.
+    std::mem::forget(runtime);
     outcome
 }
 
