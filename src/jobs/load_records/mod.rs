@@ -103,24 +103,23 @@ impl Planner for LoadPlanner {
 }
 
 impl LoadPlanner {
-    fn decide(&self, Asked { item: slice, in_doubt }: Asked<Slice>) -> Verdict<SliceChange> {
+    fn decide(&self, Asked { item: slice, .. }: Asked<Slice>) -> Verdict<SliceChange> {
         let entry = self.ledger.get(&slice);
         let change =
             |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
         let Some(entry) = entry else { return change(false) };
-        if entry.run == self.run {
-            // The transaction that loaded it has written that down; only the answer was lost.
-            return Verdict::Settled(if in_doubt.is_some() {
-                done(Counts { records: entry.rows, rejected: entry.rejected, ..Counts::default() }, None)
-            } else {
-                loaded_before(entry)
-            });
-        }
-        if entry.open || self.reload { change(true) } else { Verdict::Settled(loaded_before(entry)) }
+        let is_own = entry.run == self.run;
+        let again = !is_own && (entry.open || self.reload);
+        if again { change(true) } else { Verdict::Settled(loaded(entry, &self.run)) }
     }
 }
 
-fn loaded_before(entry: &Entry) -> Outcome {
+/// The outcome of a slice that the ledger has, for this run.
+fn loaded(entry: &Entry, run: &str) -> Outcome {
+    if entry.run == run {
+        // The transaction that loaded it has written that down; only the answer was lost.
+        return done(Counts { records: entry.rows, rejected: entry.rejected, ..Counts::default() }, None);
+    }
     let text = format!("run {} has loaded it: {}", entry.run, counted(entry.rows, "record"));
     Outcome::of(State::Already, LOADED, text)
 }
@@ -180,12 +179,43 @@ impl Loader {
         let loaded = self.store.load(&self.terms, slice, open, &mut stage, &self.fetch.stop).await?;
         stage.remove();
         Ok(match loaded {
-            Loaded::Before(entry) => loaded_before(&entry),
+            Loaded::Before(entry) => self::loaded(&entry, &self.terms.run),
             Loaded::Now { rows, deleted } => {
                 let rejected = stage.rejected.count();
                 let counts = Counts { records: rows, rejected, outside: stage.outside, deleted };
                 done(counts, stage.rejected.first())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_run_itself_has_loaded_is_done_though_its_intent_was_withdrawn() {
+        let slice = Slice { start: None, end: None, each: BTreeMap::new(), file: None };
+        let state = |by: &str, open: bool, reload: bool| {
+            let entry = Entry {
+                slice: slice.id(),
+                digest: "d".to_owned(),
+                rows: 7,
+                rejected: 0,
+                run: by.to_owned(),
+                open,
+            };
+            let ledger = Ledger::new(vec![entry]);
+            let planner = LoadPlanner { ledger, digest: "d".to_owned(), reload, run: "own".to_owned() };
+            match planner.decide(Asked { item: slice.clone(), in_doubt: None }) {
+                Verdict::Change(change) => (None, change.again),
+                Verdict::Settled(outcome) => (Some(outcome.state), false),
+            }
+        };
+        assert_eq!(state("own", false, false), (Some(State::Done), false));
+        assert_eq!(state("own", true, true), (Some(State::Done), false), "it has reloaded it");
+        assert_eq!(state("other", false, false), (Some(State::Already), false));
+        assert_eq!(state("other", false, true), (None, true));
+        assert_eq!(state("other", true, false), (None, true), "it was not all there yet");
     }
 }
