@@ -413,6 +413,15 @@ fn files_are_slices() {
         query(&site, "t.db", "SELECT count(*), count(temp), sum(temp) FROM temps WHERE city = 'Köln'");
     assert_eq!(found, ["84|81|1243.5"]);
     load(&site, &[]).run().exits(0).says("3  nothing to change");
+    // A run goes by the files that it began with.
+    let checked = format!(
+        "version: 1\njob_name: checked\nsource: {{csv: {{path: 'temp-*.csv'}}}}\n{target}checks: [{{count: source}}]\n"
+    );
+    site.write("job.yaml", checked);
+    load(&site, &["--dry-run"]).run().exits(0).says("3 slices would be loaded");
+    site.write("temp-4.csv", "day;city;temp\n2026-03-31;Bern;1\n");
+    let plan = site.newest_run().id().to_owned();
+    site.program(["apply", &plan, "--yes"]).run().exits(0).says("84 records loaded").says("1 check passed");
     site.write("more.jsonl", "{\"day\": \"2026-04-01\", \"city\": \"Oslo\", \"temp\": 12345678901234567890}\n\n{\"day\":\"2026-04-02\",\"city\":\"O\\u0000\",\"temp\":null}\n");
     site.write(
         "job.yaml",

@@ -459,7 +459,8 @@ impl Job for LoadOptions {
             return Ok(After { notes, failed: false });
         }
         let terms = self.terms(run.id())?;
-        let slices = self.slices()?;
+        // Those of the run: files may have come since, or gone.
+        let slices = Self::slices_of(&Input::file(&run.input()))?;
         let failed = checks::run(&known.file, &target.store, &terms, &slices, stop).await;
         let failed = failed.map_err(LoadError::failure)?;
         notes.push(match failed.len() {
