@@ -117,24 +117,22 @@ impl Fetch {
             return Ok(match chunk {
                 Chunk::Records(records) => records.into_iter().map(Ok).collect(),
                 Chunk::Json(vals) => {
-                    vals.iter().map(|val| Record::of_val(val).map_err(|why| rejected(val, why))).collect()
+                    let mut made = Made::new();
+                    vals.iter().for_each(|val| push(&mut made, val, val));
+                    made
                 }
             });
         };
         let work = tokio::task::spawn_blocking(move || {
             let vals: Result<Vec<Val>, String> = match chunk {
                 Chunk::Json(vals) => Ok(vals),
-                Chunk::Records(records) => records.iter().map(Record::to_val).collect(),
+                Chunk::Records(records) => records.into_iter().map(Record::into_val).collect(),
             };
             let mut made = Made::new();
             for val in vals? {
                 match filter.run(val.clone(), &variables) {
                     Err(why) => made.push(Err(rejected(&val, why))),
-                    Ok(outputs) => {
-                        made.extend(
-                            outputs.iter().map(|out| Record::of_val(out).map_err(|why| rejected(&val, why))),
-                        );
-                    }
+                    Ok(outputs) => outputs.iter().for_each(|output| push(&mut made, output, &val)),
                 }
             }
             Ok(made)
@@ -146,6 +144,13 @@ impl Fetch {
             worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
         worked.map_err(|why: String| LoadError::Transform(format!("the transform: {why}")))
     }
+}
+
+/// Adds what an input has become.
+fn push(made: &mut Made, output: &Val, input: &Val) {
+    let like = made.last().and_then(|last| last.as_ref().ok());
+    let record = Record::of_val(output, like).map_err(|why| rejected(input, why));
+    made.push(record);
 }
 
 fn rejected(val: &Val, why: String) -> (String, Broken) {

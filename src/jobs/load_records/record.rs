@@ -4,6 +4,7 @@ use jaq_json::Val;
 #[cfg(test)]
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// A value of a record. Numbers keep the digits that they came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,37 +18,50 @@ pub(super) enum Cell {
     Json(String),
 }
 
-/// A record.
+/// A record. Those of one source or filter share their names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Record(pub Vec<(String, Cell)>);
+pub(super) struct Record(pub Vec<(Arc<str>, Cell)>);
 
 impl Record {
     /// The value of a field.
     pub(super) fn get(&self, name: &str) -> Option<&Cell> {
-        self.0.iter().find(|(found, _)| found == name).map(|(_, cell)| cell)
+        self.0.iter().find(|(found, _)| **found == *name).map(|(_, cell)| cell)
     }
 
-    /// What a filter has made; the error says what it is instead of an object.
-    pub(super) fn of_val(val: &Val) -> Result<Self, String> {
+    /// What a filter has made; the error says what it is instead of an object. The names are those of another record where
+    /// they are the same.
+    pub(super) fn of_val(val: &Val, like: Option<&Self>) -> Result<Self, String> {
         let Val::Obj(members) = val else {
             return Err(format!("the transform made {} where a record, an object, was needed", kind(val)));
         };
         let mut record = Self(Vec::with_capacity(members.len()));
-        for (name, value) in members.iter() {
+        for (place, (name, value)) in members.iter().enumerate() {
             let Val::TStr(name) = name else { return Err("a field has a name that is not text".to_owned()) };
             let name =
                 std::str::from_utf8(name).map_err(|_| "a field has a name that is not UTF-8".to_owned())?;
             let cell = cell(value).map_err(|problem| format!("`{name}`: {problem}"))?;
-            record.0.push((name.to_owned(), cell));
+            let known = like.and_then(|like| like.0.get(place)).map(|(name, _)| name);
+            let name = known.filter(|known| ***known == *name).map_or_else(|| name.into(), Arc::clone);
+            record.0.push((name, cell));
         }
         Ok(record)
     }
 
     /// For a filter.
-    pub(super) fn to_val(&self) -> Result<Val, String> {
-        let mut json = Vec::new();
-        self.write(&mut json);
-        jaq_json::read::parse_single(&json).map_err(|error| error.to_string())
+    pub(super) fn into_val(self) -> Result<Val, String> {
+        let members = self.0.into_iter().map(|(name, cell)| {
+            let value = match cell {
+                Cell::Null => Val::Null,
+                Cell::Bool(truth) => Val::Bool(truth),
+                Cell::Text(text) => text.into(),
+                // As JSON is read elsewhere: numbers keep their digits.
+                Cell::Number(json) | Cell::Json(json) => {
+                    jaq_json::read::parse_single(json.as_bytes()).map_err(|error| error.to_string())?
+                }
+            };
+            Ok((Val::utf8_str(name.as_bytes().to_vec()), value))
+        });
+        members.collect::<Result<_, String>>().map(Val::obj)
     }
 
     /// A JSON object.
@@ -60,7 +74,7 @@ impl Record {
             Value::String(text) => Cell::Text(text.clone()),
             other => Cell::Json(other.to_string()),
         };
-        Self(object.iter().map(|(name, value)| (name.clone(), cell(value))).collect())
+        Self(object.iter().map(|(name, value)| (name.as_str().into(), cell(value))).collect())
     }
 
     /// Writes it as a JSON object.
@@ -170,7 +184,7 @@ mod tests {
 
     fn through(json: &str) -> String {
         let val = jaq_json::read::parse_single(json.as_bytes()).unwrap();
-        Record::of_val(&val).unwrap().text()
+        Record::of_val(&val, None).unwrap().text()
     }
 
     #[test]
@@ -209,7 +223,7 @@ mod tests {
     fn what_is_no_record_is_said() {
         for (json, says) in [("[1]", "an array"), ("null", "null"), ("\"x\"", "a text")] {
             let val = jaq_json::read::parse_single(json.as_bytes()).unwrap();
-            assert!(Record::of_val(&val).unwrap_err().contains(says), "{json}");
+            assert!(Record::of_val(&val, None).unwrap_err().contains(says), "{json}");
         }
     }
 }

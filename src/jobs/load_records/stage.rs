@@ -122,8 +122,10 @@ impl StageWriter {
     /// Keeps a record.
     pub(super) fn push(&mut self, record: &Record) -> io::Result<()> {
         self.line.clear();
-        if self.records == 0 || !self.columns.iter().eq(record.0.iter().map(|(name, _)| name)) {
-            self.columns = record.0.iter().map(|(name, _)| name.clone()).collect();
+        if self.records == 0
+            || !self.columns.iter().map(String::as_str).eq(record.0.iter().map(|(name, _)| &**name))
+        {
+            self.columns = record.0.iter().map(|(name, _)| name.to_string()).collect();
             serde_json::to_writer(&mut self.line, &serde_json::json!({ "columns": self.columns }))?;
             self.line.push(b'\n');
             for name in &self.columns {

@@ -11,6 +11,7 @@ use crate::stop::Stop;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Records in a chunk.
@@ -78,12 +79,8 @@ impl Files {
         let dialect = Dialect { delimiter: self.delimiter, ..Dialect::default() };
         let wrong = |error: crate::source::SourceError| LoadError::Refused(error.to_string());
         let file = CsvFile::open_as(Path::new(path), path, dialect).map_err(wrong)?;
-        let names: Vec<String> = file
-            .header()
-            .names()
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-            .collect();
+        let names: Vec<Arc<str>> =
+            file.header().names().iter().map(|name| String::from_utf8_lossy(name).trim().into()).collect();
         let mut records = Vec::with_capacity(CHUNK);
         for row in file.rows() {
             let row = row.map_err(wrong)?.map_err(|bad| {
@@ -94,7 +91,7 @@ impl Files {
                     row.fields.get(place).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default();
                 // An empty cell is no value: CSV has no other way to say so.
                 let cell = if text.is_empty() { Cell::Null } else { Cell::Text(text.to_owned()) };
-                (name.clone(), cell)
+                (Arc::clone(name), cell)
             });
             records.push(Record(cells.collect()));
             if records.len() == CHUNK && !send(std::mem::take(&mut records))? {
@@ -113,7 +110,7 @@ fn json_lines(path: &str, send: impl Fn(Vec<Record>) -> Result<bool, LoadError>)
         LoadError::Refused(format!("{path}, line {line}: {problem}"))
     };
     let mut lines = BufReader::with_capacity(1 << 16, File::open(path).map_err(|error| wrong(0, &error))?);
-    let (mut records, mut line, mut number) = (Vec::with_capacity(CHUNK), Vec::new(), 0);
+    let (mut records, mut line, mut number) = (Vec::<Record>::with_capacity(CHUNK), Vec::new(), 0);
     loop {
         line.clear();
         number += 1;
@@ -133,7 +130,8 @@ fn json_lines(path: &str, send: impl Fn(Vec<Record>) -> Result<bool, LoadError>)
         }
         // As the filter reads JSON: numbers keep their digits.
         let val = jaq_json::read::parse_single(text).map_err(|error| wrong(number, &error))?;
-        records.push(Record::of_val(&val).map_err(|_| wrong(number, &"is not an object"))?);
+        let record = Record::of_val(&val, records.last()).map_err(|_| wrong(number, &"is not an object"))?;
+        records.push(record);
         if records.len() == CHUNK && !send(std::mem::take(&mut records))? {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use futures_util::TryStreamExt;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, SqlSafeStr, Statement};
 use std::collections::HashSet;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Rows that SQLite may be ahead; each has its values in memory.
@@ -48,10 +49,10 @@ impl SqliteQuery {
         opened.connection.execute("BEGIN").await.map_err(failed)?;
         let described =
             opened.connection.prepare(AssertSqlSafe(sql.as_str()).into_sql_str()).await.map_err(failed)?;
-        let names: Vec<String> = described.columns().iter().map(|column| column.name().to_owned()).collect();
+        let names: Vec<Arc<str>> = described.columns().iter().map(|column| column.name().into()).collect();
         drop(described);
         let mut seen = HashSet::new();
-        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        if let Some(twice) = names.iter().find(|name| !seen.insert(Arc::clone(name))) {
             return Err(LoadError::Settings(format!(
                 "the query has two columns `{twice}`: name them with AS"
             )));
@@ -76,7 +77,7 @@ impl SqliteQuery {
                     Stored::Number(text) => Cell::Number(text),
                     Stored::Text(text) => Cell::Text(text.into_owned()),
                 };
-                Ok((name.clone(), cell))
+                Ok((Arc::clone(name), cell))
             });
             let record = Record(cells.collect::<Result<_, DatabaseError>>()?);
             if !sender.record(record).await {

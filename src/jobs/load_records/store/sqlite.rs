@@ -388,7 +388,7 @@ impl SqliteStore {
 fn statement(terms: &Terms, columns: &[String]) -> String {
     let cells: Vec<String> = (0..columns.len()).map(|place| format!("value ->> {place}")).collect();
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) WHERE true{}",
+        "INSERT INTO {} ({}) SELECT {} FROM jsonb_each(?1) WHERE true{}",
         quote(&terms.table.table),
         quoted(columns),
         cells.join(", "),
