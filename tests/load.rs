@@ -1,6 +1,9 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
+mod ledger;
+mod place;
 mod postgres;
+mod undo;
 
 use crate::support::program::Program;
 use crate::support::site::{Site, Trouble};
