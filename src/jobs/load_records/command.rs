@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Slices that failed and are shown; all are in failed.csv.
-const FAILURES: usize = 5;
+pub(super) const FAILURES: usize = 5;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
 

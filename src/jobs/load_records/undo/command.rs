@@ -6,6 +6,7 @@ use crate::engine::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
 use crate::jobs::load_records::SliceChange;
+use crate::jobs::load_records::command::FAILURES;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::options::LoadOptions;
 use crate::jobs::load_records::store::Undone;
@@ -14,6 +15,7 @@ use crate::jobs::undoing::feed::Made;
 use crate::jobs::undoing::job::{Undo, UndoJob};
 use crate::journal::done::Done;
 use crate::journal::ordered::{Word, Words};
+use crate::journal::record::State;
 use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::units::counted;
@@ -188,7 +190,7 @@ impl UndoJob for UndoLoadOptions {
 
     async fn after(&self, _target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<After, Failure> {
         let of_run = run.clone();
-        let total = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
+        let (total, failures) = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
         let Undone { removed, restored, returned, left } = total;
         let mut notes = vec![format!(
             "{} deleted, {} put back as they were, {} brought back",
@@ -199,15 +201,19 @@ impl UndoJob for UndoLoadOptions {
         if left > 0 {
             notes.push(format!("{} left alone: changed since the load", counted(left, "row")));
         }
+        notes.extend(failures);
         Ok(After { notes, failed: false })
     }
 }
 
-/// What the outcomes of a run say together.
-fn total(run: &RunDir) -> Result<Undone, Failure> {
-    let mut total = Undone::default();
+/// What the outcomes of a run say together, and the first that failed.
+fn total(run: &RunDir) -> Result<(Undone, Vec<String>), Failure> {
+    let (mut total, mut failed) = (Undone::default(), Vec::new());
     for word in Words::read(run).map_err(Failure::from)? {
-        let Word::Outcome { outcome, .. } = word.map_err(Failure::from)?.1 else { continue };
+        let Word::Outcome { key, outcome, .. } = word.map_err(Failure::from)?.1 else { continue };
+        if outcome.state == State::Failed && failed.len() < FAILURES {
+            failed.push(format!("slice {key}: {}", outcome.detail.as_deref().unwrap_or_default()));
+        }
         let undone = outcome.report.and_then(|report| serde_json::from_str::<Undone>(report.get()).ok());
         let undone = undone.unwrap_or_default();
         total.removed += undone.removed;
@@ -215,5 +221,5 @@ fn total(run: &RunDir) -> Result<Undone, Failure> {
         total.returned += undone.returned;
         total.left += undone.left;
     }
-    Ok(total)
+    Ok((total, failed))
 }

@@ -34,6 +34,8 @@ struct KeptColumn {
     kind: String,
     /// Whether it may be set.
     is_settable: bool,
+    /// Whether its table is partitioned.
+    is_of_parted: bool,
 }
 
 /// Sees what a transaction does to a table.
@@ -42,6 +44,8 @@ pub(super) struct Watch {
     columns: Vec<KeptColumn>,
     /// The columns by which rows are found that an upsert changes.
     key: Option<Vec<String>>,
+    /// Whether a row that an insertion returns was not there before.
+    made: &'static str,
 }
 
 /// A row as it is kept, of a table with this name before the point.
@@ -72,6 +76,12 @@ impl Watch {
     ) -> Result<Self, LoadError> {
         let columns = store.kept_columns(connection, terms).await?;
         let table = qualified(&terms.table.table);
+        // PostgreSQL does not tell of a partitioned table whether a row was there, so nobody else may write meanwhile.
+        let is_parted = columns.first().is_some_and(|column| column.is_of_parted);
+        let made = if is_parted { "true" } else { "xmax = 0" };
+        if is_parted && terms.mode == Mode::Upsert {
+            store.run(connection, &format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")).await?;
+        }
         let key = (terms.mode == Mode::Upsert).then(|| terms.table.key.clone());
         let make = match &key {
             None => format!("CREATE TEMP TABLE {} (before text[], after text[]) ON COMMIT DROP", bare(KEPT)),
@@ -87,7 +97,7 @@ impl Watch {
             }
         };
         store.run(connection, &make).await?;
-        Ok(Self { table, columns, key })
+        Ok(Self { table, columns, key, made })
     }
 
     /// The same deletion, seen.
@@ -122,7 +132,8 @@ impl Watch {
             Some(key) => {
                 let key = quoted(key);
                 format!(
-                    "WITH made AS ({insert} RETURNING {key}, xmax = 0 AS _made) INSERT INTO {TOUCHED} SELECT {key}, _made FROM made"
+                    "WITH made AS ({insert} RETURNING {key}, {} AS _made) INSERT INTO {TOUCHED} SELECT {key}, _made FROM made",
+                    self.made
                 )
             }
         }
@@ -191,7 +202,7 @@ impl PostgresStore {
     ) -> Result<Vec<KeptColumn>, LoadError> {
         let failed = |error: sqlx::Error| self.failed(error);
         let rows = asked(
-            "SELECT a.attname::text, format_type(a.atttypid, -1), a.attidentity <> 'a', c.relkind IN ('r', 'p') \
+            "SELECT a.attname::text, format_type(a.atttypid, -1), a.attidentity <> 'a', c.relkind IN ('r', 'p'), c.relkind = 'p' \
              FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 \
              AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
         );
@@ -203,8 +214,9 @@ impl PostgresStore {
                 return Err(LoadError::Settings(text));
             }
             let text = |place: usize| row.try_get::<String, _>(place).map_err(failed);
-            let is_settable = row.try_get(2).map_err(failed)?;
-            columns.push(KeptColumn { name: text(0)?, kind: text(1)?, is_settable });
+            let is = |place: usize| row.try_get::<bool, _>(place).map_err(failed);
+            let (is_settable, is_of_parted) = (is(2)?, is(4)?);
+            columns.push(KeptColumn { name: text(0)?, kind: text(1)?, is_settable, is_of_parted });
         }
         Ok(columns)
     }
