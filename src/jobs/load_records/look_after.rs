@@ -36,13 +36,20 @@ pub(super) async fn run(
     match command {
         LedgerCommand::List { of } => {
             let known = Kept::look(&of, global, stop).await?;
-            known.print(global, known.json(), || known.text())
+            print(global, &known.json(), || known.text())
         }
         LedgerCommand::Forget { of, slice, yes, .. } => {
             let confirmation = Confirmation::needed(true, false, yes)?;
             Kept::look(&of, global, stop).await?.forget(&slice, confirmation, global, terminal).await
         }
     }
+}
+
+fn print(global: &cli::Global, json: &Value, text: impl FnOnce() -> String) -> Result<Exit, Failure> {
+    let text = if global.json { json.to_string() } else { text() };
+    result(text.trim_end()).map(|()| Exit::Ok).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot print the result: {error}")).because(error)
+    })
 }
 
 /// A load's lines in the ledger of its target.
@@ -61,18 +68,6 @@ impl Kept {
         let load = known.file.load_id().to_owned();
         let lines = store.lines(&load, &stop).await.map_err(LoadError::failure)?;
         Ok(Self { load, mode: known.file.mode(), store, lines, stop })
-    }
-
-    fn print(
-        &self,
-        global: &cli::Global,
-        json: Value,
-        text: impl FnOnce() -> String,
-    ) -> Result<Exit, Failure> {
-        let text = if global.json { json.to_string() } else { text() };
-        result(text.trim_end()).map(|()| Exit::Ok).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot print the result: {error}")).because(error)
-        })
     }
 
     fn json(&self) -> Value {
@@ -154,7 +149,7 @@ impl Kept {
         let place = self.store.place();
         if chosen.is_empty() {
             let nothing = || format!("nothing of load {} is in the ledger of {place}", self.load);
-            return self.print(global, json!({ "load": self.load, "target": place, "removed": 0 }), nothing);
+            return print(global, &json!({ "load": self.load, "target": place, "removed": 0 }), nothing);
         }
         let next = if self.mode == Mode::Append {
             "The records stay, and the next load adds them a SECOND TIME: mode append"
@@ -178,19 +173,17 @@ impl Kept {
             let terminal = terminal.clone();
             tokio::task::spawn_blocking(move || confirmation.obtain(&terminal, &question, None))
         };
-        match self.stop.race(asked).await {
-            Some(answered) => answered.unwrap_or_else(|_| {
-                Err(Failure::new(Exit::NotConfirmed, "nothing was written: could not ask"))
-            })?,
-            None => {
-                let text = "nothing was written: interrupted before it was confirmed";
-                return Err(Failure::new(Exit::NotConfirmed, text));
-            }
-        }
+        let answered = self.stop.race(asked).await.unwrap_or_else(|| {
+            let text = "nothing was written: interrupted before it was confirmed";
+            Ok(Err(Failure::new(Exit::NotConfirmed, text)))
+        });
+        answered.unwrap_or_else(|_| {
+            Err(Failure::new(Exit::NotConfirmed, "nothing was written: could not ask"))
+        })?;
         let ids: Vec<String> = chosen.iter().map(|line| line.entry.slice.clone()).collect();
         let removed = self.store.forget(&self.load, &ids, &self.stop).await.map_err(LoadError::failure)?;
         let json = json!({ "load": self.load, "target": place, "removed": removed });
-        self.print(global, json, || {
+        print(global, &json, || {
             format!(
                 "{} removed from the ledger of load {} in {place}. {next}.",
                 counted(removed, "slice"),

@@ -56,7 +56,7 @@ pub(in crate::jobs::load_records) struct SqliteStore {
     /// The connection that writes. Taken out while it is used, so that none in the midst of a transaction is used again.
     writer: Mutex<Option<SqliteConnection>>,
     /// What other runs have loaded, as the connection that writes has seen it.
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Option<Box<Seen>>>,
 }
 
 /// How a batch ended.
@@ -166,12 +166,11 @@ impl SqliteStore {
         stop: &Stop,
     ) -> Result<Loaded, LoadError> {
         let mut writer = stop.race(self.writer.lock()).await.ok_or(LoadError::Interrupted)?;
-        let mut connection = match writer.take() {
-            Some(connection) => connection,
-            None => {
-                *self.seen.lock().await = None;
-                self.connect().await?
-            }
+        let mut connection = if let Some(connection) = writer.take() {
+            connection
+        } else {
+            *self.seen.lock().await = None;
+            self.connect().await?
         };
         let loaded = self.transaction(&mut connection, terms, slice, open, stage, stop).await;
         let end = if matches!(loaded, Ok(Loaded::Now { .. })) { "COMMIT" } else { "ROLLBACK" };

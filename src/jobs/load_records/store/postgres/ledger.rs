@@ -138,13 +138,12 @@ impl PostgresStore {
         let row = row.map_err(failed)?;
         let state = (number(&row, 0).map_err(failed)?, row.try_get(1).map_err(failed)?);
         let mut seen = self.seen.lock().await;
-        let known = match seen.take().filter(|seen| seen.state == state) {
-            Some(known) => known,
-            None => {
-                let mut entries = self.entries(connection, &terms.load, None).await?;
-                entries.retain(|entry| entry.run != terms.run);
-                Seen { state, ledger: Ledger::new(entries) }
-            }
+        let known = if let Some(known) = seen.take().filter(|seen| seen.state == state) {
+            known
+        } else {
+            let mut entries = self.entries(connection, &terms.load, None).await?;
+            entries.retain(|entry| entry.run != terms.run);
+            Seen { state, ledger: Ledger::new(entries) }
         };
         conflicting(&seen.insert(known).ledger, terms, slice)
     }

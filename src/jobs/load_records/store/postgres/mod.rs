@@ -3,6 +3,7 @@
 //! A slice is one transaction of a connection of its own ([`write`]); a few are written at once. A connection that is dropped
 //! takes its transaction back.
 
+mod copy;
 mod ledger;
 mod undo;
 mod write;

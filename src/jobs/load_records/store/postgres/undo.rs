@@ -5,7 +5,7 @@
 
 use super::super::sql::{qualified, quote, quoted};
 use super::super::{Terms, Undo, UndoEnd, Undone, other_columns};
-use super::write::push;
+use super::copy::{PIECE, push};
 use super::{PostgresStore, asked};
 use crate::database::postgres::begin;
 use crate::jobs::load_records::error::LoadError;
@@ -25,8 +25,6 @@ const BEFORE: &str = "pg_temp._devrev_batch_before";
 const TOUCHED: &str = "pg_temp._devrev_batch_touched";
 /// What an undo goes by.
 const BACK: &str = "pg_temp._devrev_batch_back";
-/// What is sent of a copy at once, in bytes.
-const PIECE: usize = 512 << 10;
 
 /// A column that is kept: those that PostgreSQL computes are left out.
 struct KeptColumn {

@@ -7,6 +7,7 @@
 use super::super::infer::{self, Kind};
 use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
 use super::super::{Column, Loaded, Terms, conflicting, keyless, refused, replaced, whole};
+use super::copy::{PIECE, push};
 use super::undo::Watch;
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
 use crate::database::postgres::begin;
@@ -19,8 +20,6 @@ use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::ops::Range;
 
-/// What is sent of a copy at once, in bytes.
-const PIECE: usize = 512 << 10;
 /// Where a slice's records wait.
 const STAGE: &str = "pg_temp._devrev_batch_stage";
 
@@ -439,19 +438,5 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::Time => "timestamptz",
         Kind::Json => "jsonb",
         Kind::Digits | Kind::Text => "text",
-    }
-}
-
-/// A cell as COPY's text format has it. (Source: PostgreSQL's documentation of COPY.)
-pub(super) fn push(piece: &mut Vec<u8>, cell: Option<&str>) {
-    let Some(text) = cell else { return piece.extend_from_slice(b"\\N") };
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => piece.extend_from_slice(b"\\\\"),
-            b'\n' => piece.extend_from_slice(b"\\n"),
-            b'\r' => piece.extend_from_slice(b"\\r"),
-            b'\t' => piece.extend_from_slice(b"\\t"),
-            byte => piece.push(byte),
-        }
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn remove(
 /// Fails where another run has loaded what does not go with this slice. The transaction writes already, so no other does.
 pub(super) async fn judge(
     connection: &mut SqliteConnection,
-    seen: &mut Option<Seen>,
+    seen: &mut Option<Box<Seen>>,
     terms: &Terms,
     slice: &Slice,
 ) -> Result<Result<(), LoadError>, sqlx::Error> {
@@ -95,13 +95,12 @@ pub(super) async fn judge(
         return Ok(Ok(()));
     }
     let version: i64 = sqlx::query("PRAGMA data_version").fetch_one(&mut *connection).await?.try_get(0)?;
-    let known = match seen.take().filter(|seen| seen.version == version) {
-        Some(seen) => seen,
-        None => {
-            let mut entries = entries(connection, &terms.load, None).await?;
-            entries.retain(|entry| entry.run != terms.run);
-            Seen { version, ledger: Ledger::new(entries) }
-        }
+    let known = if let Some(known) = seen.take().filter(|seen| seen.version == version) {
+        known
+    } else {
+        let mut entries = entries(connection, &terms.load, None).await?;
+        entries.retain(|entry| entry.run != terms.run);
+        Box::new(Seen { version, ledger: Ledger::new(entries) })
     };
     Ok(conflicting(&seen.insert(known).ledger, terms, slice))
 }
