@@ -340,6 +340,10 @@ impl Job for LoadOptions {
     type Applier = Loader;
     type Feed = MadeFeed<Slice>;
 
+    fn can_be_undone(&self) -> bool {
+        self.job().is_ok_and(|known| known.file.keeps_undo())
+    }
+
     fn in_sandbox(&self) -> bool {
         // The target is real: only the source is played.
         false
