@@ -1,8 +1,10 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
+mod crash;
 mod ledger;
 mod place;
 mod postgres;
+mod sqlite;
 mod undo;
 
 use crate::support::program::Program;
