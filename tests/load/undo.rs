@@ -262,6 +262,28 @@ fn rows_of_partitions_and_of_triggers_are_taken_back() {
     }
 }
 
+#[test]
+fn a_row_that_comes_while_its_key_is_loaded_is_put_back() {
+    let Some(place) = Place::postgres() else { return };
+    prepare(&place, "upsert", ", key: [id]");
+    // Between the look at the rows that are there and the insertion.
+    place.run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF current_query() LIKE ''WITH made%'' AND NEW.id = 5 \
+         THEN PERFORM pg_sleep(0.5); END IF; RETURN NEW; END';
+         CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let running = place.load(&["--concurrency", "1"]).spawn();
+    let database = place.database.as_ref().unwrap();
+    let writing = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+                   AND query LIKE 'WITH made%' AND now() - query_start > interval '0.1 s'";
+    crate::support::eventually("the insertion", || database.ask(writing).unwrap() != "0");
+    place.run("INSERT INTO t VALUES (5, 'c', 'theirs', NULL)");
+    running.wait().exits(0);
+    assert!(place.rows(ROWS).contains(&"5 b five again -".to_owned()), "{:?}", place.rows(ROWS));
+    place.undo(&loaded(&place), &[]).run().exits(0).says("2 rows deleted, 3 rows put back");
+    assert!(place.rows(ROWS).contains(&"5 c theirs -".to_owned()), "{:?}", place.rows(ROWS));
+}
+
 /// A load of many slices over rows that are there.
 fn many(place: &Place, mode: &str) {
     place.run("CREATE TABLE t (id int PRIMARY KEY, kind text, name text, note text DEFAULT 'new')");
