@@ -1,6 +1,11 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
+mod crash;
+mod ledger;
+mod place;
 mod postgres;
+mod sqlite;
+mod undo;
 
 use crate::support::program::Program;
 use crate::support::site::{Site, Trouble};

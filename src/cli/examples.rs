@@ -57,6 +57,27 @@ Examples:
   devrev-batch load jobs/prices.yaml --param symbols=BTC,ETH --start-date 2026-01-01
   devrev-batch load jobs/prices.yaml --start-date 2026-01-01 --reload --yes";
 
+/// Of `load ledger`.
+pub const LOAD_LEDGER: &str = "\
+Examples:
+  devrev-batch load ledger list jobs/prices.yaml
+  devrev-batch load ledger forget jobs/prices.yaml --slice all
+  devrev-batch load ledger forget jobs/prices.yaml --all";
+
+/// Of `load ledger list`.
+pub const LOAD_LEDGER_LIST: &str = "\
+Examples:
+  devrev-batch load ledger list jobs/prices.yaml
+  devrev-batch load ledger list jobs/prices.yaml --json
+  devrev-batch load ledger list jobs/prices.yaml --param database=analytics";
+
+/// Of `load ledger forget`.
+pub const LOAD_LEDGER_FORGET: &str = "\
+Examples:
+  devrev-batch load ledger forget jobs/prices.yaml --slice 2026-01-01..2026-01-31
+  devrev-batch load ledger forget jobs/prices.yaml --slice data/may.csv --slice data/june.csv --yes
+  devrev-batch load ledger forget jobs/prices.yaml --all";
+
 /// Of `resume`.
 pub const RESUME: &str = "\
 Examples:

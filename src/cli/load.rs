@@ -2,14 +2,17 @@
 
 use super::batch::BatchFlags;
 use super::examples;
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// `load`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
-#[command(after_help = examples::LOAD)]
+#[command(after_help = examples::LOAD, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Load {
+    /// What to do instead of loading.
+    #[command(subcommand)]
+    pub command: Option<LoadCommand>,
     /// The job file, in YAML
     #[arg(value_name = "JOB", required_unless_present = "schema")]
     pub job: Option<PathBuf>,
@@ -46,4 +49,55 @@ pub struct Load {
     /// The flags that batch commands share.
     #[command(flatten)]
     pub batch: BatchFlags,
+}
+
+/// What to do instead of loading.
+#[derive(Debug, Subcommand)]
+pub enum LoadCommand {
+    /// Look after the table of the target that says which slices are loaded
+    #[command(after_help = examples::LOAD_LEDGER)]
+    Ledger {
+        /// What to do.
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+}
+
+/// What to do with a ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// List the slices that are loaded, with their records, run and time
+    #[command(after_help = examples::LOAD_LEDGER_LIST)]
+    List {
+        /// Whose ledger.
+        #[command(flatten)]
+        of: LedgerOf,
+    },
+    /// Remove slices from the ledger: their records stay, and the next load loads them again
+    #[command(after_help = examples::LOAD_LEDGER_FORGET)]
+    Forget {
+        /// Whose ledger.
+        #[command(flatten)]
+        of: LedgerOf,
+        /// Remove this slice, by its name in the list; repeatable
+        #[arg(long, value_name = "NAME", required_unless_present = "all")]
+        slice: Vec<String>,
+        /// Remove all slices of the load
+        #[arg(long, conflicts_with = "slice")]
+        all: bool,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Whose ledger.
+#[derive(Debug, Args)]
+pub struct LedgerOf {
+    /// The job file, in YAML
+    #[arg(value_name = "JOB")]
+    pub job: PathBuf,
+    /// Set a parameter of the job file; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<String>,
 }

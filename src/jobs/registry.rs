@@ -4,6 +4,8 @@ use super::backfill_groups::command::BackfillOptions;
 use super::export_objects::Export;
 #[cfg(feature = "load")]
 use super::load_records::options::LoadOptions;
+#[cfg(feature = "load")]
+use super::load_records::undo::command::UndoLoadOptions;
 use super::merge_contacts::command::MergeOptions;
 use super::undo_backfill::command::UndoBackfillOptions;
 use super::undo_merge::command::UndoMergeOptions;
@@ -24,6 +26,8 @@ pub(crate) static JOBS: &[&dyn AnyJob] = &[
     &Registered::<Undo<UndoBackfillOptions>>::NEW,
     &Registered::<Undo<UndoMergeOptions>>::NEW,
     &Registered::<Undo<UndoUpdateOptions>>::NEW,
+    #[cfg(feature = "load")]
+    &Registered::<Undo<UndoLoadOptions>>::NEW,
 ];
 
 /// The job of a run, by the name that its `run.json` has for it.

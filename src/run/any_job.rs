@@ -27,6 +27,8 @@ pub(crate) trait AnyJob: Sync {
     fn undoes(&self) -> &'static [&'static str];
     /// [`Job::LOSES`]
     fn loses(&self) -> &'static [&'static str];
+    /// [`Job::can_be_undone`], by what `run.json` has of the options.
+    fn can_be_undone(&self, manifest: &Manifest) -> bool;
     /// [`Job::again`], by what `run.json` has of the options.
     fn again(&self, run: &RunDir, manifest: &Manifest) -> Option<String>;
     /// [`Job::rows`], likewise.
@@ -70,6 +72,10 @@ impl<J: Job> AnyJob for Registered<J> {
 
     fn loses(&self) -> &'static [&'static str] {
         J::LOSES
+    }
+
+    fn can_be_undone(&self, manifest: &Manifest) -> bool {
+        options::<J>(manifest).is_none_or(|options| options.can_be_undone())
     }
 
     fn again(&self, run: &RunDir, manifest: &Manifest) -> Option<String> {

@@ -175,6 +175,11 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
         Some(format!("{}{}", Self::COMMAND, self.flags(run, manifest)?))
     }
 
+    /// Whether what a run of it did can be undone, if there is an undo of the job at all.
+    fn can_be_undone(&self) -> bool {
+        true
+    }
+
     /// The options of an undo, and what writes its rows; none for a job that takes nothing back.
     fn undoing(_of: UndoneRun<'_>) -> Option<Result<(Self, Make), Failure>> {
         None

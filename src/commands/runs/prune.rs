@@ -215,7 +215,8 @@ fn loses(manifest: &Manifest, others: &Others) -> Vec<String> {
         }
         return loses;
     }
-    let can_be_undone = registry::undo_of(&manifest.command).is_some();
+    let can_be_undone = registry::undo_of(&manifest.command).is_some()
+        && registry::named(&manifest.command).is_none_or(|job| job.can_be_undone(manifest));
     if of("done") > 0 && can_be_undone && manifest.base_url != SANDBOX {
         loses.push(format!("the way to undo what it did to {}", counted(of("done"), "row")));
     }

@@ -41,6 +41,10 @@ impl AnyJob for Export {
         &[]
     }
 
+    fn can_be_undone(&self, _manifest: &Manifest) -> bool {
+        false
+    }
+
     fn loses(&self) -> &'static [&'static str] {
         &[]
     }

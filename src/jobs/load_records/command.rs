@@ -10,7 +10,7 @@ use super::slices::{self, Slice};
 use super::stage::{self, StageWriter};
 use super::store::{Known, Rows, nearest};
 use super::target::LoadTarget;
-use super::{Counts, LoadPlanner, Loader, REJECTS, checks};
+use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after};
 use crate::cli;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Slices that failed and are shown; all are in failed.csv.
-const FAILURES: usize = 5;
+pub(super) const FAILURES: usize = 5;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
 
@@ -57,6 +57,9 @@ pub(crate) async fn run(
         return result(&schema).map(|()| Exit::Ok).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot print the schema: {error}")).because(error)
         });
+    }
+    if let Some(cli::load::LoadCommand::Ledger { command }) = args.command {
+        return look_after::run(command, &global, &terminal).await;
     }
     let Some(path) = &args.job else {
         return Err(Failure::new(Exit::Usage, "no job file: give its path, such as jobs/prices.yaml"));
@@ -219,7 +222,12 @@ fn total(run: &RunDir) -> Result<(Counts, Vec<String>), Failure> {
 
 impl LoadOptions {
     /// The options for a file with these parameters, as they were typed.
-    fn of_file(path: &Path, given: &[String], global: &cli::Global, sandbox: bool) -> Result<Self, Failure> {
+    pub(super) fn of_file(
+        path: &Path,
+        given: &[String],
+        global: &cli::Global,
+        sandbox: bool,
+    ) -> Result<Self, Failure> {
         let folder = std::env::current_dir().map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot tell the current folder: {error}")).because(error)
         })?;
@@ -332,6 +340,10 @@ impl Job for LoadOptions {
     type Applier = Loader;
     type Feed = MadeFeed<Slice>;
 
+    fn can_be_undone(&self) -> bool {
+        self.job().is_ok_and(|known| known.file.keeps_undo())
+    }
+
     fn in_sandbox(&self) -> bool {
         // The target is real: only the source is played.
         false
@@ -390,6 +402,7 @@ impl Job for LoadOptions {
                 let rows = match rows {
                     Rows::Exactly(rows) => counted(rows, "row"),
                     Rows::About(rows) => format!("about {}", counted(rows, "row")),
+                    Rows::MoreThan(rows) => format!("more than {}", counted(rows, "row")),
                 };
                 lines.push(format!("table         {}, {rows} now", one_line(&spec.table)));
             }
@@ -433,6 +446,7 @@ impl Job for LoadOptions {
             terms: self.terms(start.run.id())?,
             params: known.params.clone(),
             run: start.run.clone(),
+            keeps_undo: known.file.keeps_undo(),
         };
         Ok((planner, loader))
     }

@@ -26,6 +26,9 @@ pub(crate) enum LoadError {
     /// With `--strict`: a record was rejected.
     #[error("{0}")]
     Rejected(String),
+    /// What is loaded, or what is to be undone, is not as it has to be.
+    #[error("{0}")]
+    Changed(String),
     /// A guard: too many records, or none where what is there would be deleted.
     #[error("{0}")]
     Guard(String),
@@ -47,6 +50,7 @@ impl LoadError {
             Self::Refused(_) => "refused",
             Self::Transform(_) => "transform",
             Self::Rejected(_) => "rejected",
+            Self::Changed(_) => "changed",
             Self::Guard(_) => "guard",
             Self::Disk(_) => "disk",
             Self::Interrupted => "interrupted",
@@ -60,6 +64,7 @@ impl LoadError {
             Self::Settings(_) => Exit::Usage,
             Self::Unreachable(_) => Exit::Stopped,
             Self::Refused(_) | Self::Transform(_) | Self::Rejected(_) | Self::Guard(_) => Exit::SomeFailed,
+            Self::Changed(_) => Exit::Changed,
             Self::Disk(_) => Exit::Unexpected,
             Self::Interrupted => Exit::Interrupted,
         };
@@ -70,7 +75,12 @@ impl LoadError {
     pub(super) fn ends_the_run(&self) -> bool {
         matches!(
             self,
-            Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted
+            Self::Login(_)
+                | Self::Settings(_)
+                | Self::Unreachable(_)
+                | Self::Changed(_)
+                | Self::Disk(_)
+                | Self::Interrupted
         )
     }
 }

@@ -71,6 +71,10 @@ pub(super) struct JobFile {
     /// The most records that a slice may have: a guard
     #[serde(default)]
     pub max_records: Option<u64>,
+    /// Keep what the load changes, so that `undo` can take it back; it needs a target of PostgreSQL or SQLite
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub undo: Option<Spanned<bool>>,
 }
 
 /// Where records come from: one of these.
@@ -397,6 +401,11 @@ impl JobFile {
         sqlite.as_ref().or(postgres.as_ref())
     }
 
+    /// Whether what a load of it changes is kept.
+    pub(super) fn keeps_undo(&self) -> bool {
+        self.undo.as_ref().is_some_and(|undo| undo.value)
+    }
+
     /// How records get into it.
     pub(super) fn mode(&self) -> Mode {
         let table = self.table();
@@ -657,6 +666,11 @@ impl JobFile {
         if self.table().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty())
         {
             found.at(&self.target, "target: the table has no name".to_owned());
+        }
+        if let Some(undo) = self.undo.as_ref().filter(|undo| undo.value)
+            && kinds == [false; 3]
+        {
+            found.at(undo, "undo: true needs a target of PostgreSQL or SQLite".to_owned());
         }
         let Some(table) = self.table() else { return };
         for text in table.path.iter().chain(&table.url) {

@@ -1,13 +1,15 @@
 //! What a target says it has of a load: a table of its own, written in the transaction that loads a slice.
 
 use super::slices::Slice;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// The table.
 pub(super) const TABLE: &str = "_devrev_batch_loads";
 
 /// A slice that is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Its identity.
     pub slice: String,
@@ -23,19 +25,36 @@ pub(super) struct Entry {
     pub open: bool,
 }
 
+/// The same with all else that the table has of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The slice.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// Its name.
+    pub name: String,
+    /// When it was loaded, in UTC: RFC 3339.
+    pub at: String,
+}
+
 /// All slices of a load.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ledger(HashMap<String, Entry>);
+pub(super) struct Ledger {
+    entries: HashMap<String, Entry>,
+    /// Its slices by their lists, by their start. Only slices of the same lists can overlap.
+    by_list: OnceLock<HashMap<String, Vec<Slice>>>,
+}
 
 impl Ledger {
     /// Of these entries.
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        Self(entries.into_iter().map(|entry| (entry.slice.clone(), entry)).collect())
+        let entries = entries.into_iter().map(|entry| (entry.slice.clone(), entry)).collect();
+        Self { entries, by_list: OnceLock::new() }
     }
 
     /// What is known of a slice.
     pub(super) fn get(&self, slice: &Slice) -> Option<&Entry> {
-        self.0.get(&slice.id())
+        self.entries.get(&slice.id())
     }
 
     /// Why these slices cannot be loaded beside what is loaded: another digest, or other boundaries. `--reload` says that it
@@ -53,15 +72,7 @@ impl Ledger {
                 ));
             }
         }
-        let loaded: Vec<Slice> = self.0.keys().filter_map(|id| serde_json::from_str(id).ok()).collect();
-        // Only slices of the same lists can overlap.
-        let mut by_list: HashMap<String, Vec<&Slice>> = HashMap::new();
-        for slice in &loaded {
-            by_list.entry(list(slice)).or_default().push(slice);
-        }
-        for of_list in by_list.values_mut() {
-            of_list.sort_by_key(|slice| slice.start);
-        }
+        let by_list = self.by_list.get_or_init(|| self.by_list());
         for slice in slices {
             let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
             // Loaded slices do not overlap each other, so the one before and those from here on are enough.
@@ -77,6 +88,17 @@ impl Ledger {
             }
         }
         None
+    }
+
+    fn by_list(&self) -> HashMap<String, Vec<Slice>> {
+        let mut by_list: HashMap<String, Vec<Slice>> = HashMap::new();
+        for slice in self.entries.keys().filter_map(|id| serde_json::from_str::<Slice>(id).ok()) {
+            by_list.entry(list(&slice)).or_default().push(slice);
+        }
+        for of_list in by_list.values_mut() {
+            of_list.sort_by_key(|slice| slice.start);
+        }
+        by_list
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - [`checks`]: what has to be so after it
+//! - [`undo`]: takes a load back; [`look_after`]: `load ledger`
 //! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
 
 mod checks;
@@ -16,6 +17,7 @@ mod fetch;
 mod file;
 mod filter;
 mod ledger;
+mod look_after;
 pub(crate) mod options;
 mod plan;
 mod query;
@@ -28,6 +30,7 @@ mod stage;
 mod store;
 pub(crate) mod target;
 mod template;
+pub(crate) mod undo;
 
 use crate::engine::job::{Applied, Applier, Asked, Planner, Steps, Verdict};
 use crate::exit::Failure;
@@ -143,6 +146,8 @@ pub(crate) struct Loader {
     terms: Terms,
     params: BTreeMap<String, Value>,
     run: RunDir,
+    /// `undo: true`
+    keeps_undo: bool,
 }
 
 impl Applier<SliceChange> for Loader {
@@ -176,6 +181,7 @@ impl Loader {
                 stage.rejected.first().unwrap_or_default()
             )));
         }
+        stage.undo = self.keeps_undo.then(|| undo::kept::path(&self.run, row));
         let loaded = self.store.load(&self.terms, slice, open, &mut stage, &self.fetch.stop).await?;
         stage.remove();
         Ok(match loaded {

@@ -85,6 +85,8 @@ pub(super) struct Stage {
     pub outside: u64,
     /// Those that are not loaded.
     pub rejected: Rejects,
+    /// Where what the slice changes is kept, if it is to be.
+    pub undo: Option<PathBuf>,
 }
 
 /// Records that are written together; all have the same columns.
@@ -165,7 +167,7 @@ impl StageWriter {
     pub(super) fn finish(mut self) -> io::Result<Stage> {
         self.file.flush()?;
         let Self { path, all: columns, rejected, records, outside, .. } = self;
-        Ok(Stage { path, columns, records, outside, rejected })
+        Ok(Stage { path, columns, records, outside, rejected, undo: None })
     }
 }
 
@@ -256,6 +258,11 @@ impl Stage {
             columns: Vec::new(),
             line: String::new(),
         })
+    }
+
+    /// What its records take on the disk, in bytes.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        std::fs::metadata(&self.path).map(|data| data.len())
     }
 
     /// Removes the records: the target has them.

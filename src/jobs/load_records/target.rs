@@ -25,6 +25,22 @@ pub(crate) struct LoadTarget {
 }
 
 impl LoadTarget {
+    /// A store without a source.
+    pub(super) fn of(store: Store, stop: &Stop) -> Self {
+        Self {
+            name: store.place(),
+            store: Arc::new(store),
+            stop: stop.clone(),
+            sandbox: None,
+            source: Mutex::new(None),
+        }
+    }
+
+    /// Who it is, and who asks.
+    pub(super) async fn who(&self) -> Result<Identity, Failure> {
+        self.store.identity(&self.stop).await.map_err(LoadError::failure)
+    }
+
     /// The source, made once.
     pub(super) fn source(&self, job: &LoadOptions, settings: &Settings) -> Result<Arc<Source>, Failure> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,13 +78,7 @@ impl Target<LoadOptions> for LoadTarget {
         } else {
             None
         };
-        Ok(Self {
-            name: store.place(),
-            store: Arc::new(store),
-            stop: stop.clone(),
-            sandbox,
-            source: Mutex::new(None),
-        })
+        Ok(Self { sandbox, ..Self::of(store, stop) })
     }
 
     fn name(&self) -> &str {
@@ -76,7 +86,7 @@ impl Target<LoadOptions> for LoadTarget {
     }
 
     async fn identity(&self) -> Result<Identity, Failure> {
-        self.store.identity(&self.stop).await.map_err(LoadError::failure)
+        self.who().await
     }
 
     fn counters(&self) -> impl Fn() -> Figures + Send + Sync + use<> {

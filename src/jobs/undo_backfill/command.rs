@@ -49,6 +49,7 @@ impl Made for Item {
 impl UndoJob for UndoBackfillOptions {
     const COMMAND: &'static str = "undo-backfill";
     const UNDOES: &'static [&'static str] = &[BackfillOptions::COMMAND];
+    type Target = DevRev;
     type Item = Item;
     type Planner = UndoBackfill;
     type Applier = GroupWriter;

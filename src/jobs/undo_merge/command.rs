@@ -59,6 +59,7 @@ impl UndoJob for UndoMergeOptions {
     const REPORTED: Option<Reported> = Some(Reported("undone"));
     const NAME_IS_TYPED: bool = true;
     const TOLD: &'static str = "Merges undone";
+    type Target = DevRev;
     type Item = Item;
     type Planner = UndoMerge;
     type Applier = Undoer;

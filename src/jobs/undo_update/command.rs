@@ -100,6 +100,7 @@ impl UndoJob for UndoUpdateOptions {
     const DELETES: bool = true;
     const UNDOES: &'static [&'static str] = &[UpdateJob::COMMAND, CreateJob::COMMAND];
     const WARNING: Option<&'static str> = Some(AUTOMATIONS);
+    type Target = DevRev;
     type Item = Item;
     type Planner = UndoUpdate;
     type Applier = ObjectWriter;

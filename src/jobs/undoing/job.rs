@@ -3,14 +3,14 @@
 use crate::engine::config::Config;
 use crate::engine::job::{Applier, Planner};
 use crate::exit::{Exit, Failure};
-use crate::jobs::target::DevRev;
 use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::run::drift::Plannable;
-use crate::run::job::{Job, Make, PlanSummary, Reported, Start, UndoneRun};
+use crate::run::job::{After, Job, Make, PlanSummary, Reported, Start, UndoneRun};
+use crate::run::target::Target;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -41,6 +41,8 @@ pub(crate) trait UndoJob:
     const NAME_IS_TYPED: bool = false;
     /// See [`Job::TOLD`].
     const TOLD: &'static str = "Changes";
+    /// What it changes.
+    type Target: Target<Undo<Self>>;
     /// What a row says.
     type Item: Made;
     /// Reads and decides.
@@ -63,7 +65,7 @@ pub(crate) trait UndoJob:
     /// See [`Job::before_asking`].
     fn before_asking(
         &self,
-        _start: &Start<'_, (), DevRev>,
+        _start: &Start<'_, (), Self::Target>,
     ) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -71,7 +73,7 @@ pub(crate) trait UndoJob:
     /// Makes both halves of the job.
     fn begin(
         &self,
-        start: &Start<'_, (), DevRev>,
+        start: &Start<'_, (), Self::Target>,
     ) -> impl Future<Output = Result<(Self::Planner, Self::Applier), Failure>> + Send;
 
     /// See [`Job::tune`].
@@ -92,12 +94,30 @@ pub(crate) trait UndoJob:
     fn result_files(_run: &RunDir) -> Result<(), String> {
         Ok(())
     }
+
+    /// See [`Job::after`].
+    fn after(
+        &self,
+        _target: &Self::Target,
+        _run: &RunDir,
+        _stop: &Stop,
+    ) -> impl Future<Output = Result<After, Failure>> + Send {
+        async { Ok(After::default()) }
+    }
 }
 
 /// The job that undoes what another one did, with the options of that undo.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Undo<T>(T);
+
+impl<T> Undo<T> {
+    /// The options.
+    #[cfg(feature = "load")]
+    pub(crate) fn options(&self) -> &T {
+        &self.0
+    }
+}
 
 impl<T: UndoJob> Job for Undo<T> {
     const COMMAND: &'static str = T::COMMAND;
@@ -110,7 +130,7 @@ impl<T: UndoJob> Job for Undo<T> {
     const NAME_IS_TYPED: bool = T::NAME_IS_TYPED;
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = T::TOLD;
-    type Target = DevRev;
+    type Target = T::Target;
     type Found = ();
     type Planner = T::Planner;
     type Applier = T::Applier;
@@ -161,11 +181,11 @@ impl<T: UndoJob> Job for Undo<T> {
         Err(Failure::new(Exit::Usage, text))
     }
 
-    async fn before_asking(&self, start: &Start<'_, (), DevRev>) -> Result<Vec<String>, Failure> {
+    async fn before_asking(&self, start: &Start<'_, (), Self::Target>) -> Result<Vec<String>, Failure> {
         self.0.before_asking(start).await
     }
 
-    async fn begin(&self, start: &Start<'_, (), DevRev>) -> Result<(T::Planner, T::Applier), Failure> {
+    async fn begin(&self, start: &Start<'_, (), Self::Target>) -> Result<(T::Planner, T::Applier), Failure> {
         self.0.begin(start).await
     }
 
@@ -191,5 +211,9 @@ impl<T: UndoJob> Job for Undo<T> {
 
     fn tell(said: Said<'_>) -> Option<Entry> {
         T::tell(said)
+    }
+
+    async fn after(&self, target: &T::Target, run: &RunDir, stop: &Stop) -> Result<After, Failure> {
+        self.0.after(target, run, stop).await
     }
 }

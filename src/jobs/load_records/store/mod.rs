@@ -10,13 +10,16 @@ pub(super) use sqlite::SqliteStore;
 
 use super::error::LoadError;
 use super::file::{Mode, TableSpec};
-use super::ledger::Entry;
+use super::ledger::{Entry, Ledger, Line};
 use super::rules::Broken;
 use super::slices::Slice;
 use super::stage::{Rejects, Stage, records_were};
 use crate::run::target::Identity;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A table of a database, by its kind.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub(super) enum Rows {
     Exactly(u64),
     /// As the database estimates, since counting takes long.
     About(u64),
+    /// As far as they were counted.
+    MoreThan(u64),
 }
 
 /// What is known of a table before anything is written.
@@ -142,6 +147,32 @@ impl Store {
         }
     }
 
+    /// The same, with all that its table says.
+    pub(super) async fn lines(&self, load: &str, stop: &Stop) -> Result<Vec<Line>, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => stop.race(sqlite.lines(load)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.lines(load, stop)).await.ok_or(LoadError::Interrupted)?
+            }
+        }
+    }
+
+    /// Removes slices of a load from the ledger, by their identities; their records stay. Returns how many were there.
+    pub(super) async fn forget(&self, load: &str, slices: &[String], stop: &Stop) -> Result<u64, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.forget(load, slices).await,
+            Self::Postgres(postgres) => postgres.forget(load, slices, stop).await,
+        }
+    }
+
+    /// Takes a slice back, if the ledger has it of this run: all that can be, and its entry in the ledger, or nothing.
+    pub(super) async fn undo(&self, undo: Undo<'_>, stop: &Stop) -> Result<UndoEnd, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.undo(undo, stop).await,
+            Self::Postgres(postgres) => postgres.undo(undo, stop).await,
+        }
+    }
+
     /// The rows of a slice's range.
     pub(super) async fn count(&self, terms: &Terms, slice: &Slice, stop: &Stop) -> Result<u64, LoadError> {
         match self {
@@ -195,10 +226,68 @@ impl Store {
         stop: &Stop,
     ) -> Result<Loaded, LoadError> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.load(terms, slice, open, stage).await,
+            Self::Sqlite(sqlite) => sqlite.load(terms, slice, open, stage, stop).await,
             Self::Postgres(postgres) => postgres.load(terms, slice, open, stage, stop).await,
         }
     }
+}
+
+/// What an undo of a slice has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Undone {
+    /// Rows that the load added and that are gone again.
+    pub removed: u64,
+    /// Rows that have the values back that they had before.
+    pub restored: u64,
+    /// Rows that the load deleted and that are there again.
+    pub returned: u64,
+    /// Rows that are not as the load left them, and stay.
+    pub left: u64,
+}
+
+/// Whether an undo of a slice did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum UndoEnd {
+    /// It did, and the ledger does not have the slice of this run any more.
+    Now(Undone),
+    /// The ledger has the slice of another run, or not at all.
+    Otherwise(Option<Entry>),
+}
+
+/// An undo of a slice.
+#[derive(Clone, Copy)]
+pub(super) struct Undo<'a> {
+    /// How the load wrote; its run is the one that is undone.
+    pub terms: &'a Terms,
+    /// The slice.
+    pub slice: &'a Slice,
+    /// What was kept of it.
+    pub kept: &'a Path,
+    /// Writes down what it has come to, before that is committed.
+    pub before_commit: &'a (dyn Fn(Undone) -> BoxFuture<'a, Result<(), LoadError>> + Send + Sync),
+}
+
+/// Why a slice cannot be loaded beside what another run has loaded, at this moment or since this run began.
+fn conflicting(ledger: &Ledger, terms: &Terms, slice: &Slice) -> Result<(), LoadError> {
+    match ledger.conflict(std::slice::from_ref(slice), &terms.digest) {
+        Some(conflict) => {
+            Err(LoadError::Changed(format!("{conflict}; --reload loads it again, if that is meant")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is said of a table whose columns are not those of the rows that were kept.
+fn other_columns(terms: &Terms) -> LoadError {
+    LoadError::Changed(format!(
+        "table `{}` has other columns than when run {} loaded it: its rows cannot be put back as they were",
+        terms.table.table, terms.run
+    ))
+}
+
+/// What is said of a record without a key where rows have to be found again.
+fn keyless(name: &str) -> String {
+    format!("undo: true needs a key in every record, and this one has no `{name}`")
 }
 
 /// Refuses to replace what is there by nothing, unless that is meant.

@@ -3,19 +3,25 @@
 //! One connection, since SQLite has one writer. A batch is one JSON array that SQLite takes apart itself: ten times as fast
 //! as a statement a record.
 
+mod ledger;
+mod undo;
+
 use super::infer::{self, Kind};
 use super::sql::{Idiom, create_table, on_conflict, quote, quoted};
 use super::{Column, Known, Loaded, Rows, Terms, refused, replaced, whole};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
-use crate::jobs::load_records::ledger::{Entry, TABLE};
+use crate::jobs::load_records::ledger::{Entry, Line, TABLE};
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Batch, Rejects, Stage};
 use crate::jobs::load_records::template::iso;
+use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use crate::journal::manifest::Party;
 use crate::run::target::Identity;
+use crate::stop::Stop;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use ledger::Seen;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use std::collections::BTreeMap;
@@ -23,9 +29,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use undo::Watch;
 
 /// How long to wait for another process that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Rows of a table that are counted.
+const MOST_COUNTED: u64 = 100_000;
+/// The keys that a slice has had so far.
+const KEYS: &str = "_devrev_batch_keys";
 
 /// How SQLite has it.
 pub(super) const IDIOM: Idiom = Idiom {
@@ -43,6 +55,8 @@ pub(in crate::jobs::load_records) struct SqliteStore {
     path: PathBuf,
     /// The connection that writes. Taken out while it is used, so that none in the midst of a transaction is used again.
     writer: Mutex<Option<SqliteConnection>>,
+    /// What other runs have loaded, as the connection that writes has seen it.
+    seen: Mutex<Option<Box<Seen>>>,
 }
 
 /// How a batch ended.
@@ -56,7 +70,7 @@ impl SqliteStore {
     /// A file, which need not be there.
     pub(in crate::jobs::load_records) fn new(path: &Path) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Self { path, writer: Mutex::new(None) }
+        Self { path, writer: Mutex::new(None), seen: Mutex::new(None) }
     }
 
     pub(super) fn place(&self) -> String {
@@ -118,10 +132,13 @@ impl SqliteStore {
         let mut known =
             Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
         if known.columns.is_some() {
-            let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) FROM {}", quote(table))));
-            let count: i64 =
-                count.fetch_one(&mut connection).await.and_then(|row| row.try_get(0)).map_err(failed)?;
-            known.rows = u64::try_from(count).ok().map(Rows::Exactly);
+            let sql =
+                format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {})", quote(table), MOST_COUNTED + 1);
+            let count = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await;
+            let count: i64 = count.and_then(|row| row.try_get(0)).map_err(failed)?;
+            let count = u64::try_from(count).unwrap_or_default();
+            known.rows =
+                Some(if count > MOST_COUNTED { Rows::MoreThan(MOST_COUNTED) } else { Rows::Exactly(count) });
         }
         // It was only read from.
         let _ = connection.close().await;
@@ -146,13 +163,16 @@ impl SqliteStore {
         slice: &Slice,
         open: bool,
         stage: &mut Stage,
+        stop: &Stop,
     ) -> Result<Loaded, LoadError> {
-        let mut writer = self.writer.lock().await;
-        let mut connection = match writer.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
+        let mut writer = stop.race(self.writer.lock()).await.ok_or(LoadError::Interrupted)?;
+        let mut connection = if let Some(connection) = writer.take() {
+            connection
+        } else {
+            *self.seen.lock().await = None;
+            self.connect().await?
         };
-        let loaded = self.transaction(&mut connection, terms, slice, open, stage).await;
+        let loaded = self.transaction(&mut connection, terms, slice, open, stage, stop).await;
         let end = if matches!(loaded, Ok(Loaded::Now { .. })) { "COMMIT" } else { "ROLLBACK" };
         match run(&mut connection, end).await {
             Ok(()) => *writer = Some(connection),
@@ -179,6 +199,7 @@ impl SqliteStore {
         slice: &Slice,
         open: bool,
         stage: &mut Stage,
+        stop: &Stop,
     ) -> Result<Loaded, LoadError> {
         let failed = |error: sqlx::Error| self.failed(&error);
         run(connection, "BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -189,14 +210,17 @@ impl SqliteStore {
         );
         run(connection, &ledger).await.map_err(failed)?;
         let id = slice.id();
-        if let Some(entry) = entries(connection, &terms.load, Some(&id)).await.map_err(failed)?.pop() {
-            let again = entry.open || (terms.reload && entry.run != terms.run);
+        let before = ledger::lines(connection, &terms.load, Some(&id)).await.map_err(failed)?.pop();
+        let own = before.as_ref().filter(|line| line.entry.run == terms.run);
+        if own.is_none() {
+            ledger::judge(connection, &mut *self.seen.lock().await, terms, slice).await.map_err(failed)??;
+        }
+        if let Some(Line { entry, .. }) = &before {
+            let again = entry.run != terms.run && (entry.open || terms.reload);
             if !again {
-                return Ok(Loaded::Before(entry));
+                return Ok(Loaded::Before(entry.clone()));
             }
-            let delete =
-                sqlx::query(AssertSqlSafe(format!("DELETE FROM {TABLE} WHERE load = ?1 AND slice = ?2")));
-            delete.bind(&terms.load).bind(&id).execute(&mut *connection).await.map_err(failed)?;
+            ledger::remove(connection, &terms.load, &id).await.map_err(failed)?;
         }
         let mut batches = stage.batches(terms.batch_size)?;
         let mut batch = batches.next()?;
@@ -209,37 +233,48 @@ impl SqliteStore {
         if known.is_empty() && batch.is_some() {
             return Err(LoadError::Settings(format!("{}: there is no table `{table}`", self.place())));
         }
+        let watch = match &stage.undo {
+            Some(path) if !known.is_empty() => {
+                kept::room(path, stage.bytes()?.saturating_mul(2))?;
+                Some(Watch::begin(connection, terms, &known).await?)
+            }
+            _ => None,
+        };
         let mut deleted = 0;
         if terms.mode == Mode::Replace && !known.is_empty() {
             replaced(terms, stage)?;
             deleted = self.delete(connection, terms, slice, &known).await?;
         }
-        let mut rows = 0;
+        let mut counter = Counter::new(connection).await.map_err(failed)?;
         if batch.is_some() {
             IDIOM.check(terms, &stage.columns, &known)?;
         }
         while let Some(now) = batch.take() {
-            rows += self.insert(connection, terms, &now, &mut stage.rejected).await?;
+            if stop.is_set() {
+                return Err(LoadError::Interrupted);
+            }
+            self.insert(connection, terms, &now, &mut stage.rejected, &mut counter).await?;
             batch = batches.next()?;
         }
         whole(terms, stage)?;
+        let rows = counter.rows;
+        if let Some(path) = &stage.undo {
+            match watch {
+                Some(watch) => watch.keep(connection, path, before, failed).await?,
+                None => KeptWriter::create(path, &Head { columns: Vec::new(), ledger: before })?.finish()?,
+            }
+        }
         let rejects = &mut stage.rejected;
-        let insert = sqlx::query(AssertSqlSafe(format!(
-            "INSERT INTO {TABLE} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-        )));
-        insert
-            .bind(&terms.load)
-            .bind(&id)
-            .bind(slice.name())
-            .bind(&terms.digest)
-            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
-            .bind(i64::try_from(rejects.count()).unwrap_or(i64::MAX))
-            .bind(&terms.run)
-            .bind(i64::from(open))
-            .bind(chrono::Utc::now().to_rfc3339())
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
+        let entry = Entry {
+            slice: id,
+            digest: terms.digest.clone(),
+            rows,
+            rejected: rejects.count(),
+            run: terms.run.clone(),
+            open,
+        };
+        let line = Line { entry, name: slice.name(), at: Utc::now().to_rfc3339() };
+        ledger::write(connection, &terms.load, &line).await.map_err(failed)?;
         // Before the commit: of a slice that is loaded, all rejected records are on the disk.
         rejects.keep()?;
         Ok(Loaded::Now { rows, deleted })
@@ -336,13 +371,16 @@ impl SqliteStore {
         terms: &Terms,
         batch: &Batch,
         rejects: &mut Rejects,
-    ) -> Result<u64, LoadError> {
+        counter: &mut Counter,
+    ) -> Result<(), LoadError> {
         let sql = statement(terms, &batch.columns);
         let mut left: Vec<Range<usize>> = std::iter::once(0..batch.rows.len()).collect();
-        let mut rows = 0;
         while let Some(range) = left.pop() {
             match self.write(connection, &sql, batch, range.clone()).await? {
-                Written::Rows(written) => rows += written,
+                Written::Rows(written) => {
+                    let counted = counter.count(connection, terms, batch, range, written).await;
+                    counted.map_err(|error| self.failed(&error))?;
+                }
                 Written::Refused(problem) if range.len() == 1 => {
                     refused(terms, rejects, &batch.object(range.start), None, problem)?;
                 }
@@ -354,7 +392,7 @@ impl SqliteStore {
                 }
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     async fn write(
@@ -381,6 +419,52 @@ impl SqliteStore {
             1 | 3 | 8 | 14 | 26 => LoadError::Settings(text),
             _ => LoadError::Refused(text),
         }
+    }
+}
+
+/// Counts the rows of a slice. A key that comes several times is one row.
+struct Counter {
+    rows: u64,
+    /// Whether keys have to be looked at, and there is a table for them.
+    by_key: bool,
+}
+
+impl Counter {
+    async fn new(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        run(connection, &format!("DROP TABLE IF EXISTS temp.{KEYS}")).await?;
+        Ok(Self { rows: 0, by_key: false })
+    }
+
+    /// Counts the records of these rows, which have changed so many.
+    async fn count(
+        &mut self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        batch: &Batch,
+        range: Range<usize>,
+        written: u64,
+    ) -> Result<(), sqlx::Error> {
+        // Where there is nothing but keys, what is there stays.
+        if terms.mode != Mode::Upsert || batch.columns.iter().all(|name| terms.table.key.contains(name)) {
+            self.rows += written;
+            return Ok(());
+        }
+        if !self.by_key {
+            // With the types that the table has: `1` and `"1"` may be one key.
+            let keys = quoted(&terms.table.key);
+            let table = quote(&terms.table.table);
+            run(connection, &format!("CREATE TEMP TABLE {KEYS} AS SELECT {keys} FROM {table} LIMIT 0"))
+                .await?;
+            run(connection, &format!("CREATE UNIQUE INDEX temp.{KEYS}_once ON {KEYS} ({keys})")).await?;
+            self.by_key = true;
+        }
+        let place = |name: &String| batch.columns.iter().position(|other| other == name).unwrap_or_default();
+        let cells: Vec<String> =
+            terms.table.key.iter().map(|name| format!("value ->> {}", place(name))).collect();
+        let sql = format!("INSERT OR IGNORE INTO temp.{KEYS} SELECT {} FROM json_each(?1)", cells.join(", "));
+        let done = sqlx::query(AssertSqlSafe(sql)).bind(batch.json(range)).execute(connection).await?;
+        self.rows += done.rows_affected();
+        Ok(())
     }
 }
 

@@ -3,6 +3,9 @@
 //! A slice is one transaction of a connection of its own ([`write`]); a few are written at once. A connection that is dropped
 //! takes its transaction back.
 
+mod copy;
+mod ledger;
+mod undo;
 mod write;
 
 use super::sql::{Idiom, qualified, quote};
@@ -22,6 +25,7 @@ use crate::source::sql::Statement;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use ledger::Seen;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
@@ -82,12 +86,20 @@ pub(in crate::jobs::load_records) struct PostgresStore {
     writers: Semaphore,
     /// Whether the ledger's table is there.
     ledger: OnceCell<()>,
+    /// What other runs have loaded, as it was seen last.
+    seen: tokio::sync::Mutex<Option<Seen>>,
 }
 
 impl PostgresStore {
     /// A database. Connects to nothing.
     pub(in crate::jobs::load_records) fn new(postgres: Postgres) -> Self {
-        Self { postgres, idle: Mutex::default(), writers: Semaphore::new(WRITERS), ledger: OnceCell::new() }
+        Self {
+            postgres,
+            idle: Mutex::default(),
+            writers: Semaphore::new(WRITERS),
+            ledger: OnceCell::new(),
+            seen: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn place(&self) -> String {

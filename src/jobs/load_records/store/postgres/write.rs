@@ -6,19 +6,20 @@
 
 use super::super::infer::{self, Kind};
 use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
-use super::super::{Column, Loaded, Terms, refused, replaced, whole};
+use super::super::{Column, Loaded, Terms, conflicting, keyless, refused, replaced, whole};
+use super::copy::{PIECE, push};
+use super::undo::Watch;
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
 use crate::database::postgres::begin;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
-use crate::jobs::load_records::ledger::TABLE;
+use crate::jobs::load_records::ledger::{Ledger, Line, TABLE};
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Finder, RejectsMark, Stage};
+use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::ops::Range;
 
-/// What is sent of a copy at once, in bytes.
-const PIECE: usize = 512 << 10;
 /// Where a slice's records wait.
 const STAGE: &str = "pg_temp._devrev_batch_stage";
 
@@ -36,11 +37,15 @@ pub(super) async fn slice(
     let begin = format!("{}; SET CONSTRAINTS ALL IMMEDIATE", begin("READ COMMITTED READ WRITE"));
     store.run(&mut connection, &begin).await?;
     let mut writer = Writer { store, connection: &mut connection, terms };
-    let loaded = if let Some(before) = writer.claim(slice, open).await? {
-        before
-    } else {
-        stage.rejected.back_to(mark)?;
-        writer.write(slice, stage).await?
+    let loaded = match writer.claim(slice, open).await? {
+        Claim::Loaded(before) => before,
+        Claim::Free(before) => {
+            stage.rejected.back_to(mark)?;
+            let loaded = writer.write(slice, before, stage).await?;
+            // Last of all: who commits next waits for this one's commit alone, and sees it.
+            store.judge(&mut connection, terms, slice).await?;
+            loaded
+        }
     };
     let end = if matches!(loaded, Loaded::Now { .. }) { "COMMIT" } else { "ROLLBACK" };
     store.run(&mut connection, end).await?;
@@ -64,6 +69,14 @@ async fn make_ledger(store: &PostgresStore) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// What the ledger says of a slice that is to be loaded.
+enum Claim {
+    /// There is nothing to do.
+    Loaded(Loaded),
+    /// It is this transaction's. The ledger had this before.
+    Free(Option<Line>),
+}
+
 /// A slice's transaction.
 struct Writer<'a> {
     store: &'a PostgresStore,
@@ -79,8 +92,8 @@ impl Writer<'_> {
         self.store.run(self.connection, sql).await
     }
 
-    /// Writes the slice into the ledger; waits for another process that does so. What comes back is why there is nothing to do.
-    async fn claim(&mut self, slice: &Slice, open: bool) -> Result<Option<Loaded>, LoadError> {
+    /// Writes the slice into the ledger; waits for another process that does so.
+    async fn claim(&mut self, slice: &Slice, open: bool) -> Result<Claim, LoadError> {
         let terms = self.terms;
         let failed = |error: sqlx::Error| self.store.failed(error);
         let id = slice.id();
@@ -92,30 +105,47 @@ impl Writer<'_> {
         let claimed =
             claim.bind(&terms.run).bind(open).execute(&mut *self.connection).await.map_err(failed)?;
         if claimed.rows_affected() > 0 {
-            return Ok(None);
+            return Ok(Claim::Free(None));
         }
-        let entries = self.store.entries(self.connection, &terms.load, Some(&id)).await?;
-        let Some(entry) = entries.into_iter().next() else {
+        let lines = self.store.lines_of(self.connection, &terms.load, Some(&id)).await?;
+        let Some(line) = lines.into_iter().next() else {
             let text = format!("slice {} was taken out of {TABLE} while it was loaded", slice.name());
             return Err(LoadError::Unreachable(text));
         };
+        let entry = &line.entry;
         if entry.run == terms.run {
             // This run has loaded it, and the answer to its commit was lost.
-            return Ok(Some(Loaded::Now { rows: entry.rows, deleted: 0 }));
+            return Ok(Claim::Loaded(Loaded::Now { rows: entry.rows, deleted: 0 }));
+        }
+        if !terms.reload {
+            // Another process may have loaded it since this run began, by another job file.
+            conflicting(&Ledger::new(vec![entry.clone()]), terms, slice)?;
         }
         if !entry.open && !terms.reload {
-            return Ok(Some(Loaded::Before(entry)));
+            return Ok(Claim::Loaded(Loaded::Before(line.entry)));
         }
         let sql =
             format!("UPDATE {TABLE} SET digest = $3, run = $4, open = $5 WHERE load = $1 AND slice = $2");
         let again = asked(&sql).bind(&terms.load).bind(&id).bind(&terms.digest).bind(&terms.run).bind(open);
         again.execute(&mut *self.connection).await.map_err(failed)?;
-        Ok(None)
+        Ok(Claim::Free(Some(line)))
     }
 
-    async fn write(&mut self, slice: &Slice, stage: &mut Stage) -> Result<Loaded, LoadError> {
+    async fn write(
+        &mut self,
+        slice: &Slice,
+        before: Option<Line>,
+        stage: &mut Stage,
+    ) -> Result<Loaded, LoadError> {
         let terms = self.terms;
         let known = self.table(stage).await?;
+        let watch = match &stage.undo {
+            Some(path) if !known.is_empty() => {
+                kept::room(path, stage.bytes()?.saturating_mul(2))?;
+                Some(Watch::begin(self.store, self.connection, terms).await?)
+            }
+            _ => None,
+        };
         let mut deleted = 0;
         if terms.mode == Mode::Replace && !known.is_empty() {
             replaced(terms, stage)?;
@@ -124,6 +154,7 @@ impl Writer<'_> {
                 return Err(LoadError::Settings("mode replace needs slices by date or by lists".to_owned()));
             }
             let sql = format!("DELETE FROM {} WHERE {condition}", qualified(&terms.table.table));
+            let sql = watch.as_ref().map_or_else(|| sql.clone(), |watch| watch.deleting(&sql));
             let done = bound(&sql, &values).execute(&mut *self.connection).await;
             deleted = done.map_err(|error| self.store.failed(error))?.rows_affected();
         }
@@ -131,9 +162,15 @@ impl Writer<'_> {
         if stage.records > 0 {
             IDIOM.check(terms, &stage.columns, &known)?;
             let parts = self.copy(stage).await?;
-            rows = self.insert(parts, stage, &known).await?;
+            rows = self.insert(parts, stage, &known, watch.as_ref()).await?;
         }
         whole(terms, stage)?;
+        if let Some(path) = &stage.undo {
+            match watch {
+                Some(watch) => watch.keep(self.store, self.connection, path, before).await?,
+                None => KeptWriter::create(path, &Head { columns: Vec::new(), ledger: before })?.finish()?,
+            }
+        }
         let sql = format!(
             "UPDATE {TABLE} SET rows = $3, rejected = $4, loaded_at = now() WHERE load = $1 AND slice = $2"
         );
@@ -197,7 +234,10 @@ impl Writer<'_> {
                 .collect();
             for row in 0..batch.rows.len() {
                 let cells = batch.cells(row);
-                if cells.iter().flatten().any(|text| text.contains('\0')) {
+                if let Some(name) = keyless_by(terms, stage.undo.is_some(), &batch.columns, &cells) {
+                    let problem = keyless(name);
+                    refused(terms, &mut stage.rejected, &batch.object(row), Some(name.to_owned()), problem)?;
+                } else if cells.iter().flatten().any(|text| text.contains('\0')) {
                     let problem =
                         "a text has the character NUL in it, which PostgreSQL cannot store".to_owned();
                     refused(terms, &mut stage.rejected, &batch.object(row), None, problem)?;
@@ -227,6 +267,7 @@ impl Writer<'_> {
         parts: Vec<Part>,
         stage: &mut Stage,
         known: &[Column],
+        watch: Option<&Watch>,
     ) -> Result<u64, LoadError> {
         let cells: Vec<Cell> =
             stage.columns.iter().enumerate().map(|(place, name)| Cell::new(place, name, known)).collect();
@@ -244,10 +285,10 @@ impl Writer<'_> {
                 is_indexed = true;
             }
             let insert = statement(self.terms, &columns, &cells, &key, &range);
-            let sql = format!("{insert}; RELEASE SAVEPOINT part; SAVEPOINT part");
-            let refusal = match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await {
-                Ok(done) => {
-                    rows += done.rows_affected();
+            let inserted = self.insert_part(&insert, &cells, &range, watch).await;
+            let refusal = match inserted {
+                Ok(inserted) => {
+                    rows += inserted;
                     continue;
                 }
                 Err(error) => of_record(self.store.postgres.failed(error))?,
@@ -276,6 +317,31 @@ impl Writer<'_> {
             rows = row.and_then(|row| number(&row, 0)).map_err(|error| self.store.failed(error))?;
         }
         Ok(rows)
+    }
+
+    /// Inserts a part, of whose rows it is seen what becomes.
+    async fn insert_part(
+        &mut self,
+        insert: &str,
+        cells: &[Cell],
+        range: &Range<u64>,
+        watch: Option<&Watch>,
+    ) -> Result<u64, sqlx::Error> {
+        let insert = match watch {
+            None => insert.to_owned(),
+            Some(watch) => {
+                let cell = |name: &String| cells.iter().find(|cell| cell.name == *name);
+                let keys: Vec<&str> =
+                    self.terms.table.key.iter().filter_map(|name| Some(cell(name)?.value.as_str())).collect();
+                if let Some(look) = watch.looking(&keys, &format!("FROM {STAGE} WHERE {}", numbers(range))) {
+                    sqlx::raw_sql(AssertSqlSafe(look)).execute(&mut *self.connection).await?;
+                }
+                watch.inserting(insert)
+            }
+        };
+        let sql = format!("{insert}; RELEASE SAVEPOINT part; SAVEPOINT part");
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await?;
+        Ok(done.rows_affected())
     }
 }
 
@@ -315,6 +381,28 @@ impl Key {
     }
 }
 
+/// The column of the key that a record has no value for, where rows have to be found by it.
+fn keyless_by<'a>(
+    terms: &'a Terms,
+    keeps_undo: bool,
+    columns: &[String],
+    cells: &[Option<std::borrow::Cow<'_, str>>],
+) -> Option<&'a str> {
+    if !keeps_undo || matches!(terms.mode, Mode::Append | Mode::Replace) {
+        return None;
+    }
+    let has = |name: &&String| {
+        let place = columns.iter().position(|other| other == *name);
+        place.and_then(|place| cells.get(place)).is_some_and(Option::is_some)
+    };
+    terms.table.key.iter().find(|name| !has(name)).map(String::as_str)
+}
+
+/// Records of these numbers.
+fn numbers(range: &Range<u64>) -> String {
+    format!("n >= {} AND n < {}", range.start, range.end)
+}
+
 /// Inserts the records of these numbers.
 fn statement(terms: &Terms, columns: &[String], cells: &[Cell], key: &Key, range: &Range<u64>) -> String {
     let value = |name: &String| {
@@ -324,7 +412,7 @@ fn statement(terms: &Terms, columns: &[String], cells: &[Cell], key: &Key, range
     };
     let values: Vec<String> = columns.iter().map(value).collect();
     let table = qualified(&terms.table.table);
-    let range = format!("FROM {STAGE} WHERE n >= {} AND n < {}", range.start, range.end);
+    let range = format!("FROM {STAGE} WHERE {}", numbers(range));
     if columns.is_empty() {
         // Records without fields: rows of nothing but defaults.
         return format!("INSERT INTO {table} SELECT {range}");
@@ -350,19 +438,5 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::Time => "timestamptz",
         Kind::Json => "jsonb",
         Kind::Digits | Kind::Text => "text",
-    }
-}
-
-/// A cell as COPY's text format has it. (Source: PostgreSQL's documentation of COPY.)
-fn push(piece: &mut Vec<u8>, cell: Option<&str>) {
-    let Some(text) = cell else { return piece.extend_from_slice(b"\\N") };
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => piece.extend_from_slice(b"\\\\"),
-            b'\n' => piece.extend_from_slice(b"\\n"),
-            b'\r' => piece.extend_from_slice(b"\\r"),
-            b'\t' => piece.extend_from_slice(b"\\t"),
-            byte => piece.push(byte),
-        }
     }
 }
