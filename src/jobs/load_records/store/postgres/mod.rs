@@ -4,6 +4,7 @@
 //! takes its transaction back.
 
 mod copy;
+mod direct;
 mod ledger;
 mod undo;
 mod write;

@@ -2,7 +2,8 @@
 //! there, and write down what was loaded.
 //!
 //! The temporary table has text alone, so that a value which its column does not take is met by the insert, where the record
-//! that has it is found by halving.
+//! that has it is found by halving. Where no key is looked at, the records are copied into the table itself first
+//! ([`super::direct`]).
 
 use super::super::infer::{self, Kind};
 use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
@@ -18,6 +19,7 @@ use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Finder, RejectsMark, Stage};
 use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use sqlx::{AssertSqlSafe, PgConnection};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Where a slice's records wait.
@@ -78,17 +80,17 @@ enum Claim {
 }
 
 /// A slice's transaction.
-struct Writer<'a> {
-    store: &'a PostgresStore,
-    connection: &'a mut PgConnection,
-    terms: &'a Terms,
+pub(super) struct Writer<'a> {
+    pub(super) store: &'a PostgresStore,
+    pub(super) connection: &'a mut PgConnection,
+    pub(super) terms: &'a Terms,
 }
 
 /// Records that have the same columns and follow each other: from a number to before another.
 type Part = (Range<u64>, Vec<String>);
 
 impl Writer<'_> {
-    async fn run(&mut self, sql: &str) -> Result<u64, LoadError> {
+    pub(super) async fn run(&mut self, sql: &str) -> Result<u64, LoadError> {
         self.store.run(self.connection, sql).await
     }
 
@@ -161,8 +163,14 @@ impl Writer<'_> {
         let mut rows = 0;
         if stage.records > 0 {
             IDIOM.check(terms, &stage.columns, &known)?;
-            let parts = self.copy(stage).await?;
-            rows = self.insert(parts, stage, &known, watch.as_ref()).await?;
+            let copied = if watch.is_none() { self.copy_directly(stage).await? } else { None };
+            rows = match copied {
+                Some(rows) => rows,
+                None => {
+                    let parts = self.copy(stage).await?;
+                    self.insert(parts, stage, &known, watch.as_ref()).await?
+                }
+            };
         }
         whole(terms, stage)?;
         if let Some(path) = &stage.undo {
@@ -234,13 +242,8 @@ impl Writer<'_> {
                 .collect();
             for row in 0..batch.rows.len() {
                 let cells = batch.cells(row);
-                if let Some(name) = keyless_by(terms, stage.undo.is_some(), &batch.columns, &cells) {
-                    let problem = keyless(name);
-                    refused(terms, &mut stage.rejected, &batch.object(row), Some(name.to_owned()), problem)?;
-                } else if cells.iter().flatten().any(|text| text.contains('\0')) {
-                    let problem =
-                        "a text has the character NUL in it, which PostgreSQL cannot store".to_owned();
-                    refused(terms, &mut stage.rejected, &batch.object(row), None, problem)?;
+                if let Some((field, problem)) = unfit(terms, stage.undo.is_some(), &batch.columns, &cells) {
+                    refused(terms, &mut stage.rejected, &batch.object(row), field, problem)?;
                 } else {
                     piece.extend_from_slice((next + row as u64).to_string().as_bytes());
                     for place in &places {
@@ -381,12 +384,26 @@ impl Key {
     }
 }
 
+/// Why a record is not even sent, and the field that it is about.
+pub(super) fn unfit(
+    terms: &Terms,
+    keeps: bool,
+    columns: &[String],
+    cells: &[Option<Cow<'_, str>>],
+) -> Option<(Option<String>, String)> {
+    if let Some(name) = keyless_by(terms, keeps, columns, cells) {
+        return Some((Some(name.to_owned()), keyless(name)));
+    }
+    let has_nul = cells.iter().flatten().any(|text| text.contains('\0'));
+    has_nul.then(|| (None, "a text has the character NUL in it, which PostgreSQL cannot store".to_owned()))
+}
+
 /// The column of the key that a record has no value for, where rows have to be found by it.
 fn keyless_by<'a>(
     terms: &'a Terms,
     keeps_undo: bool,
     columns: &[String],
-    cells: &[Option<std::borrow::Cow<'_, str>>],
+    cells: &[Option<Cow<'_, str>>],
 ) -> Option<&'a str> {
     if !keeps_undo || matches!(terms.mode, Mode::Append | Mode::Replace) {
         return None;
