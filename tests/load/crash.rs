@@ -303,10 +303,9 @@ impl Case {
             assert!(matches!(ended.code, Some(0 | 2)), "{}", ended.all());
         }
         assert_eq!(place.rows(STORED), before, "after the undo");
-        if place.rows("SELECT 'there' FROM _devrev_batch_loads").is_empty() {
-            return;
-        }
-        panic!("the ledger is not empty: {:?}", place.ledger());
+        // Where no slice could be loaded there is no ledger.
+        place.run("CREATE TABLE IF NOT EXISTS _devrev_batch_loads (name text)");
+        assert_eq!(place.ledger(), [""; 0], "after the undo");
     }
 }
 

@@ -90,6 +90,19 @@ impl Ledger {
         None
     }
 
+    /// Adds entries, which may be known.
+    pub(super) fn add(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let slice = serde_json::from_str::<Slice>(&entry.slice).ok();
+            let is_new = self.entries.insert(entry.slice.clone(), entry).is_none();
+            if let (true, Some(slice), Some(by_list)) = (is_new, slice, self.by_list.get_mut()) {
+                let of_list = by_list.entry(list(&slice)).or_default();
+                let place = of_list.partition_point(|other| other.start < slice.start);
+                of_list.insert(place, slice);
+            }
+        }
+    }
+
     fn by_list(&self) -> HashMap<String, Vec<Slice>> {
         let mut by_list: HashMap<String, Vec<Slice>> = HashMap::new();
         for slice in self.entries.keys().filter_map(|id| serde_json::from_str::<Slice>(id).ok()) {
@@ -127,6 +140,27 @@ mod tests {
             open: false,
         };
         Ledger::new(slices.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn what_is_added_is_found_as_what_was_there() {
+        let all = [
+            slice("BTC", "2020-01-01", "2020-01-11"),
+            slice("BTC", "2020-01-11", "2020-01-21"),
+            slice("ETH", "2020-01-01", "2020-01-11"),
+        ];
+        for first in 0..all.len() {
+            let mut known = ledger(&all[first..=first]);
+            // Looked at before and after.
+            assert_eq!(known.conflict(&all, "d"), None);
+            known.add(ledger(&all).entries.into_values().collect());
+            let over = [slice("BTC", "2020-01-10", "2020-01-12"), slice("ETH", "2020-01-02", "2020-01-03")];
+            for over in over {
+                assert!(known.conflict(&[over], "d").unwrap().contains("overlaps"));
+            }
+            assert_eq!(known.conflict(&[slice("BTC", "2020-01-21", "2020-01-22")], "d"), None);
+            assert_eq!(known.by_list.get().unwrap().values().map(Vec::len).sum::<usize>(), 3);
+        }
     }
 
     #[test]

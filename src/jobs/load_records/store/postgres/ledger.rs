@@ -11,13 +11,17 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-/// What other runs have in the ledger, when it was read last.
+/// What other runs have in the ledger, as far as it was read.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// How many lines they have, and the newest.
-    state: (u64, Option<String>),
+    /// The newest line's time; later ones are still to be read.
+    until: String,
     ledger: Ledger,
 }
+
+/// The columns of a line.
+const COLUMNS: &str = "slice, digest, rows, rejected, run, open, name, \
+                       to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
 /// A line of the ledger, by its columns in order.
 fn line(row: &PgRow) -> Result<Line, sqlx::Error> {
@@ -48,10 +52,7 @@ impl PostgresStore {
         slice: Option<&str>,
     ) -> Result<Vec<Line>, LoadError> {
         let of_slice = if slice.is_some() { " AND slice = $2 FOR UPDATE" } else { " ORDER BY slice" };
-        let sql = format!(
-            "SELECT slice, digest, rows, rejected, run, open, name, \
-             to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM {TABLE} WHERE load = $1{of_slice}"
-        );
+        let sql = format!("SELECT {COLUMNS} FROM {TABLE} WHERE load = $1{of_slice}");
         let mut query = asked(&sql).bind(load);
         if let Some(slice) = slice {
             query = query.bind(slice);
@@ -116,35 +117,63 @@ impl PostgresStore {
         query.execute(connection).await.map(drop).map_err(|error| self.failed(error))
     }
 
-    /// Fails where another run has loaded what does not go with this slice, which this transaction is about to commit. Of the
-    /// transactions of a load that come to this point one commits at a time, so each sees what the others have committed; no
-    /// lock is held while records are written.
-    pub(super) async fn judge(
+    /// Writes down what this transaction, which is about to commit, has loaded; fails where another run has loaded what does not
+    /// go with it. Of the transactions of a load that come to this point one commits at a time, so each sees what the others
+    /// have committed, and their times are in the order of their commits; no lock is held while records are written.
+    pub(super) async fn enter(
         &self,
         connection: &mut PgConnection,
         terms: &Terms,
         slice: &Slice,
+        (rows, rejected): (u64, u64),
     ) -> Result<(), LoadError> {
-        if terms.reload {
-            return Ok(());
-        }
         let failed = |error: sqlx::Error| self.failed(error);
         let lock = asked("SELECT pg_advisory_xact_lock($1)").bind(lock_of(&terms.load));
         lock.execute(&mut *connection).await.map_err(failed)?;
         let sql = format!(
-            "SELECT count(*), CAST(max(loaded_at) AS text) FROM {TABLE} WHERE load = $1 AND run <> $2"
+            "UPDATE {TABLE} SET rows = $3, rejected = $4, loaded_at = clock_timestamp() WHERE load = $1 AND slice = $2 \
+             RETURNING CAST(loaded_at AS text)"
         );
-        let row = asked(&sql).bind(&terms.load).bind(&terms.run).fetch_one(&mut *connection).await;
-        let row = row.map_err(failed)?;
-        let state = (number(&row, 0).map_err(failed)?, row.try_get(1).map_err(failed)?);
-        let mut seen = self.seen.lock().await;
-        let known = if let Some(known) = seen.take().filter(|seen| seen.state == state) {
-            known
-        } else {
-            let mut entries = self.entries(connection, &terms.load, None).await?;
-            entries.retain(|entry| entry.run != terms.run);
-            Seen { state, ledger: Ledger::new(entries) }
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let update = asked(&sql).bind(&terms.load).bind(slice.id()).bind(count(rows)).bind(count(rejected));
+        let row = update.fetch_one(&mut *connection).await.map_err(failed)?;
+        let now = row.try_get(0).map_err(failed)?;
+        if terms.reload {
+            return Ok(());
+        }
+        let mut known = self.seen.lock().await;
+        let seen = match known.take() {
+            Some(Seen { until, mut ledger }) => {
+                ledger.add(self.others(connection, terms, Some(&until)).await?);
+                Seen { until: now, ledger }
+            }
+            None => Seen { until: now, ledger: Ledger::new(self.others(connection, terms, None).await?) },
         };
-        conflicting(&seen.insert(known).ledger, terms, slice)
+        let seen = known.insert(seen);
+        if conflicting(&seen.ledger, terms, slice).is_err() {
+            // What was read before may have been taken out since.
+            seen.ledger = Ledger::new(self.others(connection, terms, None).await?);
+        }
+        conflicting(&seen.ledger, terms, slice)
+    }
+
+    /// The entries of other runs; of those that are newer than a time, if there is one.
+    async fn others(
+        &self,
+        connection: &mut PgConnection,
+        terms: &Terms,
+        since: Option<&str>,
+    ) -> Result<Vec<Entry>, LoadError> {
+        // A clock may have been set back a little.
+        let later =
+            if since.is_some() { " AND loaded_at >= CAST($3 AS timestamptz) - interval '5 s'" } else { "" };
+        let sql = format!("SELECT {COLUMNS} FROM {TABLE} WHERE load = $1 AND run <> $2{later}");
+        let query = asked(&sql).bind(&terms.load).bind(&terms.run);
+        let query = since.iter().fold(query, |query, since| query.bind(*since));
+        let rows = query.fetch_all(connection).await.map_err(|error| self.failed(error))?;
+        rows.iter()
+            .map(|row| line(row).map(|line| line.entry))
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.failed(error))
     }
 }

@@ -43,10 +43,7 @@ pub(super) async fn slice(
         Claim::Loaded(before) => before,
         Claim::Free(before) => {
             stage.rejected.back_to(mark)?;
-            let loaded = writer.write(slice, before, stage).await?;
-            // Last of all: who commits next waits for this one's commit alone, and sees it.
-            store.judge(&mut connection, terms, slice).await?;
-            loaded
+            writer.write(slice, before, stage).await?
         }
     };
     let end = if matches!(loaded, Loaded::Now { .. }) { "COMMIT" } else { "ROLLBACK" };
@@ -63,7 +60,8 @@ async fn make_ledger(store: &PostgresStore) -> Result<(), LoadError> {
         let make = format!(
             "BEGIN; {MAKING_TABLES}; CREATE TABLE IF NOT EXISTS {TABLE} (load text NOT NULL, slice text NOT NULL, name text \
              NOT NULL, digest text NOT NULL, rows bigint NOT NULL, rejected bigint NOT NULL, run text NOT NULL, open boolean \
-             NOT NULL, loaded_at timestamptz NOT NULL, PRIMARY KEY (load, slice)); COMMIT"
+             NOT NULL, loaded_at timestamptz NOT NULL, PRIMARY KEY (load, slice)); \
+             CREATE INDEX IF NOT EXISTS {TABLE}_at ON {TABLE} (load, loaded_at); COMMIT"
         );
         store.run(&mut connection, &make).await?;
     }
@@ -179,15 +177,10 @@ impl Writer<'_> {
                 None => KeptWriter::create(path, &Head { columns: Vec::new(), ledger: before })?.finish()?,
             }
         }
-        let sql = format!(
-            "UPDATE {TABLE} SET rows = $3, rejected = $4, loaded_at = now() WHERE load = $1 AND slice = $2"
-        );
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let update = asked(&sql).bind(&terms.load).bind(slice.id());
-        let update = update.bind(count(rows)).bind(count(stage.rejected.count()));
-        update.execute(&mut *self.connection).await.map_err(|error| self.store.failed(error))?;
         // Before the commit: of a slice that is loaded, all rejected records are on the disk.
         stage.rejected.keep()?;
+        // Last of all: who commits next waits for this one's commit alone.
+        self.store.enter(self.connection, terms, slice, (rows, stage.rejected.count())).await?;
         Ok(Loaded::Now { rows, deleted })
     }
 
