@@ -1,5 +1,7 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
+mod devrev;
+mod files;
 mod postgres;
 
 use crate::support::program::Program;

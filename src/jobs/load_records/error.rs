@@ -32,6 +32,9 @@ pub(crate) enum LoadError {
     /// The disk of this machine.
     #[error("cannot keep the slice in the run's folder: {0}")]
     Disk(#[from] io::Error),
+    /// A file that is the target.
+    #[error("{0}")]
+    File(String),
     /// The stop signal.
     #[error("interrupted")]
     Interrupted,
@@ -48,7 +51,7 @@ impl LoadError {
             Self::Transform(_) => "transform",
             Self::Rejected(_) => "rejected",
             Self::Guard(_) => "guard",
-            Self::Disk(_) => "disk",
+            Self::Disk(_) | Self::File(_) => "disk",
             Self::Interrupted => "interrupted",
         }
     }
@@ -60,7 +63,7 @@ impl LoadError {
             Self::Settings(_) => Exit::Usage,
             Self::Unreachable(_) => Exit::Stopped,
             Self::Refused(_) | Self::Transform(_) | Self::Rejected(_) | Self::Guard(_) => Exit::SomeFailed,
-            Self::Disk(_) => Exit::Unexpected,
+            Self::Disk(_) | Self::File(_) => Exit::Unexpected,
             Self::Interrupted => Exit::Interrupted,
         };
         Failure::new(exit, self.to_string()).because(self)
@@ -70,7 +73,12 @@ impl LoadError {
     pub(super) fn ends_the_run(&self) -> bool {
         matches!(
             self,
-            Self::Login(_) | Self::Settings(_) | Self::Unreachable(_) | Self::Disk(_) | Self::Interrupted
+            Self::Login(_)
+                | Self::Settings(_)
+                | Self::Unreachable(_)
+                | Self::Disk(_)
+                | Self::File(_)
+                | Self::Interrupted
         )
     }
 }

@@ -5,7 +5,7 @@ use super::filter::Filter;
 use super::query::Query;
 use super::slices::{self, Slice};
 use super::source::{Files, Http, PostgresQuery, Source, SqliteQuery};
-use super::store::{PostgresStore, SqliteStore, Store, Terms};
+use super::store::{FilesStore, Format, PathSpec, PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
@@ -181,8 +181,19 @@ impl LoadOptions {
             }
             return Ok(Store::Postgres(Box::new(PostgresStore::new(postgres))));
         }
+        if let Some(files) = known.file.file_target() {
+            let format = if known.file.target.value.csv.is_some() { Format::Csv } else { Format::Jsonl };
+            let path = PathSpec {
+                text: &files.path.value,
+                is_of_slice: &|name| known.file.is_of_slice(name),
+                params: &known.params,
+                folder: &self.folder,
+            };
+            let files = FilesStore::new(format, &path).map_err(|problem| self.usage(problem))?;
+            return Ok(Store::Files(Box::new(files)));
+        }
         let Some(path) = sqlite.as_ref().and_then(|table| table.path.as_ref()) else {
-            return Err(self.usage("target has one of sqlite and postgres"));
+            return Err(self.usage("target has one of sqlite, postgres, csv, jsonl and devrev"));
         };
         let path = self.filled(&path.value, &Variables::read(self.env_file.as_deref())?)?;
         Ok(Store::Sqlite(SqliteStore::new(&self.folder.join(path))))
