@@ -172,7 +172,9 @@ impl LedgerFile {
 
     /// Removes from a folder what a killed process of a run has left of files that it wrote. Once a process.
     pub(super) fn clear_leftovers(&self, folder: &Path, run: &str) {
-        if !self.tidy.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned()) {
+        // Held to the end: nobody may begin a file of the run meanwhile.
+        let mut tidy = self.tidy.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tidy.insert(folder.to_owned()) {
             return;
         }
         let prefix = prefix(run);
