@@ -80,3 +80,61 @@ fn a_load_in_the_sandbox_needs_no_token() {
     load(&site, &["--sandbox"]).run().exits(0);
     assert_eq!(site.calls("works"), 0, "the site is not asked");
 }
+
+/// A job that copies issues of the demo into a file.
+fn copies(site: &Site, source: &str, slices: &str) {
+    site.write(
+        "copy.yaml",
+        format!(
+            "version: 1\njob_name: copy\nparams: {{start_date: 2020-01-01, end_date: 2027-12-31}}\n\
+             source: {{devrev: {{object: issue{source}}}}}\n{slices}target: {{jsonl: {{path: issues.jsonl}}}}\nchecks:\n  - count: source\n"
+        ),
+    );
+}
+
+fn copied(site: &Site) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(site.path("issues.jsonl")).unwrap_or_default();
+    let mut objects: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    objects.sort_by_key(|object| object["id"].as_str().unwrap().to_owned());
+    objects
+}
+
+#[test]
+fn objects_are_copied_as_devrev_gives_them_and_by_the_dates_of_their_change() {
+    let site = site(&Trouble::none());
+    copies(&site, "", "");
+    site.program(["load", "copy.yaml", "--yes"]).run().exits(0);
+    let all = copied(&site);
+    assert!(
+        all.len() > 1 && all.iter().all(|object| object["type"] == "issue" && object["owned_by"].is_array())
+    );
+    std::fs::remove_dir_all(site.path("issues.jsonl.slices")).unwrap();
+    std::fs::remove_file(site.path("issues.jsonl")).unwrap();
+    // The same objects, each in one slice.
+    copies(&site, "", "slices: {dates: {field: modified_date, step: 1month}}\n");
+    site.program(["load", "copy.yaml", "--yes"]).run().exits(0);
+    assert_eq!(copied(&site), all);
+    let since = all.iter().map(|object| object["modified_date"].as_str().unwrap().to_owned()).max().unwrap();
+    std::fs::remove_dir_all(site.path("issues.jsonl.slices")).unwrap();
+    std::fs::remove_file(site.path("issues.jsonl")).unwrap();
+    copies(&site, &format!(", changed_since: \"{since}\""), "");
+    site.program(["load", "copy.yaml", "--yes"]).run().exits(0);
+    let last: Vec<_> =
+        all.iter().filter(|object| object["modified_date"] == since.as_str()).cloned().collect();
+    assert_eq!(copied(&site), last);
+    assert!(!last.is_empty());
+    site.program(["load", "copy.yaml", "--yes", "--dry-run"])
+        .env("DEVREV_API_TOKEN", "")
+        .run()
+        .exits(2)
+        .says("DEVREV_API_TOKEN");
+    for (source, slices, says) in [
+        (", changed_since: soon", "", "not a date"),
+        (", filter: {limit: 5}", "", "`limit` is no filter"),
+        ("", "slices: {dates: {field: day, step: 1d}}\n", "modified_date or created_date"),
+    ] {
+        copies(&site, source, slices);
+        site.program(["validate", "--job", "copy.yaml"]).run().exits(5).says(says).says("copy.yaml:");
+    }
+}

@@ -15,6 +15,7 @@ use crate::cli;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
+use crate::jobs::target::DevRev;
 use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
 use crate::journal::ordered::{Word, Words};
 use crate::journal::record::State;
@@ -100,6 +101,9 @@ pub(crate) async fn run(
             return Err(Failure::new(Exit::Usage, text));
         }
         options.environment()?;
+        if options.reads_devrev()? && !options.sandbox {
+            DevRev::has_token(&settings)?;
+        }
         let update = super::devrev::update(&options, devrev);
         let records = super::devrev::Records::new(options, settings.clone(), slices)?;
         let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);

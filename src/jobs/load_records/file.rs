@@ -1,7 +1,9 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
+mod sources;
 mod targets;
 
+pub(super) use sources::DevRevSourceSpec;
 pub(super) use targets::{DevRevTargetSpec, FileTargetSpec};
 
 use super::filter::Filter;
@@ -91,6 +93,8 @@ pub(super) struct SourceSpec {
     pub sqlite: Option<QuerySpec>,
     /// A query of a PostgreSQL database
     pub postgres: Option<QuerySpec>,
+    /// Objects of DevRev
+    pub devrev: Option<DevRevSourceSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,
@@ -500,18 +504,24 @@ impl JobFile {
     }
 
     fn mistakes_of_source(&self, found: &mut Found) {
-        let SourceSpec { http, csv, jsonl, sqlite, postgres, api_endpoint, rate_limit } = &self.source.value;
+        let SourceSpec { http, csv, jsonl, sqlite, postgres, devrev, api_endpoint, rate_limit } =
+            &self.source.value;
         let kinds = [
             http.is_some(),
             csv.is_some(),
             jsonl.is_some(),
             sqlite.is_some(),
             postgres.is_some(),
+            devrev.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            found.at(&self.source, "source has one of http, csv, jsonl, sqlite and postgres".to_owned());
+            found.at(
+                &self.source,
+                "source has one of http, csv, jsonl, sqlite, postgres and devrev".to_owned(),
+            );
         }
+        self.mistakes_of_devrev_source(found);
         if rate_limit.is_some() && api_endpoint.is_none() {
             found.at(&self.source, "rate_limit belongs into http".to_owned());
         }
