@@ -23,11 +23,11 @@ use crate::journal::run_dir::RunDir;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::Terminal;
 use crate::report::units::counted;
-use crate::run::begin::{self, New, RowsFrom};
+use crate::run::begin::{self, New};
 use crate::run::job::{Job, PlanSummary, Scan, Start};
 use crate::settings::{Rates, Settings};
+use crate::source::Input;
 use crate::source::query::Table;
-use crate::source::{Input, Source};
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -124,12 +124,14 @@ async fn begin<const CREATES: bool>(
 }
 
 /// Begins a run of `update` with rows of a source, and works on it until it ends.
+#[cfg(feature = "load")]
 pub(crate) async fn with_rows(
     options: UpdateOptions,
-    rows: Box<dyn Source>,
+    rows: Box<dyn crate::source::Source>,
     new: New<'_>,
 ) -> Result<Exit, Failure> {
-    begin::run(RowsJob::<false>(options), new, RowsFrom::Source(rows), |_| Ok(())).await
+    let rows = begin::RowsFrom::Source(rows);
+    begin::run(RowsJob::<false>(options), new, rows, |_| Ok(())).await
 }
 
 /// The job of `update`; and that of `create`, which shares all of it but the name and what `creates` says.

@@ -74,7 +74,7 @@ impl DevRevObjects {
         let mut ranges: Vec<(&str, Range)> = Vec::new();
         match self.date.as_deref() {
             Some("created_date") => {
-                ranges.extend([("created_date", of_slice), ("modified_date", (self.since, None))])
+                ranges.extend([("created_date", of_slice), ("modified_date", (self.since, None))]);
             }
             Some(_) => ranges.push(("modified_date", (of_slice.0.max(self.since), of_slice.1))),
             None => ranges.push(("modified_date", (self.since, None))),

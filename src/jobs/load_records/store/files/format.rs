@@ -93,7 +93,7 @@ pub(super) struct Writer<W: Write> {
 }
 
 enum To<W: Write> {
-    Csv { rows: csv::Writer<W>, places: HashMap<String, usize>, cells: Vec<String> },
+    Csv { rows: Box<csv::Writer<W>>, places: HashMap<String, usize>, cells: Vec<String> },
     Jsonl(W),
 }
 
@@ -104,7 +104,7 @@ impl<W: Write> Writer<W> {
             Format::Jsonl => To::Jsonl(to),
             Format::Csv => {
                 let places = columns.iter().cloned().enumerate().map(|(place, name)| (name, place)).collect();
-                To::Csv { rows: csv::Writer::from_writer(to), places, cells: columns.to_vec() }
+                To::Csv { rows: Box::new(csv::Writer::from_writer(to)), places, cells: columns.to_vec() }
             }
         };
         Self { to, rows: 0 }
@@ -147,7 +147,7 @@ impl<W: Write> Writer<W> {
     pub(super) fn finish(self) -> io::Result<W> {
         match self.to {
             To::Jsonl(to) => Ok(to),
-            To::Csv { rows, .. } => rows.into_inner().map_err(|error| error.into_error()),
+            To::Csv { rows, .. } => (*rows).into_inner().map_err(csv::IntoInnerError::into_error),
         }
     }
 }
