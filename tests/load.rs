@@ -1,6 +1,8 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
 mod crash;
+mod devrev;
+mod files;
 mod ledger;
 mod place;
 mod postgres;

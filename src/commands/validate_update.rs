@@ -84,6 +84,7 @@ pub(crate) async fn run(
         skip_invalid: false,
         no_required_check: false,
         create_tags: args.create_tags,
+        rejected: None,
         sandbox: false,
         known: std::sync::Arc::default(),
     };

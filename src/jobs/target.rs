@@ -83,11 +83,20 @@ impl DevRev {
         if sandbox {
             return Self::to_sandbox(settings, stop).await;
         }
+        let client = Self::client(settings, None, stop)?;
+        Ok(Self { client, name: settings.base_url.to_string(), _sandbox: None })
+    }
+
+    /// A client of DevRev, or of a sandbox at this address. Sends nothing.
+    pub(crate) fn client(settings: &Settings, sandbox: Option<Url>, stop: &Stop) -> Result<Client, Failure> {
+        if let Some(url) = sandbox {
+            let pace = PaceSettings { rate: settings.rate_of(true), ..PaceSettings::default() };
+            return client(settings, url, SecretString::from("sandbox"), pace, stop);
+        }
         let token = settings.token.clone().ok_or_else(Settings::no_token)?;
         let recent_calls = settings.recent_calls(&token);
         let pace = PaceSettings { rate: settings.rate, share: settings.rate_share, recent_calls };
-        let client = client(settings, settings.base_url.clone(), token, pace, stop)?;
-        Ok(Self { client, name: settings.base_url.to_string(), _sandbox: None })
+        client(settings, settings.base_url.clone(), token, pace, stop)
     }
 
     /// Asks who the token belongs to.
@@ -113,8 +122,7 @@ impl DevRev {
         let sandbox =
             Sandbox::start(Options::new(Data::demo())).await.map_err(|error| failed(error.to_string()))?;
         let url = Url::parse(&sandbox.base_url()).map_err(|error| failed(error.to_string()))?;
-        let pace = PaceSettings { rate: settings.rate_of(true), ..PaceSettings::default() };
-        let client = client(settings, url, SecretString::from("sandbox"), pace, stop)?;
+        let client = Self::client(settings, Some(url), stop)?;
         Ok(Self { client, name: SANDBOX.to_owned(), _sandbox: Some(sandbox) })
     }
 

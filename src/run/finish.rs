@@ -295,7 +295,10 @@ fn ended<J: Job>(
     let most = session.settings.max_changes.map_or(0, NonZeroU64::get);
     let (state, exit, why) = ending(how, tally, open, most, &session.job);
     session.manifest.notes.append(&mut session.after.notes);
-    (state, if session.after.failed && exit == Exit::Ok { Exit::SomeFailed } else { exit }, why)
+    let shortfall = session.job.shortfall(&session.run);
+    let failed = session.after.failed || shortfall.is_some();
+    session.manifest.notes.extend(shortfall.filter(|note| !session.manifest.notes.contains(note)));
+    (state, if failed && exit == Exit::Ok { Exit::SomeFailed } else { exit }, why)
 }
 
 fn ending<J: Job>(

@@ -132,6 +132,9 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     const LOSES: &'static [&'static str] = &[];
     /// The member of `report.json` that has what the outcomes say of themselves, if they say anything.
     const REPORTED: Option<Reported> = None;
+    /// Whether [`Job::after`] looks at a run also where a process finds that nothing is left of it: an earlier one may have ended
+    /// before it looked.
+    const LOOKS_BACK: bool = false;
     /// What the operator has to know of its changes before they are made, if there is such a thing.
     const WARNING: Option<&'static str> = None;
     /// Whether a person confirms by typing the organisation's name, in every environment.
@@ -253,6 +256,11 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     /// Says for people what the journal has of a row in this job's JSON; `None` where there is nothing to say of it.
     fn tell(said: Said<'_>) -> Option<Entry> {
         Entry::before_and_after("value", said)
+    }
+
+    /// What the rows of a run lack of what was asked for: a run that lacks something ends with [`Exit::SomeFailed`] at best.
+    fn shortfall(&self, _run: &RunDir) -> Option<String> {
+        None
     }
 
     /// The exit code of a run that came to its end, if it is not the usual one.

@@ -60,11 +60,14 @@ impl<J: Job> Session<J> {
     }
 
     async fn work(&mut self, scope: Scope, figures: &mut Figures) -> Result<How, Failure> {
-        if session::is_idle(&self.replay, scope.total) {
+        let is_idle = session::is_idle(&self.replay, scope.total);
+        let was_looked_at = self.manifest.dry_run || self.manifest.state == RunState::Finished;
+        if is_idle && (was_looked_at || !J::LOOKS_BACK) {
             return Ok(How::Finished);
         }
         let target = J::Target::open(&self.job, &self.settings, &self.stop).await?;
-        let outcome = self.converse(&target, scope).await;
+        let outcome =
+            if is_idle { self.look_back(&target).await } else { self.converse(&target, scope).await };
         *figures = self.figures(&target)();
         outcome
     }
@@ -83,6 +86,23 @@ impl<J: Job> Session<J> {
                 ..counters()
             }
         }
+    }
+
+    /// Looks at a run of which nothing is left.
+    async fn look_back(&mut self, target: &J::Target) -> Result<How, Failure> {
+        match target.identity().await {
+            Ok(identity) => self.same_organisation(identity, target.name())?,
+            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
+        }
+        self.look_after(target).await
+    }
+
+    async fn look_after(&mut self, target: &J::Target) -> Result<How, Failure> {
+        match self.job.after(target, &self.run, &self.stop).await {
+            Ok(after) => self.after = after,
+            Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
+        }
+        Ok(How::Finished)
     }
 
     async fn converse(&mut self, target: &J::Target, scope: Scope) -> Result<How, Failure> {
@@ -118,13 +138,7 @@ impl<J: Job> Session<J> {
             self.engine(planner, Mode::<NoApplier>::Plan, scan, target).await
         } else {
             let how = self.engine(planner, Mode::Apply(Arc::new(applier)), scan, target).await?;
-            if matches!(how, How::Finished) {
-                self.after = match self.job.after(target, &self.run, &self.stop).await {
-                    Ok(after) => after,
-                    Err(failure) => return self.stop.cause().map(How::Interrupted).ok_or(failure),
-                };
-            }
-            Ok(how)
+            if matches!(how, How::Finished) { self.look_after(target).await } else { Ok(how) }
         }
     }
 

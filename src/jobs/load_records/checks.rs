@@ -72,10 +72,13 @@ async fn count(
         };
         let rows = store.count(terms, slice, stop).await?;
         // Of a slice that nothing in the table tells from others, there are at least as many.
-        let tells = slice.start.is_some() || !slice.each.is_empty();
+        let tells = slice.start.is_some() || !slice.each.is_empty() || store.files().is_some();
         if if tells { rows != entry.rows } else { rows < entry.rows } {
             wrong.push(format!("slice {} has {} of {}", slice.name(), rows, counted(entry.rows, "record")));
         }
+    }
+    if let Some(files) = store.files() {
+        wrong.extend(files.lacking(&terms.load, stop)?);
     }
     let mut texts = Vec::new();
     if missing > 0 {

@@ -15,6 +15,7 @@ use crate::cli;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
+use crate::jobs::target::DevRev;
 use crate::jobs::undoing::feed::{self, Made, MadeFeed, MadeRows};
 use crate::journal::ordered::{Word, Words};
 use crate::journal::record::State;
@@ -96,6 +97,21 @@ pub(crate) async fn run(
         return Err(Failure::new(Exit::Usage, text));
     }
     let slices = options.slices()?;
+    if let Some(devrev) = &known.file.target.value.devrev {
+        if options.reload {
+            let text =
+                "--reload: nothing is kept of what was loaded into DevRev: every run changes what differs";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        options.environment()?;
+        if options.reads_devrev()? && !options.sandbox {
+            DevRev::has_token(&settings)?;
+        }
+        let update = super::devrev::update(&options, devrev);
+        let records = super::devrev::Records::new(options, settings.clone(), slices)?;
+        let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
+        return crate::jobs::update_fields::command::with_rows(update, Box::new(records), new).await;
+    }
     let now = chrono::Utc::now();
     if known.file.mode() == Mode::Append
         && let Some(open) = slices.iter().find(|slice| slice.is_open(now))
@@ -126,7 +142,8 @@ pub(crate) async fn validate(
     let options = LoadOptions::of_file(path, &args.param, global, args.sandbox)?;
     let (known, slices) = (options.job()?, options.slices()?);
     let mut failed = Vec::new();
-    if args.online {
+    // Of what goes into DevRev there is nothing to check.
+    if args.online && known.file.target.value.devrev.is_none() {
         let stop = Stop::default();
         crate::run::signals::listen(&stop, terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
@@ -311,6 +328,20 @@ impl LoadOptions {
         Ok(lines)
     }
 
+    /// Joins the parts of a file of all slices, if that is the target and all are loaded.
+    async fn join(&self, target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<Option<String>, Failure> {
+        let Some(files) = target.store.files().cloned() else { return Ok(None) };
+        let is_part = self.shard.is_some() || !self.only.is_empty();
+        let slices = if is_part {
+            Self { only: Vec::new(), shard: None, ..self.clone() }.slices()?
+        } else {
+            Self::slices_of(&Input::file(&run.input()))?
+        };
+        let (load, run, of_join) = (self.job()?.file.load_id().to_owned(), run.id().to_owned(), stop.clone());
+        let join = move || files.join(&load, &run, &slices, &of_join).map_err(LoadError::failure);
+        crate::run::signals::on_thread(stop, join).await
+    }
+
     /// The slices of a run's input.
     fn slices_of(input: &Input) -> Result<Vec<Slice>, Failure> {
         let file = input.open().map_err(|error| crate::run::scan::source_failure(&error))?;
@@ -334,6 +365,7 @@ impl Job for LoadOptions {
     const REPORTED: Option<Reported> = Some(Reported("slices"));
     const ROWS: Own = Own::Made;
     const TOLD: &'static str = "Slices";
+    const LOOKS_BACK: bool = true;
     type Target = LoadTarget;
     type Found = ();
     type Planner = LoadPlanner;
@@ -365,6 +397,12 @@ impl Job for LoadOptions {
     fn what(&self, scan: &MadeRows) -> String {
         let slices = counted(scan.rows, "slice");
         let Ok(known) = self.job() else { return slices };
+        if let Some(files) = known.file.file_target() {
+            return format!(
+                "{slices} will be written to {}: the file of each is replaced whole.",
+                files.path.value
+            );
+        }
         let table = known.file.table().map(|table| table.table.clone()).unwrap_or_default();
         let how = match known.file.mode() {
             Mode::Upsert => "a record whose key is there takes its place",
@@ -382,6 +420,7 @@ impl Job for LoadOptions {
         let table = store.known(&spec.table, stop).await.map_err(LoadError::failure)?;
         let mut lines = Vec::new();
         match (&table.columns, table.rows) {
+            _ if store.files().is_some() => {}
             (None, _) if !spec.create => {
                 let hint = match nearest(&spec.table, &table.tables) {
                     Some(near) => format!("; did you mean `{near}`?"),
@@ -410,6 +449,9 @@ impl Job for LoadOptions {
         }
         let ledger = Ledger::new(store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?);
         let slices = Self::slices_of(start.input)?;
+        if let Some(files) = store.files() {
+            lines.extend(files.look(known.file.load_id(), &slices).map_err(LoadError::failure)?);
+        }
         if !self.reload
             && let Some(conflict) = ledger.conflict(&slices, &known.digest)
         {
@@ -468,6 +510,7 @@ impl Job for LoadOptions {
             }
         )];
         notes.extend(failures);
+        notes.extend(self.join(target, run, stop).await?);
         // A shard or a choice of slices is not the whole: that is checked once all are loaded.
         if self.shard.is_some() || !self.only.is_empty() || known.file.checks.is_empty() {
             return Ok(After { notes, failed: false });
@@ -491,7 +534,7 @@ impl Job for LoadOptions {
     }
 
     fn result_files(run: &RunDir) -> Result<(), String> {
-        stage::collect(run)
+        stage::collect(run.path())
     }
 
     fn plan(&self, _settings: &Settings, _calls: u64) -> Box<dyn PlanSummary> {

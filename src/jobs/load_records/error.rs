@@ -35,6 +35,9 @@ pub(crate) enum LoadError {
     /// The disk of this machine.
     #[error("cannot keep the slice in the run's folder: {0}")]
     Disk(#[from] io::Error),
+    /// A file that is the target.
+    #[error("{0}")]
+    File(String),
     /// The stop signal.
     #[error("interrupted")]
     Interrupted,
@@ -52,7 +55,7 @@ impl LoadError {
             Self::Rejected(_) => "rejected",
             Self::Changed(_) => "changed",
             Self::Guard(_) => "guard",
-            Self::Disk(_) => "disk",
+            Self::Disk(_) | Self::File(_) => "disk",
             Self::Interrupted => "interrupted",
         }
     }
@@ -65,7 +68,7 @@ impl LoadError {
             Self::Unreachable(_) => Exit::Stopped,
             Self::Refused(_) | Self::Transform(_) | Self::Rejected(_) | Self::Guard(_) => Exit::SomeFailed,
             Self::Changed(_) => Exit::Changed,
-            Self::Disk(_) => Exit::Unexpected,
+            Self::Disk(_) | Self::File(_) => Exit::Unexpected,
             Self::Interrupted => Exit::Interrupted,
         };
         Failure::new(exit, self.to_string()).because(self)
@@ -80,6 +83,7 @@ impl LoadError {
                 | Self::Unreachable(_)
                 | Self::Changed(_)
                 | Self::Disk(_)
+                | Self::File(_)
                 | Self::Interrupted
         )
     }

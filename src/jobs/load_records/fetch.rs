@@ -59,6 +59,7 @@ impl Fetch {
         mut stage: StageWriter,
         most: Option<u64>,
     ) -> Result<Stage, LoadError> {
+        stage.as_json = self.file.takes_json();
         let (sender, mut chunks) = mpsc::channel(AHEAD);
         let variables = Arc::new(super::source::variables(&self.variables, slice, values)?);
         let fetched = self.source.fetch(slice, values, sender, &self.stop);

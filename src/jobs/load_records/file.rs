@@ -1,5 +1,11 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
+mod sources;
+mod targets;
+
+pub(super) use sources::DevRevSourceSpec;
+pub(super) use targets::{DevRevTargetSpec, FileTargetSpec};
+
 use super::filter::Filter;
 use super::query::Query;
 use super::span::Span;
@@ -91,6 +97,8 @@ pub(super) struct SourceSpec {
     pub sqlite: Option<QuerySpec>,
     /// A query of a PostgreSQL database
     pub postgres: Option<QuerySpec>,
+    /// Objects of DevRev
+    pub devrev: Option<DevRevSourceSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,
@@ -261,6 +269,12 @@ pub(super) struct TargetSpec {
     pub sqlite: Option<TableSpec>,
     /// A table of a PostgreSQL database
     pub postgres: Option<TableSpec>,
+    /// A CSV file, or one for each slice
+    pub csv: Option<FileTargetSpec>,
+    /// A file with a JSON object per line, or one for each slice
+    pub jsonl: Option<FileTargetSpec>,
+    /// Objects of DevRev, as `update` changes them
+    pub devrev: Option<DevRevTargetSpec>,
     /// The short form of a table of the PostgreSQL database at DATABASE_URL: its name
     #[schemars(with = "Option<String>")]
     pub database: Option<Spanned<String>>,
@@ -406,6 +420,17 @@ impl JobFile {
         self.undo.as_ref().is_some_and(|undo| undo.value)
     }
 
+    /// The file that records go to.
+    pub(super) fn file_target(&self) -> Option<&FileTargetSpec> {
+        let TargetSpec { csv, jsonl, .. } = &self.target.value;
+        csv.as_ref().or(jsonl.as_ref())
+    }
+
+    /// Whether the target takes arrays, objects and long numbers as JSON has them; a database gets them as text.
+    pub(super) fn takes_json(&self) -> bool {
+        self.file_target().is_some() || self.target.value.devrev.is_some()
+    }
+
     /// How records get into it.
     pub(super) fn mode(&self) -> Mode {
         let table = self.table();
@@ -488,18 +513,24 @@ impl JobFile {
     }
 
     fn mistakes_of_source(&self, found: &mut Found) {
-        let SourceSpec { http, csv, jsonl, sqlite, postgres, api_endpoint, rate_limit } = &self.source.value;
+        let SourceSpec { http, csv, jsonl, sqlite, postgres, devrev, api_endpoint, rate_limit } =
+            &self.source.value;
         let kinds = [
             http.is_some(),
             csv.is_some(),
             jsonl.is_some(),
             sqlite.is_some(),
             postgres.is_some(),
+            devrev.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            found.at(&self.source, "source has one of http, csv, jsonl, sqlite and postgres".to_owned());
+            found.at(
+                &self.source,
+                "source has one of http, csv, jsonl, sqlite, postgres and devrev".to_owned(),
+            );
         }
+        self.mistakes_of_devrev_source(found);
         if rate_limit.is_some() && api_endpoint.is_none() {
             found.at(&self.source, "rate_limit belongs into http".to_owned());
         }
@@ -645,11 +676,20 @@ impl JobFile {
     }
 
     fn mistakes_of_target(&self, found: &mut Found) {
-        let TargetSpec { sqlite, postgres, database, table } = &self.target.value;
-        let kinds = [sqlite.is_some(), postgres.is_some(), database.is_some()];
+        let TargetSpec { sqlite, postgres, csv, jsonl, devrev, database, table } = &self.target.value;
+        let kinds = [
+            sqlite.is_some(),
+            postgres.is_some(),
+            csv.is_some(),
+            jsonl.is_some(),
+            devrev.is_some(),
+            database.is_some(),
+        ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            found.at(&self.target, "target has one of sqlite and postgres".to_owned());
+            found.at(&self.target, "target has one of sqlite, postgres, csv, jsonl and devrev".to_owned());
         }
+        self.mistakes_of_file_target(found);
+        self.mistakes_of_devrev_target(found);
         if database.is_some() != table.is_some() {
             found.at(&self.target, "the short form of a target is database and table".to_owned());
         }

@@ -4,6 +4,7 @@
 //! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
+//! - [`devrev`]: a load into DevRev, which is an update
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - [`checks`]: what has to be so after it
 //! - [`undo`]: takes a load back; [`look_after`]: `load ledger`
@@ -12,6 +13,7 @@
 mod checks;
 pub(crate) mod command;
 mod dates;
+mod devrev;
 mod error;
 mod fetch;
 mod file;

@@ -1,15 +1,17 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
-use super::file::{JobFile, QuerySpec, Read, SourceSpec, TargetSpec};
+use super::file::{DevRevSourceSpec, JobFile, QuerySpec, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
 use super::query::Query;
 use super::slices::{self, Slice};
-use super::source::{Files, Http, PostgresQuery, Source, SqliteQuery};
-use super::store::{PostgresStore, SqliteStore, Store, Terms};
+use super::source::{DevRevObjects, Files, Http, PostgresQuery, Source, SqliteQuery};
+use super::store::{FilesStore, Format, PathSpec, PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
+use crate::devrev::objects;
 use crate::exit::{Exit, Failure};
+use crate::jobs::target::DevRev;
 use crate::net::http_reader::{HttpReader, ReaderSettings};
 use crate::net::rate::{PaceSettings, Rate};
 use crate::net::retry::RetryPolicy;
@@ -181,8 +183,19 @@ impl LoadOptions {
             }
             return Ok(Store::Postgres(Box::new(PostgresStore::new(postgres))));
         }
+        if let Some(files) = known.file.file_target() {
+            let format = if known.file.target.value.csv.is_some() { Format::Csv } else { Format::Jsonl };
+            let path = PathSpec {
+                text: &files.path.value,
+                is_of_slice: &|name| known.file.is_of_slice(name),
+                params: &known.params,
+                folder: &self.folder,
+            };
+            let files = FilesStore::new(format, &path).map_err(|problem| self.usage(problem))?;
+            return Ok(Store::Files(Box::new(files)));
+        }
         let Some(path) = sqlite.as_ref().and_then(|table| table.path.as_ref()) else {
-            return Err(self.usage("target has one of sqlite and postgres"));
+            return Err(self.usage("target has one of sqlite, postgres, csv, jsonl and devrev"));
         };
         let path = self.filled(&path.value, &Variables::read(self.env_file.as_deref())?)?;
         Ok(Store::Sqlite(SqliteStore::new(&self.folder.join(path))))
@@ -230,7 +243,7 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { csv, jsonl, postgres, sqlite, .. } = &known.file.source.value;
+        let SourceSpec { csv, jsonl, postgres, sqlite, devrev, .. } = &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
@@ -247,8 +260,11 @@ impl LoadOptions {
             let file = Sqlite { path, setting: "source.sqlite.path".to_owned() };
             return Ok(Source::Sqlite(SqliteQuery::new(file, self.query(spec, Grammar::Sqlite)?)));
         }
+        if let Some(spec) = devrev {
+            return self.devrev(spec, settings, sandbox, stop);
+        }
         let Some(http) = known.file.http() else {
-            return Err(self.usage("sources are http, csv, jsonl, postgres and sqlite"));
+            return Err(self.usage("sources are http, csv, jsonl, postgres, sqlite and devrev"));
         };
         let base = if let Some(sandbox) = &sandbox {
             sandbox.clone()
@@ -275,6 +291,41 @@ impl LoadOptions {
             .map_err(|error| self.usage(format!("source.http.url: {error}")))?;
         let http = Http::new(&http, known.file.variables(), reader, sandbox, self.environment()?);
         Ok(Source::Http(Box::new(http.map_err(super::error::LoadError::failure)?)))
+    }
+
+    /// Whether records come from DevRev.
+    pub(super) fn reads_devrev(&self) -> Result<bool, Failure> {
+        Ok(self.job()?.file.source.value.devrev.is_some())
+    }
+
+    /// Objects of DevRev, or of the sandbox at this address.
+    fn devrev(
+        &self,
+        spec: &DevRevSourceSpec,
+        settings: &Settings,
+        sandbox: Option<Url>,
+        stop: &Stop,
+    ) -> Result<Source, Failure> {
+        let object = objects::named(&spec.object.value).ok_or_else(|| self.usage("source.devrev.object"))?;
+        let since = match &spec.changed_since {
+            None => None,
+            Some(text) => {
+                let filled = self.filled(&text.value, &Variables::none())?;
+                let since = super::dates::moment(&filled);
+                Some(since.ok_or_else(|| {
+                    self.usage(format!("changed_since: `{filled}` is not a date such as 2026-12-31"))
+                })?)
+            }
+        };
+        let settings = Settings { rate: settings.rate.map(|rate| self.share(rate)), ..settings.clone() };
+        let objects = DevRevObjects {
+            client: DevRev::client(&settings, sandbox, stop)?,
+            object,
+            filters: spec.filter.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+            since,
+            date: self.job()?.file.dates().map(|dates| dates.field.clone()),
+        };
+        Ok(Source::DevRev(Box::new(objects)))
     }
 
     /// What a database is asked.

@@ -114,6 +114,24 @@ impl Cell {
         }
     }
 
+    /// Writes it as JSON has it: numbers keep their digits, arrays and objects stay such.
+    pub(super) fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Number(text) | Self::Json(text) => json.extend_from_slice(text.as_bytes()),
+            other => other.write(json),
+        }
+    }
+
+    /// Whether [`Cell::write_json`] writes JSON: a filter makes numbers within arrays that are none.
+    pub(super) fn is_json(&self) -> bool {
+        match self {
+            Self::Number(text) | Self::Json(text) => {
+                !text.contains('\n') && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+            }
+            Self::Null | Self::Bool(_) | Self::Text(_) => true,
+        }
+    }
+
     /// For a message, on one line and not long.
     pub(super) fn shown(&self) -> String {
         const MOST: usize = 60;

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The folder of a run's slices.
-const FOLDER: &str = "slices";
+pub(super) const FOLDER: &str = "slices";
 /// The records that were not loaded, with the rule that each breaks.
 pub(super) const REJECTED: &str = "rejected.jsonl";
 /// A bound for a batch, in bytes.
@@ -26,8 +26,8 @@ pub(super) fn records_were(count: u64) -> String {
 }
 
 /// Where a slice is kept, by its row.
-fn paths(run: &RunDir, row: u64) -> (PathBuf, PathBuf) {
-    let folder = run.path().join(FOLDER);
+fn paths(run: &Path, row: u64) -> (PathBuf, PathBuf) {
+    let folder = run.join(FOLDER);
     (folder.join(format!("{row}.jsonl")), folder.join(format!("{row}.rejected.jsonl")))
 }
 
@@ -53,6 +53,8 @@ pub(super) struct StageWriter {
     records: u64,
     outside: u64,
     line: Vec<u8>,
+    /// Whether cells are kept as JSON has them, and not as a database takes them.
+    pub as_json: bool,
 }
 
 /// Keeps records that are not loaded.
@@ -101,8 +103,13 @@ pub(super) struct Batch {
 impl StageWriter {
     /// Begins a slice anew, that of this row.
     pub(super) fn create(run: &RunDir, row: u64, slice: String) -> io::Result<Self> {
+        Self::create_in(run.path(), row, slice)
+    }
+
+    /// The same for a run that is only a folder yet.
+    pub(super) fn create_in(run: &Path, row: u64, slice: String) -> io::Result<Self> {
         let (path, rejected) = paths(run, row);
-        std::fs::create_dir_all(run.path().join(FOLDER))?;
+        std::fs::create_dir_all(run.join(FOLDER))?;
         let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
         match std::fs::remove_file(&rejected) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -118,11 +125,19 @@ impl StageWriter {
             records: 0,
             outside: 0,
             line: Vec::new(),
+            as_json: false,
         })
     }
 
     /// Keeps a record.
     pub(super) fn push(&mut self, record: &Record) -> io::Result<()> {
+        if self.as_json
+            && let Some((name, _)) = record.0.iter().find(|(_, cell)| !cell.is_json())
+        {
+            let text = "it is not JSON: a number in it is infinite, or none".to_owned();
+            let broken = Broken { rule: "target", field: Some(name.clone()), text };
+            return self.reject(&record.text(), &broken);
+        }
         self.line.clear();
         if self.records == 0
             || !self.columns.iter().map(String::as_str).eq(record.0.iter().map(|(name, _)| &**name))
@@ -138,7 +153,7 @@ impl StageWriter {
         }
         for (index, (_, cell)) in record.0.iter().enumerate() {
             self.line.push(if index == 0 { b'[' } else { b',' });
-            cell.write(&mut self.line);
+            if self.as_json { cell.write_json(&mut self.line) } else { cell.write(&mut self.line) }
         }
         if record.0.is_empty() {
             self.line.push(b'[');
@@ -389,8 +404,8 @@ impl Batch {
 }
 
 /// Writes `rejected.jsonl` of what each slice of a run has left, in the order of the slices.
-pub(super) fn collect(run: &RunDir) -> Result<(), String> {
-    let folder = run.path().join(FOLDER);
+pub(super) fn collect(run: &Path) -> Result<(), String> {
+    let folder = run.join(FOLDER);
     let row = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".rejected.jsonl")?.parse::<u64>().ok();
     let mut parts: Vec<(u64, PathBuf)> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries
@@ -401,7 +416,7 @@ pub(super) fn collect(run: &RunDir) -> Result<(), String> {
         Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
     };
     parts.sort();
-    let path = run.path().join(REJECTED);
+    let path = run.join(REJECTED);
     if parts.is_empty() {
         return match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -462,7 +477,7 @@ mod tests {
         stage.rejected.back_to(&mark).unwrap();
         assert_eq!(stage.rejected.count(), 1);
         stage.rejected.keep().unwrap();
-        collect(&run).unwrap();
+        collect(run.path()).unwrap();
         let rejected = std::fs::read_to_string(run.path().join(REJECTED)).unwrap();
         assert_eq!(
             rejected,

@@ -6,6 +6,7 @@ use super::source::Source;
 use super::store::Store;
 use crate::exit::{Exit, Failure};
 use crate::figures::Figures;
+use crate::jobs::target::DevRev;
 use crate::run::target::{Identity, Place, Target};
 use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;
@@ -60,6 +61,9 @@ impl Target<LoadOptions> for LoadTarget {
 
     fn check(job: &LoadOptions, settings: &Settings) -> Result<(), Failure> {
         job.environment().map(drop)?;
+        if job.reads_devrev()? && !job.sandbox {
+            DevRev::has_token(settings)?;
+        }
         job.store(settings.retry).map(drop)
     }
 
@@ -93,6 +97,7 @@ impl Target<LoadOptions> for LoadTarget {
         let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
         move || match source.as_deref() {
             Some(Source::Http(http)) => http.figures(),
+            Some(Source::DevRev(objects)) => objects.figures(),
             _ => Figures::default(),
         }
     }

@@ -112,6 +112,7 @@ async fn begin<const CREATES: bool>(
         skip_invalid: args.skip_invalid,
         no_required_check: args.no_required_check,
         create_tags: args.create_tags,
+        rejected: None,
         sandbox: args.batch.sandbox,
         known: Arc::default(),
     };
@@ -120,6 +121,17 @@ async fn begin<const CREATES: bool>(
     let rows = connectors::rows(typed, Table { columns: Vec::new(), query: "" }, args.limit)?;
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
     begin::run(RowsJob::<CREATES>(options), new, rows, |_| Ok(())).await
+}
+
+/// Begins a run of `update` with rows of a source, and works on it until it ends.
+#[cfg(feature = "load")]
+pub(crate) async fn with_rows(
+    options: UpdateOptions,
+    rows: Box<dyn crate::source::Source>,
+    new: New<'_>,
+) -> Result<Exit, Failure> {
+    let rows = begin::RowsFrom::Source(rows);
+    begin::run(RowsJob::<false>(options), new, rows, |_| Ok(())).await
 }
 
 /// The job of `update`; and that of `create`, which shares all of it but the name and what `creates` says.
@@ -255,6 +267,14 @@ impl<const CREATES: bool> Job for RowsJob<CREATES> {
         stop: Stop,
     ) -> Result<UpdateFeed, Failure> {
         UpdateFeed::new(&self.0, input, scan, replay, stop)
+    }
+
+    fn shortfall(&self, run: &RunDir) -> Option<String> {
+        let name = self.0.rejected.as_ref()?;
+        let rejected = std::fs::read(run.path().join(name)).ok()?;
+        let lines = memchr::memchr_iter(b'\n', &rejected).count() as u64;
+        let were = if lines == 1 { "was" } else { "were" };
+        Some(format!("{} {were} rejected (in {name})", counted(lines, "record")))
     }
 
     fn plan(&self, settings: &Settings, calls: u64) -> Box<dyn PlanSummary> {

@@ -55,6 +55,9 @@ pub(crate) struct UpdateOptions {
     /// `--create-tags`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_tags: bool,
+    /// The file in the run's folder that has what a load has rejected before there were rows; nothing for other updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// Whether the run is against the sandbox in the same process.
     pub sandbox: bool,
     /// The fields of the object in this organisation, once they are known.

@@ -1,10 +1,12 @@
 //! Where records come from, slice by slice.
 
+mod devrev;
 mod files;
 mod http;
 mod postgres;
 mod sqlite;
 
+pub(super) use devrev::DevRevObjects;
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
 pub(super) use postgres::PostgresQuery;
@@ -34,6 +36,7 @@ pub(super) enum Source {
     Files(Files),
     Postgres(Box<PostgresQuery>),
     Sqlite(SqliteQuery),
+    DevRev(Box<DevRevObjects>),
 }
 
 impl Source {
@@ -50,6 +53,7 @@ impl Source {
             Self::Files(files) => files.fetch(slice, to, stop).await,
             Self::Postgres(query) => query.fetch(values, to, stop).await,
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
+            Self::DevRev(objects) => objects.fetch(slice, to).await,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Where records go. A slice and what the ledger says of it are one transaction of the target.
 
+mod files;
 mod infer;
 mod postgres;
 mod sql;
 mod sqlite;
 
+pub(super) use files::{FilesStore, Format, PathSpec};
 pub(super) use postgres::PostgresStore;
 pub(super) use sqlite::SqliteStore;
 
@@ -26,6 +28,7 @@ use std::path::Path;
 pub(super) enum Store {
     Sqlite(SqliteStore),
     Postgres(Box<PostgresStore>),
+    Files(Box<FilesStore>),
 }
 
 /// How a load writes, the same for all of its slices.
@@ -106,6 +109,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.place(),
             Self::Postgres(postgres) => postgres.place(),
+            Self::Files(files) => files.place(),
         }
     }
 
@@ -116,6 +120,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.identity(stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(files) => files.identity(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.known(table, stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(_) => Ok(Known::default()),
         }
     }
 
@@ -134,6 +140,7 @@ impl Store {
         match self {
             Self::Sqlite(_) => sqlite::IDIOM.check(terms, wanted, known),
             Self::Postgres(_) => postgres::IDIOM.check(terms, wanted, known),
+            Self::Files(_) => Ok(()),
         }
     }
 
@@ -144,6 +151,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.ledger(load, stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(files) => files.ledger(load),
         }
     }
 
@@ -182,6 +190,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.count(terms, slice, stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(files) => files.count(slice, stop),
         }
     }
 
@@ -192,6 +201,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.find(sql, stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(_) => Err(LoadError::Settings("sql needs a database as the target".to_owned())),
         }
     }
 
@@ -213,6 +223,7 @@ impl Store {
                 let days = postgres.days(terms, field, per, range, stop, take);
                 stop.race(days).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(files) => files.days(&terms.load, (field, per), range, stop, take),
         }
     }
 
@@ -228,6 +239,15 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.load(terms, slice, open, stage, stop).await,
             Self::Postgres(postgres) => postgres.load(terms, slice, open, stage, stop).await,
+            Self::Files(files) => files.load(terms, slice, open, stage, stop).await,
+        }
+    }
+
+    /// The files, where the target is no table.
+    pub(super) fn files(&self) -> Option<&FilesStore> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Sqlite(_) | Self::Postgres(_) => None,
         }
     }
 }
