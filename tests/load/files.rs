@@ -1,6 +1,7 @@
 //! `load` into CSV and JSON Lines files: each slice's file whole or not at all.
 
 use super::{KEY, job, load, prices as sqlite_prices, site, with};
+use crate::support::program::{BINARY, Program};
 use crate::support::site::{Site, Trouble};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn into(target: &str) -> impl Fn(String) -> String {
     }
 }
 
-fn resume(site: &Site) -> crate::support::program::Program {
+fn resume(site: &Site) -> Program {
     site.program(["resume", "--if-any", "--latest", "--yes"]).env("PRICES_API_KEY", KEY)
 }
 
@@ -239,4 +240,21 @@ fn json_keeps_its_types_and_digits_and_missing_fields_are_empty_cells() {
         load(&site, &[]).run().exits(if is_csv { 3 } else { 0 });
         assert_eq!(text(&site, if is_csv { "all.csv" } else { "all.jsonl" }), whole);
     }
+}
+
+#[test]
+fn a_disk_that_is_full_ends_the_run_and_resume_joins_what_is_loaded() {
+    let site = with(&Trouble::none(), into("csv: { path: prices.csv }"));
+    // Room for each part, and not for all of them in one file: blocks of 512 bytes, as Debian's sh has them.
+    let script = "trap '' XFSZ; ulimit -f 120; exec \"$0\" \"$@\"";
+    let limited = site.prepare(Program::new("sh")).args(["-c", script, BINARY, "load", "job.yaml", "--yes"]);
+    let ended = limited.env("PRICES_API_KEY", KEY).run();
+    ended.exits(1).says("cannot write").says("prices.csv").says("devrev-batch resume");
+    assert!(!site.path("prices.csv").exists(), "no half of a file");
+    let calls = site.calls("histoday");
+    resume(&site).run().exits(0).says("prices.csv has 1,095 records of 39 slices").says("2 checks passed");
+    assert_eq!(site.calls("histoday"), calls, "all slices were loaded");
+    assert_eq!(text(&site, "prices.csv").lines().count(), 1096);
+    let left = std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".devrev-batch-")));
 }
