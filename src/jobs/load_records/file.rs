@@ -708,7 +708,8 @@ impl JobFile {
             found.at(&self.target, "target: the table has no name".to_owned());
         }
         if let Some(undo) = self.undo.as_ref().filter(|undo| undo.value)
-            && kinds == [false; 3]
+            && self.table().is_none()
+            && database.is_none()
         {
             found.at(undo, "undo: true needs a target of PostgreSQL or SQLite".to_owned());
         }

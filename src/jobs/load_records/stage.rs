@@ -135,7 +135,7 @@ impl StageWriter {
             && let Some((name, _)) = record.0.iter().find(|(_, cell)| !cell.is_json())
         {
             let text = "it is not JSON: a number in it is infinite, or none".to_owned();
-            let broken = Broken { rule: "target", field: Some(name.clone()), text };
+            let broken = Broken { rule: "target", field: Some(name.to_string()), text };
             return self.reject(&record.text(), &broken);
         }
         self.line.clear();

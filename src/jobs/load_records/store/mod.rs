@@ -162,6 +162,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.lines(load, stop)).await.ok_or(LoadError::Interrupted)?
             }
+            Self::Files(files) => files.lines(load),
         }
     }
 
@@ -170,6 +171,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.forget(load, slices).await,
             Self::Postgres(postgres) => postgres.forget(load, slices, stop).await,
+            Self::Files(files) => files.forget(load, slices, stop).await,
         }
     }
 
@@ -178,6 +180,8 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.undo(undo, stop).await,
             Self::Postgres(postgres) => postgres.undo(undo, stop).await,
+            // A job file with `undo: true` has another target.
+            Self::Files(_) => Err(LoadError::Settings("a load into files cannot be undone".to_owned())),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::{failed, unreadable};
 use crate::jobs::load_records::error::LoadError;
-use crate::jobs::load_records::ledger::{Entry, TABLE};
+use crate::jobs::load_records::ledger::{self, Entry, TABLE};
 use crate::stop::Stop;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -39,6 +39,9 @@ pub(super) struct Line {
     pub open: bool,
     /// Whether the file is there; else the load is about to write it, and whatever is there by its name is the load's.
     pub is_whole: bool,
+    /// Whether the slice is no longer said to be loaded; its file stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_forgotten: bool,
     /// When that was.
     pub at: String,
 }
@@ -54,6 +57,11 @@ impl Line {
             run: self.run.clone(),
             open: self.open,
         }
+    }
+
+    /// The same with its name and time.
+    pub(super) fn line(&self) -> ledger::Line {
+        ledger::Line { entry: self.entry(), name: self.name.clone(), at: self.at.clone() }
     }
 }
 
@@ -84,8 +92,12 @@ impl Lines {
 
     fn take(&mut self, line: Line) {
         self.owners.insert(line.file.clone(), line.clone());
-        if let Some(slice) = line.slice.clone().filter(|_| line.is_whole) {
-            self.entries.insert((line.load.clone(), slice), line);
+        let Some(slice) = line.slice.clone().filter(|_| line.is_whole) else { return };
+        let key = (line.load.clone(), slice);
+        if line.is_forgotten {
+            self.entries.remove(&key);
+        } else {
+            self.entries.insert(key, line);
         }
     }
 
@@ -247,6 +259,7 @@ mod tests {
             run: "r".to_owned(),
             open: false,
             is_whole,
+            is_forgotten: false,
             at: "now".to_owned(),
         }
     }

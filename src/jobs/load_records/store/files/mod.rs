@@ -249,6 +249,30 @@ impl FilesStore {
         Ok(self.ledger.lines()?.entries(load).map(Line::entry).collect())
     }
 
+    /// The same with names and times.
+    pub(super) fn lines(
+        &self,
+        load: &str,
+    ) -> Result<Vec<crate::jobs::load_records::ledger::Line>, LoadError> {
+        Ok(self.ledger.lines()?.entries(load).map(Line::line).collect())
+    }
+
+    /// Says of slices that they are not loaded; returns how many were.
+    pub(super) async fn forget(&self, load: &str, slices: &[String], stop: &Stop) -> Result<u64, LoadError> {
+        let (store, load, slices, stop) = (self.clone(), load.to_owned(), slices.to_vec(), stop.clone());
+        let forget = tokio::task::spawn_blocking(move || {
+            let mut held = store.ledger.hold(&stop)?;
+            let mut forgotten = 0;
+            for slice in &slices {
+                let Some(line) = held.lines().entry(&load, slice).cloned() else { continue };
+                held.append(&Line { is_forgotten: true, at: Utc::now().to_rfc3339(), ..line })?;
+                forgotten += 1;
+            }
+            Ok(forgotten)
+        });
+        forget.await.map_err(|error| LoadError::Refused(format!("a defect while writing a file: {error}")))?
+    }
+
     pub(super) async fn load(
         &self,
         terms: &Terms,
@@ -280,6 +304,7 @@ impl FilesStore {
             run: terms.run.clone(),
             open,
             is_whole: true,
+            is_forgotten: false,
             at: Utc::now().to_rfc3339(),
         };
         let (store, slice, terms, stop) = (self.clone(), slice.clone(), terms.clone(), stop.clone());
