@@ -1,10 +1,14 @@
 //! Where records come from, slice by slice.
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 mod files;
 mod http;
 mod postgres;
 mod sqlite;
 
+#[cfg(feature = "clickhouse")]
+pub(super) use clickhouse::ClickhouseQuery;
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
 pub(super) use postgres::PostgresQuery;
@@ -34,6 +38,8 @@ pub(super) enum Source {
     Files(Files),
     Postgres(Box<PostgresQuery>),
     Sqlite(SqliteQuery),
+    #[cfg(feature = "clickhouse")]
+    Clickhouse(Box<ClickhouseQuery>),
 }
 
 impl Source {
@@ -50,6 +56,8 @@ impl Source {
             Self::Files(files) => files.fetch(slice, to, stop).await,
             Self::Postgres(query) => query.fetch(values, to, stop).await,
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }
     }
 }
