@@ -95,7 +95,7 @@ fn places_are_bound_and_slices_read_their_own() {
         "INSERT INTO t SELECT number, toDateTime('2026-01-01 00:00:00', 'UTC') + number * 21600, toDate('2026-01-01') + intDiv(number, 4), \
          if(number % 2 = 0, 'sad', 'it''s \\\\; \\t DROP TABLE t') FROM numbers(40)",
     ]);
-    let sql = "SELECT id, at, ${mood} AS mood, ${most} + 0 AS most FROM t WHERE day >= ${slice.start} AND day < ${slice.end} \
+    let sql = "SELECT id, at, mood, ${mood} AS said, ${most} + 0 AS most FROM t WHERE day >= ${slice.start} AND day < ${slice.end} \
                AND toUnixTimestamp(at) >= ${slice.start.unix} AND mood = ${mood} ORDER BY id LIMIT ${most}; # all";
     let slices = "params: {moods: [\"it's \\\\; \\t DROP TABLE t\", sad], most: 7, start_date: 2026-01-01, end_date: 2026-01-10}
 slices: {dates: {field: at, step: 3d}, each: {mood: '${moods}'}}";
@@ -104,9 +104,9 @@ slices: {dates: {field: at, step: 3d}, each: {mood: '${moods}'}}";
     let found = query(
         &site,
         "t.db",
-        "SELECT count(*), count(DISTINCT id), sum(id), max(most), count(DISTINCT mood) FROM t",
+        "SELECT count(*), count(DISTINCT id), sum(id), max(most), count(DISTINCT mood), sum(mood <> said) FROM t",
     );
-    assert_eq!(found, ["40|40|780|7|2"]);
+    assert_eq!(found, ["40|40|780|7|2|0"]);
     let asked = clickhouse.log();
     assert!(asked.iter().all(|sql| !sql.contains("DROP TABLE")), "a value stands in the SQL: {asked:?}");
     run(&clickhouse, &site, &[]).run().exits(0).says("nothing to change");
@@ -127,10 +127,11 @@ fn what_cannot_be_read_is_said_and_nothing_is_loaded() {
         ("{table: t, url: 'https://ana:abc@h'}", 5, "a password"),
         ("table: nosuch", 2, "(code 60)"),
         ("query: 'SELECT nosuch FROM t'", 2, "(code 47)"),
-        ("query: 'SELECT 1 AS a, 2 AS a'", 2, "two columns `a`"),
+        ("query: 'SELECT 1 AS a, 2 AS a'", 2, "(code 179)"),
+        ("query: 'SELECT id, id FROM t'", 2, "two columns `id`"),
         ("query: 'SELECT sumState(id) AS s FROM t'", 2, "finalizeAggregation"),
         ("query: 'SELECT unhex(''ff'') AS s'", 3, "row 1 is not UTF-8"),
-        ("query: 'SELECT repeat(''xx'', 5000000) AS s'", 3, "row 1 is longer than 8 MiB"),
+        ("query: 'SELECT repeat(''twenty characters...'', 900000) AS s'", 3, "row 1 is longer than 8 MiB"),
         ("query: 'SELECT number AS n, throwIf(number = 150000) AS x FROM numbers(200000)'", 3, "(code 395)"),
         ("{table: t, database: nowhere}", 2, "check CLICKHOUSE_DATABASE"),
         ("{table: t, url: 'http://c.example.com:8123'}", 2, "neither https nor http to this machine"),
