@@ -41,7 +41,8 @@ pub(crate) async fn spool(
     stop: &Stop,
 ) -> Result<Spooled, QueryError> {
     let asked = Asked { session: clickhouse.connect()? };
-    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || asked.once(query, to)).await
+    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || Box::pin(asked.once(query, to)))
+        .await
 }
 
 /// What is asked over one connection.

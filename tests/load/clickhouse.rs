@@ -173,8 +173,8 @@ fn an_answer_that_breaks_off_is_asked_for_again_before_its_first_row_and_ends_th
     let quoted = format!("Code: 516. DB::Exception: no {DATABASE_PASSWORD}. (version 26)\n");
     let quoted = [Answer { head: "X-ClickHouse-Exception-Code: 516\r\n", ..Answer::new(403, &quoted) }];
     for (answers, exit, says) in [
-        ([&failed[..], &begun, &[rows.clone()]].concat(), 0, "2 records loaded"),
-        ([&begun[..], &nothing, &begun, &[rows.clone()]].concat(), 0, "2 records loaded"),
+        ([&failed[..], &begun, std::slice::from_ref(&rows)].concat(), 0, "2 records loaded"),
+        ([&begun[..], &nothing, &begun, std::slice::from_ref(&rows)].concat(), 0, "2 records loaded"),
         ([&failed[..], &failed].concat(), 7, "503"),
         ([&begun[..], &cut].concat(), 7, "cannot reach ClickHouse"),
         ([&begun[..], &late].concat(), 3, "Memory limit exceeded (code 241)"),
