@@ -2,11 +2,7 @@
 
 use clap::Parser;
 use devrev_batch::cli::Cli;
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::try_parse() {

@@ -1,5 +1,6 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
+mod clickhouse;
 mod crash;
 mod devrev;
 mod files;

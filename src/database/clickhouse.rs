@@ -4,6 +4,7 @@ use super::error::{DatabaseError, LONGEST_QUERY_HOURS, Refusal, one_line};
 use super::http::Connection;
 use crate::net::redact::Secrets;
 use crate::net::retry::RetryPolicy;
+use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +15,8 @@ pub(crate) const WHO: &str = "ClickHouse";
 const USER: HeaderName = HeaderName::from_static("x-clickhouse-user");
 const PASSWORD: HeaderName = HeaderName::from_static("x-clickhouse-key");
 const CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
+/// The longest line of an answer, in bytes: JSON may write a row of 1 MiB in more.
+const MAX_LINE: usize = 8 << 20;
 /// What stands in an exception's text.
 const EXCEPTION: &str = "DB::Exception";
 
@@ -148,6 +151,70 @@ impl Session<'_> {
 
 fn login(text: String) -> DatabaseError {
     DatabaseError::Login { who: WHO, text, settings: "CLICKHOUSE_USER and CLICKHOUSE_PASSWORD".to_owned() }
+}
+
+/// The lines of an answer. What goes wrong after the first row stands in the middle of them.
+pub(crate) struct Lines<'a> {
+    session: &'a Session<'a>,
+    response: Response,
+    /// Lines that came already.
+    rest: Bytes,
+    /// The beginning of a line whose end has not come.
+    held: Vec<u8>,
+    /// Lines that were handed over.
+    number: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// Those of an answer that says where it ends.
+    pub(crate) fn new(session: &'a Session<'a>, response: Response) -> Result<Self, DatabaseError> {
+        let response = session.connection.bounded(response)?;
+        Ok(Self { session, response, rest: Bytes::new(), held: Vec::new(), number: 0 })
+    }
+
+    /// The next line without its end; none at the end of the answer.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, DatabaseError> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.rest) {
+                let line = self.rest.split_to(end);
+                drop(self.rest.split_to(1));
+                self.number += 1;
+                if self.held.is_empty() {
+                    return Ok(Some(line));
+                }
+                self.held.extend_from_slice(&line);
+                return Ok(Some(std::mem::take(&mut self.held).into()));
+            }
+            self.held.extend_from_slice(&self.rest);
+            self.rest = Bytes::new();
+            if self.held.len() > MAX_LINE {
+                let text = format!("row {} is longer than 8 MiB", self.number + 1);
+                return Err(self.session.connection.odd(text));
+            }
+            if let Some(bytes) = self.session.connection.chunk(&mut self.response).await? {
+                self.rest = bytes;
+                continue;
+            }
+            let last = std::mem::take(&mut self.held);
+            if last.trim_ascii().is_empty() {
+                return Ok(None);
+            }
+            self.number += 1;
+            return Ok(Some(last.into()));
+        }
+    }
+
+    /// What the line means that came last, and is no row: an exception, mostly, that goes on behind it.
+    pub(crate) async fn odd(self, line: &[u8], problem: &str) -> DatabaseError {
+        let Self { session, response, rest, held, number } = self;
+        let words = session.connection.words(response).await;
+        let words = [line, b" ", &held, &rest, &words].concat();
+        let words = String::from_utf8_lossy(&words);
+        match code_in(&words) {
+            Some(code) => session.refused(code, &words),
+            None => session.connection.odd(format!("row {number} {problem}")),
+        }
+    }
 }
 
 /// The code that an answer comes with.

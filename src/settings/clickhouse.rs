@@ -23,6 +23,12 @@ pub(crate) fn resolve(
     from_sources(client, environment, dotenv(global.env_file.as_deref())?)
 }
 
+/// The address of a ClickHouse that a job file names. The error does not quote it.
+#[cfg(feature = "load")]
+pub(crate) fn address(text: &str) -> Result<url::Url, String> {
+    service_url(text)?.ok_or_else(|| "it is empty".to_owned())
+}
+
 fn from_sources(
     client: &ClientFlags,
     environment: impl Fn(&str) -> Option<String>,

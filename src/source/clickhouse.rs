@@ -7,7 +7,7 @@
 use super::query::Query;
 use super::query_error::QueryError;
 use super::rows_file::{RowsFile, Spooled};
-use crate::database::clickhouse::{Clickhouse, Session, WHO, code_in, code_of};
+use crate::database::clickhouse::{Clickhouse, Lines, Session, WHO, code_in, code_of};
 use crate::database::error::{DatabaseError, until_answered};
 use crate::stop::Stop;
 use reqwest::Response;
@@ -16,8 +16,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The longest line of an answer, in bytes: JSON may write a row of 1 MiB in more.
-const MAX_LINE: usize = 8 << 20;
 /// The longest answer that has no rows, in bytes: the columns of a query.
 const MAX_ANSWER: usize = 8 << 20;
 /// What is set for each query, as far as the user may: all of it, only that it cannot write, or nothing.
@@ -43,7 +41,8 @@ pub(crate) async fn spool(
     stop: &Stop,
 ) -> Result<Spooled, QueryError> {
     let asked = Asked { session: clickhouse.connect()? };
-    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || asked.once(query, to)).await
+    until_answered(WHO, clickhouse.retry, &asked.session.secrets, stop, || Box::pin(asked.once(query, to)))
+        .await
 }
 
 /// What is asked over one connection.
@@ -81,7 +80,7 @@ impl Asked<'_> {
             let _ = write!(sql, " LIMIT {limit}");
         }
         sql.push_str(" FORMAT JSONCompactEachRow");
-        let response = self.session.connection.bounded(self.session.ask(sql, settings).await?)?;
+        let response = self.session.ask(sql, settings).await?;
         let file = RowsFile::create(to, wanted.columns.iter().map(|(name, _)| name))?;
         let file = self.keep(response, file, wanted.columns.len()).await?;
         Ok(file.finish(note)?)
@@ -117,50 +116,17 @@ impl Asked<'_> {
     /// Keeps the rows of an answer.
     async fn keep(
         &self,
-        mut response: Response,
+        response: Response,
         mut file: RowsFile,
         width: usize,
     ) -> Result<RowsFile, QueryError> {
-        let mut held: Vec<u8> = Vec::new();
-        while let Some(bytes) = self.session.connection.chunk(&mut response).await? {
-            let mut rest = &bytes[..];
-            while let Some(end) = memchr::memchr(b'\n', rest) {
-                let (line, after) = rest.split_at_checked(end).unwrap_or_default();
-                let after = after.get(1..).unwrap_or_default();
-                let line =
-                    if held.is_empty() { Cow::Borrowed(line) } else { [&held[..], line].concat().into() };
-                held.clear();
-                if let Err(problem) = push(&line, width, &mut file)? {
-                    let words = self.session.connection.words(response).await;
-                    let words = [&line[..], b" ", after, &words].concat();
-                    return Err(self.odd_line(file.rows() + 1, problem, &words).into());
-                }
-                rest = after;
+        let mut lines = Lines::new(&self.session, response)?;
+        while let Some(line) = lines.next().await? {
+            if let Err(problem) = push(&line, width, &mut file)? {
+                return Err(lines.odd(&line, problem).await.into());
             }
-            held.extend_from_slice(rest);
-            if held.len() > MAX_LINE {
-                return Err(self
-                    .session
-                    .connection
-                    .odd(format!("row {} is longer than 8 MiB", file.rows() + 1))
-                    .into());
-            }
-        }
-        if !held.trim_ascii().is_empty()
-            && let Err(problem) = push(&held, width, &mut file)?
-        {
-            return Err(self.odd_line(file.rows() + 1, problem, &held).into());
         }
         Ok(file)
-    }
-
-    /// What a line means that is no row, with what follows it.
-    fn odd_line(&self, row: u64, problem: &str, words: &[u8]) -> DatabaseError {
-        let words = String::from_utf8_lossy(words);
-        match code_in(&words) {
-            Some(code) => self.session.refused(code, &words),
-            None => self.session.connection.odd(format!("row {row} {problem}")),
-        }
     }
 
     fn unreadable(&self, body: &[u8]) -> DatabaseError {

@@ -107,10 +107,14 @@ class Handler(BaseHTTPRequestHandler):
             # The engine ends what it does before it looks at another request.
             self.answer(200, b"")
             return
+        places = {name: parameters.pop(name) for name in list(parameters) if name.startswith("param_")}
         sql = with_settings(sql, user, parameters)
         with TURN:
             try:
                 ENGINE.query(f"USE {database}")
+                for name, value in places.items():
+                    value = value.replace("\\", "\\\\").replace("'", "\\'")
+                    ENGINE.query(f"SET {name} = '{value}'")
                 self.stream(sql)
             except RuntimeError as error:
                 raise of_engine(error) from None

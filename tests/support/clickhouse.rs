@@ -72,9 +72,14 @@ impl Clickhouse {
     /// Settings by which a program finds this database.
     pub(crate) fn prepare(&self, program: Program) -> Program {
         program
-            .env("CLICKHOUSE_URL", format!("http://127.0.0.1:{}", self.server.port))
+            .env("CLICKHOUSE_URL", self.url())
             .env("CLICKHOUSE_PASSWORD", DATABASE_PASSWORD)
             .env("CLICKHOUSE_DATABASE", &self.database)
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port)
     }
 
     /// It and this database, as a target.

@@ -118,8 +118,11 @@ impl From<DatabaseError> for LoadError {
                 "42P10" => {
                     Self::Settings(format!("{text}; the key needs a unique constraint or index of the table"))
                 }
-                // What a statement names is not there, or may not be done. SQLite's code for that is 1.
-                "3F000" | "25006" | "1" => Self::Settings(text),
+                // What a statement names is not there, or may not be done. SQLite's code for that is 1; those of ClickHouse have
+                // two or three digits. (Source: `ErrorCodes.cpp` in its code.)
+                "3F000" | "25006" | "1" | "36" | "42" | "43" | "46" | "47" | "53" | "60" | "62" | "164"
+                | "179" | "386" | "456" | "457" | "497" => Self::Settings(text),
+                code if code.len() < 5 => Self::Refused(text),
                 code if code.starts_with("42") => Self::Settings(text),
                 // No room on a disk, no memory.
                 code if code.starts_with("53") => Self::Unreachable(text),

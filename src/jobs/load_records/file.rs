@@ -99,6 +99,8 @@ pub(super) struct SourceSpec {
     pub postgres: Option<QuerySpec>,
     /// Objects of DevRev
     pub devrev: Option<DevRevSourceSpec>,
+    /// A query of ClickHouse
+    pub clickhouse: Option<ClickhouseSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,
@@ -195,6 +197,30 @@ pub(super) struct QuerySpec {
     /// The address of a database [default: ${env.DATABASE_URL}]
     #[schemars(with = "Option<String>")]
     pub url: Option<Spanned<String>>,
+    /// One SELECT or WITH
+    #[schemars(with = "Option<String>")]
+    pub query: Option<Spanned<String>>,
+    /// A whole table
+    #[schemars(with = "Option<String>")]
+    pub table: Option<Spanned<String>>,
+}
+
+/// A query of ClickHouse.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClickhouseSpec {
+    /// The address of its HTTP interface [default: ${env.CLICKHOUSE_URL}]
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+    /// Who asks [default: CLICKHOUSE_USER, or else default]
+    #[schemars(with = "Option<String>")]
+    pub user: Option<Spanned<String>>,
+    /// The password, as ${env.NAME} [default: ${env.CLICKHOUSE_PASSWORD}]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<Spanned<String>>,
+    /// The database [default: CLICKHOUSE_DATABASE, or else default]
+    #[schemars(with = "Option<String>")]
+    pub database: Option<Spanned<String>>,
     /// One SELECT or WITH
     #[schemars(with = "Option<String>")]
     pub query: Option<Spanned<String>>,
@@ -513,7 +539,7 @@ impl JobFile {
     }
 
     fn mistakes_of_source(&self, found: &mut Found) {
-        let SourceSpec { http, csv, jsonl, sqlite, postgres, devrev, api_endpoint, rate_limit } =
+        let SourceSpec { http, csv, jsonl, sqlite, postgres, clickhouse, devrev, api_endpoint, rate_limit } =
             &self.source.value;
         let kinds = [
             http.is_some(),
@@ -522,12 +548,13 @@ impl JobFile {
             sqlite.is_some(),
             postgres.is_some(),
             devrev.is_some(),
+            clickhouse.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             found.at(
                 &self.source,
-                "source has one of http, csv, jsonl, sqlite, postgres and devrev".to_owned(),
+                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse and devrev".to_owned(),
             );
         }
         self.mistakes_of_devrev_source(found);
@@ -563,21 +590,32 @@ impl JobFile {
             if let Some(url) = &query.url {
                 found.no_password(url);
             }
-            let Some(text) = &query.query else { continue };
             let grammar = if is_file { Grammar::Sqlite } else { Grammar::Postgres };
-            match Template::parse(&text.value) {
-                Ok(template) if template.variables().next().is_some() => {
-                    found.at(text, "a query takes no ${env.NAME}: pass it as a parameter".to_owned());
-                }
-                Ok(_) => {
-                    if let Err(problem) = Query::parse(&text.value, grammar) {
-                        found.at(text, problem);
-                    }
-                }
-                // Found above.
-                Err(_) => {}
-            }
+            found.query(query.query.as_ref(), grammar);
         }
+        if let Some(spec) = clickhouse {
+            self.mistakes_of_clickhouse(spec, found);
+        }
+    }
+
+    fn mistakes_of_clickhouse(&self, spec: &ClickhouseSpec, found: &mut Found) {
+        let ClickhouseSpec { url, user, password, database, query, table } = spec;
+        if query.is_some() == table.is_some() {
+            found.at(&self.source, "a database has one of query and table".to_owned());
+        }
+        for text in url.iter().chain(user).chain(password).chain(database).chain(query) {
+            self.template(text, found);
+        }
+        if let Some(password) = password
+            && Template::parse(&password.value).is_ok_and(|text| text.only_variable().is_none())
+        {
+            let text = "a password is a secret: write ${env.NAME}, and set NAME in the environment";
+            found.at(password, text.to_owned());
+        }
+        if let Some(url) = url {
+            found.no_password(url);
+        }
+        found.query(query.as_ref(), Grammar::Clickhouse);
     }
 
     fn mistakes_of_http(&self, http: &HttpSpec, found: &mut Found) {
@@ -838,6 +876,22 @@ impl Found {
     fn filter(&mut self, filter: &Spanned<String>, variables: &[String]) {
         if let Err(problem) = Filter::compile(&filter.value, variables) {
             self.at(filter, problem);
+        }
+    }
+
+    /// A text that is no template is found elsewhere.
+    fn query(&mut self, query: Option<&Spanned<String>>, grammar: Grammar) {
+        let Some(text) = query else { return };
+        match Template::parse(&text.value) {
+            Ok(template) if template.variables().next().is_some() => {
+                self.at(text, "a query takes no ${env.NAME}: pass it as a parameter".to_owned());
+            }
+            Ok(_) => {
+                if let Err(problem) = Query::parse(&text.value, grammar) {
+                    self.at(text, problem);
+                }
+            }
+            Err(_) => {}
         }
     }
 

@@ -1,9 +1,11 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
-use super::file::{DevRevSourceSpec, JobFile, QuerySpec, Read, SourceSpec, TargetSpec};
+use super::file::{ClickhouseSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
 use super::query::Query;
 use super::slices::{self, Slice};
+#[cfg(feature = "clickhouse")]
+use super::source::ClickhouseQuery;
 use super::source::{DevRevObjects, Files, Http, PostgresQuery, Source, SqliteQuery};
 use super::store::{FilesStore, Format, PathSpec, PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
@@ -243,7 +245,7 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { csv, jsonl, postgres, sqlite, devrev, .. } = &known.file.source.value;
+        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, devrev, .. } = &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
@@ -251,20 +253,24 @@ impl LoadOptions {
         }
         if let Some(spec) = postgres {
             let database = self.postgres("source.postgres.url", spec.url.as_ref(), settings.retry)?;
-            let query = self.query(spec, Grammar::Postgres)?;
+            let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Postgres)?;
             return Ok(Source::Postgres(Box::new(PostgresQuery::new(database, query))));
         }
         if let Some(spec) = sqlite {
             let path = spec.path.as_ref().map(|path| path.value.as_str()).unwrap_or_default();
             let path = self.folder.join(self.filled(path, &Variables::read(self.env_file.as_deref())?)?);
             let file = Sqlite { path, setting: "source.sqlite.path".to_owned() };
-            return Ok(Source::Sqlite(SqliteQuery::new(file, self.query(spec, Grammar::Sqlite)?)));
+            let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Sqlite)?;
+            return Ok(Source::Sqlite(SqliteQuery::new(file, query)));
+        }
+        if let Some(spec) = clickhouse {
+            return self.clickhouse(spec, settings.retry);
         }
         if let Some(spec) = devrev {
             return self.devrev(spec, settings, sandbox, stop);
         }
         let Some(http) = known.file.http() else {
-            return Err(self.usage("sources are http, csv, jsonl, postgres, sqlite and devrev"));
+            return Err(self.usage("sources are http, csv, jsonl, postgres, sqlite, clickhouse and devrev"));
         };
         let base = if let Some(sandbox) = &sandbox {
             sandbox.clone()
@@ -328,12 +334,46 @@ impl LoadOptions {
         Ok(Source::DevRev(Box::new(objects)))
     }
 
+    /// A query of the ClickHouse that the file names; what it does not say is said by `CLICKHOUSE_...`.
+    #[cfg(feature = "clickhouse")]
+    fn clickhouse(&self, spec: &ClickhouseSpec, retry: RetryPolicy) -> Result<Source, Failure> {
+        let variables = Variables::read(self.env_file.as_deref())?;
+        let part = |given: Option<&Spanned<String>>, name: &str| match given {
+            Some(text) => self.filled(&text.value, &variables).map(Some),
+            None => Ok(variables.get(name).map(|value| value.expose_secret().to_owned())),
+        };
+        let url = part(spec.url.as_ref(), "CLICKHOUSE_URL")?.ok_or_else(|| {
+            self.usage("set CLICKHOUSE_URL in the environment or in .env, or source.clickhouse.url")
+        })?;
+        let name = |name: Option<String>| name.unwrap_or_else(|| "default".to_owned());
+        let clickhouse = crate::database::clickhouse::Clickhouse {
+            url: crate::settings::clickhouse::address(&url)
+                .map_err(|problem| self.usage(format!("the address of ClickHouse: {problem}")))?,
+            user: name(part(spec.user.as_ref(), "CLICKHOUSE_USER")?),
+            password: part(spec.password.as_ref(), "CLICKHOUSE_PASSWORD")?.map(SecretString::from),
+            database: name(part(spec.database.as_ref(), "CLICKHOUSE_DATABASE")?),
+            retry: self.retry(retry)?,
+        };
+        let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Clickhouse)?;
+        Ok(Source::Clickhouse(Box::new(ClickhouseQuery::new(clickhouse, query))))
+    }
+
+    #[cfg(not(feature = "clickhouse"))]
+    fn clickhouse(&self, _: &ClickhouseSpec, _: RetryPolicy) -> Result<Source, Failure> {
+        Err(self.usage("source.clickhouse: this build leaves it out; build it with --features clickhouse"))
+    }
+
     /// What a database is asked.
-    fn query(&self, spec: &QuerySpec, grammar: Grammar) -> Result<Query, Failure> {
-        let query = match (&spec.query, &spec.table) {
+    fn query(
+        &self,
+        query: Option<&Spanned<String>>,
+        table: Option<&Spanned<String>>,
+        grammar: Grammar,
+    ) -> Result<Query, Failure> {
+        let query = match (query, table) {
             (Some(query), _) => Query::parse(&query.value, grammar),
             (None, table) => {
-                Query::table(table.as_ref().map(|table| table.value.as_str()).unwrap_or_default(), grammar)
+                Query::table(table.map(|table| table.value.as_str()).unwrap_or_default(), grammar)
             }
         };
         query.map_err(|problem| self.usage(problem))

@@ -35,7 +35,7 @@ impl Query {
     /// All of a table.
     pub(super) fn table(name: &str, grammar: Grammar) -> Result<Self, String> {
         let name = match grammar {
-            Grammar::Postgres => {
+            Grammar::Postgres | Grammar::Clickhouse => {
                 name.split('.').map(|part| grammar.quoted(part)).collect::<Vec<_>>().join(".")
             }
             _ => grammar.quoted(name),

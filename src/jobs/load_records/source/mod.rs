@@ -1,11 +1,15 @@
 //! Where records come from, slice by slice.
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 mod devrev;
 mod files;
 mod http;
 mod postgres;
 mod sqlite;
 
+#[cfg(feature = "clickhouse")]
+pub(super) use clickhouse::ClickhouseQuery;
 pub(super) use devrev::DevRevObjects;
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
@@ -37,6 +41,8 @@ pub(super) enum Source {
     Postgres(Box<PostgresQuery>),
     Sqlite(SqliteQuery),
     DevRev(Box<DevRevObjects>),
+    #[cfg(feature = "clickhouse")]
+    Clickhouse(Box<ClickhouseQuery>),
 }
 
 impl Source {
@@ -54,6 +60,8 @@ impl Source {
             Self::Postgres(query) => query.fetch(values, to, stop).await,
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
             Self::DevRev(objects) => objects.fetch(slice, to).await,
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }
     }
 }

@@ -286,6 +286,11 @@ mod tests {
         other.hold(&stop).unwrap().append(&line("b", 3, true)).unwrap();
         let lines = ledger.lines().unwrap();
         assert_eq!((lines.entries("l").count(), lines.entry("l", "b").unwrap().rows), (2, 3));
+        let forgotten = Line { is_forgotten: true, ..line("a", 2, true) };
+        other.hold(&stop).unwrap().append(&forgotten).unwrap();
+        let lines = ledger.lines().unwrap();
+        assert!(lines.entry("l", "a").is_none(), "it is loaded again");
+        assert_eq!(lines.owner("a.csv").unwrap().load, "l", "its file is the load's still");
         std::fs::write(&path, "{}\n").unwrap();
         assert!(ledger.lines().unwrap_err().to_string().contains("restore the file"));
     }
