@@ -1,5 +1,5 @@
 //! `cargo bench`: what the tool has to reach, measured on the real binary against the sandbox in another
-//! process. Prints one table. `cargo bench -- calls pace speed validate merge update` runs parts of it.
+//! process. Prints one table. `cargo bench -- calls pace speed validate merge update load` runs parts of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod load;
 mod merge;
 mod pace;
 mod program;
@@ -41,13 +42,14 @@ type Part = (&'static str, fn() -> Vec<Measure>);
 fn main() -> std::process::ExitCode {
     // cargo passes flags of its own (`--bench`).
     let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let all: [Part; 6] = [
+    let all: [Part; 7] = [
         ("calls", calls::run),
         ("pace", pace::run),
         ("validate", validate::run),
         ("speed", speed::run),
         ("merge", merge::run),
         ("update", update::run),
+        ("load", load::run),
     ];
     let mut measures = Vec::new();
     for (name, run) in all {

@@ -60,12 +60,16 @@ pub(crate) struct Ran {
 
 /// Runs the binary in a folder, against a server if there is one, and expects it to succeed.
 pub(crate) fn run(folder: &Path, server: Option<&Server>, args: &[&str]) -> Ran {
+    let url = server.map(|server| ("DEVREV_BASE_URL", server.url.as_str()));
+    run_with(folder, url.as_slice(), args)
+}
+
+/// The same with these variables.
+pub(crate) fn run_with(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devrev-batch"));
     command.args(args).arg("--json").current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
     command.env_clear().env("DEVREV_API_TOKEN", "bench");
-    if let Some(server) = server {
-        command.env("DEVREV_BASE_URL", &server.url);
-    }
+    command.envs(env.iter().copied());
     let (began, start) = (SystemTime::now(), Instant::now());
     let mut child = command.spawn().unwrap();
     let status_file = format!("/proc/{}/status", child.id());
