@@ -4,8 +4,8 @@
 use super::super::refused;
 use super::super::sql::{qualified, quoted};
 use super::asked;
-use super::copy::{PIECE, push};
-use super::write::{Writer, unfit};
+use super::copy::{Piece, Pieces};
+use super::write::Writer;
 use crate::database::error::DatabaseError;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
@@ -45,48 +45,32 @@ impl Writer<'_> {
     /// One copy for all records that follow each other and have the same columns.
     async fn copied(&mut self, stage: &mut Stage) -> Result<Result<Option<u64>, sqlx::Error>, LoadError> {
         let terms = self.terms;
-        let mut batches = stage.batches(terms.batch_size)?;
-        let mut next = batches.next()?;
-        let mut piece = Vec::with_capacity(PIECE + (64 << 10));
+        let mut pieces = Pieces::new(terms, stage, false)?;
         let mut rows = 0;
-        while let Some(batch) = &next {
-            if batch.columns.is_empty() {
+        let mut next = pieces.next().await?;
+        while let Piece::Columns(_, columns) = next {
+            if columns.is_empty() {
                 // COPY knows no records without fields.
                 return Ok(Ok(None));
             }
-            let columns = batch.columns.clone();
             let sql = format!("COPY {} ({}) FROM STDIN", qualified(&terms.table.table), quoted(&columns));
             let mut copy = match self.connection.copy_in_raw(&sql).await {
                 Ok(copy) => copy,
                 Err(error) => return Ok(Err(error)),
             };
-            while let Some(batch) = next.take_if(|batch| batch.columns == columns) {
-                for row in 0..batch.rows.len() {
-                    let cells = batch.cells(row);
-                    if let Some((field, problem)) = unfit(terms, false, &columns, &cells) {
-                        refused(terms, &mut stage.rejected, &batch.object(row), field, problem)?;
-                        continue;
-                    }
-                    for (place, cell) in cells.iter().enumerate() {
-                        if place > 0 {
-                            piece.push(b'\t');
-                        }
-                        push(&mut piece, cell.as_deref());
-                    }
-                    piece.push(b'\n');
-                    if piece.len() >= PIECE {
-                        if let Err(error) = copy.send(piece.as_slice()).await {
+            next = loop {
+                match pieces.next().await? {
+                    Piece::Lines(lines) => {
+                        if let Err(error) = copy.send(lines).await {
                             return Ok(Err(error));
                         }
-                        piece.clear();
                     }
+                    Piece::Unfit(record, field, problem) => {
+                        refused(terms, &mut stage.rejected, &record, field, problem)?;
+                    }
+                    next => break next,
                 }
-                next = batches.next()?;
-            }
-            if let Err(error) = copy.send(piece.as_slice()).await {
-                return Ok(Err(error));
-            }
-            piece.clear();
+            };
             match copy.finish().await {
                 Ok(copied) => rows += copied,
                 Err(error) => return Ok(Err(error)),

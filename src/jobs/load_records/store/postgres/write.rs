@@ -8,7 +8,7 @@
 use super::super::infer::{self, Kind};
 use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
 use super::super::{Column, Loaded, Terms, conflicting, keyless, refused, replaced, whole};
-use super::copy::{PIECE, push};
+use super::copy::{Piece, Pieces};
 use super::undo::Watch;
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
 use crate::database::postgres::begin;
@@ -219,40 +219,27 @@ impl Writer<'_> {
         let mut copy =
             self.connection.copy_in_raw(&format!("COPY {STAGE} FROM STDIN")).await.map_err(failed)?;
         let mut parts: Vec<Part> = Vec::new();
-        let mut piece = Vec::with_capacity(PIECE + (64 << 10));
-        let mut batches = stage.batches(terms.batch_size)?;
-        let mut next = 0;
-        while let Some(batch) = batches.next()? {
-            let after = next + batch.rows.len() as u64;
-            match parts.last_mut() {
-                Some((range, columns)) if *columns == batch.columns => range.end = after,
-                _ => parts.push((next..after, batch.columns.clone())),
+        let end = |parts: &mut Vec<Part>, number| {
+            if let Some((range, _)) = parts.last_mut() {
+                range.end = number;
             }
-            let places: Vec<Option<usize>> = stage
-                .columns
-                .iter()
-                .map(|name| batch.columns.iter().position(|other| other == name))
-                .collect();
-            for row in 0..batch.rows.len() {
-                let cells = batch.cells(row);
-                if let Some((field, problem)) = unfit(terms, stage.undo.is_some(), &batch.columns, &cells) {
-                    refused(terms, &mut stage.rejected, &batch.object(row), field, problem)?;
-                } else {
-                    piece.extend_from_slice((next + row as u64).to_string().as_bytes());
-                    for place in &places {
-                        piece.push(b'\t');
-                        push(&mut piece, place.and_then(|place| cells.get(place)?.as_deref()));
-                    }
-                    piece.push(b'\n');
+        };
+        let mut pieces = Pieces::new(terms, stage, true)?;
+        loop {
+            match pieces.next().await? {
+                Piece::Columns(from, columns) => {
+                    end(&mut parts, from);
+                    parts.push((from..from, columns));
                 }
-                if piece.len() >= PIECE {
-                    copy.send(piece.as_slice()).await.map_err(failed)?;
-                    piece.clear();
+                Piece::Lines(lines) => {
+                    copy.send(lines).await.map_err(failed)?;
                 }
+                Piece::Unfit(record, field, problem) => {
+                    refused(terms, &mut stage.rejected, &record, field, problem)?;
+                }
+                Piece::End(number) => break end(&mut parts, number),
             }
-            next = after;
         }
-        copy.send(piece.as_slice()).await.map_err(failed)?;
         copy.finish().await.map_err(failed)?;
         Ok(parts)
     }
