@@ -1,9 +1,10 @@
 //! What COPY takes. It is made on a thread of its own: while PostgreSQL takes a piece, the next one is made.
 
-use super::super::Terms;
-use super::write::unfit;
+use super::super::{Terms, keyless};
 use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::Mode;
 use crate::jobs::load_records::stage::{Batch, Batches, Stage};
+use std::borrow::Cow;
 use std::io;
 use tokio::sync::mpsc;
 
@@ -137,4 +138,35 @@ pub(super) fn push(piece: &mut Vec<u8>, cell: Option<&str>) {
             byte => piece.push(byte),
         }
     }
+}
+
+/// Why a record is not even sent, and the field that it is about.
+fn unfit(
+    terms: &Terms,
+    keeps: bool,
+    columns: &[String],
+    cells: &[Option<Cow<'_, str>>],
+) -> Option<(Option<String>, String)> {
+    if let Some(name) = keyless_by(terms, keeps, columns, cells) {
+        return Some((Some(name.to_owned()), keyless(name)));
+    }
+    let has_nul = cells.iter().flatten().any(|text| text.contains('\0'));
+    has_nul.then(|| (None, "a text has the character NUL in it, which PostgreSQL cannot store".to_owned()))
+}
+
+/// The column of the key that a record has no value for, where rows have to be found by it.
+fn keyless_by<'a>(
+    terms: &'a Terms,
+    keeps_undo: bool,
+    columns: &[String],
+    cells: &[Option<Cow<'_, str>>],
+) -> Option<&'a str> {
+    if !keeps_undo || matches!(terms.mode, Mode::Append | Mode::Replace) {
+        return None;
+    }
+    let has = |name: &&String| {
+        let place = columns.iter().position(|other| other == *name);
+        place.and_then(|place| cells.get(place)).is_some_and(Option::is_some)
+    };
+    terms.table.key.iter().find(|name| !has(name)).map(String::as_str)
 }

@@ -7,7 +7,7 @@
 
 use super::super::infer::{self, Kind};
 use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
-use super::super::{Column, Loaded, Terms, conflicting, keyless, refused, replaced, whole};
+use super::super::{Column, Loaded, Terms, conflicting, refused, replaced, whole};
 use super::copy::{Piece, Pieces};
 use super::undo::Watch;
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
@@ -19,7 +19,6 @@ use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Finder, RejectsMark, Stage};
 use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// Where a slice's records wait.
@@ -362,37 +361,6 @@ impl Key {
         let last = if terms.mode == Mode::Upsert { " DESC" } else { "" };
         Self { distinct: format!("DISTINCT ON ({all})"), order: format!(" ORDER BY {all}, n{last}") }
     }
-}
-
-/// Why a record is not even sent, and the field that it is about.
-pub(super) fn unfit(
-    terms: &Terms,
-    keeps: bool,
-    columns: &[String],
-    cells: &[Option<Cow<'_, str>>],
-) -> Option<(Option<String>, String)> {
-    if let Some(name) = keyless_by(terms, keeps, columns, cells) {
-        return Some((Some(name.to_owned()), keyless(name)));
-    }
-    let has_nul = cells.iter().flatten().any(|text| text.contains('\0'));
-    has_nul.then(|| (None, "a text has the character NUL in it, which PostgreSQL cannot store".to_owned()))
-}
-
-/// The column of the key that a record has no value for, where rows have to be found by it.
-fn keyless_by<'a>(
-    terms: &'a Terms,
-    keeps_undo: bool,
-    columns: &[String],
-    cells: &[Option<Cow<'_, str>>],
-) -> Option<&'a str> {
-    if !keeps_undo || matches!(terms.mode, Mode::Append | Mode::Replace) {
-        return None;
-    }
-    let has = |name: &&String| {
-        let place = columns.iter().position(|other| other == *name);
-        place.and_then(|place| cells.get(place)).is_some_and(Option::is_some)
-    };
-    terms.table.key.iter().find(|name| !has(name)).map(String::as_str)
 }
 
 /// Records of these numbers.
