@@ -194,9 +194,9 @@ fn http(measures: &mut Vec<Measure>) {
     let _ = writeln!(more, "{last} }}\nslices: {{ dates: {{ field: day, step: 1d }} }}");
     more.push_str("transform: '{day: (.time | todate[:10]), close}'\n");
     let source = format!(
-        "{{ http: {{ url: \"{}data/v2/histoday\", query: {{ fsym: BTC, toTs: \"${{slice.end.unix}}\", limit: \"${{slice.days}}\" }}, \
+        "{{ http: {{ url: \"{}/data/v2/histoday\", query: {{ fsym: BTC, toTs: \"${{slice.end.unix}}\", limit: \"${{slice.days}}\" }}, \
          records: .Data.Data, rate_limit: {A_SECOND}/1s }} }}",
-        server.url
+        server.url.trim_end_matches('/')
     );
     write_job(
         folder,
