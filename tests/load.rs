@@ -7,6 +7,7 @@ mod files;
 mod ledger;
 mod place;
 mod postgres;
+mod show;
 mod sqlite;
 mod undo;
 

@@ -40,6 +40,10 @@ pub struct Load {
     /// Take the slices of part I of N, and 1/N of the rate
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+    /// Show N records of the first slice that would be loaded, before and after the transform, and end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(conflicts_with_all = ["dry_run", "reload", "yes"])]
+    pub show: Option<u64>,
     /// Print a JSON Schema of job files, for editors
     #[arg(long, exclusive = true)]
     pub schema: bool,

@@ -10,7 +10,7 @@ use super::slices::{self, Slice};
 use super::stage::{self, StageWriter};
 use super::store::{Known, Rows, nearest};
 use super::target::LoadTarget;
-use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after};
+use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after, show};
 use crate::cli;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
@@ -97,6 +97,9 @@ pub(crate) async fn run(
         return Err(Failure::new(Exit::Usage, text));
     }
     let slices = options.slices()?;
+    if let Some(most) = args.show {
+        return show::run(&options, slices, most, &settings, global.json).await;
+    }
     if let Some(devrev) = &known.file.target.value.devrev {
         if options.reload {
             let text =
@@ -279,15 +282,7 @@ impl LoadOptions {
     }
 
     fn fetch(&self, start: &Start<'_, (), LoadTarget>) -> Result<Fetch, Failure> {
-        let known = self.job()?;
-        Ok(Fetch {
-            variables: known.file.variables(),
-            file: Arc::clone(&known.file),
-            source: start.target.source(self, start.settings)?,
-            transform: self.transform()?,
-            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            stop: start.stop.clone(),
-        })
+        Fetch::new(self, start.target.source(self, start.settings)?, start.stop)
     }
 
     /// Fetches the first records of a slice that is not loaded, and holds them against the table.

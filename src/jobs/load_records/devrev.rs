@@ -9,13 +9,13 @@ use super::file::DevRevTargetSpec;
 use super::options::LoadOptions;
 use super::slices::Slice;
 use super::stage::{self, StageWriter};
+use super::target;
 use crate::cli::choices::{OnEmpty, OnMissing};
 use crate::exit::{Exit, Failure};
 use crate::jobs::update_fields::columns::Typed;
 use crate::jobs::update_fields::options::UpdateOptions;
 use crate::report::units::counted;
 use crate::run::signals;
-use crate::sandbox::{Data, Options, Sandbox};
 use crate::settings::Settings;
 use crate::source::jsonl::{Jsonl, JsonlError};
 use crate::source::query::Columns;
@@ -27,7 +27,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use url::Url;
 
 /// The records of all slices, before they are rows.
 const RECORDS: &str = "records.jsonl";
@@ -79,24 +78,9 @@ impl Records {
 
     /// Fetches all slices into a file of JSON Lines in this folder.
     async fn fetch(&self, folder: &Path, stop: &Stop) -> Result<PathBuf, Failure> {
-        let known = self.options.job()?;
-        let sandbox = if self.options.sandbox {
-            let started = Sandbox::start(Options::new(Data::demo())).await;
-            Some(started.map_err(|error| {
-                Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}")).because(error)
-            })?)
-        } else {
-            None
-        };
-        let url = sandbox.as_ref().and_then(|sandbox| Url::parse(&sandbox.base_url()).ok());
-        let fetch = Fetch {
-            variables: known.file.variables(),
-            file: Arc::clone(&known.file),
-            source: Arc::new(self.options.source(&self.settings, url, stop)?),
-            transform: self.options.transform()?,
-            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            stop: stop.clone(),
-        };
+        let sandbox = target::sandbox(&self.options).await?;
+        let source = self.options.source(&self.settings, target::address(sandbox.as_ref()), stop)?;
+        let fetch = Fetch::new(&self.options, Arc::new(source), stop)?;
         let path = folder.join(RECORDS);
         let disk = |error: std::io::Error| {
             Failure::new(Exit::Unexpected, format!("cannot write {}: {error}", path.display())).because(error)

@@ -3,12 +3,14 @@
 use super::error::LoadError;
 use super::file::JobFile;
 use super::filter::Filter;
+use super::options::LoadOptions;
 use super::record::Record;
 use super::rules::{Broken, Judged, Rules};
 use super::slices::Slice;
 use super::source::{Chunk, Source};
 use super::stage::{Stage, StageWriter};
 use super::template::Values;
+use crate::exit::Failure;
 use crate::stop::Stop;
 use futures_util::{StreamExt, stream};
 use jaq_json::Val;
@@ -21,16 +23,23 @@ const AHEAD: usize = 4;
 /// How long the transform may work on a chunk.
 const TRANSFORM_TIME: Duration = Duration::from_secs(30);
 
-/// What a chunk has become.
-type Made = Vec<Result<Record, (String, Broken)>>;
+/// The rule that a record breaks whose transform failed.
+pub(super) const TRANSFORM: &str = "transform";
 
-/// Why no more records are kept.
+/// What a chunk has become.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// The target's records, and the source's that could not be transformed.
+    pub records: Vec<Result<Record, (String, Broken)>>,
+    /// Where they are wanted: each record of the source, as JSON, and how many records it has become.
+    pub inputs: Vec<(String, usize)>,
+}
+
+/// Whether more records are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
-    /// As many as were wanted.
+pub(super) enum Wanted {
     Enough,
-    /// All that were sent.
-    All,
+    More,
 }
 
 /// The way of a job's records.
@@ -51,6 +60,25 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
+    /// That of a job.
+    pub(super) fn new(options: &LoadOptions, source: Arc<Source>, stop: &Stop) -> Result<Self, Failure> {
+        let known = options.job()?;
+        Ok(Self {
+            variables: known.file.variables(),
+            file: Arc::clone(&known.file),
+            source,
+            transform: options.transform()?,
+            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            stop: stop.clone(),
+        })
+    }
+
+    /// What the records of a slice have to keep.
+    pub(super) fn rules<'a>(&'a self, slice: &'a Slice) -> Rules<'a> {
+        let rules = self.file.rules.iter().map(|rule| &rule.value);
+        Rules::new(rules, self.file.dates().map(|dates| dates.field.as_str()), slice)
+    }
+
     /// Fetches a slice into the run's folder; only so many records, if that is said.
     pub(super) async fn run(
         &self,
@@ -60,36 +88,52 @@ impl Fetch {
         most: Option<u64>,
     ) -> Result<Stage, LoadError> {
         stage.as_json = self.file.takes_json();
+        let mut rules = self.rules(slice);
+        let take = |made: Made| {
+            for record in made.records {
+                match record {
+                    Err((text, broken)) => stage.reject(&text, &broken)?,
+                    Ok(record) => match rules.judge(&record) {
+                        Judged::Good => stage.push(&record)?,
+                        Judged::Outside => stage.outside(),
+                        Judged::Broken(broken) => stage.reject(&record.text(), &broken)?,
+                    },
+                }
+                if most.is_some_and(|most| stage.count() >= most) {
+                    return Ok(Wanted::Enough);
+                }
+                if let Some(limit) = self.file.max_records.filter(|limit| stage.count() > *limit) {
+                    return Err(LoadError::Guard(format!("it has more than {limit} records (max_records)")));
+                }
+            }
+            Ok(Wanted::More)
+        };
+        self.stream(slice, values, false, take).await?;
+        Ok(stage.finish()?)
+    }
+
+    /// Fetches and transforms the records of a slice. `take` gets them in order until it has enough; with what each was before,
+    /// if that is wanted.
+    pub(super) async fn stream(
+        &self,
+        slice: &Slice,
+        values: &Values,
+        with_inputs: bool,
+        mut take: impl FnMut(Made) -> Result<Wanted, LoadError>,
+    ) -> Result<(), LoadError> {
         let (sender, mut chunks) = mpsc::channel(AHEAD);
         let variables = Arc::new(super::source::variables(&self.variables, slice, values)?);
         let fetched = self.source.fetch(slice, values, sender, &self.stop);
         let keep = async {
             let received = stream::poll_fn(|context| chunks.poll_recv(context));
-            let made = received.map(|chunk| self.transform(chunk, Arc::clone(&variables)));
+            let made = received.map(|chunk| self.transform(chunk, Arc::clone(&variables), with_inputs));
             let mut made = std::pin::pin!(made.buffered(self.threads));
-            let rules = self.file.rules.iter().map(|rule| &rule.value);
-            let mut rules = Rules::new(rules, self.file.dates().map(|dates| dates.field.as_str()), slice);
-            while let Some(records) = made.next().await {
-                for record in records? {
-                    match record {
-                        Err((text, broken)) => stage.reject(&text, &broken)?,
-                        Ok(record) => match rules.judge(&record) {
-                            Judged::Good => stage.push(&record)?,
-                            Judged::Outside => stage.outside(),
-                            Judged::Broken(broken) => stage.reject(&record.text(), &broken)?,
-                        },
-                    }
-                    if most.is_some_and(|most| stage.count() >= most) {
-                        return Ok((stage, Came::Enough));
-                    }
-                    if let Some(limit) = self.file.max_records.filter(|limit| stage.count() > *limit) {
-                        return Err(LoadError::Guard(format!(
-                            "it has more than {limit} records (max_records)"
-                        )));
-                    }
+            while let Some(made) = made.next().await {
+                if take(made?)? == Wanted::Enough {
+                    return Ok(Wanted::Enough);
                 }
             }
-            Ok((stage, Came::All))
+            Ok(Wanted::More)
         };
         // The channel is dropped with whichever ends first, which ends the other. That all came that was sent does not say
         // that the source is at its end: it may have failed.
@@ -97,43 +141,58 @@ impl Fetch {
             let (mut fetched, mut keep) = (std::pin::pin!(fetched), std::pin::pin!(keep));
             tokio::select! {
                 kept = &mut keep => {
-                    let (stage, came) = kept?;
-                    if came == Came::All {
+                    if kept? == Wanted::More {
                         fetched.await?;
                     }
-                    Ok(stage)
+                    Ok(())
                 }
                 done = &mut fetched => {
                     done?;
-                    keep.await.map(|(stage, _)| stage)
+                    keep.await.map(drop)
                 }
             }
         };
-        let stage = self.stop.race(Box::pin(both)).await.ok_or(LoadError::Interrupted)??;
-        Ok(stage.finish()?)
+        self.stop.race(Box::pin(both)).await.ok_or(LoadError::Interrupted)?
     }
 
-    async fn transform(&self, chunk: Chunk, variables: Arc<Vec<Val>>) -> Result<Made, LoadError> {
+    async fn transform(
+        &self,
+        chunk: Chunk,
+        variables: Arc<Vec<Val>>,
+        with_inputs: bool,
+    ) -> Result<Made, LoadError> {
         let Some(filter) = self.transform.clone() else {
-            return Ok(match chunk {
-                Chunk::Records(records) => records.into_iter().map(Ok).collect(),
-                Chunk::Json(vals) => {
-                    let mut made = Made::new();
-                    vals.iter().for_each(|val| push(&mut made, val, val));
-                    made
+            let mut made = Made::default();
+            match chunk {
+                Chunk::Records(records) => {
+                    if with_inputs {
+                        made.inputs = records.iter().map(|record| (record.json(), 1)).collect();
+                    }
+                    made.records = records.into_iter().map(Ok).collect();
                 }
-            });
+                Chunk::Json(vals) => {
+                    if with_inputs {
+                        made.inputs = vals.iter().map(|val| (val.to_string(), 1)).collect();
+                    }
+                    vals.iter().for_each(|val| push(&mut made, val, val));
+                }
+            }
+            return Ok(made);
         };
         let work = tokio::task::spawn_blocking(move || {
             let vals: Result<Vec<Val>, String> = match chunk {
                 Chunk::Json(vals) => Ok(vals),
                 Chunk::Records(records) => records.into_iter().map(Record::into_val).collect(),
             };
-            let mut made = Made::new();
+            let mut made = Made::default();
             for val in vals? {
+                let before = made.records.len();
                 match filter.run(val.clone(), &variables) {
-                    Err(why) => made.push(Err(rejected(&val, why))),
+                    Err(why) => made.records.push(Err(rejected(&val, why))),
                     Ok(outputs) => outputs.iter().for_each(|output| push(&mut made, output, &val)),
+                }
+                if with_inputs {
+                    made.inputs.push((val.to_string(), made.records.len() - before));
                 }
             }
             Ok(made)
@@ -149,11 +208,11 @@ impl Fetch {
 
 /// Adds what an input has become.
 fn push(made: &mut Made, output: &Val, input: &Val) {
-    let like = made.last().and_then(|last| last.as_ref().ok());
+    let like = made.records.last().and_then(|last| last.as_ref().ok());
     let record = Record::of_val(output, like).map_err(|why| rejected(input, why));
-    made.push(record);
+    made.records.push(record);
 }
 
 fn rejected(val: &Val, why: String) -> (String, Broken) {
-    (val.to_string(), Broken { rule: "transform", field: None, text: why })
+    (val.to_string(), Broken { rule: TRANSFORM, field: None, text: why })
 }

@@ -7,7 +7,7 @@
 //! - [`devrev`]: a load into DevRev, which is an update
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - [`checks`]: what has to be so after it
-//! - [`undo`]: takes a load back; [`look_after`]: `load ledger`
+//! - [`undo`]: takes a load back; [`look_after`]: `load ledger`; [`show`]: `load --show`
 //! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
 
 mod checks;
@@ -25,6 +25,7 @@ mod plan;
 mod query;
 mod record;
 mod rules;
+mod show;
 mod slices;
 mod source;
 mod span;

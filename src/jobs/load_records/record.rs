@@ -94,7 +94,22 @@ impl Record {
         json.push(b'}');
     }
 
-    /// The same as text.
+    /// A JSON object in which arrays and objects stay such.
+    pub(super) fn json(&self) -> String {
+        let mut json = vec![b'{'];
+        for (index, (name, cell)) in self.0.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            write_text(name, &mut json);
+            json.push(b':');
+            cell.write_json(&mut json);
+        }
+        json.push(b'}');
+        String::from_utf8_lossy(&json).into_owned()
+    }
+
+    /// As [`Record::write`] does, as text.
     pub(super) fn text(&self) -> String {
         let mut json = Vec::new();
         self.write(&mut json);

@@ -6,6 +6,7 @@ use super::record::{Cell, Record};
 use super::slices::Slice;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::fmt;
 
 /// What a record was rejected for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub(super) struct Broken {
     pub field: Option<String>,
     /// What is wrong.
     pub text: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(field) = &self.field {
+            write!(to, "{field}: ")?;
+        }
+        write!(to, "{} ({})", self.text, self.rule)
+    }
 }
 
 /// The rules of a slice.

@@ -25,6 +25,13 @@ pub(super) fn records_were(count: u64) -> String {
     format!("{} {}", crate::report::units::counted(count, "record"), if count == 1 { "was" } else { "were" })
 }
 
+/// Why a target that takes JSON does not take a record.
+pub(super) fn not_json(record: &Record) -> Option<Broken> {
+    let (name, _) = record.0.iter().find(|(_, cell)| !cell.is_json())?;
+    let text = "it is not JSON: a number in it is infinite, or none".to_owned();
+    Some(Broken { rule: "target", field: Some(name.to_string()), text })
+}
+
 /// Where a slice is kept, by its row.
 fn paths(run: &Path, row: u64) -> (PathBuf, PathBuf) {
     let folder = run.join(FOLDER);
@@ -132,10 +139,8 @@ impl StageWriter {
     /// Keeps a record.
     pub(super) fn push(&mut self, record: &Record) -> io::Result<()> {
         if self.as_json
-            && let Some((name, _)) = record.0.iter().find(|(_, cell)| !cell.is_json())
+            && let Some(broken) = not_json(record)
         {
-            let text = "it is not JSON: a number in it is infinite, or none".to_owned();
-            let broken = Broken { rule: "target", field: Some(name.to_string()), text };
             return self.reject(&record.text(), &broken);
         }
         self.line.clear();
@@ -212,8 +217,7 @@ impl Rejects {
         file.write_all(b"\n")?;
         self.count += 1;
         if self.first.is_none() {
-            let field = broken.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
-            self.first = Some(format!("{field}{} ({})", broken.text, broken.rule));
+            self.first = Some(broken.to_string());
         }
         Ok(())
     }

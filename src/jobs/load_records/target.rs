@@ -25,6 +25,21 @@ pub(crate) struct LoadTarget {
     source: Mutex<Option<Arc<Source>>>,
 }
 
+/// The sandbox that plays the source, if there is to be one.
+pub(super) async fn sandbox(job: &LoadOptions) -> Result<Option<Sandbox>, Failure> {
+    if !job.sandbox {
+        return Ok(None);
+    }
+    Sandbox::start(Options::new(Data::demo())).await.map(Some).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}")).because(error)
+    })
+}
+
+/// Where it is.
+pub(super) fn address(sandbox: Option<&Sandbox>) -> Option<Url> {
+    Url::parse(&sandbox?.base_url()).ok()
+}
+
 impl LoadTarget {
     /// A store without a source.
     pub(super) fn of(store: Store, stop: &Stop) -> Self {
@@ -48,8 +63,7 @@ impl LoadTarget {
         if let Some(source) = &*source {
             return Ok(Arc::clone(source));
         }
-        let sandbox = self.sandbox.as_ref().map(Sandbox::base_url).and_then(|url| Url::parse(&url).ok());
-        let made = Arc::new(job.source(settings, sandbox, &self.stop)?);
+        let made = Arc::new(job.source(settings, address(self.sandbox.as_ref()), &self.stop)?);
         *source = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -74,15 +88,7 @@ impl Target<LoadOptions> for LoadTarget {
 
     async fn open(job: &LoadOptions, settings: &Settings, stop: &Stop) -> Result<Self, Failure> {
         let store = job.store(settings.retry)?;
-        let sandbox = if job.sandbox {
-            let started = Sandbox::start(Options::new(Data::demo())).await;
-            Some(started.map_err(|error| {
-                Failure::new(Exit::Unexpected, format!("the sandbox does not start: {error}")).because(error)
-            })?)
-        } else {
-            None
-        };
-        Ok(Self { sandbox, ..Self::of(store, stop) })
+        Ok(Self { sandbox: sandbox(job).await?, ..Self::of(store, stop) })
     }
 
     fn name(&self) -> &str {
