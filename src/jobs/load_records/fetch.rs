@@ -174,7 +174,9 @@ impl Fetch {
                     if with_inputs {
                         made.inputs = vals.iter().map(|val| (val.to_string(), 1)).collect();
                     }
-                    vals.iter().for_each(|val| push(&mut made, val, val));
+                    for val in &vals {
+                        push(&mut made, val, val);
+                    }
                 }
             }
             return Ok(made);
@@ -189,7 +191,11 @@ impl Fetch {
                 let before = made.records.len();
                 match filter.run(val.clone(), &variables) {
                     Err(why) => made.records.push(Err(rejected(&val, why))),
-                    Ok(outputs) => outputs.iter().for_each(|output| push(&mut made, output, &val)),
+                    Ok(outputs) => {
+                        for output in &outputs {
+                            push(&mut made, output, &val);
+                        }
+                    }
                 }
                 if with_inputs {
                     made.inputs.push((val.to_string(), made.records.len() - before));

@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// A record of the source, and what becomes of it.
@@ -152,10 +153,10 @@ impl Shown {
         let mut json = format!("{{\"before\":{}", quoted(&self.before));
         if self.problems.is_empty() || !self.after.is_empty() {
             let after: Vec<String> = self.after.iter().map(quoted).collect();
-            json += &format!(",\"after\":[{}]", after.join(","));
+            let _ = write!(json, ",\"after\":[{}]", after.join(","));
         }
         if !self.problems.is_empty() {
-            json += &format!(",\"problem\":{}", Value::from(self.problems.join("; ")));
+            let _ = write!(json, ",\"problem\":{}", Value::from(self.problems.join("; ")));
         }
         json + "}"
     }

@@ -161,12 +161,11 @@ impl Writer<'_> {
         if stage.records > 0 {
             IDIOM.check(terms, &stage.columns, &known)?;
             let copied = if watch.is_none() { self.copy_directly(stage).await? } else { None };
-            rows = match copied {
-                Some(rows) => rows,
-                None => {
-                    let parts = self.copy(stage).await?;
-                    self.insert(parts, stage, &known, watch.as_ref()).await?
-                }
+            rows = if let Some(rows) = copied {
+                rows
+            } else {
+                let parts = self.copy(stage).await?;
+                self.insert(parts, stage, &known, watch.as_ref()).await?
             };
         }
         whole(terms, stage)?;
