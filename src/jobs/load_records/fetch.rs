@@ -177,7 +177,9 @@ impl Fetch {
                     if with_inputs {
                         made.inputs = vals.iter().map(|val| (val.to_string(), 1)).collect();
                     }
-                    vals.iter().for_each(|val| push(&mut made, val, val));
+                    for val in &vals {
+                        push(&mut made, val, val);
+                    }
                 }
             }
             return Ok(made);

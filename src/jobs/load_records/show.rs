@@ -152,10 +152,10 @@ impl Shown {
         let mut json = format!("{{\"before\":{}", quoted(&self.before));
         if self.problems.is_empty() || !self.after.is_empty() {
             let after: Vec<String> = self.after.iter().map(quoted).collect();
-            json += &format!(",\"after\":[{}]", after.join(","));
+            json.extend([",\"after\":[", &after.join(","), "]"]);
         }
         if !self.problems.is_empty() {
-            json += &format!(",\"problem\":{}", Value::from(self.problems.join("; ")));
+            json.extend([",\"problem\":", &Value::from(self.problems.join("; ")).to_string()]);
         }
         json + "}"
     }
