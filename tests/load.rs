@@ -9,6 +9,7 @@ mod place;
 mod postgres;
 mod show;
 mod sqlite;
+mod timezone;
 mod undo;
 
 use crate::support::program::Program;

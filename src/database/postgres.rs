@@ -19,20 +19,27 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// What is set for a transaction alone, so that a connection which a pooler hands on is as it was: what ends a statement that
 /// nobody waits for, and the same text for the same value, whatever the database's defaults are. The last is there from
 /// version 14 on.
-const SESSION: [&str; 7] = [
+const SESSION: [&str; 6] = [
     "SET LOCAL DateStyle = 'ISO, YMD'",
     "SET LOCAL IntervalStyle = 'postgres'",
-    "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL extra_float_digits = 3",
     "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL idle_in_transaction_session_timeout = '10min'",
     "SELECT set_config(name, '10s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'",
 ];
 
-/// The statements that begin a transaction of this mode, such as `READ ONLY`.
+/// The statements that begin a transaction of this mode, such as `READ ONLY`, in UTC.
 pub(crate) fn begin(mode: &str) -> String {
+    begin_in(mode, "UTC")
+}
+
+/// The same in a time zone.
+fn begin_in(mode: &str, zone: &str) -> String {
     let session = SESSION.join("; ");
-    format!("BEGIN ISOLATION LEVEL {mode}; {session}; SET LOCAL statement_timeout = '{LONGEST_QUERY_HOURS}h'")
+    format!(
+        "BEGIN ISOLATION LEVEL {mode}; {session}; SET LOCAL TimeZone = '{zone}'; \
+         SET LOCAL statement_timeout = '{LONGEST_QUERY_HOURS}h'"
+    )
 }
 
 /// A database, and how to connect to it.
@@ -51,6 +58,9 @@ pub struct Postgres {
     place: String,
     /// Tries after the first, and the ceiling of the first delay.
     pub(crate) retry: RetryPolicy,
+    /// The time zone of what names none, by its IANA name.
+    #[cfg_attr(not(feature = "load"), allow(dead_code, reason = "only loads have another"))]
+    zone: &'static str,
 }
 
 impl Postgres {
@@ -65,7 +75,19 @@ impl Postgres {
         let database = options.get_database().unwrap_or_default().to_owned();
         let place = format!("postgres://{user}@{host}/{database}");
         let (secrets, setting) = (secrets(url), setting.to_owned());
-        Ok(Self { url: url.to_owned().into(), secrets, host, database, setting, place, retry })
+        Ok(Self { url: url.to_owned().into(), secrets, host, database, setting, place, retry, zone: "UTC" })
+    }
+
+    /// The same in another time zone than UTC, by its IANA name.
+    #[cfg(feature = "load")]
+    pub(crate) fn in_zone(self, zone: &'static str) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// The statements that begin a transaction of this mode, such as `READ ONLY`.
+    #[cfg(feature = "load")]
+    pub(crate) fn begin_statements(&self, mode: &str) -> String {
+        begin_in(mode, self.zone)
     }
 
     /// The server and its port.

@@ -10,7 +10,7 @@ fn show(site: &Site, more: &[&str]) -> Program {
     site.program(["load", "job.yaml", "--show"]).args(more).env("PRICES_API_KEY", super::KEY)
 }
 
-fn lines(out: &str) -> Vec<Value> {
+pub(crate) fn lines(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

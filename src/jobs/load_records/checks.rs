@@ -1,6 +1,6 @@
 //! What has to be so after a load: the checks of a job file, held against the target.
 
-use super::dates::moment;
+use super::dates::{first_moment, moment};
 use super::error::LoadError;
 use super::file::{CheckSpec, Expect, JobFile};
 use super::ledger::Ledger;
@@ -10,6 +10,7 @@ use super::store::{Store, Terms};
 use crate::report::units::counted;
 use crate::stop::Stop;
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Differences of one check that are told; more are counted.
@@ -100,6 +101,7 @@ async fn gaps(
     slices: &[Slice],
     stop: &Stop,
 ) -> Result<Option<String>, LoadError> {
+    let zone = slices.first().map_or(Tz::UTC, |slice| slice.zone);
     let range = slices.iter().filter_map(|slice| slice.start.zip(slice.end));
     let range = range.reduce(|(start, end), (other, last)| (start.min(other), end.max(last)));
     let Some((start, end)) = range else { return Ok(None) };
@@ -112,11 +114,12 @@ async fn gaps(
     }
     store
         .days(terms, field, &spec.per, (start, end), stop, &mut |group, day| {
-            if let Some(day) = moment(&day).or_else(|| seconds(&day)) {
+            if let Some(day) = moment(&day, zone).or_else(|| seconds(&day)) {
+                let day = day.with_timezone(&zone).date_naive();
                 // Where the lists say which groups there are, others are none of this load's.
                 match found.get_mut(&group) {
-                    Some(days) => drop(days.insert(day.date_naive())),
-                    None if asked.is_empty() => drop(found.insert(group, BTreeSet::from([day.date_naive()]))),
+                    Some(days) => drop(days.insert(day)),
+                    None if asked.is_empty() => drop(found.insert(group, BTreeSet::from([day]))),
                     None => {}
                 }
             }
@@ -124,10 +127,13 @@ async fn gaps(
         .await?;
     let mut wrong = Vec::new();
     for (group, days) in &found {
-        let all = start
-            .date_naive()
+        let first = start.with_timezone(&zone).date_naive();
+        // A day that the zone has left out is not missing.
+        let begins = |day: NaiveDate| first_moment(day, zone);
+        let all = first
             .iter_days()
-            .take_while(|day| day.and_time(chrono::NaiveTime::MIN).and_utc() < end);
+            .take_while(|day| begins(*day).is_some_and(|begin| begin < end))
+            .filter(|day| day.succ_opt().is_none_or(|next| begins(*day) != begins(next)));
         let lacking: Vec<NaiveDate> = all.filter(|day| !days.contains(day)).collect();
         if let Some(first) = lacking.first() {
             let of = if group.is_empty() { String::new() } else { format!("{} ", group.join(" ")) };
@@ -167,7 +173,7 @@ mod tests {
 
     fn slice(symbol: &str) -> Slice {
         let each = BTreeMap::from([("symbol".to_owned(), symbol.into())]);
-        Slice { start: None, end: None, each, file: None }
+        Slice { start: None, end: None, each, zone: Tz::UTC, file: None }
     }
 
     #[test]

@@ -4,11 +4,12 @@ use super::error::LoadError;
 use super::fetch::Fetch;
 use super::file::{JobFile, MAX_BYTES, Mode};
 use super::ledger::Ledger;
+use super::names::nearest;
 use super::options::LoadOptions;
 use super::plan::{self, SlicePlan};
 use super::slices::{self, Slice};
 use super::stage::{self, StageWriter};
-use super::store::{Known, Rows, nearest};
+use super::store::{Known, Rows};
 use super::target::LoadTarget;
 use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after, show};
 use crate::cli;
@@ -73,7 +74,7 @@ pub(crate) async fn run(
         [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
     {
         let Some(value) = value else { continue };
-        if super::dates::moment(value).is_none() {
+        if super::dates::moment(value, known.file.zone()).is_none() {
             return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
         }
         if known.file.dates().is_none() {

@@ -1,11 +1,17 @@
 //! Dates and steps, as job files and records have them.
 
-use chrono::{DateTime, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use super::names::nearest;
+use crate::jobs::rules::dates;
+use chrono::{
+    DateTime, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+};
+use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 
 /// How long slices are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Time(TimeDelta),
+    Days(u32),
     Months(u32),
 }
 
@@ -27,6 +33,14 @@ impl Step {
         if let Some(months) = months {
             return number.checked_mul(months).map(Self::Months).ok_or_else(wrong);
         }
+        let days = match unit.trim() {
+            "day" | "days" | "d" => Some(1),
+            "week" | "weeks" | "w" => Some(7),
+            _ => None,
+        };
+        if let Some(days) = days {
+            return number.checked_mul(days).map(Self::Days).ok_or_else(wrong);
+        }
         let time = humantime::parse_duration(text.trim()).map_err(|_| wrong())?;
         if time < std::time::Duration::from_secs(60) {
             return Err(format!("`{text}`: a slice is a minute long or longer"));
@@ -34,20 +48,70 @@ impl Step {
         TimeDelta::from_std(time).map(Self::Time).map_err(|_| wrong())
     }
 
-    /// The moment a step later.
-    pub(super) fn after(self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Time(time) => moment.checked_add_signed(time),
-            Self::Months(months) => moment.checked_add_months(Months::new(months)),
-        }
+    /// The end of a step that begins at this moment, which is this time on the clocks of its zone. Days and months go by the
+    /// clock, so that a day has 23 or 25 hours where the clock is changed; hours and minutes are as long as they always are.
+    pub(super) fn after(
+        self,
+        start: DateTime<Tz>,
+        clock: NaiveDateTime,
+    ) -> Option<(DateTime<Tz>, NaiveDateTime)> {
+        let clock = match self {
+            Self::Time(time) => {
+                let end = start.checked_add_signed(time)?;
+                return Some((end, end.naive_local()));
+            }
+            Self::Days(days) => clock.checked_add_days(Days::new(days.into()))?,
+            Self::Months(months) => clock.checked_add_months(Months::new(months))?,
+        };
+        Some((at(clock, start.timezone())?, clock))
     }
 }
 
-/// A date, at midnight, or a moment.
-pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
-    date.map(|date| date.and_time(NaiveTime::MIN).and_utc())
-        .or_else(|| crate::jobs::rules::dates::parse(text.trim()))
+/// When a clock of a zone shows this. What it shows twice is the first time; what it never shows, since it was put forward, is
+/// the moment at which it was.
+fn at(clock: NaiveDateTime, zone: Tz) -> Option<DateTime<Tz>> {
+    match zone.from_local_datetime(&clock) {
+        MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => Some(moment),
+        MappedLocalTime::None => GapInfo::new(&clock, &zone)?.end,
+    }
+}
+
+/// The first moment of a day.
+pub(super) fn first_moment(day: NaiveDate, zone: Tz) -> Option<DateTime<Tz>> {
+    at(day.and_time(NaiveTime::MIN), zone)
+}
+
+/// Whether a day of its zone begins then.
+pub(super) fn begins_a_day(moment: DateTime<Tz>) -> bool {
+    first_moment(moment.date_naive(), moment.timezone()) == Some(moment)
+}
+
+/// Whether the clocks of its zone show midnight, once that day.
+pub(super) fn is_midnight(moment: DateTime<Tz>) -> bool {
+    let midnight = moment.date_naive().and_time(NaiveTime::MIN);
+    moment.timezone().from_local_datetime(&midnight) == MappedLocalTime::Single(moment)
+}
+
+/// A date, at its first moment, or a moment. What names no zone is of this one.
+pub(super) fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return first_moment(date, zone).map(|moment| moment.to_utc());
+    }
+    let moment = dates::parse(text)?;
+    if zone == Tz::UTC || dates::has_zone(text) {
+        return Some(moment);
+    }
+    at(moment.naive_utc(), zone).map(|moment| moment.to_utc())
+}
+
+/// A zone by its IANA name. The error names the nearest.
+pub(super) fn zone(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| {
+        let names: Vec<String> = TZ_VARIANTS.iter().map(|zone| zone.name().to_owned()).collect();
+        let near = nearest(name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        format!("timezone: `{name}` is not the IANA name of a time zone, such as Europe/Berlin{near}")
+    })
 }
 
 #[cfg(test)]
@@ -59,6 +123,7 @@ mod tests {
         assert_eq!(Step::parse("1month"), Ok(Step::Months(1)));
         assert_eq!(Step::parse("2years"), Ok(Step::Months(24)));
         assert_eq!(Step::parse("90m"), Ok(Step::Time(TimeDelta::minutes(90))));
+        assert_eq!(Step::parse("2w"), Ok(Step::Days(14)));
         for text in ["", "d", "0d", "1s", "-1d", "1 fortnight", "99999999999y"] {
             assert!(Step::parse(text).is_err(), "{text}");
         }

@@ -76,7 +76,10 @@ impl Fetch {
     /// What the records of a slice have to keep.
     pub(super) fn rules<'a>(&'a self, slice: &'a Slice) -> Rules<'a> {
         let rules = self.file.rules.iter().map(|rule| &rule.value);
-        Rules::new(rules, self.file.dates().map(|dates| dates.field.as_str()), slice)
+        let date = self.file.dates().map(|dates| dates.field.as_str());
+        let mut rules = Rules::new(rules, date, slice);
+        rules.clocks = self.file.compares_clocks();
+        rules
     }
 
     /// Fetches a slice into the run's folder; only so many records, if that is said.

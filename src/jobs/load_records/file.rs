@@ -13,6 +13,7 @@ use super::template::Template;
 use crate::exit::{Exit, Failure};
 use crate::source::grammar::Grammar;
 use crate::source::hex;
+use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,6 +53,10 @@ pub(super) struct JobFile {
     #[serde(default)]
     #[schemars(with = "SlicesSpec")]
     pub slices: Option<Spanned<SlicesSpec>>,
+    /// The time zone of days, by its IANA name, such as Europe/Berlin [default: UTC]
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub timezone: Option<Spanned<String>>,
     /// A jq filter that makes records of the target from a record of the source
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -446,6 +451,11 @@ impl JobFile {
         self.undo.as_ref().is_some_and(|undo| undo.value)
     }
 
+    /// The zone of its days.
+    pub(super) fn zone(&self) -> Tz {
+        self.timezone.as_ref().and_then(|name| super::dates::zone(&name.value).ok()).unwrap_or(Tz::UTC)
+    }
+
     /// The file that records go to.
     pub(super) fn file_target(&self) -> Option<&FileTargetSpec> {
         let TargetSpec { csv, jsonl, .. } = &self.target.value;
@@ -481,10 +491,14 @@ impl JobFile {
             .collect();
         let params: BTreeMap<&String, &Value> =
             self.params.iter().filter(|(name, _)| !sliced.contains(name.as_str())).collect();
-        let said = serde_json::json!({
+        let mut said = serde_json::json!({
             "source": tree["source"], "transform": tree["transform"], "rules": tree["rules"],
             "target": tree["target"], "params": params,
         });
+        // Where there is none, the digest is that of files from before there were zones.
+        if self.zone() != Tz::UTC {
+            said["timezone"] = self.zone().name().into();
+        }
         hex(Sha256::new_with_prefix(said.to_string()))
     }
 
@@ -504,6 +518,11 @@ impl JobFile {
                     format!("`{}`: a name has letters, digits, `_`, `-` and `.`, at most 100", name.value),
                 );
             }
+        }
+        if let Some(name) = &self.timezone
+            && let Err(problem) = super::dates::zone(&name.value)
+        {
+            found.at(name, problem);
         }
         self.mistakes_of_source(&mut found);
         self.mistakes_of_slices(&mut found);
@@ -680,7 +699,7 @@ impl JobFile {
             for name in ["start_date", "end_date"] {
                 match self.params.get(name) {
                     None => {}
-                    Some(Value::String(text)) if super::dates::moment(text).is_some() => {}
+                    Some(Value::String(text)) if super::dates::moment(text, self.zone()).is_some() => {}
                     Some(value) => {
                         found.at(dates, format!("params.{name}: {value} is not a date such as 2026-12-31"));
                     }
@@ -772,9 +791,30 @@ impl JobFile {
                         "replace deletes the slice's range: it needs slices.dates or slices.each".to_owned(),
                     );
                 }
+                Mode::Replace
+                    if self.zone() != Tz::UTC
+                        && self.dates().is_some_and(|dates| {
+                            matches!(
+                                super::dates::Step::parse(&dates.step.value),
+                                Ok(super::dates::Step::Time(_))
+                            )
+                        }) =>
+                {
+                    found.at(
+                        mode,
+                        "replace with a timezone needs steps of days, weeks, months or years: an hour may come twice"
+                            .to_owned(),
+                    );
+                }
                 _ => {}
             }
         }
+    }
+
+    /// Whether a date may not name its zone: most columns keep none, and a row whose clock is another zone's would be deleted
+    /// with the wrong slice.
+    pub(super) fn compares_clocks(&self) -> bool {
+        self.mode() == Mode::Replace && self.zone() != Tz::UTC
     }
 
     /// The HTTP API, also in its short form.

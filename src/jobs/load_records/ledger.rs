@@ -83,7 +83,7 @@ impl Ledger {
                 return Some(format!(
                     "slice {} overlaps {}, which is loaded: the boundaries have changed",
                     slice.name(),
-                    other.name()
+                    Slice { zone: slice.zone, ..other.clone() }.name()
                 ));
             }
         }
@@ -127,7 +127,7 @@ mod tests {
     fn slice(symbol: &str, start: &str, end: &str) -> Slice {
         let day = |text: &str| format!("{text}T00:00:00Z").parse().ok();
         let each = BTreeMap::from([("symbol".to_owned(), symbol.into())]);
-        Slice { start: day(start), end: day(end), each, file: None }
+        Slice { start: day(start), end: day(end), each, zone: chrono_tz::Tz::UTC, file: None }
     }
 
     fn ledger(slices: &[Slice]) -> Ledger {

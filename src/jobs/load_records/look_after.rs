@@ -3,8 +3,9 @@
 use super::error::LoadError;
 use super::file::Mode;
 use super::ledger::Line;
+use super::names::nearest;
 use super::options::LoadOptions;
-use super::store::{Store, nearest};
+use super::store::Store;
 use crate::cli;
 use crate::cli::load::{LedgerCommand, LedgerOf};
 use crate::exit::{Exit, Failure};

@@ -1,6 +1,7 @@
 //! Moves records from a source to a target in slices, as a job file says, each slice exactly once.
 //!
-//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps
+//! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps;
+//!   [`names`]: names that were mistyped
 //! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
@@ -20,6 +21,7 @@ mod file;
 mod filter;
 mod ledger;
 mod look_after;
+mod names;
 pub(crate) mod options;
 mod plan;
 mod query;
@@ -204,7 +206,8 @@ mod tests {
 
     #[test]
     fn what_the_run_itself_has_loaded_is_done_though_its_intent_was_withdrawn() {
-        let slice = Slice { start: None, end: None, each: BTreeMap::new(), file: None };
+        let slice =
+            Slice { start: None, end: None, each: BTreeMap::new(), zone: chrono_tz::Tz::UTC, file: None };
         let state = |by: &str, open: bool, reload: bool| {
             let entry = Entry {
                 slice: slice.id(),

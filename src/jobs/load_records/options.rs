@@ -115,7 +115,7 @@ impl LoadOptions {
             if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name))
             {
                 let names: Vec<String> = all.iter().map(Slice::name).collect();
-                let near = super::store::nearest(wrong, &names)
+                let near = super::names::nearest(wrong, &names)
                     .or_else(|| names.first().cloned())
                     .unwrap_or_default();
                 return Err(Failure::new(
@@ -191,6 +191,7 @@ impl LoadOptions {
                 text: &files.path.value,
                 is_of_slice: &|name| known.file.is_of_slice(name),
                 params: &known.params,
+                zone: known.file.zone(),
                 folder: &self.folder,
             };
             let files = FilesStore::new(format, &path).map_err(|problem| self.usage(problem))?;
@@ -215,7 +216,9 @@ impl LoadOptions {
         let setting = Template::parse(text).ok().and_then(|text| text.only_variable().map(str::to_owned));
         let setting = setting.as_deref().unwrap_or(name);
         let url = self.filled(text, &Variables::read(self.env_file.as_deref())?)?;
+        let zone = self.job()?.file.zone();
         Postgres::new(&url, setting, self.retry(retry)?)
+            .map(|postgres| postgres.in_zone(zone.name()))
             .map_err(|problem| self.usage(format!("{setting}: {problem}")))
     }
 
@@ -227,6 +230,7 @@ impl LoadOptions {
             table: file.table().cloned().unwrap_or_default(),
             mode: file.mode(),
             date: file.dates().map(|dates| dates.field.clone()),
+            zone: file.zone(),
             load: file.load_id().to_owned(),
             digest: known.digest.clone(),
             run: run.to_owned(),
@@ -317,7 +321,7 @@ impl LoadOptions {
             None => None,
             Some(text) => {
                 let filled = self.filled(&text.value, &Variables::none())?;
-                let since = super::dates::moment(&filled);
+                let since = super::dates::moment(&filled, self.job()?.file.zone());
                 Some(since.ok_or_else(|| {
                     self.usage(format!("changed_since: `{filled}` is not a date such as 2026-12-31"))
                 })?)

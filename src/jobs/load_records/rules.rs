@@ -4,6 +4,8 @@ use super::dates::moment;
 use super::file::{FieldType, RuleSpec};
 use super::record::{Cell, Record};
 use super::slices::Slice;
+use crate::jobs::rules::dates::has_zone;
+use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt;
@@ -35,6 +37,8 @@ pub(super) struct Rules<'a> {
     /// The field that has a record's date.
     date: Option<&'a str>,
     slice: &'a Slice,
+    /// Whether dates may not name their zone.
+    pub clocks: bool,
     /// Of each rule `unique`: hashes of what was seen. 16 bytes a record of the slice.
     seen: Vec<HashSet<[u8; 16]>>,
 }
@@ -57,7 +61,7 @@ impl<'a> Rules<'a> {
     ) -> Self {
         let rules: Vec<_> = rules.collect();
         let seen = rules.iter().map(|_| HashSet::new()).collect();
-        Self { rules, date, slice, seen }
+        Self { rules, date, slice, clocks: false, seen }
     }
 
     /// Judges a record.
@@ -65,7 +69,7 @@ impl<'a> Rules<'a> {
         if let Some(field) = self.date {
             let broken = |text| Judged::Broken(Broken { rule: "date", field: Some(field.to_owned()), text });
             let date = match record.get(field) {
-                Some(Cell::Text(text)) => moment(text),
+                Some(Cell::Text(text)) => moment(text, self.slice.zone),
                 Some(Cell::Number(seconds)) => {
                     seconds.parse().ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
                 }
@@ -78,6 +82,15 @@ impl<'a> Rules<'a> {
                     return broken(format!("{shown} is not a date, and the slice goes by it"));
                 }
                 Some(date) if !self.slice.has(date) => return Judged::Outside,
+                Some(_)
+                    if self.clocks
+                        && matches!(record.get(field), Some(Cell::Text(text)) if has_zone(text.trim())) =>
+                {
+                    return broken(format!(
+                        "it names a zone, and mode replace goes by the clock: write the time of {}, without a zone",
+                        self.slice.zone.name()
+                    ));
+                }
                 Some(_) => {}
             }
         }
@@ -175,7 +188,7 @@ impl FieldType {
             (Self::Date, Cell::Text(text)) => {
                 chrono::NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").is_ok()
             }
-            (Self::Time, Cell::Text(text)) => moment(text).is_some(),
+            (Self::Time, Cell::Text(text)) => moment(text, Tz::UTC).is_some(),
             _ => false,
         }
     }
@@ -203,6 +216,7 @@ mod tests {
             start: day("2020-01-01"),
             end: day("2020-01-03"),
             each: std::collections::BTreeMap::default(),
+            zone: Tz::UTC,
             file: None,
         }
     }

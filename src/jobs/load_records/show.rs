@@ -17,7 +17,6 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// A record of the source, and what becomes of it.
@@ -153,10 +152,10 @@ impl Shown {
         let mut json = format!("{{\"before\":{}", quoted(&self.before));
         if self.problems.is_empty() || !self.after.is_empty() {
             let after: Vec<String> = self.after.iter().map(quoted).collect();
-            let _ = write!(json, ",\"after\":[{}]", after.join(","));
+            json.extend([",\"after\":[", &after.join(","), "]"]);
         }
         if !self.problems.is_empty() {
-            let _ = write!(json, ",\"problem\":{}", Value::from(self.problems.join("; ")));
+            json.extend([",\"problem\":", &Value::from(self.problems.join("; ")).to_string()]);
         }
         json + "}"
     }

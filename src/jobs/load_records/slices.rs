@@ -1,10 +1,11 @@
 //! What a load is cut into: each slice is one task, and loaded whole or not at all.
 
-use super::dates::{Step, moment};
+use super::dates::{Step, begins_a_day, first_moment, moment};
 use super::file::JobFile;
 use super::template::{Template, Values, iso, plain};
 use crate::jobs::undoing::feed::Made;
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,27 +26,45 @@ pub(crate) struct Slice {
     /// The value of each list.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub each: BTreeMap<String, Value>,
+    /// The zone of its days: how its range is shown, and no part of its identity.
+    #[serde(skip_serializing_if = "is_utc", default = "utc")]
+    pub zone: Tz,
     /// The file that it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<String>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_utc(zone: &Tz) -> bool {
+    *zone == Tz::UTC
+}
+
+fn utc() -> Tz {
+    Tz::UTC
+}
+
 impl Slice {
     /// All of a load at once.
     fn whole() -> Self {
-        Self { start: None, end: None, each: BTreeMap::new(), file: None }
+        Self { start: None, end: None, each: BTreeMap::new(), zone: Tz::UTC, file: None }
     }
 
     /// Its identity, as the ledger has it.
     pub(super) fn id(&self) -> String {
         // What it is made of is JSON.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(&Self { zone: Tz::UTC, ..self.clone() }).unwrap_or_default()
+    }
+
+    /// Its range on the clocks of its zone.
+    pub(super) fn range(&self) -> Option<(DateTime<Tz>, DateTime<Tz>)> {
+        let of_zone = |moment: DateTime<Utc>| moment.with_timezone(&self.zone);
+        self.start.map(of_zone).zip(self.end.map(of_zone))
     }
 
     /// For people: `BTC 2020-01-01..2020-01-31`, the end excluded.
     pub(super) fn name(&self) -> String {
         let mut words: Vec<String> = self.each.values().filter_map(plain).collect();
-        if let (Some(start), Some(end)) = (self.start, self.end) {
+        if let Some((start, end)) = self.range() {
             words.push(format!("{}..{}", iso(start), iso(end)));
         }
         words.extend(self.file.clone());
@@ -56,7 +75,7 @@ impl Slice {
     pub(super) fn values(&self, params: &BTreeMap<String, Value>) -> Values {
         let mut params = params.clone();
         params.extend(self.each.clone());
-        Values { params, range: self.start.zip(self.end) }
+        Values { params, range: self.range() }
     }
 
     /// Whether a record of this date is one of it.
@@ -71,7 +90,8 @@ impl Slice {
 
     /// Whether both hold the same records in part, but are not the same.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        if self.each != other.each || self.file != other.file || self == other {
+        let is_same = self.start == other.start && self.end == other.end;
+        if self.each != other.each || self.file != other.file || is_same {
             return false;
         }
         match (self.start.zip(self.end), other.start.zip(other.end)) {
@@ -125,27 +145,42 @@ pub(super) fn all(
         slices = more;
     }
     let Some(dates) = file.dates() else { return Ok(slices) };
-    let step = Step::parse(&dates.step.value)?;
+    let (step, zone) = (Step::parse(&dates.step.value)?, file.zone());
     let of = |name: &str, flag: &str| {
         let value = params.get(name).and_then(Value::as_str);
         let value =
             value.ok_or_else(|| format!("slices.dates needs {name}: give {flag}, or set it under params"))?;
-        moment(value).ok_or_else(|| format!("{name}: `{value}` is not a date such as 2026-12-31"))
+        let moment = moment(value, zone).map(|moment| moment.with_timezone(&zone));
+        moment.ok_or_else(|| format!("{name}: `{value}` is not a date such as 2026-12-31"))
     };
     let (start, last) = (of("start_date", "--start-date")?, of("end_date", "--end-date")?);
     // A day is included; a moment is the first that is not.
-    let end = if last.time() == NaiveTime::MIN { last + TimeDelta::days(1) } else { last };
+    let next_day = last.date_naive().succ_opt().and_then(|day| first_moment(day, zone));
+    let end = next_day.filter(|_| begins_a_day(last)).unwrap_or(last);
     if start >= end {
         return Err(format!("start_date {} is after end_date {}", iso(start), iso(last)));
     }
+    // A day may begin later than at midnight; the next one does not for that.
+    let start_clock =
+        if begins_a_day(start) { start.date_naive().and_time(NaiveTime::MIN) } else { start.naive_local() };
     let mut dated = Vec::new();
     for slice in &slices {
-        let mut from = start;
+        let (mut from, mut clock) = (start, start_clock);
         while from < end {
-            let to = step.after(from).unwrap_or(end).min(end);
-            dated.push(Slice { start: Some(from), end: Some(to), ..slice.clone() });
-            from = to;
-            bounded(dated.len())?;
+            let (next, next_clock) = step.after(from, clock).unwrap_or((end, clock));
+            let to = next.min(end);
+            clock = next_clock;
+            // A day that the zone has left out has no slice.
+            if from < to {
+                dated.push(Slice {
+                    start: Some(from.to_utc()),
+                    end: Some(to.to_utc()),
+                    zone,
+                    ..slice.clone()
+                });
+                from = to;
+                bounded(dated.len())?;
+            }
         }
     }
     Ok(dated)
@@ -163,7 +198,7 @@ pub(super) fn write(slices: &[Slice], file: &mut dyn Write) -> io::Result<()> {
     let mut rows = csv::Writer::from_writer(file);
     rows.write_record(Slice::COLUMNS)?;
     for slice in slices {
-        rows.write_record([slice.id(), slice.name()])?;
+        rows.write_record([serde_json::to_string(slice)?, slice.name()])?;
     }
     rows.flush()
 }
@@ -196,6 +231,52 @@ mod tests {
             names("{each: {symbol: '${symbols}', kind: [a, b]}}"),
             ["a BTC", "b BTC", "a ETH", "b ETH"]
         );
+    }
+
+    fn cut(zone: &str, step: &str, start: &str, end: &str) -> Vec<Slice> {
+        let text = format!(
+            "version: 1\njob_name: j\ntimezone: {zone}\nparams: {{start_date: {start}, end_date: {end}}}\n\
+             source: {{csv: {{path: a.csv}}}}\ntarget: {{sqlite: {{path: a.db, table: t}}}}\n\
+             slices: {{dates: {{field: day, step: {step}}}}}\n"
+        );
+        let job = JobFile::read("job.yaml", &text).unwrap().file;
+        all(&job, &job.params, None).unwrap()
+    }
+
+    fn hours(slices: &[Slice]) -> Vec<i64> {
+        slices.iter().map(|slice| (slice.end.unwrap() - slice.start.unwrap()).num_hours()).collect()
+    }
+
+    #[test]
+    fn days_of_a_zone_have_the_hours_that_its_clocks_give_them() {
+        let march = cut("Europe/Berlin", "1d", "2026-03-28", "2026-03-30");
+        assert_eq!(hours(&march), [24, 23, 24]);
+        assert_eq!(march[1].id(), r#"{"start":"2026-03-28T23:00:00Z","end":"2026-03-29T22:00:00Z"}"#);
+        assert_eq!(march[1].name(), "2026-03-29..2026-03-30");
+        let october = cut("Europe/Berlin", "1d", "2026-10-24", "2026-10-26");
+        assert_eq!(hours(&october), [24, 25, 24]);
+        assert_eq!(
+            hours(&cut("Europe/Berlin", "24h", "2026-10-25", "2026-10-25")),
+            [24, 1],
+            "an hour is an hour"
+        );
+        assert_eq!(hours(&cut("Europe/Berlin", "1w", "2026-03-23", "2026-04-05")), [167, 168]);
+        assert_eq!(hours(&cut("Europe/Berlin", "1month", "2026-03-01", "2026-03-31")), [31 * 24 - 1]);
+        // Midnight does not exist: the day begins at 01:00, and the next one at midnight again.
+        let gap = cut("America/Sao_Paulo", "1d", "2018-11-03", "2018-11-05");
+        assert_eq!(hours(&gap), [24, 23, 24]);
+        assert_eq!(gap[1].name(), "2018-11-04T01:00:00-02:00..2018-11-05");
+        assert_eq!(gap[1].values(&BTreeMap::new()).range, gap[1].range());
+        assert_eq!(hours(&cut("America/Sao_Paulo", "1d", "2018-11-04", "2018-11-05")), [23, 24]);
+        // Midnight comes twice: the day begins with the first.
+        let fold = cut("America/Havana", "1d", "2026-10-31", "2026-11-02");
+        assert_eq!(hours(&fold), [24, 25, 24]);
+        assert_eq!(fold[1].name(), "2026-11-01T00:00:00-04:00..2026-11-02");
+        // A day that was left out has no slice.
+        assert_eq!(hours(&cut("Pacific/Apia", "1d", "2011-12-29", "2011-12-31")), [24, 24]);
+        let (_, back) = Slice::read(&[&serde_json::to_string(&march[1]).unwrap(), "x"]).unwrap();
+        assert_eq!((back.name(), back.id()), (march[1].name(), march[1].id()));
+        assert!(!march[1].overlaps(&Slice { zone: Tz::UTC, ..march[1].clone() }), "it is the same slice");
     }
 
     #[test]

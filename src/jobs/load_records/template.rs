@@ -1,6 +1,8 @@
 //! Text with places in it: `${symbol}`, `${slice.start}`, `${env.API_KEY}`.
 
-use chrono::{DateTime, Utc};
+use super::dates::{begins_a_day, is_midnight};
+use chrono::DateTime;
+use chrono_tz::Tz;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -47,7 +49,7 @@ pub(super) struct Values {
     /// The job's parameters, those of the slice before them.
     pub params: BTreeMap<String, Value>,
     /// The slice's range, the end exclusive.
-    pub range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub range: Option<(DateTime<Tz>, DateTime<Tz>)>,
 }
 
 impl Template {
@@ -97,7 +99,7 @@ impl Template {
                 }
                 Part::Days => {
                     let (start, end) = values.range.ok_or("`slices.dates` is needed for `${slice.days}`")?;
-                    text.push_str(&(end - start).num_days().to_string());
+                    text.push_str(&(end.naive_local() - start.naive_local()).num_days().to_string());
                 }
                 Part::Env(name) => {
                     text.push_str(
@@ -245,7 +247,7 @@ impl Form {
         Ok(Self::Pattern(pattern.to_owned()))
     }
 
-    fn write(&self, moment: DateTime<Utc>) -> String {
+    fn write(&self, moment: DateTime<Tz>) -> String {
         match self {
             Self::Iso => iso(moment),
             Self::Unix => moment.timestamp().to_string(),
@@ -255,9 +257,20 @@ impl Form {
     }
 }
 
-/// A date if it is midnight, else RFC 3339.
-pub(super) fn iso(moment: DateTime<Utc>) -> String {
-    if moment.time() == chrono::NaiveTime::MIN {
+/// What the clocks of its zone show, without the zone: a date if a day begins then. In UTC the zone is named, as ever.
+pub(super) fn clock(moment: DateTime<Tz>) -> String {
+    if begins_a_day(moment) {
+        moment.format("%Y-%m-%d").to_string()
+    } else if moment.timezone() == Tz::UTC {
+        iso(moment)
+    } else {
+        moment.format("%Y-%m-%dT%H:%M:%S%.f").to_string()
+    }
+}
+
+/// A date if it is midnight of its zone, else RFC 3339: also where the clocks show midnight twice, or never.
+pub(super) fn iso(moment: DateTime<Tz>) -> String {
+    if is_midnight(moment) {
         moment.format("%Y-%m-%d").to_string()
     } else {
         moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
@@ -270,7 +283,10 @@ mod tests {
     use serde_json::json;
 
     fn values() -> Values {
-        let day = |text: &str| format!("{text}T00:00:00Z").parse().unwrap();
+        let day = |text: &str| {
+            let moment: DateTime<chrono::Utc> = format!("{text}T00:00:00Z").parse().unwrap();
+            moment.with_timezone(&Tz::UTC)
+        };
         Values {
             params: BTreeMap::from([
                 ("symbol".to_owned(), json!("BTC")),

@@ -33,6 +33,14 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(&text).ok().map(|time| time.to_utc())
 }
 
+/// Whether a text that [`parse`] reads names its zone.
+#[cfg(feature = "load")]
+pub(crate) fn has_zone(text: &str) -> bool {
+    text.get(10..).is_some_and(|time| {
+        time.ends_with(|last: char| last.is_ascii_alphabetic()) || time.contains(['+', '-'])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::SecondsFormat;

@@ -48,7 +48,7 @@ impl JobFile {
         }
         if let Some(since) = changed_since {
             self.template(since, found);
-            if !since.value.contains("${") && moment(&since.value).is_none() {
+            if !since.value.contains("${") && moment(&since.value, self.zone()).is_none() {
                 found.at(since, format!("`{}` is not a date such as 2026-12-31", since.value));
             }
         }

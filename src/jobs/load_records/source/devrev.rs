@@ -10,6 +10,7 @@ use crate::jobs::load_records::dates::moment;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::slices::Slice;
 use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use tokio::sync::mpsc;
@@ -101,6 +102,8 @@ impl DevRevObjects {
 
 /// Whether an object's date is in a range. What has no such date is not left out here.
 fn is_in(object: &Members, field: &str, (from, to): &Range) -> bool {
-    let Some(date) = object.get(field).and_then(Value::as_str).and_then(moment) else { return true };
+    let Some(date) = object.get(field).and_then(Value::as_str).and_then(|text| moment(text, Tz::UTC)) else {
+        return true;
+    };
     from.is_none_or(|from| date >= from) && to.is_none_or(|to| date < to)
 }

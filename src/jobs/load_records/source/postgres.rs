@@ -2,7 +2,7 @@
 
 use super::{Chunk, Sender};
 use crate::database::error::{DatabaseError, until_answered};
-use crate::database::postgres::{Postgres, WHO, begin, close};
+use crate::database::postgres::{Postgres, WHO, close};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::query::Query;
 use crate::jobs::load_records::template::{Values, plain};
@@ -70,7 +70,7 @@ impl PostgresQuery {
     async fn begin(&self, values: &Values) -> Result<(PgConnection, String), DatabaseError> {
         let failed = |error: sqlx::Error| self.postgres.failed(error);
         let mut connection = self.postgres.connect().await?;
-        let begin = AssertSqlSafe(begin("REPEATABLE READ READ ONLY"));
+        let begin = AssertSqlSafe(self.postgres.begin_statements("REPEATABLE READ READ ONLY"));
         sqlx::raw_sql(begin).execute(&mut connection).await.map_err(failed)?;
         let settings = |problem: String| DatabaseError::Settings(problem);
         let (sql, _) = self.query.bound(values, |place| format!("${place}")).map_err(settings)?;

@@ -19,6 +19,7 @@ use super::stage::{Rejects, Stage, records_were};
 use crate::run::target::Identity;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -40,6 +41,8 @@ pub(super) struct Terms {
     pub mode: Mode,
     /// The record's field that has its date.
     pub date: Option<String>,
+    /// The zone of days.
+    pub zone: Tz,
     /// The load, as the ledger calls it.
     pub load: String,
     /// Of all that decides what a slice's records are.
@@ -360,11 +363,4 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
-}
-
-/// The name among these that is nearest to one that is not.
-pub(super) fn nearest(name: &str, names: &[String]) -> Option<String> {
-    let distance = |other: &&String| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let nearest = names.iter().min_by_key(distance)?;
-    (distance(&nearest) <= name.len().max(3) / 2).then(|| nearest.clone())
 }

@@ -1,11 +1,13 @@
 //! The SQL that databases have in common: names, the range of a slice, what happens to a key that is there, new tables.
 
-use super::{Column, Terms, nearest};
+use super::{Column, Terms};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
+use crate::jobs::load_records::names::nearest;
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::template::plain;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
+use chrono_tz::Tz;
 
 /// What differs between databases.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +17,7 @@ pub(super) struct Idiom {
     /// Compares a column with the value of a numbered place.
     pub compare: fn(&Column, &str, usize) -> String,
     /// A moment as a value that a column is compared with.
-    pub moment: fn(&Column, DateTime<Utc>) -> String,
+    pub moment: fn(&Column, DateTime<Tz>) -> String,
 }
 
 impl Idiom {
@@ -57,7 +59,7 @@ impl Idiom {
                 LoadError::Settings(format!("slices go by `{name}`, and table `{table}` has no such column"))
             })
         };
-        if let (Some(field), Some((start, end))) = (&terms.date, slice.start.zip(slice.end)) {
+        if let (Some(field), Some((start, end))) = (&terms.date, slice.range()) {
             let column = column(field)?;
             for (sign, moment) in [(">=", start), ("<", end)] {
                 values.push((self.moment)(column, moment));

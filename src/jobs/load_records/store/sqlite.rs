@@ -15,7 +15,7 @@ use crate::jobs::load_records::file::Mode;
 use crate::jobs::load_records::ledger::{Entry, Line, TABLE};
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Batch, Rejects, Stage};
-use crate::jobs::load_records::template::iso;
+use crate::jobs::load_records::template::clock;
 use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use crate::journal::manifest::Party;
 use crate::run::target::Identity;
@@ -45,7 +45,7 @@ pub(super) const IDIOM: Idiom = Idiom {
     compare: |column, sign, place| format!("{} {sign} ?{place}", quote(&column.name)),
     moment: |column, moment| {
         let is_number = column.kind.to_ascii_uppercase().contains("INT");
-        if is_number { moment.timestamp().to_string() } else { iso(moment) }
+        if is_number { moment.timestamp().to_string() } else { clock(moment) }
     },
 };
 
@@ -338,7 +338,8 @@ impl SqliteStore {
         let Some(mut connection) = self.reader().await? else { return Ok(()) };
         let failed = |error: sqlx::Error| self.failed(&error);
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
-        let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
+        let slice =
+            Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), zone: terms.zone, file: None };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
         let selected: Vec<String> = per
             .iter()

@@ -20,6 +20,7 @@ use crate::run::target::Identity;
 use crate::source::hex;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use ledger::{LedgerFile, Line, Lines};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -42,6 +43,7 @@ pub(in crate::jobs::load_records) struct FilesStore {
     /// Where relative paths begin.
     base: PathBuf,
     params: BTreeMap<String, Value>,
+    zone: Tz,
     ledger: Arc<LedgerFile>,
 }
 
@@ -63,6 +65,8 @@ pub(in crate::jobs::load_records) struct PathSpec<'a> {
     pub is_of_slice: &'a dyn Fn(&str) -> bool,
     /// The job's parameters.
     pub params: &'a BTreeMap<String, Value>,
+    /// The zone of days.
+    pub zone: Tz,
     /// Where relative paths begin.
     pub folder: &'a Path,
 }
@@ -100,7 +104,7 @@ impl FilesStore {
         };
         let ledger = Arc::new(LedgerFile::new(ledger));
         let (params, base) = (spec.params.clone(), spec.folder.to_owned());
-        Ok(Self { format, shown, layout, base, params, ledger })
+        Ok(Self { format, shown, layout, base, params, zone: spec.zone, ledger })
     }
 
     pub(super) fn place(&self) -> String {
@@ -240,7 +244,9 @@ impl FilesStore {
                 )));
             }
         }
-        let text = template.fill(&slice.values(&self.params), &|_| None).map_err(LoadError::Settings)?;
+        let text = template
+            .fill(&Slice { zone: self.zone, ..slice.clone() }.values(&self.params), &|_| None)
+            .map_err(LoadError::Settings)?;
         let path = self.base.join(text);
         Ok(std::path::absolute(&path).unwrap_or(path))
     }

@@ -12,12 +12,12 @@ mod write;
 use super::sql::{Idiom, qualified, quote};
 use super::{Column, Known, Loaded, Rows, Terms};
 use crate::database::error::DatabaseError;
-use crate::database::postgres::{Postgres, WHO, begin};
+use crate::database::postgres::{Postgres, WHO};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::ledger::{Entry, TABLE};
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::Stage;
-use crate::jobs::load_records::template::iso;
+use crate::jobs::load_records::template::{clock, iso};
 use crate::journal::manifest::Party;
 use crate::net::retry::{Failed, retry};
 use crate::run::target::Identity;
@@ -25,6 +25,7 @@ use crate::source::grammar::Grammar;
 use crate::source::sql::Statement;
 use crate::stop::Stop;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use futures_util::TryStreamExt;
 use ledger::Seen;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -48,14 +49,16 @@ pub(super) const IDIOM: Idiom = Idiom {
     compare: |column, sign, place| {
         let name = quote(&column.name);
         match Holds::of(&column.kind) {
-            Holds::Time => format!("{name} {sign} CAST(${place} AS timestamptz)"),
+            Holds::Moment => format!("{name} {sign} CAST(${place} AS timestamptz)"),
+            Holds::Clock => format!("{name} {sign} CAST(${place} AS timestamp)"),
             Holds::Text if sign != "=" => format!("CAST({name} AS text) COLLATE \"C\" {sign} ${place}"),
             Holds::Number | Holds::Text => format!("{name} {sign} CAST(${place} AS {})", column.kind),
         }
     },
     moment: |column, moment| match Holds::of(&column.kind) {
         Holds::Number => moment.timestamp().to_string(),
-        Holds::Time | Holds::Text => iso(moment),
+        Holds::Moment => iso(moment.with_timezone(&Tz::UTC)),
+        Holds::Clock | Holds::Text => clock(moment),
     },
 };
 
@@ -63,7 +66,9 @@ pub(super) const IDIOM: Idiom = Idiom {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holds {
     Number,
-    Time,
+    Moment,
+    /// A date, or a time without a zone.
+    Clock,
     Text,
 }
 
@@ -72,7 +77,8 @@ impl Holds {
     fn of(kind: &str) -> Self {
         match kind {
             "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => Self::Number,
-            "date" | "timestamp without time zone" | "timestamp with time zone" => Self::Time,
+            "timestamp with time zone" => Self::Moment,
+            "date" | "timestamp without time zone" => Self::Clock,
             _ => Self::Text,
         }
     }
@@ -156,7 +162,7 @@ impl PostgresStore {
 
     /// Begins a transaction that cannot write.
     async fn reader(&self, stop: &Stop) -> Result<PgConnection, LoadError> {
-        let begin = begin("REPEATABLE READ READ ONLY");
+        let begin = self.postgres.begin_statements("REPEATABLE READ READ ONLY");
         self.until_answered(stop, || async {
             let mut connection = self.connection().await?;
             self.run(&mut connection, &begin).await?;
@@ -323,10 +329,12 @@ impl PostgresStore {
         let failed = |error: sqlx::Error| self.failed(error);
         let mut connection = self.reader(stop).await?;
         let known = self.columns(&mut connection, &terms.table.table).await?;
-        let slice = Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), file: None };
+        let slice =
+            Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), zone: terms.zone, file: None };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
-        let is_time =
-            known.iter().any(|column| column.name == field && Holds::of(&column.kind) == Holds::Time);
+        let is_time = known.iter().any(|column| {
+            column.name == field && matches!(Holds::of(&column.kind), Holds::Moment | Holds::Clock)
+        });
         let day = if is_time { format!("CAST({} AS date)", quote(field)) } else { quote(field) };
         let selected: Vec<String> = per
             .iter()

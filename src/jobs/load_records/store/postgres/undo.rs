@@ -7,7 +7,6 @@ use super::super::sql::{qualified, quote, quoted};
 use super::super::{Terms, Undo, UndoEnd, Undone, other_columns};
 use super::copy::{PIECE, push};
 use super::{PostgresStore, asked};
-use crate::database::postgres::begin;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
 use crate::jobs::load_records::ledger::Line;
@@ -235,7 +234,10 @@ impl PostgresStore {
     async fn take_back(&self, undo: Undo<'_>) -> Result<UndoEnd, LoadError> {
         let Undo { terms, slice, kept, before_commit } = undo;
         let mut connection = self.connection().await?;
-        let begin = format!("{}; SET CONSTRAINTS ALL IMMEDIATE", begin("READ COMMITTED READ WRITE"));
+        let begin = format!(
+            "{}; SET CONSTRAINTS ALL IMMEDIATE",
+            self.postgres.begin_statements("READ COMMITTED READ WRITE")
+        );
         self.run(&mut connection, &begin).await?;
         let id = slice.id();
         let line = if self.has_ledger(&mut connection).await? {

@@ -11,7 +11,6 @@ use super::super::{Column, Loaded, Terms, conflicting, refused, replaced, whole}
 use super::copy::{Piece, Pieces};
 use super::undo::Watch;
 use super::{IDIOM, MAKING_TABLES, PostgresStore, asked, bound, number, of_record};
-use crate::database::postgres::begin;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
 use crate::jobs::load_records::ledger::{Ledger, Line, TABLE};
@@ -35,7 +34,10 @@ pub(super) async fn slice(
 ) -> Result<Loaded, LoadError> {
     let mut connection = store.connection().await?;
     store.ledger.get_or_try_init(|| make_ledger(store)).await?;
-    let begin = format!("{}; SET CONSTRAINTS ALL IMMEDIATE", begin("READ COMMITTED READ WRITE"));
+    let begin = format!(
+        "{}; SET CONSTRAINTS ALL IMMEDIATE",
+        store.postgres.begin_statements("READ COMMITTED READ WRITE")
+    );
     store.run(&mut connection, &begin).await?;
     let mut writer = Writer { store, connection: &mut connection, terms };
     let loaded = match writer.claim(slice, open).await? {
