@@ -14,7 +14,8 @@ fn into(target: &str) -> impl Fn(String) -> String {
     let target = target.to_owned();
     move |text: String| {
         assert!(text.contains(SQLITE) && text.contains(SQL_CHECK));
-        text.replace(SQLITE, &target).replace(SQL_CHECK, "")
+        let text = text.replace(SQLITE, &target).replace(SQL_CHECK, "");
+        text.split_inclusive('\n').filter(|line| !line.starts_with("undo:")).collect()
     }
 }
 

@@ -9,9 +9,9 @@ use std::io;
 use tokio::sync::mpsc;
 
 /// What is sent of a copy at once, in bytes.
-pub(super) const PIECE: usize = 512 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 /// Pieces that may wait.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// A part of a slice's records, in order. The first is of columns, the last is the end.
 pub(super) enum Piece {
@@ -89,7 +89,7 @@ impl Maker {
                 if lines.len() >= PIECE {
                     send(Piece::Lines(std::mem::replace(
                         &mut lines,
-                        Vec::with_capacity(PIECE + (64 << 10)),
+                        Vec::with_capacity(PIECE + (16 << 10)),
                     )))?;
                 }
             }
