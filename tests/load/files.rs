@@ -150,7 +150,8 @@ fn mistakes_are_named_by_line_and_column() {
     }
     let with_sql = |text: String| text.replace(SQLITE, "csv: { path: prices.csv }");
     site.write("job.yaml", job(&site, with_sql));
-    site.program(["validate", "--job", "job.yaml"]).run().exits(5).says("sql needs a database");
+    let said = site.program(["validate", "--job", "job.yaml"]).run().exits(5);
+    said.says("sql needs a database").says("undo: true needs a target of PostgreSQL or SQLite");
 }
 
 #[test]
