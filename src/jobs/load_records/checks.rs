@@ -3,7 +3,6 @@
 use super::dates::{first_moment, moment};
 use super::error::LoadError;
 use super::file::{CheckSpec, Expect, JobFile};
-use super::ledger::Ledger;
 use super::slices::Slice;
 use super::span::Span;
 use super::store::{Store, Terms};
@@ -64,7 +63,7 @@ async fn count(
     slices: &[Slice],
     stop: &Stop,
 ) -> Result<Option<String>, LoadError> {
-    let ledger = Ledger::new(store.ledger(&terms.load, stop).await?);
+    let ledger = store.ledger(&terms.load, stop).await?;
     let (mut wrong, mut missing) = (Vec::new(), 0_u64);
     for slice in slices {
         let Some(entry) = ledger.get(slice) else {

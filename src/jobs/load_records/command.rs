@@ -3,7 +3,6 @@
 use super::error::LoadError;
 use super::fetch::Fetch;
 use super::file::{JobFile, MAX_BYTES, Mode};
-use super::ledger::Ledger;
 use super::names::nearest;
 use super::options::LoadOptions;
 use super::plan::{self, SlicePlan};
@@ -443,7 +442,7 @@ impl Job for LoadOptions {
             }
             (Some(_), None) => lines.push(format!("table         {}", one_line(&spec.table))),
         }
-        let ledger = Ledger::new(store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?);
+        let ledger = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
         let slices = Self::slices_of(start.input)?;
         if let Some(files) = store.files() {
             lines.extend(files.look(known.file.load_id(), &slices).map_err(LoadError::failure)?);
@@ -471,9 +470,9 @@ impl Job for LoadOptions {
     async fn begin(&self, start: &Start<'_, (), LoadTarget>) -> Result<(LoadPlanner, Loader), Failure> {
         let known = self.job()?;
         let store = Arc::clone(&start.target.store);
-        let entries = store.ledger(known.file.load_id(), start.stop).await.map_err(LoadError::failure)?;
+        let ledger = store.ledger(known.file.load_id(), start.stop).await.map_err(LoadError::failure)?;
         let planner = LoadPlanner {
-            ledger: Ledger::new(entries),
+            ledger,
             digest: known.digest.clone(),
             reload: self.reload,
             run: start.run.id().to_owned(),

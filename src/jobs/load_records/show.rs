@@ -2,7 +2,6 @@
 
 use super::error::LoadError;
 use super::fetch::{Fetch, TRANSFORM, Wanted};
-use super::ledger::Ledger;
 use super::options::LoadOptions;
 use super::record::Record;
 use super::rules::{Broken, Judged, Rules};
@@ -103,8 +102,7 @@ async fn choose(
         return Ok(slices.into_iter().next().map(|slice| (slice, false)));
     }
     let store = options.store(settings.retry)?;
-    let entries = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
-    let ledger = Ledger::new(entries);
+    let ledger = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
     let is_loaded = |slice: &Slice| ledger.get(slice).is_some_and(|entry| !entry.open);
     let next = slices.iter().position(|slice| !is_loaded(slice)).filter(|_| options.only.is_empty());
     Ok(slices.into_iter().nth(next.unwrap_or(0)).map(|slice| {

@@ -148,14 +148,9 @@ impl Store {
     }
 
     /// What the ledger has of a load.
-    pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Vec<Entry>, LoadError> {
-        match self {
-            Self::Sqlite(sqlite) => stop.race(sqlite.ledger(load)).await.ok_or(LoadError::Interrupted)?,
-            Self::Postgres(postgres) => {
-                stop.race(postgres.ledger(load, stop)).await.ok_or(LoadError::Interrupted)?
-            }
-            Self::Files(files) => files.ledger(load),
-        }
+    pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Ledger, LoadError> {
+        let lines = self.lines(load, stop).await?;
+        Ok(Ledger::new(lines.into_iter().map(|line| line.entry).collect()))
     }
 
     /// The same, with all that its table says.

@@ -145,18 +145,6 @@ impl SqliteStore {
         Ok(known)
     }
 
-    pub(super) async fn ledger(&self, load: &str) -> Result<Vec<Entry>, LoadError> {
-        let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
-        let entries = entries(&mut connection, load, None).await;
-        let _ = connection.close().await;
-        match entries {
-            Ok(entries) => Ok(entries),
-            // Nothing was ever loaded into this file.
-            Err(error) if is_missing_table(&error) => Ok(Vec::new()),
-            Err(error) => Err(self.failed(&error)),
-        }
-    }
-
     pub(super) async fn load(
         &self,
         terms: &Terms,
@@ -462,32 +450,6 @@ async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<C
             let made_up = key > 0 && kind.eq_ignore_ascii_case("INTEGER");
             let required = (notnull != 0 || key > 0) && has_default == 0 && !made_up;
             Ok(Column { name: row.try_get(0)?, kind, required })
-        })
-        .collect()
-}
-
-async fn entries(
-    connection: &mut SqliteConnection,
-    load: &str,
-    slice: Option<&str>,
-) -> Result<Vec<Entry>, sqlx::Error> {
-    let sql = format!(
-        "SELECT slice, digest, rows, rejected, run, open FROM {TABLE} WHERE load = ?1 AND (?2 IS NULL OR slice = ?2)"
-    );
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(load).bind(slice).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let number = |place: usize| -> Result<u64, sqlx::Error> {
-                Ok(u64::try_from(row.try_get::<i64, _>(place)?).unwrap_or_default())
-            };
-            Ok(Entry {
-                slice: row.try_get(0)?,
-                digest: row.try_get(1)?,
-                rows: number(2)?,
-                rejected: number(3)?,
-                run: row.try_get(4)?,
-                open: number(5)? != 0,
-            })
         })
         .collect()
 }

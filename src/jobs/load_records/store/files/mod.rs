@@ -11,7 +11,6 @@ pub(in crate::jobs::load_records) use format::Format;
 
 use super::{Loaded, Terms, refused};
 use crate::jobs::load_records::error::LoadError;
-use crate::jobs::load_records::ledger::Entry;
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::Stage;
 use crate::jobs::load_records::template::{Template, Values, plain};
@@ -251,11 +250,6 @@ impl FilesStore {
         Ok(std::path::absolute(&path).unwrap_or(path))
     }
 
-    pub(super) fn ledger(&self, load: &str) -> Result<Vec<Entry>, LoadError> {
-        Ok(self.ledger.lines()?.entries(load).map(Line::entry).collect())
-    }
-
-    /// The same with names and times.
     pub(super) fn lines(
         &self,
         load: &str,

@@ -14,7 +14,7 @@ use super::{Column, Known, Loaded, Rows, Terms};
 use crate::database::error::DatabaseError;
 use crate::database::postgres::{Postgres, WHO};
 use crate::jobs::load_records::error::LoadError;
-use crate::jobs::load_records::ledger::{Entry, TABLE};
+use crate::jobs::load_records::ledger::TABLE;
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::Stage;
 use crate::jobs::load_records::template::{clock, iso};
@@ -251,48 +251,9 @@ impl PostgresStore {
         rows.iter().map(column).collect::<Result<_, _>>().map_err(|error| self.failed(error))
     }
 
-    pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Vec<Entry>, LoadError> {
-        let mut connection = self.reader(stop).await?;
-        let entries = if self.has_ledger(&mut connection).await? {
-            self.entries(&mut connection, load, None).await?
-        } else {
-            Vec::new()
-        };
-        self.read(connection).await?;
-        Ok(entries)
-    }
-
     async fn has_ledger(&self, connection: &mut PgConnection) -> Result<bool, LoadError> {
         let row = asked("SELECT to_regclass($1) IS NOT NULL").bind(TABLE).fetch_one(connection).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.failed(error))
-    }
-
-    /// What the ledger has of a load; of a slice alone, which stays locked until the transaction ends.
-    async fn entries(
-        &self,
-        connection: &mut PgConnection,
-        load: &str,
-        slice: Option<&str>,
-    ) -> Result<Vec<Entry>, LoadError> {
-        let of_slice = if slice.is_some() { " AND slice = $2 FOR UPDATE" } else { "" };
-        let sql =
-            format!("SELECT slice, digest, rows, rejected, run, open FROM {TABLE} WHERE load = $1{of_slice}");
-        let mut query = asked(&sql).bind(load);
-        if let Some(slice) = slice {
-            query = query.bind(slice);
-        }
-        let rows = query.fetch_all(connection).await.map_err(|error| self.failed(error))?;
-        let entry = |row: &PgRow| {
-            Ok(Entry {
-                slice: row.try_get(0)?,
-                digest: row.try_get(1)?,
-                rows: number(row, 2)?,
-                rejected: number(row, 3)?,
-                run: row.try_get(4)?,
-                open: row.try_get(5)?,
-            })
-        };
-        rows.iter().map(entry).collect::<Result<_, _>>().map_err(|error| self.failed(error))
     }
 
     pub(super) async fn count(&self, terms: &Terms, slice: &Slice, stop: &Stop) -> Result<u64, LoadError> {

@@ -2,7 +2,7 @@
 //! added since it was read.
 
 use super::super::{Terms, conflicting};
-use super::{SqliteStore, entries, is_missing_table, run};
+use super::{SqliteStore, is_missing_table, run};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::ledger::{Entry, Ledger, Line, TABLE};
 use crate::jobs::load_records::slices::Slice;
@@ -98,9 +98,9 @@ pub(super) async fn judge(
     let known = if let Some(known) = seen.take().filter(|seen| seen.version == version) {
         known
     } else {
-        let mut entries = entries(connection, &terms.load, None).await?;
-        entries.retain(|entry| entry.run != terms.run);
-        Box::new(Seen { version, ledger: Ledger::new(entries) })
+        let entries = lines(connection, &terms.load, None).await?.into_iter().map(|line| line.entry);
+        let others = entries.filter(|entry| entry.run != terms.run).collect();
+        Box::new(Seen { version, ledger: Ledger::new(others) })
     };
     Ok(conflicting(&seen.insert(known).ledger, terms, slice))
 }
