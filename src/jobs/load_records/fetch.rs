@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Chunks that may wait for the transform.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 /// How long the transform may work on a chunk.
 const TRANSFORM_TIME: Duration = Duration::from_secs(30);
 

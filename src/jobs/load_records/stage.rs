@@ -18,7 +18,7 @@ pub(super) const FOLDER: &str = "slices";
 /// The records that were not loaded, with the rule that each breaks.
 pub(super) const REJECTED: &str = "rejected.jsonl";
 /// A bound for a batch, in bytes.
-const MAX_BATCH_BYTES: usize = 8 << 20;
+const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// `1 record was`, `2 records were`.
 pub(super) fn records_were(count: u64) -> String {

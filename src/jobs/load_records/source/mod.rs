@@ -79,7 +79,7 @@ impl Sender {
     /// Rows in a chunk.
     const ROWS: usize = 500;
     /// Bytes after which a chunk is sent.
-    const BYTES: usize = 1 << 20;
+    const BYTES: usize = 256 << 10;
 
     fn new(to: mpsc::Sender<Chunk>) -> Self {
         Self { to, vals: Vec::new(), records: Vec::new(), bytes: 0 }
