@@ -437,6 +437,45 @@ pub(crate) fn shown(kind: &Kind, value: &Value) -> String {
     if value.is_null() { "empty".to_owned() } else { format!("`{}`", shown_text(&value::cell(kind, value))) }
 }
 
+/// What a field has and what it gets, in a sentence; of long values the part in which they differ.
+pub(crate) fn shown_change(kind: &Kind, before: &Value, after: &Value) -> (String, String) {
+    let texts = [before, after].map(|value| value::cell(kind, value));
+    let alike = texts[0].chars().zip(texts[1].chars()).take_while(|(one, other)| one == other).count();
+    let is_long = texts.iter().any(|text| text.chars().nth(LONGEST).is_some());
+    let from = if is_long && alike > LONGEST / 2 { alike - LONGEST / 4 } else { 0 };
+    let cut = |value: &Value, text: &str| {
+        if value.is_null() {
+            return "empty".to_owned();
+        }
+        let part: String = text.chars().skip(from).take(LONGEST).collect();
+        let before = if from > 0 { "..." } else { "" };
+        let after = if text.chars().nth(from + LONGEST).is_some() { "..." } else { "" };
+        format!("`{before}{}{after}`", crate::finding::shown(&part))
+    };
+    (cut(before, &texts[0]), cut(after, &texts[1]))
+}
+
 fn shown_text(text: &str) -> String {
     crate::finding::shown(&text.chars().take(LONGEST).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_at_the_end_of_a_long_value_is_seen() {
+        let kind = Kind::Other;
+        let long = "x".repeat(70);
+        let (before, after) =
+            shown_change(&kind, &format!("{long} old").into(), &format!("{long} new").into());
+        assert_eq!(
+            (before, after),
+            ("`...xxxxxxxxxxxxxx old`".to_owned(), "`...xxxxxxxxxxxxxx new`".to_owned())
+        );
+        let (before, after) = shown_change(&kind, &Value::Null, &long.as_str().into());
+        assert_eq!((before, after), ("empty".to_owned(), format!("`{}...`", "x".repeat(LONGEST))));
+        let (before, after) = shown_change(&kind, &"old".into(), &"older".into());
+        assert_eq!((&*before, &*after), ("`old`", "`older`"));
+    }
 }

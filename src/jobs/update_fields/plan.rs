@@ -2,7 +2,7 @@
 //! take.
 
 use super::change::ObjectChange;
-use super::decide::shown;
+use super::decide::shown_change;
 use super::fields::Fields;
 use super::tags::{self, TagNames};
 use super::told::{cell, short};
@@ -73,11 +73,6 @@ impl ObjectPlan {
         Self { known, ..self }
     }
 
-    /// A value of the object with this ID, for people.
-    fn text(&self, name: &str, value: &Value, of: &str) -> String {
-        one_line(&shown(kind(self.object, self.known.as_deref(), name), &short(value, of)))
-    }
-
     fn cost(&self) -> Cost {
         // A deletion is a read before, the call, and a read after. A tag is looked for before it is created.
         let new_tags = 2 * self.new_tags.len() as u64;
@@ -118,8 +113,12 @@ impl PlanSummary for ObjectPlan {
         };
         for (name, field) in &change.fields {
             *self.fields.entry(name.clone()).or_default() += 1;
-            let (before, after) =
-                (self.text(name, &field.before, &change.id), self.text(name, &field.after, &change.id));
+            let (before, after) = shown_change(
+                kind(self.object, self.known.as_deref(), name),
+                &short(&field.before, &change.id),
+                &short(&field.after, &change.id),
+            );
+            let (before, after) = (one_line(&before), one_line(&after));
             say(&mut self.shown, &mut self.lines, format!("{name}: {before} -> {after}"));
         }
         for why in &change.left {
