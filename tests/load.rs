@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod devrev;
 mod files;
+mod keys;
 mod ledger;
 mod place;
 mod postgres;

@@ -220,7 +220,7 @@ async fn take_in<J: Job>(
         Kept::Stdin => Input::stdin(&spool).map_err(|error| source_failure(&error)),
         Kept::File(from) => Input::copied(&from, &spool).map_err(|error| source_failure(&error)),
         Kept::Source(source) => source.spool(&spool, &of_query),
-        Kept::Made(make) => make_input(&spool, make),
+        Kept::Made(make) => make_input(&spool, make, &of_query),
         Kept::Again(from, known) => {
             let mut file = File::open(&from).map_err(|error| {
                 Failure::new(Exit::Changed, format!("cannot read {}: {error}", from.display())).because(error)
@@ -266,10 +266,10 @@ fn discard(run: &RunDir) {
 }
 
 /// Makes an input.
-fn make_input(path: &Path, make: Make) -> Result<Input, Failure> {
+fn make_input(path: &Path, make: Make, stop: &Stop) -> Result<Input, Failure> {
     let mut refused = None;
     let made = atomic::replace(path, |file| {
-        make(file).map_err(|failure| {
+        make(file, stop).map_err(|failure| {
             let text = failure.to_string();
             refused = Some(failure);
             io::Error::other(text)

@@ -101,7 +101,7 @@ pub(crate) struct After {
 pub(crate) struct Reported(pub &'static str);
 
 /// Writes rows into a file.
-pub(crate) type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), Failure> + Send>;
+pub(crate) type Make = Box<dyn FnOnce(&mut dyn Write, &Stop) -> Result<(), Failure> + Send>;
 
 /// A run that is to be undone.
 #[derive(Debug, Clone, Copy)]

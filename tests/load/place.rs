@@ -41,6 +41,14 @@ impl Place {
         }
     }
 
+    /// A job file's source with these members.
+    pub(crate) fn source(&self, members: &str) -> String {
+        match &self.database {
+            Some(_) => format!("source: {{postgres: {{{members}}}}}"),
+            None => format!("source: {{sqlite: {{path: t.db, {members}}}}}"),
+        }
+    }
+
     /// Runs statements.
     pub(crate) fn run(&self, sql: &str) {
         if let Some(database) = &self.database {

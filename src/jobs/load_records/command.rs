@@ -96,9 +96,13 @@ pub(crate) async fn run(
         let text = "--reload: mode append would add all records a second time: use upsert, insert or replace";
         return Err(Failure::new(Exit::Usage, text));
     }
-    let slices = options.slices()?;
     if let Some(most) = args.show {
-        return show::run(&options, slices, most, &settings, global.json).await;
+        return show::run(&options, most, &settings, global.json).await;
+    }
+    // What is wrong with them is said before anything else; the source is not asked yet.
+    let uncut = options.uncut_slices()?;
+    if known.file.keys().is_none() {
+        options.taken(uncut.clone())?;
     }
     if let Some(devrev) = &known.file.target.value.devrev {
         if options.reload {
@@ -111,13 +115,13 @@ pub(crate) async fn run(
             DevRev::has_token(&settings)?;
         }
         let update = super::devrev::update(&options, devrev);
-        let records = super::devrev::Records::new(options, settings.clone(), slices)?;
+        let records = super::devrev::Records::new(options, settings.clone())?;
         let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
         return crate::jobs::update_fields::command::with_rows(update, Box::new(records), new).await;
     }
     let now = chrono::Utc::now();
     if known.file.mode() == Mode::Append
-        && let Some(open) = slices.iter().find(|slice| slice.is_open(now))
+        && let Some(open) = uncut.iter().find(|slice| slice.is_open(now))
     {
         let text = format!(
             "slice {} ends in the future: the next run would load it again, and mode append would add its records a second time; \
@@ -127,8 +131,17 @@ pub(crate) async fn run(
         return Err(Failure::new(Exit::Usage, text));
     }
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
-    let rows = RowsFrom::Made(Box::new(move |file| {
-        slices::write(&slices, file).map_err(|error| {
+    let (of_source, settings) = (options.clone(), new.settings.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let rows = RowsFrom::Made(Box::new(move |file, stop| {
+        let slices = runtime.block_on(of_source.slices(&settings, None, stop));
+        if stop.is_set() {
+            return Err(signals::interrupted(
+                stop,
+                "interrupted while slices were counted; nothing was loaded",
+            ));
+        }
+        slices::write(&slices?, file).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot write the slices: {error}")).because(error)
         })
     }));
@@ -143,7 +156,9 @@ pub(crate) async fn validate(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let options = LoadOptions::of_file(path, &args.param, global, args.sandbox)?;
-    let (known, slices) = (options.job()?, options.slices()?);
+    let known = options.job()?;
+    // Those by ranges of a key are counted in the source.
+    let mut slices = if known.file.keys().is_none() { Some(options.uncut_slices()?) } else { None };
     let mut failed = Vec::new();
     // Of what goes into DevRev there is nothing to check.
     if args.online && known.file.target.value.devrev.is_none() {
@@ -152,15 +167,21 @@ pub(crate) async fn validate(
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
         let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
-        failed =
-            checks::run(&known.file, &store, &terms, &slices, &stop).await.map_err(LoadError::failure)?;
+        let all = match slices.take() {
+            Some(slices) => slices,
+            None => {
+                options.slices(&Settings::for_client(global, &ClientFlags::default())?, None, &stop).await?
+            }
+        };
+        failed = checks::run(&known.file, &store, &terms, &all, &stop).await.map_err(LoadError::failure)?;
+        slices = Some(all);
     }
     let lines: Vec<String> =
         failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
     let checks = known.file.checks.len() as u64;
     let text = if global.json {
         serde_json::json!({
-            "job": options.path, "load": known.file.load_id(), "slices": slices.len(), "valid": lines.is_empty(),
+            "job": options.path, "load": known.file.load_id(), "slices": slices.as_ref().map(Vec::len), "valid": lines.is_empty(),
             "checks": if args.online { checks } else { 0 }, "failed": lines,
         })
         .to_string()
@@ -169,7 +190,11 @@ pub(crate) async fn validate(
     } else {
         let checked =
             if args.online { format!(", {} passed", counted(checks, "check")) } else { String::new() };
-        format!("{} is valid: {}{checked}", options.path, counted(slices.len() as u64, "slice"))
+        let of = match &slices {
+            Some(slices) => counted(slices.len() as u64, "slice"),
+            None => "its slices are counted in the source when it runs".to_owned(),
+        };
+        format!("{} is valid: {of}{checked}", options.path)
     };
     result(&text).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot print the result: {error}")).because(error)
@@ -327,8 +352,11 @@ impl LoadOptions {
     async fn join(&self, target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<Option<String>, Failure> {
         let Some(files) = target.store.files().cloned() else { return Ok(None) };
         let is_part = self.shard.is_some() || !self.only.is_empty();
-        let slices = if is_part {
-            Self { only: Vec::new(), shard: None, ..self.clone() }.slices()?
+        let slices = if is_part && self.job()?.file.keys().is_some() {
+            // Which slices there are besides, only a run of all can tell.
+            return Ok(None);
+        } else if is_part {
+            self.uncut_slices()?
         } else {
             Self::slices_of(&Input::file(&run.input()))?
         };

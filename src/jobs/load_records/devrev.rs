@@ -64,21 +64,21 @@ pub(super) fn update(options: &LoadOptions, spec: &DevRevTargetSpec) -> UpdateOp
 pub(super) struct Records {
     options: LoadOptions,
     settings: Settings,
-    slices: Vec<Slice>,
     name: String,
     record: Map<String, Value>,
 }
 
 impl Records {
     /// Those of these slices.
-    pub(super) fn new(options: LoadOptions, settings: Settings, slices: Vec<Slice>) -> Result<Self, Failure> {
+    pub(super) fn new(options: LoadOptions, settings: Settings) -> Result<Self, Failure> {
         let name = format!("load {}", options.job()?.file.load_id());
-        Ok(Self { options, settings, slices, name, record: Map::new() })
+        Ok(Self { options, settings, name, record: Map::new() })
     }
 
     /// Fetches all slices into a file of JSON Lines in this folder.
-    async fn fetch(&self, folder: &Path, stop: &Stop) -> Result<PathBuf, Failure> {
+    async fn fetch(&self, folder: &Path, stop: &Stop) -> Result<(PathBuf, usize), Failure> {
         let sandbox = target::sandbox(&self.options).await?;
+        let slices = self.options.slices(&self.settings, target::address(sandbox.as_ref()), stop).await?;
         let source = self.options.source(&self.settings, target::address(sandbox.as_ref()), stop)?;
         let fetch = Fetch::new(&self.options, Arc::new(source), stop)?;
         let path = folder.join(RECORDS);
@@ -87,7 +87,7 @@ impl Records {
         };
         let file = crate::files::private().create_new(true).write(true).open(&path).map_err(disk)?;
         let mut file = BufWriter::with_capacity(1 << 16, file);
-        for (row, slice) in (1..).zip(&self.slices) {
+        for (row, slice) in (1..).zip(&slices) {
             self.fetch_slice(&fetch, folder, row, slice, &mut file)
                 .await
                 .map_err(|error| of_slice(slice, error))?;
@@ -96,7 +96,7 @@ impl Records {
         stage::collect(folder).map_err(|problem| Failure::new(Exit::Unexpected, problem))?;
         // What is left is in rejected.jsonl; what cannot be removed does no harm.
         let _ = std::fs::remove_dir_all(folder.join(stage::FOLDER));
-        Ok(path)
+        Ok((path, slices.len()))
     }
 
     async fn fetch_slice(
@@ -156,17 +156,13 @@ impl Source for Records {
                 "interrupted while records were fetched; nothing was sent",
             ));
         }
-        let path = fetched?;
+        let (path, slices) = fetched?;
         // As `update --source jsonl` reads them: a list, a reference or an amount is a cell in the same way.
         let none = Columns { required: &["id"], optional: None, key: "id" };
         let rows = Jsonl { path: Some(path.clone()), columns: vec![none], limit: None };
         let spooled = rows.spool(to, stop).map_err(|error| self.unkept(error, stop))?;
         let _ = std::fs::remove_file(&path);
-        tracing::info!(
-            "{} from {}",
-            counted(spooled.rows, "record"),
-            counted(self.slices.len() as u64, "slice")
-        );
+        tracing::info!("{} from {}", counted(spooled.rows, "record"), counted(slices as u64, "slice"));
         Ok(Input::of_source(&self.name, to, Some(spooled.fingerprint), Vec::new()))
     }
 }

@@ -7,8 +7,8 @@ mod targets;
 
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
-    CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, Method, Mode, NextSpec, RetrySpec,
-    RuleSpec, SlicesSpec, SourceSpec, TableSpec, TargetSpec,
+    CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,
+    RetrySpec, RuleSpec, SlicesSpec, SourceSpec, TableSpec, TargetSpec,
 };
 pub(super) use targets::{DevRevTargetSpec, FileTargetSpec};
 
@@ -232,6 +232,11 @@ impl JobFile {
     /// The slices by date, if there are any.
     pub(super) fn dates(&self) -> Option<&DatesSpec> {
         self.slices.as_ref()?.value.dates.as_ref().map(|dates| &dates.value)
+    }
+
+    /// The slices by ranges of a key, if there are any.
+    pub(super) fn keys(&self) -> Option<&KeysSpec> {
+        self.slices.as_ref()?.value.keys.as_ref().map(|keys| &keys.value)
     }
 
     /// What filters may call by `$name`: the parameters, those of slices, and `$slice`.

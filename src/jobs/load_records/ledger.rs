@@ -76,9 +76,8 @@ impl Ledger {
         for slice in slices {
             let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
             // Loaded slices do not overlap each other, so the one before and those from here on are enough.
-            let from = near.partition_point(|other| other.start < slice.start).saturating_sub(1);
-            let other =
-                near.iter().skip(from).take_while(|other| slice.end.is_none() || other.start < slice.end);
+            let from = near.partition_point(|other| other.order(slice).is_lt()).saturating_sub(1);
+            let other = near.iter().skip(from).take_while(|other| !other.begins_after(slice));
             if let Some(other) = other.into_iter().find(|other| slice.overlaps(other)) {
                 return Some(format!(
                     "slice {} overlaps {}, which is loaded: the boundaries have changed",
@@ -97,7 +96,7 @@ impl Ledger {
             let is_new = self.entries.insert(entry.slice.clone(), entry).is_none();
             if let (true, Some(slice), Some(by_list)) = (is_new, slice, self.by_list.get_mut()) {
                 let of_list = by_list.entry(list(&slice)).or_default();
-                let place = of_list.partition_point(|other| other.start < slice.start);
+                let place = of_list.partition_point(|other| other.order(&slice).is_lt());
                 of_list.insert(place, slice);
             }
         }
@@ -109,14 +108,14 @@ impl Ledger {
             by_list.entry(list(&slice)).or_default().push(slice);
         }
         for of_list in by_list.values_mut() {
-            of_list.sort_by_key(|slice| slice.start);
+            of_list.sort_by(Slice::order);
         }
         by_list
     }
 }
 
 fn list(slice: &Slice) -> String {
-    Slice { start: None, end: None, ..slice.clone() }.id()
+    Slice { start: None, end: None, keys: None, ..slice.clone() }.id()
 }
 
 #[cfg(test)]
@@ -127,7 +126,7 @@ mod tests {
     fn slice(symbol: &str, start: &str, end: &str) -> Slice {
         let day = |text: &str| format!("{text}T00:00:00Z").parse().ok();
         let each = BTreeMap::from([("symbol".to_owned(), symbol.into())]);
-        Slice { start: day(start), end: day(end), each, zone: chrono_tz::Tz::UTC, file: None }
+        Slice { start: day(start), end: day(end), each, ..Slice::whole() }
     }
 
     fn ledger(slices: &[Slice]) -> Ledger {

@@ -2,7 +2,7 @@
 //!
 //! - [`file`]: the job file; [`template`]: text with places in it; [`span`]: where a mistake stands; [`dates`]: dates and steps;
 //!   [`names`]: names that were mistyped
-//! - [`slices`]: what a load is cut into; [`ledger`]: what the target says it has
+//! - [`slices`]: what a load is cut into; [`keys`]: ranges of a key; [`cut`]: how these are counted; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - [`devrev`]: a load into DevRev, which is an update
@@ -13,12 +13,14 @@
 
 mod checks;
 pub(crate) mod command;
+mod cut;
 mod dates;
 mod devrev;
 mod error;
 mod fetch;
 mod file;
 mod filter;
+mod keys;
 mod ledger;
 mod look_after;
 mod names;
@@ -206,8 +208,7 @@ mod tests {
 
     #[test]
     fn what_the_run_itself_has_loaded_is_done_though_its_intent_was_withdrawn() {
-        let slice =
-            Slice { start: None, end: None, each: BTreeMap::new(), zone: chrono_tz::Tz::UTC, file: None };
+        let slice = Slice::whole();
         let state = |by: &str, open: bool, reload: bool| {
             let entry = Entry {
                 slice: slice.id(),

@@ -1,5 +1,6 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
+use super::error::LoadError;
 use super::file::{ClickhouseSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
 use super::query::Query;
@@ -98,8 +99,36 @@ impl LoadOptions {
         Failure::new(Exit::Usage, format!("{}: {problem}", self.path))
     }
 
-    /// All slices that this run takes.
-    pub(super) fn slices(&self) -> Result<Vec<Slice>, Failure> {
+    /// All slices that this run takes; those by ranges of a key are counted in the source, a sandbox at this address if there is one.
+    pub(super) async fn slices(
+        &self,
+        settings: &Settings,
+        sandbox: Option<Url>,
+        stop: &Stop,
+    ) -> Result<Vec<Slice>, Failure> {
+        let uncut = self.uncut_slices()?;
+        let known = self.job()?;
+        let Some(keys) = known.file.keys() else { return self.taken(uncut) };
+        let loaded = if known.file.target.value.devrev.is_some() {
+            Vec::new()
+        } else {
+            let store = self.store(settings.retry)?;
+            store.lines(known.file.load_id(), stop).await.map_err(LoadError::failure)?
+        };
+        let loaded: Vec<Slice> =
+            loaded.iter().filter_map(|line| serde_json::from_str(&line.entry.slice).ok()).collect();
+        let source = self.source(settings, sandbox, stop)?;
+        let mut slices = Vec::new();
+        for slice in &uncut {
+            let values = slice.values(&known.params);
+            let cut = super::cut::by_keys(keys, slice, &values, &loaded, &source, stop).await;
+            slices.extend(cut.map_err(LoadError::failure)?);
+        }
+        self.taken(slices)
+    }
+
+    /// The slices that can be told without asking the source.
+    pub(super) fn uncut_slices(&self) -> Result<Vec<Slice>, Failure> {
         let known = self.job()?;
         let files = known.file.source.value.csv.as_ref().or(known.file.source.value.jsonl.as_ref());
         let files = match files {
@@ -109,8 +138,11 @@ impl LoadOptions {
                 Some(super::source::find(&self.folder.join(pattern))?)
             }
         };
-        let mut all =
-            slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))?;
+        slices::all(&known.file, &known.params, files).map_err(|problem| self.usage(problem))
+    }
+
+    /// Those of `--only-slice`, and of the shard.
+    pub(super) fn taken(&self, mut all: Vec<Slice>) -> Result<Vec<Slice>, Failure> {
         if !self.only.is_empty() {
             if let Some(wrong) = self.only.iter().find(|name| !all.iter().any(|slice| slice.name() == **name))
             {
@@ -133,7 +165,7 @@ impl LoadOptions {
 
     /// A text of the file with its places filled, but for those of a slice.
     fn filled(&self, text: &str, variables: &Variables) -> Result<String, Failure> {
-        let values = Values { params: self.job()?.params.clone(), range: None };
+        let values = Values { params: self.job()?.params.clone(), ..Values::default() };
         let env = |name: &str| variables.get(name).map(|value| value.expose_secret().to_owned());
         Template::parse(text).and_then(|text| text.fill(&values, &env)).map_err(|problem| self.usage(problem))
     }
@@ -300,7 +332,7 @@ impl LoadOptions {
         let reader = HttpReader::new(reader, stop.clone())
             .map_err(|error| self.usage(format!("source.http.url: {error}")))?;
         let http = Http::new(&http, known.file.variables(), reader, sandbox, self.environment()?);
-        Ok(Source::Http(Box::new(http.map_err(super::error::LoadError::failure)?)))
+        Ok(Source::Http(Box::new(http.map_err(LoadError::failure)?)))
     }
 
     /// Whether records come from DevRev.

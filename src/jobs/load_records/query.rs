@@ -1,5 +1,6 @@
 //! The query of a database that is a source: one SELECT or WITH, whose places are bound as parameters.
 
+use super::keys::{Ask, Keys};
 use super::template::{Template, Values};
 use crate::source::grammar::Grammar;
 use crate::source::sql::{Kind, Statement, located_tokens};
@@ -43,7 +44,51 @@ impl Query {
         Self::parse(&format!("SELECT * FROM {}", name.replace("${", "$${")), grammar)
     }
 
-    /// Its text for a slice, with a numbered place for each value, and the values.
+    /// The column that slices go by, in quotes.
+    pub(super) fn key(&self, keys: &Keys) -> String {
+        self.grammar.quoted(&keys.field)
+    }
+
+    /// Its text for a slice, with a numbered place for each value, and the values; `key` is how the column is written that slices
+    /// go by.
+    pub(super) fn ranged(
+        &self,
+        values: &Values,
+        place: impl Fn(usize) -> String,
+        key: &str,
+    ) -> Result<(String, Vec<Value>), String> {
+        let (text, mut bound) = self.bound(values, &place)?;
+        let Some((keys, ask)) = &values.keys else { return Ok((text, bound)) };
+        let mut range = Vec::new();
+        for (sign, end) in [(">", &keys.after), ("<=", &keys.upto)] {
+            let Some(end) = end else { continue };
+            bound.push(end.clone());
+            range.push(format!("{key} {sign} {}", place(bound.len())));
+        }
+        // The line break ends a comment.
+        let (from, column) = (format!("FROM (\n{text}\n) AS q"), self.key(keys));
+        let mut and = |condition: String| {
+            range.push(condition);
+            range.join(" AND ")
+        };
+        let text = match ask {
+            Ask::Rows if range.is_empty() => text,
+            Ask::Rows => format!("SELECT * {from} WHERE {}", range.join(" AND ")),
+            Ask::Missing => format!("SELECT 1 AS k {from} WHERE {column} IS NULL LIMIT 1"),
+            Ask::Last => {
+                let range = and(format!("{column} IS NOT NULL"));
+                format!("SELECT {column} AS k {from} WHERE {range} ORDER BY {key} DESC LIMIT 1")
+            }
+            Ask::Every(rows) => format!(
+                "SELECT k FROM (SELECT {column} AS k, row_number() OVER (ORDER BY {key}) AS n {from} WHERE {}) AS c WHERE n % {rows} = 0 \
+                 ORDER BY n",
+                and(format!("{column} IS NOT NULL"))
+            ),
+        };
+        Ok((text, bound))
+    }
+
+    /// The text as it was written, with a numbered place for each value, and the values.
     pub(super) fn bound(
         &self,
         values: &Values,
@@ -64,7 +109,7 @@ mod tests {
     #[test]
     fn places_stand_alone_and_are_bound() {
         let params = BTreeMap::from([("name".to_owned(), "O'Hara".into()), ("most".to_owned(), 5.into())]);
-        let values = Values { params, range: None };
+        let values = Values { params, ..Values::default() };
         let text = "SELECT * FROM t WHERE a = ${name} AND note <> '$${x}' LIMIT ${most}; -- all";
         let query = Query::parse(text, Grammar::Postgres).unwrap();
         let (text, bound) = query.bound(&values, |place| format!("${place}")).unwrap();

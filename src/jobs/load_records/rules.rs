@@ -212,13 +212,7 @@ mod tests {
 
     fn slice() -> Slice {
         let day = |text: &str| format!("{text}T00:00:00Z").parse().ok();
-        Slice {
-            start: day("2020-01-01"),
-            end: day("2020-01-03"),
-            each: std::collections::BTreeMap::default(),
-            zone: Tz::UTC,
-            file: None,
-        }
+        Slice { start: day("2020-01-01"), end: day("2020-01-03"), ..Slice::whole() }
     }
 
     fn record(value: &serde_json::Value) -> Record {

@@ -31,7 +31,6 @@ struct Shown {
 /// Shows so many records of the first slice that would be loaded; of the first that was chosen by name.
 pub(super) async fn run(
     options: &LoadOptions,
-    slices: Vec<Slice>,
     most: u64,
     settings: &Settings,
     json: bool,
@@ -44,13 +43,14 @@ pub(super) async fn run(
     if options.reads_devrev()? && !options.sandbox {
         DevRev::has_token(settings)?;
     }
+    let sandbox = target::sandbox(options).await?;
+    let slices = options.slices(settings, target::address(sandbox.as_ref()), &stop).await?;
     let Some((slice, is_loaded)) = choose(options, slices, settings, &stop).await? else {
         if !json {
             print("there is no slice")?;
         }
         return Ok(Exit::Ok);
     };
-    let sandbox = target::sandbox(options).await?;
     let source = options.source(settings, target::address(sandbox.as_ref()), &stop)?;
     let fetch = Fetch::new(options, Arc::new(source), &stop)?;
     if !json {

@@ -2,17 +2,19 @@
 
 use super::dates::{Step, begins_a_day, first_moment, moment};
 use super::file::JobFile;
+use super::keys::{Ask, Keys};
 use super::template::{Template, Values, iso, plain};
 use crate::jobs::undoing::feed::Made;
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// The most slices of a load: each is a row in memory once, in the target's ledger for good.
-const MAX_SLICES: u64 = 1_000_000;
+pub(super) const MAX_SLICES: u64 = 1_000_000;
 
 /// A slice. What it is made of is its identity in the target's ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub(crate) struct Slice {
     /// The file that it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<String>,
+    /// Its range of a key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) keys: Option<Keys>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -45,8 +50,8 @@ fn utc() -> Tz {
 
 impl Slice {
     /// All of a load at once.
-    fn whole() -> Self {
-        Self { start: None, end: None, each: BTreeMap::new(), zone: Tz::UTC, file: None }
+    pub(super) fn whole() -> Self {
+        Self { start: None, end: None, each: BTreeMap::new(), zone: Tz::UTC, file: None, keys: None }
     }
 
     /// Its identity, as the ledger has it.
@@ -68,6 +73,7 @@ impl Slice {
             words.push(format!("{}..{}", iso(start), iso(end)));
         }
         words.extend(self.file.clone());
+        words.extend(self.keys.as_ref().map(Keys::name));
         if words.is_empty() { "all".to_owned() } else { words.join(" ") }
     }
 
@@ -75,7 +81,7 @@ impl Slice {
     pub(super) fn values(&self, params: &BTreeMap<String, Value>) -> Values {
         let mut params = params.clone();
         params.extend(self.each.clone());
-        Values { params, range: self.range() }
+        Values { params, range: self.range(), keys: self.keys.clone().map(|keys| (keys, Ask::Rows)) }
     }
 
     /// Whether a record of this date is one of it.
@@ -90,15 +96,35 @@ impl Slice {
 
     /// Whether both hold the same records in part, but are not the same.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        let is_same = self.start == other.start && self.end == other.end;
+        let is_same = self.start == other.start && self.end == other.end && self.keys == other.keys;
         if self.each != other.each || self.file != other.file || is_same {
             return false;
         }
         match (self.start.zip(self.end), other.start.zip(other.end)) {
             (Some((start, end)), Some((other_start, other_end))) => start < other_end && other_start < end,
+            (None, None) => match (&self.keys, &other.keys) {
+                (Some(keys), Some(others)) => keys.overlaps(others),
+                _ => true,
+            },
             // One of them is all of it.
             _ => true,
         }
+    }
+
+    /// Whether it begins where another one ends, or later.
+    pub(super) fn begins_after(&self, other: &Self) -> bool {
+        match (&self.keys, &other.keys) {
+            (Some(keys), Some(others)) => keys.begins_after(others),
+            _ => other.end.is_some() && self.start >= other.end,
+        }
+    }
+
+    /// Which of both begins first.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        self.start.cmp(&other.start).then_with(|| match (&self.keys, &other.keys) {
+            (Some(keys), Some(others)) => keys.order(others),
+            (keys, others) => keys.is_some().cmp(&others.is_some()),
+        })
     }
 }
 
@@ -112,7 +138,8 @@ impl Made for Slice {
     }
 }
 
-/// All slices of a load, in order; `files` are those that the source's pattern finds. The error says what is missing.
+/// All slices of a load, in order, before they are cut by a key; `files` are those that the source's pattern finds. The error says
+/// what is missing.
 pub(super) fn all(
     file: &JobFile,
     params: &BTreeMap<String, Value>,

@@ -1,6 +1,7 @@
 //! Text with places in it: `${symbol}`, `${slice.start}`, `${env.API_KEY}`.
 
 use super::dates::{begins_a_day, is_midnight};
+use super::keys::{Ask, Keys};
 use chrono::DateTime;
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -50,6 +51,8 @@ pub(super) struct Values {
     pub params: BTreeMap<String, Value>,
     /// The slice's range, the end exclusive.
     pub range: Option<(DateTime<Tz>, DateTime<Tz>)>,
+    /// The slice's range of a key, and what a database is asked of it.
+    pub keys: Option<(Keys, Ask)>,
 }
 
 impl Template {
@@ -294,6 +297,7 @@ mod tests {
                 ("symbols".to_owned(), json!(["BTC", "ETH"])),
             ]),
             range: Some((day("2020-01-01"), day("2020-01-31"))),
+            ..Values::default()
         }
     }
 

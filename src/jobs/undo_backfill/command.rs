@@ -66,7 +66,7 @@ impl UndoJob for UndoBackfillOptions {
         let BackfillOptions { field, .. } = options(of.manifest, of.run)?;
         let run = of.run.clone();
         let options = Self { of: of.manifest.id.clone(), limit: of.limit, field };
-        Ok((options, Box::new(move |file| rows::write(&run, file))))
+        Ok((options, Box::new(move |file, _| rows::write(&run, file))))
     }
 
     fn what(&self, rows: u64) -> String {

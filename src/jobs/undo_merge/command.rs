@@ -79,7 +79,7 @@ impl UndoJob for UndoMergeOptions {
         let backup_dir = backup_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
         let run = of.run.clone();
         let options = Self { of: of.manifest.id.clone(), limit: of.limit };
-        Ok((options, Box::new(move |file| rows::write(&run, backup_dir.as_deref(), file))))
+        Ok((options, Box::new(move |file, _| rows::write(&run, backup_dir.as_deref(), file))))
     }
 
     fn what(&self, rows: u64) -> String {

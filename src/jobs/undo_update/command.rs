@@ -144,7 +144,7 @@ impl UndoJob for UndoUpdateOptions {
             new_tags,
             no_required_check,
         };
-        Ok((options, Box::new(move |file| rows::write(&run, file))))
+        Ok((options, Box::new(move |file, _| rows::write(&run, file))))
     }
 
     fn what(&self, rows: u64) -> String {

@@ -219,6 +219,21 @@ impl JobFile {
                 }
             }
         }
+        if let Some(keys) = &slices.value.keys {
+            let SourceSpec { postgres, sqlite, clickhouse, .. } = &self.source.value;
+            if postgres.is_none() && sqlite.is_none() && clickhouse.is_none() {
+                found.at(keys, "slices.keys needs a source of postgres, sqlite or clickhouse".to_owned());
+            }
+            if slices.value.dates.is_some() {
+                found.at(keys, "slices has dates or keys, and not both".to_owned());
+            }
+            if keys.value.field.is_empty() {
+                found.at(keys, "slices.keys: the field has no name".to_owned());
+            }
+            if !(1..=1_000_000_000).contains(&keys.value.rows.value) {
+                found.at(&keys.value.rows, "rows is from 1 to 1000000000".to_owned());
+            }
+        }
         for (name, value) in &slices.value.each {
             let is_list = |value: &Value| {
                 value.as_array().is_some_and(|list| {
@@ -294,6 +309,14 @@ impl JobFile {
             match mode.value {
                 Mode::Upsert | Mode::Insert if table.key.is_empty() => {
                     found.at(mode, "this mode needs a key: the columns that tell records apart".to_owned());
+                }
+                Mode::Replace if self.keys().is_some() => {
+                    found.at(
+                        mode,
+                        "replace deletes the slice's range, which the target does not have of slices.keys: use upsert, insert or \
+                         append"
+                            .to_owned(),
+                    );
                 }
                 Mode::Replace
                     if self.dates().is_none()

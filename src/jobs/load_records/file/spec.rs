@@ -161,6 +161,9 @@ pub(in crate::jobs::load_records) struct SlicesSpec {
     /// By date, from `start_date` to `end_date`, which is included
     #[schemars(with = "Option<DatesSpec>")]
     pub dates: Option<Spanned<DatesSpec>>,
+    /// By ranges of a key, so many rows each
+    #[schemars(with = "Option<KeysSpec>")]
+    pub keys: Option<Spanned<KeysSpec>>,
     /// By the values of lists: a slice for each
     pub each: BTreeMap<String, Value>,
 }
@@ -174,6 +177,17 @@ pub(in crate::jobs::load_records) struct DatesSpec {
     /// How long a slice is: 1h, 30d, 2w, 1month, 1year
     #[schemars(with = "String")]
     pub step: Spanned<String>,
+}
+
+/// Slices by ranges of a key.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::jobs::load_records) struct KeysSpec {
+    /// The column of the query or table: an integer or a text, in every row
+    pub field: String,
+    /// The rows of a slice
+    #[schemars(with = "u64")]
+    pub rows: Spanned<u64>,
 }
 
 /// What every record has to keep.

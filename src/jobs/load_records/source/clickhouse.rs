@@ -96,7 +96,8 @@ impl ClickhouseQuery {
 
     /// The query with places that have types, and the parameters that fill them.
     fn bound(&self, values: &Values) -> Result<(String, Vec<(String, String)>), String> {
-        let (_, bound) = self.query.bound(values, |place| format!("{{p{place}:String}}"))?;
+        let key = values.keys.as_ref().map(|(keys, _)| self.query.key(keys)).unwrap_or_default();
+        let (_, bound) = self.query.ranged(values, |place| format!("{{p{place}:String}}"), &key)?;
         let kind = |place: usize| match place.checked_sub(1).and_then(|index| bound.get(index)) {
             Some(Value::Bool(_)) => "Bool",
             Some(Value::Number(number)) if number.is_i64() => "Int64",
@@ -105,7 +106,7 @@ impl ClickhouseQuery {
             Some(Value::Null) => "Nullable(String)",
             _ => "String",
         };
-        let (sql, _) = self.query.bound(values, |place| format!("{{p{place}:{}}}", kind(place)))?;
+        let (sql, _) = self.query.ranged(values, |place| format!("{{p{place}:{}}}", kind(place)), &key)?;
         let parameter = |(index, value): (usize, &Value)| {
             let text = match value {
                 Value::Null => "\\N".to_owned(),

@@ -17,6 +17,7 @@ pub(super) use postgres::PostgresQuery;
 pub(super) use sqlite::SqliteQuery;
 
 use super::error::LoadError;
+use super::names::nearest;
 use super::record::{Cell, Record};
 use super::slices::Slice;
 use super::template::Values;
@@ -64,6 +65,12 @@ impl Source {
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }
     }
+}
+
+/// What is said of a query without the column that slices go by.
+fn no_column(field: &str, names: &[String]) -> String {
+    let hint = nearest(field, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("slices.keys: the query has no column `{field}`{hint}")
 }
 
 /// Sends the rows of a query, many together.

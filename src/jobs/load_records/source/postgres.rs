@@ -1,6 +1,6 @@
 //! A query of a PostgreSQL database as a source: one transaction for each slice, which cannot write and sees one moment.
 
-use super::{Chunk, Sender};
+use super::{Chunk, Sender, no_column};
 use crate::database::error::{DatabaseError, until_answered};
 use crate::database::postgres::{Postgres, WHO, close};
 use crate::jobs::load_records::error::LoadError;
@@ -8,7 +8,7 @@ use crate::jobs::load_records::query::Query;
 use crate::jobs::load_records::template::{Values, plain};
 use crate::stop::Stop;
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, Column, Either, Executor, PgConnection, Row, SqlSafeStr, Statement};
+use sqlx::{AssertSqlSafe, Column, Either, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo};
 use std::collections::HashSet;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -38,7 +38,7 @@ impl PostgresQuery {
         let _reader = self.readers.acquire().await.map_err(|_| LoadError::Interrupted)?;
         let failed = |error: sqlx::Error| LoadError::from(self.postgres.failed(error));
         let (_, bound) =
-            self.query.bound(values, |place| format!("${place}")).map_err(LoadError::Settings)?;
+            self.query.ranged(values, |place| format!("${place}"), "").map_err(LoadError::Settings)?;
         let begin = || Box::pin(self.begin(values));
         // What breaks later has sent rows already: the slice is read again by `resume`.
         let (mut connection, sql) =
@@ -66,6 +66,33 @@ impl PostgresQuery {
         Ok(())
     }
 
+    /// How the column is compared that slices go by: what is a text by its bytes, as slices are put in order.
+    async fn key(&self, values: &Values, connection: &mut PgConnection) -> Result<String, DatabaseError> {
+        let Some((keys, _)) = &values.keys else { return Ok(String::new()) };
+        let (sql, _) = self
+            .query
+            .bound(values, |place| format!("${place}"))
+            .map_err(|problem| DatabaseError::Settings(problem))?;
+        let described = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await;
+        let described = described.map_err(|error| self.postgres.failed(error))?;
+        let mut named = described.columns().iter().filter(|column| column.name() == keys.field);
+        let key = self.query.key(keys);
+        match named.next().map(|column| column.type_info().name()) {
+            Some("INT2" | "INT4" | "INT8" | "NUMERIC" | "UUID") => Ok(key),
+            Some("TEXT" | "VARCHAR" | "CHAR" | "NAME") => Ok(format!("{key} COLLATE \"C\"")),
+            Some(kind) => Err(DatabaseError::Settings(format!(
+                "slices.keys: column `{}` is of type {}: a key is an integer, a text or a uuid; what is a date goes by slices.dates",
+                keys.field,
+                kind.to_ascii_lowercase()
+            ))),
+            None => {
+                let names: Vec<String> =
+                    described.columns().iter().map(|column| column.name().to_owned()).collect();
+                Err(DatabaseError::Settings(no_column(&keys.field, &names)))
+            }
+        }
+    }
+
     /// Begins a transaction, and tells what reads the rows as JSON.
     async fn begin(&self, values: &Values) -> Result<(PgConnection, String), DatabaseError> {
         let failed = |error: sqlx::Error| self.postgres.failed(error);
@@ -73,7 +100,8 @@ impl PostgresQuery {
         let begin = AssertSqlSafe(self.postgres.begin_statements("REPEATABLE READ READ ONLY"));
         sqlx::raw_sql(begin).execute(&mut connection).await.map_err(failed)?;
         let settings = |problem: String| DatabaseError::Settings(problem);
-        let (sql, _) = self.query.bound(values, |place| format!("${place}")).map_err(settings)?;
+        let key = self.key(values, &mut connection).await?;
+        let (sql, _) = self.query.ranged(values, |place| format!("${place}"), &key).map_err(settings)?;
         let described = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await.map_err(failed)?;
         let mut names = HashSet::new();
         if let Some(twice) = described.columns().iter().find(|column| !names.insert(column.name())) {
@@ -97,7 +125,7 @@ impl PostgresQuery {
             Some(kind) => format!("CAST(CAST(${place} AS text) AS {kind})"),
             None => format!("${place}"),
         };
-        let (sql, _) = self.query.bound(values, place).map_err(settings)?;
+        let (sql, _) = self.query.ranged(values, place, &key).map_err(settings)?;
         // The line break ends a comment.
         Ok((connection, format!("SELECT row_to_json(q)::text FROM (\n{sql}\n) AS q")))
     }

@@ -41,8 +41,11 @@ impl SqliteQuery {
         let failed = |error: sqlx::Error| {
             if stop.is_set() { LoadError::Interrupted } else { self.sqlite.failed(&error).into() }
         };
-        let (sql, bound) =
-            self.query.bound(values, |place| format!("?{place}")).map_err(LoadError::Settings)?;
+        let place = |place| format!("?{place}");
+        // By their bytes, as slices are put in order.
+        let key = values.keys.as_ref().map(|(keys, _)| format!("{} COLLATE BINARY", self.query.key(keys)));
+        let key = key.unwrap_or_default();
+        let (sql, bound) = self.query.ranged(values, place, &key).map_err(LoadError::Settings)?;
         self.sqlite.check()?;
         let options = self.sqlite.options().row_buffer_size(ROWS_AHEAD);
         let mut opened = self.sqlite.open(&options, stop).await?;

@@ -326,8 +326,7 @@ impl SqliteStore {
         let Some(mut connection) = self.reader().await? else { return Ok(()) };
         let failed = |error: sqlx::Error| self.failed(&error);
         let known = columns(&mut connection, &terms.table.table).await.map_err(failed)?;
-        let slice =
-            Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), zone: terms.zone, file: None };
+        let slice = Slice { start: Some(start), end: Some(end), zone: terms.zone, ..Slice::whole() };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
         let selected: Vec<String> = per
             .iter()

@@ -143,7 +143,7 @@ impl UndoJob for UndoLoadOptions {
         // The undo keeps the journal busy, not the source: nothing of that is needed.
         let load = LoadOptions { known: Arc::default(), ..load };
         let options = Self { of: of.manifest.id.clone(), limit: of.limit, load };
-        Ok((options, Box::new(move |file| write(&run, file))))
+        Ok((options, Box::new(move |file, _| write(&run, file))))
     }
 
     fn what(&self, rows: u64) -> String {

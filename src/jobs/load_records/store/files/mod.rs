@@ -78,7 +78,7 @@ impl FilesStore {
             std::path::absolute(&path).unwrap_or(path)
         };
         let constant = |text: &str| {
-            let values = Values { params: spec.params.clone(), range: None };
+            let values = Values { params: spec.params.clone(), ..Values::default() };
             Template::parse(text)?.fill(&values, &|_| None)
         };
         let first = spec.text.match_indices("${").find(|(at, _)| {

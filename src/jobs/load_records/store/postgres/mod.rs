@@ -290,8 +290,7 @@ impl PostgresStore {
         let failed = |error: sqlx::Error| self.failed(error);
         let mut connection = self.reader(stop).await?;
         let known = self.columns(&mut connection, &terms.table.table).await?;
-        let slice =
-            Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), zone: terms.zone, file: None };
+        let slice = Slice { start: Some(start), end: Some(end), zone: terms.zone, ..Slice::whole() };
         let (condition, values) = IDIOM.range(terms, &slice, &known)?;
         let is_time = known.iter().any(|column| {
             column.name == field && matches!(Holds::of(&column.kind), Holds::Moment | Holds::Clock)
