@@ -12,6 +12,7 @@ use super::store::{Known, Rows};
 use super::target::LoadTarget;
 use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after, show};
 use crate::cli;
+use crate::cli::client::ClientFlags;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
@@ -28,6 +29,7 @@ use crate::report::terminal::{Terminal, one_line, result};
 use crate::report::units::counted;
 use crate::run::begin::{self, New, RowsFrom};
 use crate::run::job::{After, Job, PlanSummary, Reported, Start};
+use crate::run::signals;
 use crate::settings::{Rates, Settings};
 use crate::source::Input;
 use crate::stop::Stop;
@@ -163,7 +165,7 @@ pub(crate) async fn validate(
     // Of what goes into DevRev there is nothing to check.
     if args.online && known.file.target.value.devrev.is_none() {
         let stop = Stop::default();
-        crate::run::signals::listen(&stop, terminal).map_err(|error| {
+        signals::listen(&stop, terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
         let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
@@ -362,7 +364,7 @@ impl LoadOptions {
         };
         let (load, run, of_join) = (self.job()?.file.load_id().to_owned(), run.id().to_owned(), stop.clone());
         let join = move || files.join(&load, &run, &slices, &of_join).map_err(LoadError::failure);
-        crate::run::signals::on_thread(stop, join).await
+        signals::on_thread(stop, join).await
     }
 
     /// The slices of a run's input.
@@ -523,7 +525,7 @@ impl Job for LoadOptions {
     async fn after(&self, target: &LoadTarget, run: &RunDir, stop: &Stop) -> Result<After, Failure> {
         let known = self.job()?;
         let of_run = run.clone();
-        let (counts, failures) = crate::run::signals::on_thread(stop, move || total(&of_run)).await?;
+        let (counts, failures) = signals::on_thread(stop, move || total(&of_run)).await?;
         let mut notes = vec![format!(
             "{} loaded{}",
             counted(counts.records, "record"),

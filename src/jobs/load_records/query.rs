@@ -67,22 +67,18 @@ impl Query {
         }
         // The line break ends a comment.
         let (from, column) = (format!("FROM (\n{text}\n) AS q"), self.key(keys));
-        let mut and = |condition: String| {
-            range.push(condition);
-            range.join(" AND ")
-        };
+        if matches!(ask, Ask::Last | Ask::Every(_)) {
+            range.push(format!("{column} IS NOT NULL"));
+        }
+        let range = range.join(" AND ");
         let text = match ask {
             Ask::Rows if range.is_empty() => text,
-            Ask::Rows => format!("SELECT * {from} WHERE {}", range.join(" AND ")),
+            Ask::Rows => format!("SELECT * {from} WHERE {range}"),
             Ask::Missing => format!("SELECT 1 AS k {from} WHERE {column} IS NULL LIMIT 1"),
-            Ask::Last => {
-                let range = and(format!("{column} IS NOT NULL"));
-                format!("SELECT {column} AS k {from} WHERE {range} ORDER BY {key} DESC LIMIT 1")
-            }
+            Ask::Last => format!("SELECT {column} AS k {from} WHERE {range} ORDER BY {key} DESC LIMIT 1"),
             Ask::Every(rows) => format!(
-                "SELECT k FROM (SELECT {column} AS k, row_number() OVER (ORDER BY {key}) AS n {from} WHERE {}) AS c WHERE n % {rows} = 0 \
-                 ORDER BY n",
-                and(format!("{column} IS NOT NULL"))
+                "SELECT k FROM (SELECT {column} AS k, row_number() OVER (ORDER BY {key}) AS n {from} WHERE {range}) AS c \
+                 WHERE n % {rows} = 0 ORDER BY n"
             ),
         };
         Ok((text, bound))

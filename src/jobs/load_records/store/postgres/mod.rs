@@ -31,7 +31,6 @@ use ledger::Seen;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
