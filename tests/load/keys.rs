@@ -127,6 +127,9 @@ fn keys_that_cannot_be_put_in_order_are_refused() {
     };
     refused("table: t", "at", "column `at` is of type timestamptz");
     refused("table: t", "part", "has the value 40.5: a key is an integer or a text");
+    place.run("CREATE TABLE long AS SELECT n + 0.5 AS id FROM generate_series(1, 9000) AS n; INSERT INTO long VALUES (9999)");
+    job(&place, "table: long", "{field: id, rows: 1}", INTO);
+    place.load(&[]).run().exits(2).says("has the value 1.5: a key is an integer or a text");
     refused("table: t", "ids", "has no column `ids`; did you mean `id`?");
     refused("table: holes", "id", "there are rows without a `id`");
     job(&place, "table: t", "{field: who, rows: 7}", INTO);

@@ -78,7 +78,8 @@ async fn keys_of(
     stop: &Stop,
 ) -> Result<Vec<Value>, LoadError> {
     let (to, mut chunks) = mpsc::channel(AHEAD);
-    let receive = async {
+    // It takes the channel with it: where it ends early, so does what sends.
+    let receive = async move {
         let mut keys = Vec::new();
         while let Some(chunk) = chunks.recv().await {
             let records = match chunk {
@@ -96,10 +97,7 @@ async fn keys_of(
         Ok(keys)
     };
     let both = async {
-        let (fetched, keys) = tokio::join!(source.fetch(slice, values, to, stop), async {
-            let received = receive.await;
-            received
-        });
+        let (fetched, keys) = tokio::join!(source.fetch(slice, values, to, stop), receive);
         let keys = keys?;
         fetched.map(|()| keys)
     };

@@ -69,10 +69,8 @@ impl PostgresQuery {
     /// How the column is compared that slices go by: what is a text by its bytes, as slices are put in order.
     async fn key(&self, values: &Values, connection: &mut PgConnection) -> Result<String, DatabaseError> {
         let Some((keys, _)) = &values.keys else { return Ok(String::new()) };
-        let (sql, _) = self
-            .query
-            .bound(values, |place| format!("${place}"))
-            .map_err(|problem| DatabaseError::Settings(problem))?;
+        let (sql, _) =
+            self.query.bound(values, |place| format!("${place}")).map_err(DatabaseError::Settings)?;
         let described = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await;
         let described = described.map_err(|error| self.postgres.failed(error))?;
         let mut named = described.columns().iter().filter(|column| column.name() == keys.field);
