@@ -4,6 +4,7 @@ mod clickhouse;
 mod copy;
 mod crash;
 mod devrev;
+mod disk_full;
 mod files;
 mod keys;
 mod ledger;

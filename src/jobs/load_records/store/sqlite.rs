@@ -402,7 +402,9 @@ impl SqliteStore {
         let text = format!("{}: {}", self.place(), words(error));
         match code(error) & 0xff {
             5 | 6 => LoadError::Unreachable(format!("{text}; another process writes to it: try again later")),
-            13 => LoadError::Disk(std::io::Error::other(text)),
+            10 | 13 => {
+                LoadError::File(format!("{text}; resume the run once the disk has room, or works again"))
+            }
             1 | 3 | 8 | 14 | 26 => LoadError::Settings(text),
             _ => LoadError::Refused(text),
         }
