@@ -6,6 +6,7 @@ mod crash;
 mod devrev;
 mod files;
 mod ledger;
+mod metabase;
 mod place;
 mod postgres;
 mod show;

@@ -5,6 +5,7 @@ mod clickhouse;
 mod devrev;
 mod files;
 mod http;
+mod metabase;
 mod postgres;
 mod sqlite;
 
@@ -13,6 +14,7 @@ pub(super) use clickhouse::ClickhouseQuery;
 pub(super) use devrev::DevRevObjects;
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
+pub(super) use metabase::MetabaseQuery;
 pub(super) use postgres::PostgresQuery;
 pub(super) use sqlite::SqliteQuery;
 
@@ -41,6 +43,7 @@ pub(super) enum Source {
     Postgres(Box<PostgresQuery>),
     Sqlite(SqliteQuery),
     DevRev(Box<DevRevObjects>),
+    Metabase(Box<MetabaseQuery>),
     #[cfg(feature = "clickhouse")]
     Clickhouse(Box<ClickhouseQuery>),
 }
@@ -60,6 +63,7 @@ impl Source {
             Self::Postgres(query) => query.fetch(values, to, stop).await,
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
             Self::DevRev(objects) => objects.fetch(slice, to).await,
+            Self::Metabase(query) => query.fetch(values, to, stop).await,
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }

@@ -1,0 +1,54 @@
+//! Sources that are services: who they are, as the job file says, or else the settings that `--source` has too.
+
+use super::LoadOptions;
+use crate::exit::{Exit, Failure};
+use crate::jobs::load_records::file::{MetabaseSpec, Named};
+use crate::jobs::load_records::source::{MetabaseQuery, Source};
+use crate::net::retry::RetryPolicy;
+use crate::settings::sources::OfJob;
+use crate::settings::{self, Variables};
+use crate::source::grammar::Grammar;
+use serde_saphyr::Spanned;
+
+/// A setting, what the file calls it, and what it says.
+type Given<'a> = (&'static str, &'static str, Option<&'a str>);
+
+impl LoadOptions {
+    /// A query of the Metabase that the file names.
+    pub(super) fn metabase(&self, spec: &MetabaseSpec, retry: RetryPolicy) -> Result<Source, Failure> {
+        let id = spec.database.as_ref().map(|database| match &database.value {
+            Named::Id(id) => id.to_string(),
+            Named::Name(name) => name.clone(),
+        });
+        let given = [
+            ("METABASE_BASE_URL", "url", text(spec.url.as_ref())),
+            ("METABASE_API_KEY", "api_key", text(spec.api_key.as_ref())),
+            ("METABASE_DATABASE", "database", id.as_deref()),
+        ];
+        let job = self.of_job("source.metabase", &given)?;
+        let mut metabase = self.named(settings::metabase::of_job(&job, self.env_file.as_deref()))?;
+        metabase.retry = self.retry(retry)?;
+        let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Any)?;
+        Ok(Source::Metabase(Box::new(MetabaseQuery::new(metabase, query))))
+    }
+
+    /// What the file says, with its places filled.
+    fn of_job(&self, source: &'static str, given: &[Given<'_>]) -> Result<OfJob, Failure> {
+        let variables = Variables::read(self.env_file.as_deref())?;
+        let said = given.iter().filter_map(|(setting, field, text)| Some((*setting, *field, (*text)?)));
+        let given = said.map(|(setting, field, text)| Ok((setting, field, self.filled(text, &variables)?)));
+        Ok(OfJob { source, given: given.collect::<Result<_, Failure>>()? })
+    }
+
+    /// A failure that names the job file.
+    fn named<T>(&self, resolved: Result<T, Failure>) -> Result<T, Failure> {
+        resolved.map_err(|failure| match failure.exit {
+            Exit::Usage => self.usage(failure.message),
+            _ => failure,
+        })
+    }
+}
+
+fn text(given: Option<&Spanned<String>>) -> Option<&str> {
+    given.map(|text| text.value.as_str())
+}
