@@ -10,6 +10,7 @@ mod metabase;
 mod place;
 mod postgres;
 mod show;
+mod snowflake;
 mod sqlite;
 mod timezone;
 mod undo;

@@ -6,7 +6,7 @@ mod sources;
 mod spec;
 mod targets;
 
-pub(super) use services::{MetabaseSpec, Named};
+pub(super) use services::{MetabaseSpec, Named, SnowflakeSpec};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
     CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, Method, Mode, NextSpec, RetrySpec,

@@ -251,7 +251,7 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, metabase, devrev, .. } =
+        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase, devrev, .. } =
             &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
@@ -273,6 +273,9 @@ impl LoadOptions {
         if let Some(spec) = clickhouse {
             return self.clickhouse(spec, settings.retry);
         }
+        if let Some(spec) = snowflake {
+            return self.snowflake(spec, settings.retry);
+        }
         if let Some(spec) = metabase {
             return self.metabase(spec, settings.retry);
         }
@@ -280,7 +283,8 @@ impl LoadOptions {
             return self.devrev(spec, settings, sandbox, stop);
         }
         let Some(http) = known.file.http() else {
-            let text = "sources are http, csv, jsonl, postgres, sqlite, clickhouse, metabase and devrev";
+            let text =
+                "sources are http, csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase and devrev";
             return Err(self.usage(text));
         };
         let base = if let Some(sandbox) = &sandbox {

@@ -79,6 +79,7 @@ impl JobFile {
             postgres,
             clickhouse,
             metabase,
+            snowflake,
             devrev,
             api_endpoint,
             rate_limit,
@@ -92,12 +93,13 @@ impl JobFile {
             devrev.is_some(),
             clickhouse.is_some(),
             metabase.is_some(),
+            snowflake.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             found.at(
                 &self.source,
-                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse, metabase and devrev"
+                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse, snowflake, metabase and devrev"
                     .to_owned(),
             );
         }

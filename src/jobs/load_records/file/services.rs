@@ -1,4 +1,4 @@
-//! Sources that are services, which are asked a query: Metabase.
+//! Sources that are services, which are asked a query: Metabase and Snowflake.
 
 use super::{Found, JobFile};
 use crate::jobs::load_records::span::Span;
@@ -36,6 +36,64 @@ pub(in crate::jobs::load_records) enum Named {
     Name(String),
 }
 
+/// A query of Snowflake.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::jobs::load_records) struct SnowflakeSpec {
+    /// What stands before .snowflakecomputing.com [default: ${env.SNOWFLAKE_ACCOUNT}]
+    #[schemars(with = "Option<String>")]
+    pub account: Option<Spanned<String>>,
+    /// Who asks [default: ${env.SNOWFLAKE_USER}]
+    #[schemars(with = "Option<String>")]
+    pub user: Option<Spanned<String>>,
+    /// The password, as ${env.NAME} [default: ${env.SNOWFLAKE_PASSWORD}]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<Spanned<String>>,
+    /// A file with a private key, in place of a password [default: ${env.SNOWFLAKE_PRIVATE_KEY_PATH}]
+    #[schemars(with = "Option<String>")]
+    pub private_key_path: Option<Spanned<String>>,
+    /// The warehouse [default: ${env.SNOWFLAKE_WAREHOUSE}]
+    #[schemars(with = "Option<String>")]
+    pub warehouse: Option<Spanned<String>>,
+    /// The database [default: ${env.SNOWFLAKE_DATABASE}]
+    #[schemars(with = "Option<String>")]
+    pub database: Option<Spanned<String>>,
+    /// The schema [default: ${env.SNOWFLAKE_SCHEMA}]
+    #[schemars(with = "Option<String>")]
+    pub schema: Option<Spanned<String>>,
+    /// The role [default: SNOWFLAKE_ROLE, or else the user's own]
+    #[schemars(with = "Option<String>")]
+    pub role: Option<Spanned<String>>,
+    /// Where the account is, if not at .snowflakecomputing.com [default: SNOWFLAKE_HOST]
+    #[schemars(with = "Option<String>")]
+    pub host: Option<Spanned<String>>,
+    /// One SELECT or WITH
+    #[schemars(with = "Option<String>")]
+    pub query: Option<Spanned<String>>,
+    /// A whole table
+    #[schemars(with = "Option<String>")]
+    pub table: Option<Spanned<String>>,
+}
+
+impl SnowflakeSpec {
+    /// The settings that it can have in place of those of the environment, what it calls each, and what it says.
+    pub(in crate::jobs::load_records) fn given(
+        &self,
+    ) -> [(&'static str, &'static str, Option<&Spanned<String>>); 9] {
+        [
+            ("SNOWFLAKE_ACCOUNT", "account", self.account.as_ref()),
+            ("SNOWFLAKE_USER", "user", self.user.as_ref()),
+            ("SNOWFLAKE_PASSWORD", "password", self.password.as_ref()),
+            ("SNOWFLAKE_PRIVATE_KEY_PATH", "private_key_path", self.private_key_path.as_ref()),
+            ("SNOWFLAKE_WAREHOUSE", "warehouse", self.warehouse.as_ref()),
+            ("SNOWFLAKE_DATABASE", "database", self.database.as_ref()),
+            ("SNOWFLAKE_SCHEMA", "schema", self.schema.as_ref()),
+            ("SNOWFLAKE_ROLE", "role", self.role.as_ref()),
+            ("SNOWFLAKE_HOST", "host", self.host.as_ref()),
+        ]
+    }
+}
+
 impl JobFile {
     pub(super) fn mistakes_of_services(&self, found: &mut Found) {
         if let Some(MetabaseSpec { url, api_key, database, query, table }) = &self.source.value.metabase {
@@ -58,6 +116,18 @@ impl JobFile {
             {
                 found.at(query, "a query has no {{name}} of Metabase's own: write ${name}".to_owned());
             }
+        }
+        if let Some(spec) = &self.source.value.snowflake {
+            self.one_of_query_and_table(spec.query.is_some(), spec.table.is_some(), found);
+            for (_, _, text) in spec.given() {
+                text.iter().for_each(|text| self.template(text, found));
+            }
+            spec.query.iter().for_each(|text| self.template(text, found));
+            found.secret(spec.password.as_ref(), "a password");
+            if let (Some(_), Some(path)) = (&spec.password, &spec.private_key_path) {
+                found.at(path, "snowflake has one of password and private_key_path".to_owned());
+            }
+            found.query(spec.query.as_ref(), Grammar::Snowflake);
         }
     }
 }

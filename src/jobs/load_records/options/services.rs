@@ -2,7 +2,9 @@
 
 use super::LoadOptions;
 use crate::exit::{Exit, Failure};
-use crate::jobs::load_records::file::{MetabaseSpec, Named};
+use crate::jobs::load_records::file::{MetabaseSpec, Named, SnowflakeSpec};
+#[cfg(feature = "snowflake")]
+use crate::jobs::load_records::source::SnowflakeQuery;
 use crate::jobs::load_records::source::{MetabaseQuery, Source};
 use crate::net::retry::RetryPolicy;
 use crate::settings::sources::OfJob;
@@ -30,6 +32,29 @@ impl LoadOptions {
         metabase.retry = self.retry(retry)?;
         let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Any)?;
         Ok(Source::Metabase(Box::new(MetabaseQuery::new(metabase, query))))
+    }
+
+    /// A query of the Snowflake that the file names.
+    #[cfg(feature = "snowflake")]
+    pub(super) fn snowflake(&self, spec: &SnowflakeSpec, retry: RetryPolicy) -> Result<Source, Failure> {
+        let given = spec.given().map(|(setting, field, said)| (setting, field, text(said)));
+        let mut job = self.of_job("source.snowflake", &given)?;
+        // Paths begin from the folder in which the command was run, also for a `resume`.
+        for (setting, _, path) in &mut job.given {
+            if *setting == "SNOWFLAKE_PRIVATE_KEY_PATH" && !path.starts_with('~') {
+                *path = self.folder.join(&path).to_string_lossy().into_owned();
+            }
+        }
+        let mut access = self.named(settings::snowflake::of_job(&job, self.env_file.as_deref()))?;
+        access.retry = self.retry(retry)?;
+        let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Snowflake)?;
+        let zone = self.job()?.file.zone();
+        Ok(Source::Snowflake(Box::new(SnowflakeQuery::new(access, query, zone.name()))))
+    }
+
+    #[cfg(not(feature = "snowflake"))]
+    pub(super) fn snowflake(&self, _: &SnowflakeSpec, _: RetryPolicy) -> Result<Source, Failure> {
+        Err(self.usage("source.snowflake: this build leaves it out; build it with --features snowflake"))
     }
 
     /// What the file says, with its places filled.

@@ -7,6 +7,8 @@ mod files;
 mod http;
 mod metabase;
 mod postgres;
+#[cfg(feature = "snowflake")]
+mod snowflake;
 mod sqlite;
 
 #[cfg(feature = "clickhouse")]
@@ -16,6 +18,8 @@ pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
 pub(super) use metabase::MetabaseQuery;
 pub(super) use postgres::PostgresQuery;
+#[cfg(feature = "snowflake")]
+pub(super) use snowflake::SnowflakeQuery;
 pub(super) use sqlite::SqliteQuery;
 
 use super::error::LoadError;
@@ -44,6 +48,8 @@ pub(super) enum Source {
     Sqlite(SqliteQuery),
     DevRev(Box<DevRevObjects>),
     Metabase(Box<MetabaseQuery>),
+    #[cfg(feature = "snowflake")]
+    Snowflake(Box<SnowflakeQuery>),
     #[cfg(feature = "clickhouse")]
     Clickhouse(Box<ClickhouseQuery>),
 }
@@ -64,6 +70,8 @@ impl Source {
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
             Self::DevRev(objects) => objects.fetch(slice, to).await,
             Self::Metabase(query) => query.fetch(values, to, stop).await,
+            #[cfg(feature = "snowflake")]
+            Self::Snowflake(query) => query.fetch(values, to, stop).await,
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }
