@@ -249,5 +249,6 @@ fn many_rows_are_read_in_little_memory() {
         running.has_ended()
     });
     running.wait().exits(0).says("40,000 records loaded");
-    assert!(peak < 64 << 10, "{peak} KiB");
+    // SQLite as a target takes most of it.
+    assert!(peak < 80 << 10, "{peak} KiB");
 }

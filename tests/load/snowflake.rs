@@ -70,7 +70,7 @@ fn places_are_bound_and_slices_read_their_own() {
     let site = site(&Trouble::none());
     warehouse.run(&[
         "CREATE TABLE T (ID INTEGER, DAY DATE, MOOD VARCHAR)",
-        "INSERT INTO T SELECT range, DATE '2026-01-01' + (range // 4)::INT, \
+        "INSERT INTO T SELECT range, DATE '2026-01-01' + FLOOR(range / 4)::INT, \
          CASE WHEN range % 2 = 0 THEN 'sad' ELSE 'it''s \\\\; $$ DROP TABLE T -- ?' END FROM range(0, 40)",
     ]);
     let sql = "SELECT id AS \"id\", day AS \"day\", mood AS \"mood\", ${mood} AS \"said\", ${most} + 0 AS \"most\" FROM t \
@@ -133,8 +133,9 @@ fn what_cannot_be_read_is_said_and_nothing_is_loaded() {
     program.without("SNOWFLAKE_USER").without("SNOWFLAKE_PASSWORD").run().exits(0);
     // So is the way in which the user logs in.
     std::fs::copy(warehouse.key("key.p8"), site.path("job.p8")).unwrap();
+    std::fs::remove_file(site.path("t.db")).unwrap();
     write(&site, "{table: t, private_key_path: job.p8}", SQLITE);
-    run(&warehouse, &site, &["--reload"]).run().exits(0);
+    run(&warehouse, &site, &[]).run().exits(0);
     std::fs::remove_file(site.path("job.p8")).unwrap();
     assert_nowhere(site.folder(), "pw-other-secret");
     assert_nowhere(site.folder(), PASSWORD);
