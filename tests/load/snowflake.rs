@@ -70,14 +70,14 @@ fn places_are_bound_and_slices_read_their_own() {
     let site = site(&Trouble::none());
     warehouse.run(&[
         "CREATE TABLE T (ID INTEGER, DAY DATE, MOOD VARCHAR)",
-        "INSERT INTO T SELECT range, DATE '2026-01-01' + FLOOR(range / 4)::INT, \
+        "INSERT INTO T SELECT range, DATEADD(day, FLOOR(range / 4)::INT, '2026-01-01'::DATE)::DATE, \
          CASE WHEN range % 2 = 0 THEN 'sad' ELSE 'it''s \\\\; $$ DROP TABLE T -- ?' END FROM range(0, 40)",
     ]);
-    let sql = "SELECT id AS \"id\", day AS \"day\", mood AS \"mood\", ${mood} AS \"said\", ${most} + 0 AS \"most\" FROM t \
-               WHERE day >= ${slice.start}::DATE AND day < ${slice.end}::DATE AND mood = ${mood} AND ${slice.start.unix} > 1 \
+    let sql = "SELECT id, day, mood, ${mood} AS said, ${most} + 0 AS most FROM t \
+               WHERE day >= CAST(${slice.start} AS DATE) AND day < CAST(${slice.end} AS DATE) AND mood = ${mood} AND ${slice.start.unix} > 1 \
                ORDER BY id LIMIT 7; // all";
     let slices = "params: {moods: [\"it's \\\\; $$ DROP TABLE T -- ?\", sad], most: 7, start_date: 2026-01-01, end_date: 2026-01-10}
-slices: {dates: {field: day, step: 3d}, each: {mood: '${moods}'}}";
+slices: {dates: {field: DAY, step: 3d}, each: {mood: '${moods}'}}";
     let source = format!("query: '{}'", sql.replace('\'', "''"));
     write(&site, &source, &format!("{slices}\n{SQLITE}\nchecks: [{{count: source}}]"));
     run(&warehouse, &site, &[]).run().exits(0).says("40 records loaded");
