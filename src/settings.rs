@@ -15,7 +15,7 @@ mod names;
 mod rate;
 #[cfg(feature = "snowflake")]
 pub(crate) mod snowflake;
-mod sources;
+pub(crate) mod sources;
 mod token;
 pub(crate) mod watch;
 
@@ -176,8 +176,7 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
         dotenv: DotEnv,
     ) -> Result<Self, Failure> {
-        let mut from =
-            Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+        let mut from = Sources::new(&environment, dotenv);
         let client = &batch.client;
         let token = from.token();
         let environment_name = from.text("ENVIRONMENT", None, "development");

@@ -42,9 +42,10 @@ pub(crate) fn failure(error: &SnowflakeError) -> Failure {
             (Exit::Credentials, next)
         }
         SnowflakeError::Session { .. } => (Exit::Credentials, "; start again"),
-        SnowflakeError::Refused { .. } | SnowflakeError::Account { .. } | SnowflakeError::Key(_) => {
-            (Exit::Usage, "")
-        }
+        SnowflakeError::Refused { .. }
+        | SnowflakeError::Account { .. }
+        | SnowflakeError::Key(_)
+        | SnowflakeError::Query(_) => (Exit::Usage, ""),
         SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
         SnowflakeError::Columns(_) => (Exit::Usage, ""),
         SnowflakeError::Unreachable { .. } => (Exit::Stopped, START_AGAIN),

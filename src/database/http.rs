@@ -82,6 +82,12 @@ impl Connection {
     /// The words of an answer that is no result: as many as help.
     pub(crate) async fn words(&self, mut response: Response) -> Vec<u8> {
         let mut body = Vec::new();
+        self.more_words(&mut response, &mut body).await;
+        body
+    }
+
+    /// Adds what comes next of such an answer.
+    pub(crate) async fn more_words(&self, response: &mut Response, body: &mut Vec<u8>) {
         // What is missing of a failure's explanation is no failure of its own.
         while let Ok(Some(part)) = response.chunk().await {
             body.extend_from_slice(&part);
@@ -90,7 +96,6 @@ impl Connection {
                 break;
             }
         }
-        body
     }
 
     /// What an answer means that says no more than its status.

@@ -34,7 +34,7 @@ fn from_sources(
     environment: impl Fn(&str) -> Option<String>,
     dotenv: DotEnv,
 ) -> Result<(Clickhouse, Map<String, Value>), Failure> {
-    let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let mut from = Sources::new(&environment, dotenv);
     let url = from.parsed("CLICKHOUSE_URL", None, "", service_url);
     let user = from.text("CLICKHOUSE_USER", None, "default");
     let password = from.secret("CLICKHOUSE_PASSWORD");

@@ -81,7 +81,7 @@ fn postgres_from(
 }
 
 fn sources<'a>(environment: &'a dyn Fn(&str) -> Option<String>, dotenv: &DotEnv) -> Sources<'a> {
-    Sources { environment, dotenv: dotenv.clone(), record: Map::new(), problems: Vec::new() }
+    Sources::new(environment, dotenv.clone())
 }
 
 /// The value and where it came from.

@@ -1,7 +1,7 @@
 //! Settings of Metabase: only looked at where rows come from there.
 
 use super::dotenv::{DotEnv, dotenv};
-use super::sources::{Sources, service_url};
+use super::sources::{OfJob, Sources, service_url};
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
 use crate::exit::{Exit, Failure};
@@ -20,15 +20,24 @@ pub(crate) fn resolve(
     client: &ClientFlags,
 ) -> Result<(Metabase, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    from_sources(client, environment, dotenv(global.env_file.as_deref())?)
+    from_sources(client, environment, dotenv(global.env_file.as_deref())?, None)
+}
+
+/// The same for a job file.
+#[cfg(feature = "load")]
+pub(crate) fn of_job(job: &OfJob, env_file: Option<&std::path::Path>) -> Result<Metabase, Failure> {
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    from_sources(&ClientFlags::default(), environment, dotenv(env_file)?, Some(job))
+        .map(|(metabase, _)| metabase)
 }
 
 fn from_sources(
     client: &ClientFlags,
     environment: impl Fn(&str) -> Option<String>,
     dotenv: DotEnv,
+    job: Option<&OfJob>,
 ) -> Result<(Metabase, Map<String, Value>), Failure> {
-    let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let mut from = Sources::new(&environment, dotenv).of(job);
     let base_url = from.parsed("METABASE_BASE_URL", None, "", service_url);
     let api_key = from.secret("METABASE_API_KEY");
     let database = Some(from.text("METABASE_DATABASE", None, "")).filter(|database| !database.is_empty());
@@ -61,7 +70,33 @@ mod tests {
     fn resolve(set: &[(&str, &str)]) -> Result<(Metabase, Map<String, Value>), Failure> {
         let find =
             |name: &str| set.iter().rfind(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
-        from_sources(&ClientFlags::default(), find, DotEnv::default())
+        from_sources(&ClientFlags::default(), find, DotEnv::default(), None)
+    }
+
+    #[test]
+    fn a_job_file_stands_before_the_environment_and_is_named() {
+        let find = |name: &str| (name == "METABASE_BASE_URL").then(|| "https://m.example.com".to_owned());
+        let resolve = |given: Vec<(&'static str, &'static str, String)>| {
+            let job = OfJob { source: "source.metabase", given };
+            from_sources(&ClientFlags::default(), find, DotEnv::default(), Some(&job)).map(|(of, _)| of)
+        };
+        let error = resolve(Vec::new()).unwrap_err().message;
+        assert!(
+            error.starts_with("source.metabase needs settings that are not there: METABASE_API_KEY (in it"),
+            "{error}"
+        );
+        let key = || ("METABASE_API_KEY", "api_key", "mb_s3cr3t".to_owned());
+        let metabase = resolve(vec![key(), ("METABASE_DATABASE", "database", "7".to_owned())]).unwrap();
+        assert_eq!(
+            (metabase.base_url.as_str(), metabase.database.as_deref()),
+            ("https://m.example.com/", Some("7"))
+        );
+        let error =
+            resolve(vec![key(), ("METABASE_BASE_URL", "url", "http://h".to_owned())]).unwrap_err().message;
+        assert!(
+            error.contains("source.metabase.url: `http://h` is neither") && !error.contains("s3cr3t"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::database::postgres::{Postgres, parsed};
 use crate::database::sqlite::Sqlite;
 use crate::exit::{Exit, Failure};
 use crate::net::retry::RetryPolicy;
-use serde_json::Map;
 use std::time::Duration;
 use url::Url;
 
@@ -75,7 +74,7 @@ fn resolve_from(
     environment: impl Fn(&str) -> Option<String>,
     dotenv: DotEnv,
 ) -> Result<Database, Failure> {
-    let mut sources = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let mut sources = Sources::new(&environment, dotenv);
     let retry = sources.retries(&ClientFlags::default()).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("invalid settings:\n  {}", sources.problems.join("\n  ")))
     })?;
@@ -289,12 +288,7 @@ mod tests {
         let set = [(DATABASE_URL, "postgres://ana:s3%40cr3t@h/other"), ("CLICKHOUSE_PASSWORD", "s3cr3t")];
         let sources =
             |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
-        let sources = Sources {
-            environment: &sources,
-            dotenv: DotEnv::default(),
-            record: Map::new(),
-            problems: Vec::new(),
-        };
+        let sources = Sources::new(&sources, DotEnv::default());
         let retry = RetryPolicy { max_retries: 0, base: Duration::ZERO };
         let said = Said { sources: &sources, text: "", from: "", is_typed: true, retry };
         for (target, password) in [

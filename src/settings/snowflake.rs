@@ -1,7 +1,7 @@
 //! Settings of Snowflake: only looked at where rows come from there.
 
 use super::dotenv::{DotEnv, dotenv};
-use super::sources::{Flag, Sources};
+use super::sources::{Flag, OfJob, Sources};
 use crate::cli::Global;
 use crate::cli::client::ClientFlags;
 use crate::exit::Failure;
@@ -9,6 +9,7 @@ use crate::net;
 use crate::net::retry::RetryPolicy;
 use crate::source::snowflake::{Access, Login};
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
@@ -32,14 +33,21 @@ pub(crate) fn resolve(
     client: &ClientFlags,
 ) -> Result<(Access, Map<String, Value>), Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    from_sources(client, environment, dotenv(global.env_file.as_deref())?)
+    from_sources(client, environment, dotenv(global.env_file.as_deref())?, None)
+}
+
+/// The same for a job file.
+#[cfg(feature = "load")]
+pub(crate) fn of_job(job: &OfJob, env_file: Option<&std::path::Path>) -> Result<Access, Failure> {
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    from_sources(&ClientFlags::default(), environment, dotenv(env_file)?, Some(job)).map(|(access, _)| access)
 }
 
 /// Whether any setting of Snowflake's is there at all.
 pub(crate) fn is_set_up(global: &Global) -> Result<bool, Failure> {
     let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let dotenv = dotenv(global.env_file.as_deref())?;
-    let from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let from = Sources::new(&environment, dotenv);
     Ok(NAMES.iter().any(|name| from.find(name, None).is_some()))
 }
 
@@ -47,9 +55,10 @@ fn from_sources(
     client: &ClientFlags,
     environment: impl Fn(&str) -> Option<String>,
     dotenv: DotEnv,
+    job: Option<&OfJob>,
 ) -> Result<(Access, Map<String, Value>), Failure> {
     const NO_FLAG: Flag<'_> = None;
-    let mut from = Sources { environment: &environment, dotenv, record: Map::new(), problems: Vec::new() };
+    let mut from = Sources::new(&environment, dotenv).of(job);
     let mut missing = Vec::new();
     let mut needed = |from: &mut Sources<'_>, name: &'static str| {
         let Some((text, place)) = from.find(name, NO_FLAG) else {
@@ -64,8 +73,12 @@ fn from_sources(
     let warehouse = needed(&mut from, "SNOWFLAKE_WAREHOUSE");
     let database = needed(&mut from, "SNOWFLAKE_DATABASE");
     let schema = needed(&mut from, "SNOWFLAKE_SCHEMA");
-    let password = from.secret("SNOWFLAKE_PASSWORD");
+    // How the job file says that the user logs in is the only way.
+    let (of_password, of_key) =
+        (from.said("SNOWFLAKE_PASSWORD").is_some(), from.said("SNOWFLAKE_PRIVATE_KEY_PATH").is_some());
+    let password = from.secret("SNOWFLAKE_PASSWORD").filter(|_| of_password || !of_key);
     let key = from.path("SNOWFLAKE_PRIVATE_KEY_PATH", NO_FLAG, "");
+    let key = if of_password && !of_key { PathBuf::new() } else { key };
     let has_key = !key.as_os_str().is_empty();
     if password.is_none() && !has_key {
         missing.push("SNOWFLAKE_PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH");
@@ -167,12 +180,37 @@ mod tests {
     fn resolve(change: &[(&str, &str)]) -> Result<(Access, Map<String, Value>), Failure> {
         let all = WHOLE.iter().chain(change).copied();
         let find = |name: &str| all.clone().rfind(|(set, _)| *set == name).map(|(_, value)| value.to_owned());
-        from_sources(&ClientFlags::default(), find, DotEnv::default())
+        from_sources(&ClientFlags::default(), find, DotEnv::default(), None)
+    }
+
+    #[test]
+    fn a_job_file_says_how_the_user_logs_in() {
+        let resolve = |environment: (&'static str, &'static str),
+                       given: (&'static str, &'static str, String)| {
+            let find = |name: &str| {
+                let all = WHOLE.iter().copied().filter(|(name, _)| *name != "SNOWFLAKE_PASSWORD");
+                all.chain([environment]).find(|(set, _)| *set == name).map(|(_, value)| value.to_owned())
+            };
+            let job = OfJob { source: "source.snowflake", given: vec![given] };
+            from_sources(&ClientFlags::default(), find, DotEnv::default(), Some(&job)).map(|(of, _)| of.login)
+        };
+        let (password, key) = (("SNOWFLAKE_PASSWORD", "of-env"), ("SNOWFLAKE_PRIVATE_KEY_PATH", "env.p8"));
+        let of_job = ("SNOWFLAKE_PRIVATE_KEY_PATH", "private_key_path", "job.p8".to_owned());
+        assert!(
+            matches!(resolve(password, of_job).unwrap(), Login::KeyPair(path) if path.ends_with("job.p8"))
+        );
+        let of_job = || ("SNOWFLAKE_PASSWORD", "password", "of-job".to_owned());
+        assert!(matches!(resolve(key, of_job()).unwrap(), Login::Password(_)));
+        let error = resolve(("", ""), ("SNOWFLAKE_USER", "user", "ana".to_owned())).unwrap_err().message;
+        assert!(
+            error.starts_with("source.snowflake needs settings that are not there: SNOWFLAKE_PASSWORD or"),
+            "{error}"
+        );
     }
 
     #[test]
     fn all_that_is_missing_is_named_together() {
-        let error = from_sources(&ClientFlags::default(), |_| None, DotEnv::default()).unwrap_err();
+        let error = from_sources(&ClientFlags::default(), |_| None, DotEnv::default(), None).unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
         for name in
             ["ACCOUNT", "USER", "WAREHOUSE", "DATABASE", "SCHEMA", "PASSWORD or SNOWFLAKE_PRIVATE_KEY_PATH"]

@@ -23,26 +23,57 @@ pub(super) fn flag<'a>(name: &'static str, typed: Option<&'a String>) -> Flag<'a
     typed.map(|typed| (name, typed.as_str()))
 }
 
+/// What a job file says of its source itself, in place of settings.
+#[cfg_attr(not(feature = "load"), expect(dead_code, reason = "only loads have job files"))]
+#[derive(Debug)]
+pub(crate) struct OfJob {
+    /// The source, as the file calls it.
+    pub(crate) source: &'static str,
+    /// Settings, each with what the file calls it and says.
+    pub(crate) given: Vec<(&'static str, &'static str, String)>,
+}
+
 /// Where values come from, and what was found wrong with them.
 pub(super) struct Sources<'a> {
-    pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
-    pub(super) dotenv: DotEnv,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    /// A job file, whose values stand before all others.
+    job: Option<&'a OfJob>,
+    dotenv: DotEnv,
     pub(super) record: Map<String, Value>,
     pub(super) problems: Vec<String>,
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    pub(super) fn new(environment: &'a dyn Fn(&str) -> Option<String>, dotenv: DotEnv) -> Self {
+        Self { environment, job: None, dotenv, record: Map::new(), problems: Vec::new() }
+    }
+
+    /// The same with what a job file says.
+    pub(super) fn of(self, job: Option<&'a OfJob>) -> Self {
+        Self { job, ..self }
+    }
+
     /// A value and where it came from; `None` for the default. An empty variable counts as not set.
     pub(super) fn find(&self, name: &str, flag: Flag<'_>) -> Option<(String, String)> {
         if let Some((flag, typed)) = flag {
             return Some((typed.to_owned(), format!("--{flag}")));
         }
         let set = |value: String| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        if let Some((field, value)) = self.said(name) {
+            return Some((value.to_owned(), field));
+        }
         if let Some(value) = (self.environment)(name).and_then(set) {
             return Some((value, format!("{name} in the environment")));
         }
         let value = self.dotenv.values.get(name).cloned().and_then(set)?;
         Some((value, format!("{name} in {}", self.dotenv.path.display())))
+    }
+
+    /// What the job file says, and what it calls it.
+    pub(super) fn said(&self, name: &str) -> Option<(String, &'a str)> {
+        let job = self.job?;
+        let (_, field, value) = job.given.iter().find(|(of, ..)| *of == name)?;
+        Some((format!("{}.{field}", job.source), value.trim())).filter(|(_, value)| !value.is_empty())
     }
 
     pub(super) fn given(&self, name: &str) -> bool {
@@ -124,9 +155,12 @@ impl Sources<'_> {
         missing: &[&str],
     ) -> Result<Map<String, Value>, Failure> {
         if !missing.is_empty() {
+            let (who, places) = match self.job {
+                Some(job) => (job.source.to_owned(), "in it, in the environment or in .env"),
+                None => (format!("--source {source}"), "in the environment or in .env"),
+            };
             let text = format!(
-                "--source {source} needs settings that are not there: {} (in the environment or in .env; .env.sample \
-                 shows how)",
+                "{who} needs settings that are not there: {} ({places}; .env.sample shows how)",
                 missing.join(", ")
             );
             return Err(Failure::new(Exit::Usage, text));

@@ -237,8 +237,7 @@ mod tests {
             let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             let dotenv = crate::settings::dotenv::DotEnv { path: ".env".into(), values: values.collect() };
             let none = |_: &str| None;
-            let mut from =
-                Sources { environment: &none, dotenv, record: serde_json::Map::new(), problems: Vec::new() };
+            let mut from = Sources::new(&none, dotenv);
             let mail = mail(&mut from);
             (mail.is_some(), from.problems.join("; "))
         };

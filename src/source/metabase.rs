@@ -8,7 +8,7 @@ use super::json_array::{ArrayError, JsonArray};
 use super::jsonl::{NOT_UTF8, fields, write_cell};
 use super::query::{Query, Wanted};
 use super::query_error::QueryError;
-use super::rows_file::{KeepError, RowsFile, Spooled};
+use super::rows_file::{RowsFile, Spooled};
 use crate::database::error::{DatabaseError, one_line, until_answered};
 use crate::database::http::Connection;
 use crate::net::redact::Secrets;
@@ -18,12 +18,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
-const WHO: &str = "Metabase";
+pub(crate) const WHO: &str = "Metabase";
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The rows that an export has at the most. (Source: `absolute-max-results` in Metabase's code.)
 const MAX_ROWS: u64 = 1_048_575;
@@ -57,10 +58,12 @@ struct Known {
 
 /// A column of a result.
 #[derive(Debug, Deserialize)]
-struct Column {
-    name: String,
+pub(crate) struct Column {
+    /// What it is called.
+    pub(crate) name: String,
+    /// What an export may call it.
     #[serde(default)]
-    display_name: Option<String>,
+    pub(crate) display_name: Option<String>,
 }
 
 impl Metabase {
@@ -69,6 +72,12 @@ impl Metabase {
     ///
     /// Writes to the file between its waits: not for a thread that must not block.
     pub async fn spool(&self, query: &Query, to: &Path, stop: &Stop) -> Result<Spooled, QueryError> {
+        let asked = self.connect("; it was sent to the database as SELECT * FROM (...) q ORDER BY ...")?;
+        until_answered(WHO, self.retry, &self.secrets(), stop, || asked.once(query, to)).await
+    }
+
+    /// Sets a connection up; sends nothing. `hint` is said of a query that is refused.
+    pub(crate) fn connect(&self, hint: &'static str) -> Result<Asked<'_>, DatabaseError> {
         let key =
             Some(self.api_key.expose_secret()).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
         let mut key = key.and_then(|key| HeaderValue::from_str(key).ok()).ok_or_else(|| {
@@ -76,9 +85,12 @@ impl Metabase {
         })?;
         key.set_sensitive(true);
         let connection = Connection::new(WHO, &self.base_url, self.timeout)?;
-        let asked = Asked { metabase: self, connection, key };
-        let secrets = Secrets::of([&self.api_key]);
-        until_answered(WHO, self.retry, &secrets, stop, || asked.once(query, to)).await
+        Ok(Asked { metabase: self, connection, key, hint })
+    }
+
+    /// What no text may quote.
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets::of([&self.api_key])
     }
 
     /// The address of an endpoint: below the path that the base URL may have.
@@ -90,19 +102,31 @@ impl Metabase {
 }
 
 /// What is asked over one connection.
-struct Asked<'a> {
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
     metabase: &'a Metabase,
     connection: Connection,
     key: HeaderValue,
+    hint: &'static str,
+}
+
+/// The rows of a query on their way: an array of objects.
+#[derive(Debug)]
+pub(crate) struct Export<'a> {
+    asked: &'a Asked<'a>,
+    response: Response,
+    array: JsonArray,
+    /// How many have come.
+    pub(crate) rows: u64,
 }
 
 /// What ends the reading of rows.
-enum Unread {
+enum Unread<E> {
     Array(ArrayError),
-    Query(QueryError),
+    Other(E),
 }
 
-impl From<ArrayError> for Unread {
+impl<E> From<ArrayError> for Unread<E> {
     fn from(error: ArrayError) -> Self {
         Self::Array(error)
     }
@@ -117,8 +141,8 @@ impl Asked<'_> {
         let found: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let wanted = query.wanted(&found)?;
         let (order, note) = query.order(&found, &wanted, "", |place| (place + 1).to_string());
-        let response = self.export(&native(format!("SELECT * FROM (\n{text}\n) q ORDER BY {order}"))).await?;
-        self.keep(response, &Rows::new(&columns, &wanted), query.limit, note, to).await
+        let export = self.export(&native(format!("SELECT * FROM (\n{text}\n) q ORDER BY {order}"))).await?;
+        keep(export, &Rows::new(&columns, &wanted), query.limit, note, to).await
     }
 
     fn post(&self, path: &str, body: &Value) -> RequestBuilder {
@@ -148,7 +172,7 @@ impl Asked<'_> {
                 "{url} redirects (HTTP {}): check METABASE_BASE_URL",
                 status.as_u16()
             )),
-            StatusCode::BAD_REQUEST => refused(self.said(response).await),
+            StatusCode::BAD_REQUEST => self.refused(self.said(response).await),
             _ => unanswered,
         })
     }
@@ -160,8 +184,12 @@ impl Asked<'_> {
             .map_or_else(|_| one_line(&String::from_utf8_lossy(&words)), |json| said(&json))
     }
 
+    fn refused(&self, text: String) -> DatabaseError {
+        DatabaseError::refused(WHO, text, self.hint)
+    }
+
     /// The ID of the database.
-    async fn database(&self) -> Result<u64, DatabaseError> {
+    pub(crate) async fn database(&self) -> Result<u64, DatabaseError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Databases {
@@ -194,7 +222,7 @@ impl Asked<'_> {
     }
 
     /// The columns of a query that returns no rows.
-    async fn describe(&self, query: Value) -> Result<Vec<Column>, DatabaseError> {
+    pub(crate) async fn describe(&self, query: Value) -> Result<Vec<Column>, DatabaseError> {
         #[derive(Deserialize)]
         struct Described {
             data: Cols,
@@ -203,90 +231,128 @@ impl Asked<'_> {
         struct Cols {
             cols: Vec<Column>,
         }
-        let response = self.ask(self.post("dataset", &query)).await?;
-        let body = self.connection.whole(response, MAX_ANSWER).await?;
-        let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
-            return Err(self.connection.odd("it is not JSON: is that Metabase?".to_owned()));
-        };
-        if answer["status"] != "completed" {
-            return Err(refused(said(&answer)));
-        }
-        let described: Result<Described, _> = serde_json::from_value(answer);
+        let described: Result<Described, _> = serde_json::from_value(self.answer(query).await?);
         described
             .map(|described| described.data.cols)
             .map_err(|_| self.connection.odd("it does not say which columns the query has".to_owned()))
     }
 
-    /// The answer that has the rows.
-    async fn export(&self, query: &Value) -> Result<Response, DatabaseError> {
+    /// The number that a query returns.
+    #[cfg(feature = "load")]
+    pub(crate) async fn number(&self, query: Value) -> Result<u64, DatabaseError> {
+        let answer = self.answer(query).await?;
+        let number = &answer["data"]["rows"][0][0];
+        let number = number.as_u64().or_else(|| number.as_str()?.parse().ok());
+        number.ok_or_else(|| self.connection.odd("it does not count the rows of the query".to_owned()))
+    }
+
+    /// The answer to a query of few rows.
+    async fn answer(&self, query: Value) -> Result<Value, DatabaseError> {
+        let response = self.ask(self.post("dataset", &query)).await?;
+        let body = self.connection.whole(response, MAX_ANSWER).await?;
+        let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
+            return Err(self.connection.odd("it is not JSON: is that Metabase?".to_owned()));
+        };
+        if answer["status"] == "completed" { Ok(answer) } else { Err(self.refused(said(&answer))) }
+    }
+
+    /// Asks a query for its rows.
+    pub(crate) async fn export(&self, query: &Value) -> Result<Export<'_>, DatabaseError> {
         let asked = self.ask(self.post("dataset/json", &json!({"query": query, "format_rows": false}))).await;
-        match asked {
+        let response = match asked {
             // Older versions want the query as a text.
             Err(DatabaseError::Refused(_)) => {
                 let body = json!({"query": query.to_string(), "format_rows": false});
                 self.ask(self.post("dataset/json", &body)).await
             }
             asked => asked,
+        }?;
+        Ok(Export { asked: self, response, array: JsonArray::new(), rows: 0 })
+    }
+}
+
+impl Export<'_> {
+    /// Hands over the rows that come next; false at the end, and where `take` wants no more of them. What `take` finds wrong
+    /// with a row is an answer that cannot be used.
+    pub(crate) async fn next<E: From<DatabaseError>>(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<Result<bool, String>, E>,
+    ) -> Result<bool, E> {
+        let Self { asked, response, array, rows } = self;
+        let connection = &asked.connection;
+        let Some(bytes) = connection.chunk(response).await? else { return Ok(false) };
+        let first = array.is_untouched();
+        let fed = array.feed(&bytes, |object| {
+            *rows += 1;
+            let wrong = |problem| connection.odd(format!("row {rows} {problem}")).into();
+            take(object).and_then(|goes_on| goes_on.map_err(wrong)).map_err(Unread::Other)
+        });
+        match fed {
+            Ok(goes_on) => Ok(goes_on),
+            Err(Unread::Other(error)) => Err(error),
+            // An error comes with the status of a success.
+            Err(Unread::Array(ArrayError::NoArray)) if first => {
+                let mut words = bytes.to_vec();
+                connection.more_words(response, &mut words).await;
+                let error = match serde_json::from_slice(&words) {
+                    Ok(json) => asked.refused(said(&json)),
+                    Err(_) => connection.odd("it is not a JSON array: is that Metabase?".to_owned()),
+                };
+                Err(error.into())
+            }
+            Err(Unread::Array(error)) => Err(connection.odd(error.to_string()).into()),
         }
     }
 
-    /// Keeps the rows of an answer.
-    async fn keep(
-        &self,
-        mut response: Response,
-        rows: &Rows,
-        limit: Option<u64>,
-        note: Option<String>,
-        to: &Path,
-    ) -> Result<Spooled, QueryError> {
-        let mut file = RowsFile::create(to, rows.columns.iter().map(|column| &column.name))?;
-        let mut cells = vec![String::new(); rows.columns.len()];
-        let (mut array, limit) = (JsonArray::new(), limit.unwrap_or(u64::MAX));
-        let mut goes_on = limit > 0;
-        while goes_on {
-            let Some(bytes) = self.connection.chunk(&mut response).await? else { break };
-            let first = array.is_untouched();
-            let fed = array.feed(&bytes, |object| {
-                let row = file.rows() + 1;
-                rows.read(object, &mut cells).map_err(|problem| {
-                    Unread::Query(self.connection.odd(format!("row {row} {problem}")).into())
-                })?;
-                file.push(cells.iter()).map_err(|error: KeepError| Unread::Query(error.into()))?;
-                Ok(file.rows() < limit)
-            });
-            goes_on = match fed {
-                Ok(goes_on) => goes_on,
-                Err(Unread::Query(error)) => return Err(error),
-                // An error comes with the status of a success.
-                Err(Unread::Array(ArrayError::NoArray)) if first => {
-                    let words = [&bytes[..], &self.connection.words(response).await].concat();
-                    let error = match serde_json::from_slice(&words) {
-                        Ok(json) => refused(said(&json)),
-                        Err(_) => self.connection.odd("it is not a JSON array: is that Metabase?".to_owned()),
-                    };
-                    return Err(error.into());
-                }
-                Err(Unread::Array(error)) => return Err(self.connection.odd(error.to_string()).into()),
-            };
+    /// Says whether all rows have come.
+    pub(crate) fn finish(&self) -> Result<(), DatabaseError> {
+        let connection = &self.asked.connection;
+        self.array.finish().map_err(|error| connection.unreachable(&error.to_string(), None))?;
+        if self.rows >= MAX_ROWS {
+            let text = format!("it is cut off at {MAX_ROWS} rows, the most that an export has: ask for less");
+            return Err(connection.odd(text));
         }
-        if file.rows() < limit {
-            array.finish().map_err(|error| self.connection.unreachable(&error.to_string(), None))?;
-            if file.rows() >= MAX_ROWS {
-                let text =
-                    format!("it is cut off at {MAX_ROWS} rows, the most that an export has: ask for less");
-                return Err(self.connection.odd(text).into());
-            }
-        }
-        Ok(file.finish(note)?)
+        Ok(())
     }
+}
+
+/// Keeps the rows of an answer.
+async fn keep(
+    mut export: Export<'_>,
+    rows: &Rows,
+    limit: Option<u64>,
+    note: Option<String>,
+    to: &Path,
+) -> Result<Spooled, QueryError> {
+    let mut file = RowsFile::create(to, rows.columns.iter().map(|column| &column.name))?;
+    let mut cells = vec![String::new(); rows.columns.len()];
+    let limit = limit.unwrap_or(u64::MAX);
+    let mut goes_on = limit > 0;
+    while goes_on {
+        goes_on = export
+            .next(|object| {
+                if let Err(problem) = rows.read(object, &mut cells) {
+                    return Ok(Err(problem));
+                }
+                file.push(cells.iter())?;
+                Ok::<_, QueryError>(Ok(file.rows() < limit))
+            })
+            .await?;
+    }
+    if file.rows() < limit {
+        export.finish()?;
+    }
+    Ok(file.finish(note)?)
 }
 
 /// The columns that are taken from each object.
-struct Rows {
+#[derive(Debug)]
+pub(crate) struct Rows {
     columns: Vec<RowColumn>,
 }
 
-/// A column as the file calls it, and as the objects may.
+/// A column as it is called here, and as the objects may call it.
+#[derive(Debug)]
 struct RowColumn {
     name: String,
     keys: [String; 2],
@@ -303,27 +369,34 @@ impl Rows {
         Self { columns: wanted.columns.iter().map(column).collect() }
     }
 
-    /// Reads an object into cells.
-    fn read(&self, object: &[u8], cells: &mut [String]) -> Result<(), String> {
+    /// All columns, as they are called.
+    #[cfg(feature = "load")]
+    pub(crate) fn all(found: &[Column]) -> Self {
+        let columns = found.iter().map(|column| column.name.clone()).zip(0..).collect();
+        Self::new(found, &Wanted { columns, key: (String::new(), 0) })
+    }
+
+    /// The values of an object, in the order of the columns.
+    pub(crate) fn values<'o>(&self, object: &'o [u8]) -> Result<Vec<&'o RawValue>, String> {
         let fields = fields(object).map_err(|problem| match &*problem {
             NOT_UTF8 => format!("{NOT_UTF8}: convert its bytes in the query"),
             _ => problem,
         })?;
-        for (column, cell) in self.columns.iter().zip(cells) {
+        let value = |column: &RowColumn| {
             let mut found = column.keys.iter().filter_map(|key| fields.iter().find(|(name, _)| name == key));
-            let Some((_, value)) = found.next() else {
-                return Err(format!("has no `{}`", column.name));
-            };
+            found.next().map(|(_, value)| *value).ok_or_else(|| format!("has no `{}`", column.name))
+        };
+        self.columns.iter().map(value).collect()
+    }
+
+    /// Reads an object into cells.
+    fn read(&self, object: &[u8], cells: &mut [String]) -> Result<(), String> {
+        for (value, cell) in self.values(object)?.into_iter().zip(cells) {
             cell.clear();
             write_cell(value, cell)?;
         }
         Ok(())
     }
-}
-
-fn refused(text: String) -> DatabaseError {
-    let hint = "; it was sent to the database as SELECT * FROM (...) q ORDER BY ...";
-    DatabaseError::refused(WHO, text, hint)
 }
 
 /// What an answer says of what went wrong.

@@ -153,7 +153,7 @@ pub(super) struct Wanted {
 
 /// A column as text, for databases that know no better.
 #[cfg(any(test, feature = "snowflake", feature = "sql"))]
-pub(super) fn as_varchar(_place: usize, column: &str) -> String {
+pub(crate) fn as_varchar(_place: usize, column: &str) -> String {
     format!("CAST({column} AS VARCHAR)")
 }
 

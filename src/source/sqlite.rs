@@ -125,7 +125,7 @@ fn text<'r>(row: &'r SqliteRow, place: usize, name: &str) -> Result<Cow<'r, str>
 }
 
 /// A float with as few digits as tell it from others, without an exponent as long as that can be read.
-fn float(value: f64) -> String {
+pub(crate) fn float(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 || (1e-5..1e16).contains(&size) { format!("{value}") } else { format!("{value:e}") }
 }

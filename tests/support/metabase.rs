@@ -48,6 +48,8 @@ struct World {
     log: Mutex<Vec<String>>,
     /// Whether it wants queries as a text, as versions before 0.52 did.
     is_old: Mutex<bool>,
+    /// The rows after which it cuts an export off.
+    limit: Mutex<Option<u64>>,
 }
 
 impl Metabase {
@@ -59,6 +61,7 @@ impl Metabase {
             faults: Mutex::default(),
             log: Mutex::default(),
             is_old: Mutex::default(),
+            limit: Mutex::default(),
         });
         let app = axum::Router::new().fallback(answer).with_state(Arc::clone(&world));
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -91,6 +94,11 @@ impl Metabase {
     /// Is an old version from now on.
     pub(crate) fn is_old(&self) {
         *self.world.is_old.lock().unwrap() = true;
+    }
+
+    /// Cuts exports off after so many rows from now on.
+    pub(crate) fn cuts_off(&self, rows: u64) {
+        *self.world.limit.lock().unwrap() = Some(rows);
     }
 
     /// What was asked: endpoints, with the query if there was one.
@@ -136,8 +144,15 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
     let as_text = query.as_str().and_then(|text| serde_json::from_str(text).ok());
     let is_wrong = endpoint == "dataset/json" && *world.is_old.lock().unwrap() != as_text.is_some();
     let query: Value = as_text.unwrap_or(query);
-    let sql = query["native"]["query"].as_str().unwrap_or_default().to_owned();
-    world.log.lock().unwrap().push(format!("{endpoint} {sql}").trim_end().to_owned());
+    let asked = query["native"]["query"].as_str().unwrap_or_default().to_owned();
+    world.log.lock().unwrap().push(format!("{endpoint} {asked}").trim_end().to_owned());
+    let (sql, bound) = match substituted(&asked, &query) {
+        Ok(sql) => sql,
+        Err(problem) => {
+            let body = json!({"status": "failed", "error": problem});
+            return (StatusCode::ACCEPTED, axum::Json(body)).into_response();
+        }
+    };
     let fault = world.fault(&endpoint);
     match fault {
         Some(Fault::Silence) => tokio::time::sleep(Duration::from_secs(600)).await,
@@ -161,10 +176,14 @@ async fn answer(State(world): State<Arc<World>>, request: Request) -> Response {
         {
             plain(StatusCode::NOT_FOUND, "Not found.")
         }
-        (&Method::POST, "dataset") => describe(&world, sql).await,
+        (&Method::POST, "dataset") => describe(&world, sql, bound).await,
         (&Method::POST, "dataset/json") if body["format_rows"] == false => {
             let most = if let Some(Fault::CutAfter(rows)) = fault { Some(rows) } else { None };
-            rows(&world, sql, most).await
+            let sql = match *world.limit.lock().unwrap() {
+                Some(limit) => format!("SELECT * FROM ({sql}) LIMIT {limit}"),
+                None => sql,
+            };
+            rows(&world, sql, bound, most).await
         }
         _ => plain(StatusCode::NOT_FOUND, "API endpoint does not exist."),
     }
@@ -177,9 +196,48 @@ fn failed(error: &sqlx::Error) -> Response {
     (StatusCode::ACCEPTED, axum::Json(body)).into_response()
 }
 
-async fn describe(world: &World, sql: String) -> Response {
+/// What the values of template tags make of a query: places of the driver's, and what is bound to them.
+fn substituted(sql: &str, query: &Value) -> Result<(String, Vec<Value>), String> {
+    let (mut made, mut bound, mut rest) = (String::new(), Vec::new(), sql);
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").ok_or("Syntax error: {{ without its end")?;
+        let kind = &query["native"]["template-tags"][name]["type"];
+        let parameters = query["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let parameter = parameters
+            .iter()
+            .find(|parameter| parameter["target"] == json!(["variable", ["template-tag", name]]))
+            .filter(|parameter| parameter["type"] == *kind)
+            .ok_or_else(|| format!("Cannot run the query: missing required parameters: #{{\"{name}\"}}"))?;
+        let value = &parameter["value"];
+        let fits = match kind.as_str() {
+            Some("number") => value.is_number(),
+            Some("date") => value.as_str().is_some_and(|text| text.starts_with("20")),
+            _ => value.is_string(),
+        };
+        if !fits {
+            return Err(format!("Invalid parameter {value}"));
+        }
+        bound.push(value.clone());
+        made = made + before + "?";
+        rest = after;
+    }
+    Ok((made + rest, bound))
+}
+
+fn asking(
+    sql: String,
+    bound: &[Value],
+) -> sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql));
+    bound.iter().fold(query, |query, value| match value.as_i64() {
+        Some(number) => query.bind(number),
+        None => query.bind(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+    })
+}
+
+async fn describe(world: &World, sql: String, bound: Vec<Value>) -> Response {
     let mut connection = SqliteConnectOptions::new().filename(world.file()).connect().await.unwrap();
-    let described = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await;
+    let described = connection.prepare(AssertSqlSafe(sql.as_str()).into_sql_str()).await;
     match described {
         Err(error) => failed(&error),
         Ok(described) => {
@@ -188,14 +246,19 @@ async fn describe(world: &World, sql: String) -> Response {
                 .iter()
                 .map(|column| json!({"name": column.name(), "display_name": column.name(), "base_type": "type/Text"}))
                 .collect();
-            let body = json!({"status": "completed", "row_count": 0, "data": {"rows": [], "cols": cols}});
+            let found = asking(sql, &bound).fetch_all(&mut connection).await.unwrap();
+            let found: Vec<Vec<Value>> = found
+                .iter()
+                .map(|row| object(row).as_object().unwrap().values().cloned().collect())
+                .collect();
+            let body = json!({"status": "completed", "row_count": found.len(), "data": {"rows": found, "cols": cols}});
             (StatusCode::ACCEPTED, axum::Json(body)).into_response()
         }
     }
 }
 
 /// The rows as an array of objects, as they come; or the beginning of it, and then a connection that breaks.
-async fn rows(world: &World, sql: String, most: Option<usize>) -> Response {
+async fn rows(world: &World, sql: String, bound: Vec<Value>, most: Option<usize>) -> Response {
     let mut connection = SqliteConnectOptions::new().filename(world.file()).connect().await.unwrap();
     if let Err(error) = connection.prepare(AssertSqlSafe(sql.as_str()).into_sql_str()).await {
         return failed(&error);
@@ -203,7 +266,7 @@ async fn rows(world: &World, sql: String, most: Option<usize>) -> Response {
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, Infallible>>(8);
     let (broken, breaks) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
-        let mut found = sqlx::query(AssertSqlSafe(sql)).fetch(&mut connection);
+        let mut found = asking(sql, &bound).fetch(&mut connection);
         let (mut text, mut count) = ("[\n".to_owned(), 0);
         while let Some(Ok(row)) = found.next().await {
             if most == Some(count) {

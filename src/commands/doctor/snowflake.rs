@@ -58,6 +58,7 @@ fn todo(error: &SnowflakeError) -> &'static str {
         }
         SnowflakeError::Refused { .. } => "correct the SNOWFLAKE_ settings that it names",
         SnowflakeError::Answer(_)
+        | SnowflakeError::Query(_)
         | SnowflakeError::Columns(_)
         | SnowflakeError::Keep(_)
         | SnowflakeError::Interrupted => "check SNOWFLAKE_ACCOUNT and SNOWFLAKE_HOST: is that Snowflake?",

@@ -1,10 +1,12 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
 mod mistakes;
+mod services;
 mod sources;
 mod spec;
 mod targets;
 
+pub(super) use services::{MetabaseSpec, Named, SnowflakeSpec};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
     CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,

@@ -1,5 +1,7 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
+mod services;
+
 use super::error::LoadError;
 use super::file::{ClickhouseSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec};
 use super::filter::Filter;
@@ -281,7 +283,8 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, devrev, .. } = &known.file.source.value;
+        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase, devrev, .. } =
+            &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
@@ -302,11 +305,19 @@ impl LoadOptions {
         if let Some(spec) = clickhouse {
             return self.clickhouse(spec, settings.retry);
         }
+        if let Some(spec) = snowflake {
+            return self.snowflake(spec, settings.retry);
+        }
+        if let Some(spec) = metabase {
+            return self.metabase(spec, settings.retry);
+        }
         if let Some(spec) = devrev {
             return self.devrev(spec, settings, sandbox, stop);
         }
         let Some(http) = known.file.http() else {
-            return Err(self.usage("sources are http, csv, jsonl, postgres, sqlite, clickhouse and devrev"));
+            let text =
+                "sources are http, csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase and devrev";
+            return Err(self.usage(text));
         };
         let base = if let Some(sandbox) = &sandbox {
             sandbox.clone()

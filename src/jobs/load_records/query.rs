@@ -33,13 +33,21 @@ impl Query {
         Ok(Self { template, grammar })
     }
 
-    /// All of a table.
+    /// All of a table. Its name is meant as it is written, but for Snowflake, which has names in upper case; where it is not
+    /// known whose SQL it is, quotes are for names that need them.
     pub(super) fn table(name: &str, grammar: Grammar) -> Result<Self, String> {
+        let is_plain = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let part = |part: &str| match grammar {
+            Grammar::Any if is_plain(part) && part == part.to_lowercase() => part.to_owned(),
+            Grammar::Snowflake if is_plain(part) => grammar.quoted(&part.to_uppercase()),
+            _ => grammar.quoted(part),
+        };
         let name = match grammar {
-            Grammar::Postgres | Grammar::Clickhouse => {
-                name.split('.').map(|part| grammar.quoted(part)).collect::<Vec<_>>().join(".")
-            }
-            _ => grammar.quoted(name),
+            Grammar::Sqlite => grammar.quoted(name),
+            _ => name.split('.').map(part).collect::<Vec<_>>().join("."),
         };
         Self::parse(&format!("SELECT * FROM {}", name.replace("${", "$${")), grammar)
     }
@@ -84,6 +92,11 @@ impl Query {
         Ok((text, bound))
     }
 
+    /// Which of its places have a date or a time.
+    pub(super) fn moments(&self) -> impl Iterator<Item = bool> {
+        self.template.moments()
+    }
+
     /// The text as it was written, with a numbered place for each value, and the values.
     pub(super) fn bound(
         &self,
@@ -122,10 +135,21 @@ mod tests {
         ] {
             assert!(Query::parse(text, Grammar::Postgres).is_err(), "{text}");
         }
-        let table = Query::table("sales.or\"ders", Grammar::Postgres).unwrap();
-        assert_eq!(
-            table.bound(&values, |_| String::new()).unwrap().0,
-            "SELECT * FROM \"sales\".\"or\"\"ders\""
-        );
+    }
+
+    #[test]
+    fn a_table_is_named_as_its_database_has_it() {
+        for (name, grammar, from) in [
+            ("sales.or\"ders", Grammar::Postgres, "\"sales\".\"or\"\"ders\""),
+            ("sales.orders", Grammar::Sqlite, "\"sales.orders\""),
+            ("crm.sales.Orders", Grammar::Snowflake, "\"CRM\".\"SALES\".\"ORDERS\""),
+            ("all orders", Grammar::Snowflake, "\"all orders\""),
+            ("sales.orders_2", Grammar::Any, "sales.orders_2"),
+            ("sales.Orders", Grammar::Any, "sales.\"Orders\""),
+        ] {
+            let table = Query::table(name, grammar).unwrap();
+            let (sql, _) = table.bound(&Values::default(), |_| String::new()).unwrap();
+            assert_eq!(sql, format!("SELECT * FROM {from}"));
+        }
     }
 }

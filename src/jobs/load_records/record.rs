@@ -3,6 +3,7 @@
 use jaq_json::Val;
 #[cfg(test)]
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -118,6 +119,22 @@ impl Record {
 }
 
 impl Cell {
+    /// A value of JSON.
+    pub(super) fn of_raw(value: &RawValue) -> Result<Self, String> {
+        let json = value.get();
+        Ok(match json.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'[' | b'{') => Self::Json(json.to_owned()),
+            Some(b'"') => Self::Text(
+                serde_json::from_str(json)
+                    .map_err(|error| format!("has a string that is not text: {error}"))?,
+            ),
+            _ => Self::Number(json.to_owned()),
+        })
+    }
+
     /// Writes it as JSON for a database: a number with more digits than a double has goes as text, which a column of a
     /// decimal type takes whole.
     pub(super) fn write(&self, json: &mut Vec<u8>) {
@@ -234,6 +251,21 @@ mod tests {
             through(r#"{"a":123456789012345678901234567890}"#).contains("123456789012345678901234567890")
         );
         assert!(through(r#"{"a":-2.50}"#).contains("-2.50"));
+    }
+
+    #[test]
+    fn values_of_json_are_what_they_were() {
+        for (json, cell) in [
+            ("null", Cell::Null),
+            ("true", Cell::Bool(true)),
+            ("-12345678901234567890.1234567890", Cell::Number("-12345678901234567890.1234567890".to_owned())),
+            (r#""a\"\u00e9\n""#, Cell::Text("a\"é\n".to_owned())),
+            (r#"{"a":[1]}"#, Cell::Json(r#"{"a":[1]}"#.to_owned())),
+            ("[]", Cell::Json("[]".to_owned())),
+        ] {
+            assert_eq!(Cell::of_raw(&RawValue::from_string(json.to_owned()).unwrap()), Ok(cell));
+        }
+        assert!(Cell::of_raw(&RawValue::from_string(r#""\ud800""#.to_owned()).unwrap()).is_err());
     }
 
     #[test]

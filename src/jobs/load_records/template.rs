@@ -161,6 +161,12 @@ impl Template {
         text
     }
 
+    /// Which of its places, in order, have a date or a time: an end of the slice, unless it is a number or has a pattern.
+    pub(super) fn moments(&self) -> impl Iterator<Item = bool> {
+        let places = self.0.iter().filter(|part| !matches!(part, Part::Text(_)));
+        places.map(|part| matches!(part, Part::Bound(_, Form::Iso)))
+    }
+
     /// The values of its places, in order. A number is one.
     pub(super) fn bound(&self, values: &Values) -> Result<Vec<Value>, String> {
         let places = self.0.iter().filter(|part| !matches!(part, Part::Text(_)));

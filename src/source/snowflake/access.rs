@@ -1,5 +1,6 @@
 //! Who asks whom: the account, and how the user logs in.
 
+use super::answer::Terms;
 use super::error::SnowflakeError;
 use super::wire::{Route, Wire};
 use crate::net;
@@ -64,7 +65,7 @@ pub(super) struct Session {
 
 impl Access {
     /// What no text may quote.
-    pub(super) fn secrets(&self) -> Secrets {
+    pub(crate) fn secrets(&self) -> Secrets {
         match &self.login {
             Login::Password(password) => Secrets::of([password]),
             Login::KeyPair(_) => Secrets::none(),
@@ -88,7 +89,7 @@ impl Access {
     }
 
     /// Sets a session up; sends nothing. Fails when the private key cannot be used.
-    pub(super) fn session(&self, stop: &Stop) -> Result<Session, SnowflakeError> {
+    pub(super) fn session(&self, terms: &Terms, stop: &Stop) -> Result<Session, SnowflakeError> {
         let target = self.target()?;
         if !net::is_safe(&target) {
             return Err(SnowflakeError::Key(format!("{target} is neither https nor http to this machine")));
@@ -117,6 +118,7 @@ impl Access {
             target,
             retry: self.retry,
             stop: stop.clone(),
+            terms: terms.clone(),
         });
         let http = ClientBuilder::new(client).with(wire.clone()).build();
         let auth = AuthArgs {

@@ -69,7 +69,7 @@ async fn a_key_signs_a_token_for_the_account_without_its_region() {
         host: Some(host),
         retry: RetryPolicy { max_retries: 0, base: Duration::ZERO },
     };
-    let session = access.session(&Stop::default()).unwrap();
+    let session = access.session(&Terms::default(), &Stop::default()).unwrap();
     let (asked, (line, login)) = tokio::join!(session.api.exec_raw("SELECT 1"), refuse_one(listener));
     assert!(asked.is_err());
     let failed = session.wire.take().failed.unwrap();

@@ -6,14 +6,14 @@ use super::error::SnowflakeError;
 use bytes::Bytes;
 use reqwest::{Body, Request};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// What was taken out of the answers.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// The columns of the last query's result.
-    pub(super) columns: Vec<String>,
+    pub(super) columns: Vec<Column>,
     /// Its rows, as Snowflake counted them.
     pub(super) total: u64,
     /// Its parts, after the rows that came with the answer itself.
@@ -24,6 +24,24 @@ pub(super) struct Taken {
     pub(super) failed: Option<SnowflakeError>,
     /// Requests that were sent.
     pub(super) sent: u64,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Column {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Its type, as answers call it: `fixed`, `timestamp_ntz`.
+    pub(crate) kind: String,
+}
+
+/// What a session has besides what every one has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// Parameters, in place of those of every session.
+    pub(crate) parameters: Vec<(&'static str, String)>,
+    /// Values for the places of its queries, each a type and a value.
+    pub(crate) bound: Vec<(&'static str, Option<String>)>,
 }
 
 /// What is set for the session: the same text for the same value, whatever the account's defaults, and parts of a
@@ -64,14 +82,41 @@ pub(super) fn is_one(body: &[u8]) -> bool {
 }
 
 /// Adds the session's parameters to a login.
-pub(super) fn set_session(request: &mut Request) {
-    let Some(bytes) = request.body().and_then(Body::as_bytes) else { return };
-    let Ok(mut login) = serde_json::from_slice::<Value>(bytes) else { return };
-    if let Some(parameters) = login.pointer_mut("/data/SESSION_PARAMETERS").and_then(Value::as_object_mut) {
-        parameters.extend(SESSION.map(|(name, value)| (name.to_owned(), value.into())));
+pub(super) fn set_session(request: &mut Request, terms: &Terms) {
+    change(request, |login| {
+        let parameters = login.pointer_mut("/data/SESSION_PARAMETERS").and_then(Value::as_object_mut);
+        if let Some(parameters) = parameters {
+            parameters.extend(SESSION.map(|(name, value)| (name.to_owned(), value.into())));
+            let more = terms.parameters.iter();
+            parameters.extend(more.map(|(name, value)| ((*name).to_owned(), value.as_str().into())));
+        }
+    });
+}
+
+/// Adds the values for the places of a query, as Snowflake's own drivers send them; the crate knows of none.
+pub(super) fn bind(request: &mut Request, terms: &Terms) {
+    if terms.bound.is_empty() {
+        return;
     }
+    change(request, |query| {
+        let values = terms.bound.iter().zip(1..);
+        let bindings: Map<String, Value> = values
+            .map(|((kind, value), place)| (i32::to_string(&place), json!({"type": kind, "value": value})))
+            .collect();
+        query["bindings"] = bindings.into();
+    });
+}
+
+/// Changes the JSON that a request sends.
+fn change(request: &mut Request, change: impl FnOnce(&mut Value)) {
+    let Some(bytes) = request.body().and_then(Body::as_bytes) else { return };
+    let Ok(mut body) = serde_json::from_slice::<Value>(bytes) else { return };
+    if !body.is_object() {
+        return;
+    }
+    change(&mut body);
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
-    *request.body_mut() = Some(Body::from(login.to_string()));
+    *request.body_mut() = Some(Body::from(body.to_string()));
 }
 
 /// The answer to a login, if it was let in.
@@ -130,7 +175,12 @@ fn take_result(data: &mut Map<String, Value>, taken: &mut Taken) -> Result<(), S
     // Types that the crate does not know would end its reading; it needs none.
     let columns = data.insert("rowtype".to_owned(), Value::Array(Vec::new())).unwrap_or_default();
     let columns = columns.as_array().ok_or_else(|| answer("it names no columns"))?;
-    taken.columns = columns.iter().filter_map(|column| column["name"].as_str().map(str::to_owned)).collect();
+    let text_of = |column: &Value, name: &str| column[name].as_str().map(str::to_lowercase);
+    let columns = columns.iter().filter_map(|column| {
+        let kind = text_of(column, "type").unwrap_or_default();
+        Some(Column { name: column["name"].as_str()?.to_owned(), kind })
+    });
+    taken.columns = columns.collect();
     taken.total =
         data.get("total").and_then(Value::as_u64).ok_or_else(|| answer("it does not count its rows"))?;
     if data.get("rowset").is_some_and(|rows| rows.as_array().is_some_and(|rows| !rows.is_empty())) {
@@ -180,7 +230,6 @@ fn unreadable(error: &serde_json::Error) -> SnowflakeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn take(answer: &Value) -> Result<(Value, Taken), SnowflakeError> {
         let mut taken = Taken::default();
@@ -202,7 +251,9 @@ mod tests {
         let chunks = json!([{"url": "https://s/1", "rowCount": 4}, {"url": "https://s/2", "rowCount": 5}]);
         let (rest, taken) =
             take(&answered(&json!({"chunks": chunks, "chunkHeaders": {"x-a": "b"}}))).unwrap();
-        assert_eq!((taken.columns, taken.total), (vec!["A".to_owned(), "b".to_owned()], 9));
+        let columns: Vec<_> = taken.columns.into_iter().map(|column| (column.name, column.kind)).collect();
+        let of = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+        assert_eq!((columns, taken.total), (vec![of("A", "vector"), of("b", "text")], 9));
         let parts: Vec<_> = taken.chunks.iter().map(|chunk| (chunk.url.as_str(), chunk.rows)).collect();
         assert_eq!(parts, [("https://s/1", 4), ("https://s/2", 5)]);
         assert_eq!(taken.chunk_headers, HashMap::from([("x-a".to_owned(), "b".to_owned())]));
@@ -235,6 +286,35 @@ mod tests {
         assert!(matches!(take(&refused), Err(SnowflakeError::Refused { .. })));
         let over = json!({"success": false, "code": "390112", "message": "expired", "data": null});
         assert!(matches!(take(&over), Err(SnowflakeError::Session { .. })));
+    }
+
+    #[test]
+    fn values_go_beside_the_query_and_parameters_with_the_login() {
+        let request = |body: &Value| {
+            let mut request = Request::new(reqwest::Method::POST, "https://s/".parse().unwrap());
+            *request.body_mut() = Some(Body::from(body.to_string()));
+            request
+        };
+        let of = |request: &Request| {
+            serde_json::from_slice::<Value>(request.body().unwrap().as_bytes().unwrap()).unwrap()
+        };
+        let bound = vec![("TEXT", Some("it's".to_owned())), ("FIXED", Some("7".to_owned())), ("ANY", None)];
+        let terms = Terms { parameters: vec![("QUERY_TAG", "own".to_owned())], bound };
+        let mut query = request(&json!({"sqlText": "SELECT ?, ?, ?"}));
+        bind(&mut query, &terms);
+        let bindings = json!({
+            "1": {"type": "TEXT", "value": "it's"},
+            "2": {"type": "FIXED", "value": "7"},
+            "3": {"type": "ANY", "value": null},
+        });
+        assert_eq!(of(&query), json!({"sqlText": "SELECT ?, ?, ?", "bindings": bindings}));
+        let mut login = request(&json!({"data": {"SESSION_PARAMETERS": {}}}));
+        set_session(&mut login, &terms);
+        let parameters = &of(&login)["data"]["SESSION_PARAMETERS"];
+        assert_eq!(
+            (&parameters["QUERY_TAG"], &parameters["DATE_OUTPUT_FORMAT"]),
+            (&json!("own"), &json!("YYYY-MM-DD"))
+        );
     }
 
     #[test]

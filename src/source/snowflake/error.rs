@@ -59,6 +59,9 @@ pub enum SnowflakeError {
     /// The private key.
     #[error("{0}")]
     Key(String),
+    /// The query cannot be asked like this.
+    #[error("{0}")]
+    Query(String),
     /// The columns.
     #[error(transparent)]
     Columns(#[from] ColumnError),
@@ -77,13 +80,14 @@ const NAMED_WRONGLY: [&str; 3] = ["390186", "390189", "390201"];
 
 impl SnowflakeError {
     /// The same without these secrets: Snowflake, or a proxy, may quote what it was sent.
-    pub(super) fn without(mut self, secrets: &Secrets) -> Self {
+    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
         match &mut self {
             Self::Login { message: text, .. }
             | Self::Session { message: text, .. }
             | Self::Refused { message: text, .. }
             | Self::Unreachable { text, .. }
             | Self::Answer(text)
+            | Self::Query(text)
             | Self::Key(text) => *text = secrets.clean(std::mem::take(text)),
             Self::Account { .. } | Self::Columns(_) | Self::Keep(_) | Self::Interrupted => {}
         }
@@ -100,7 +104,7 @@ impl SnowflakeError {
     }
 
     /// What Snowflake's refusal of a query means.
-    pub(super) fn of_query(code: String, message: String, state: &str) -> Self {
+    pub(crate) fn of_query(code: String, message: String, state: &str) -> Self {
         if SESSION_OVER.contains(&code.as_str()) {
             return Self::Session { code, message };
         }

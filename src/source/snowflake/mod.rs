@@ -15,5 +15,11 @@ mod read;
 mod wire;
 
 pub use access::{Access, Login};
+#[cfg(feature = "load")]
+pub(crate) use answer::Column;
+#[cfg(feature = "load")]
+pub(crate) use answer::Terms;
 pub use error::SnowflakeError;
+#[cfg(feature = "load")]
+pub(crate) use read::{Asking, Texts, begin};
 pub use read::{ping, spool};

@@ -3,10 +3,10 @@
 //! NULL becomes an empty field, and so does an empty string: CSV cannot tell them apart, and the jobs take both for
 //! missing.
 
-use super::super::query::{Query, as_varchar};
+use super::super::query::{Query, Select, as_varchar};
 use super::super::rows_file::{RowsFile, Spooled};
 use super::access::{Access, Session};
-use super::answer::Taken;
+use super::answer::{Column, Taken, Terms};
 use super::error::SnowflakeError;
 use crate::stop::Stop;
 use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
@@ -37,24 +37,62 @@ async fn ask_and_keep(
     to: &Path,
     stop: &Stop,
 ) -> Result<Spooled, SnowflakeError> {
-    let mut session = access.session(stop)?;
-    let mut asked = Asked { session: &session, stop }.ask(query).await;
+    let select = |columns: &[Column]| {
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        Ok(query.select(&names, as_varchar)?)
+    };
+    let asking = Asking { describe: query.describe(), select: &select };
+    let mut reading = begin(access, &Terms::default(), &asking, stop).await?;
+    let spooled = keep(&mut reading, to).await;
+    reading.close().await;
+    spooled
+}
+
+async fn keep(reading: &mut Reading<'_>, to: &Path) -> Result<Spooled, SnowflakeError> {
+    let mut table = Table(RowsFile::create(to, &reading.names)?);
+    while let Some(batches) = reading.next().await? {
+        batches.iter().try_for_each(|batch| table.take_batch(batch))?;
+    }
+    Ok(table.0.finish(reading.note.take())?)
+}
+
+/// What is asked for the rows of a query.
+pub(crate) struct Asking<'a> {
+    /// What tells the columns without reading a row.
+    pub(crate) describe: String,
+    /// What reads the rows, once the columns are known.
+    pub(crate) select: &'a (dyn Fn(&[Column]) -> Result<Select, SnowflakeError> + Sync),
+}
+
+/// Begins a session and asks for the rows of a query. A session that ends too early is begun again, once.
+pub(crate) async fn begin<'a>(
+    access: &Access,
+    terms: &Terms,
+    asking: &Asking<'_>,
+    stop: &'a Stop,
+) -> Result<Reading<'a>, SnowflakeError> {
+    let mut session = access.session(terms, stop)?;
+    let mut asked = Asked { session: &session, stop }.ask(asking).await;
     if let Err(SnowflakeError::Session { code, .. }) = &asked {
         tracing::warn!("Snowflake ended the session (code {code}): logging in again");
-        session = access.session(stop)?;
-        asked = Asked { session: &session, stop }.ask(query).await;
+        session = access.session(terms, stop)?;
+        asked = Asked { session: &session, stop }.ask(asking).await;
     }
-    let spooled = match asked {
-        Ok(result) => Asked { session: &session, stop }.keep(result, to).await,
-        Err(error) => Err(error),
-    };
-    close(&mut session, stop).await;
-    spooled
+    match asked {
+        Ok((select, first, rest)) => {
+            let Select { names, note, .. } = select;
+            Ok(Reading { session, stop, names, note, first: Some(first), rest, part: 0, rows: 0 })
+        }
+        Err(error) => {
+            close(&mut session, stop).await;
+            Err(error)
+        }
+    }
 }
 
 /// Logs in and asks the smallest query there is, which needs no warehouse.
 pub async fn ping(access: &Access, stop: &Stop) -> Result<(), SnowflakeError> {
-    let mut session = access.session(stop)?;
+    let mut session = access.session(&Terms::default(), stop)?;
     let asked = Asked { session: &session, stop }.exec("SELECT 1").await.map(drop);
     close(&mut session, stop).await;
     asked.map_err(|error| error.without(&access.secrets()))
@@ -67,12 +105,77 @@ async fn close(session: &mut Session, stop: &Stop) {
     }
 }
 
-/// A result whose first rows are here.
-struct Answered {
-    names: Vec<String>,
+/// The rows of a result on their way, part by part; the first of them are here.
+pub(crate) struct Reading<'a> {
+    session: Session,
+    stop: &'a Stop,
+    /// The names of its columns.
+    pub(crate) names: Vec<String>,
     note: Option<String>,
-    first: RawQueryResult,
+    first: Option<RawQueryResult>,
     rest: Taken,
+    /// The part that comes next.
+    part: usize,
+    /// Rows that have come.
+    rows: u64,
+}
+
+impl Reading<'_> {
+    /// The next part of the rows; none when all have come, as many as Snowflake counted.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, SnowflakeError> {
+        if let Some(first) = self.first.take() {
+            let batches = batches(first, self.names.len())?;
+            self.rows += rows(&batches);
+            return Ok(Some(batches));
+        }
+        let Some(chunk) = self.rest.chunks.get(self.part) else {
+            if self.rows != self.rest.total {
+                return Err(counted("the result", self.rest.total, self.rows));
+            }
+            return Ok(None);
+        };
+        let connection = Connection::new_with_middware(self.session.http.clone());
+        let part = connection.get_chunk(&chunk.url, &self.rest.chunk_headers);
+        let part = self.stop.race(part).await.ok_or(SnowflakeError::Interrupted)?;
+        let Ok(part) = part else {
+            let known = self.session.wire.take().failed;
+            return Err(known.unwrap_or_else(|| SnowflakeError::Answer("a part of the result".into())));
+        };
+        let batches = batches(RawQueryResult::Bytes(vec![part]), self.names.len())?;
+        let found = rows(&batches);
+        if found != chunk.rows {
+            return Err(counted("a part of the result", chunk.rows, found));
+        }
+        self.part += 1;
+        self.rows += found;
+        Ok(Some(batches))
+    }
+
+    /// Ends the session.
+    pub(crate) async fn close(mut self) {
+        close(&mut self.session, self.stop).await;
+    }
+}
+
+/// What one part of a result holds.
+fn batches(part: RawQueryResult, width: usize) -> Result<Vec<RecordBatch>, SnowflakeError> {
+    let answer = |text: String| SnowflakeError::Answer(text);
+    let batches =
+        match part.deserialize_arrow().map_err(|error| answer(format!("it is not Arrow: {error}")))? {
+            QueryResult::Arrow(batches) => batches,
+            QueryResult::Empty => Vec::new(),
+            QueryResult::Json(_) => return Err(answer("rows as JSON, not as Arrow".to_owned())),
+        };
+    match batches.iter().find(|batch| batch.num_columns() != width) {
+        None => Ok(batches),
+        Some(odd) => {
+            Err(answer(format!("it has {} columns where {width} were asked for", odd.num_columns())))
+        }
+    }
+}
+
+fn rows(batches: &[RecordBatch]) -> u64 {
+    batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }
 
 /// What is asked in one session.
@@ -82,11 +185,11 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn ask(&self, query: &Query) -> Result<Answered, SnowflakeError> {
-        let (_, described) = self.exec(&query.describe()).await?;
-        let select = query.select(&described.columns, as_varchar)?;
+    async fn ask(&self, asking: &Asking<'_>) -> Result<(Select, RawQueryResult, Taken), SnowflakeError> {
+        let (_, described) = self.exec(&asking.describe).await?;
+        let select = (asking.select)(&described.columns)?;
         let (first, rest) = self.exec(&select.sql).await?;
-        Ok(Answered { names: select.names, note: select.note, first, rest })
+        Ok((select, first, rest))
     }
 
     async fn exec(&self, sql: &str) -> Result<(RawQueryResult, Taken), SnowflakeError> {
@@ -105,30 +208,6 @@ impl Asked<'_> {
             }),
         }
     }
-
-    async fn keep(&self, result: Answered, to: &Path) -> Result<Spooled, SnowflakeError> {
-        let mut table = Table(RowsFile::create(to, &result.names)?);
-        table.take(result.first, result.names.len())?;
-        let connection = Connection::new_with_middware(self.session.http.clone());
-        for chunk in &result.rest.chunks {
-            let part = connection.get_chunk(&chunk.url, &result.rest.chunk_headers);
-            let part = self.stop.race(part).await.ok_or(SnowflakeError::Interrupted)?;
-            let Ok(part) = part else {
-                let known = self.session.wire.take().failed;
-                return Err(known.unwrap_or_else(|| SnowflakeError::Answer("a part of the result".into())));
-            };
-            let before = table.0.rows();
-            table.take(RawQueryResult::Bytes(vec![part]), result.names.len())?;
-            if table.0.rows() - before != chunk.rows {
-                return Err(counted("a part of the result", chunk.rows, table.0.rows() - before));
-            }
-        }
-        let rows = table.0.rows();
-        if rows != result.rest.total {
-            return Err(counted("the result", result.rest.total, rows));
-        }
-        Ok(table.0.finish(result.note)?)
-    }
 }
 
 fn counted(what: &str, wanted: u64, found: u64) -> SnowflakeError {
@@ -139,39 +218,26 @@ fn counted(what: &str, wanted: u64, found: u64) -> SnowflakeError {
 struct Table(RowsFile);
 
 impl Table {
-    /// Takes one part of a result.
-    fn take(&mut self, part: RawQueryResult, width: usize) -> Result<(), SnowflakeError> {
-        let answer = |text: String| SnowflakeError::Answer(text);
-        match part.deserialize_arrow().map_err(|error| answer(format!("it is not Arrow: {error}")))? {
-            QueryResult::Arrow(batches) => batches.iter().try_for_each(|batch| self.take_batch(batch, width)),
-            QueryResult::Empty => Ok(()),
-            QueryResult::Json(_) => Err(answer("rows as JSON, not as Arrow".to_owned())),
-        }
-    }
-
-    fn take_batch(&mut self, batch: &RecordBatch, width: usize) -> Result<(), SnowflakeError> {
+    fn take_batch(&mut self, batch: &RecordBatch) -> Result<(), SnowflakeError> {
         let columns =
             batch.columns().iter().map(|column| Texts::of(column.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        if columns.len() != width {
-            let text = format!("it has {} columns where {width} were asked for", columns.len());
-            return Err(SnowflakeError::Answer(text));
-        }
         for row in 0..batch.num_rows() {
-            self.0.push(columns.iter().map(|column| column.text(row)))?;
+            self.0.push(columns.iter().map(|column| column.text(row).unwrap_or_default()))?;
         }
         Ok(())
     }
 }
 
 /// A column of texts, however Arrow keeps them.
-enum Texts<'a> {
+pub(crate) enum Texts<'a> {
     Plain(&'a StringArray),
     Large(&'a LargeStringArray),
     View(&'a StringViewArray),
 }
 
 impl<'a> Texts<'a> {
-    fn of(column: &'a dyn Array) -> Result<Self, SnowflakeError> {
+    /// The column, if it is one of texts.
+    pub(crate) fn of(column: &'a dyn Array) -> Result<Self, SnowflakeError> {
         let any = column.as_any();
         let found = any.downcast_ref().map(Self::Plain);
         let found = found.or_else(|| any.downcast_ref().map(Self::Large));
@@ -180,13 +246,12 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// The text of a row; empty for NULL.
-    fn text(&self, row: usize) -> &'a str {
+    /// The text of a row; none for NULL.
+    pub(crate) fn text(&self, row: usize) -> Option<&'a str> {
         match self {
-            Self::Plain(texts) if texts.is_valid(row) => texts.value(row),
-            Self::Large(texts) if texts.is_valid(row) => texts.value(row),
-            Self::View(texts) if texts.is_valid(row) => texts.value(row),
-            _ => "",
+            Self::Plain(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Large(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::View(texts) => texts.is_valid(row).then(|| texts.value(row)),
         }
     }
 }

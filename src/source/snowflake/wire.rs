@@ -11,7 +11,7 @@
 //!
 //! Only SELECTs are sent, so a request whose answer was lost may be sent again.
 
-use super::answer::{self, Taken};
+use super::answer::{self, Taken, Terms};
 use super::error::SnowflakeError;
 use crate::net;
 use crate::net::retry::{Failed, RetryPolicy, retry};
@@ -47,6 +47,8 @@ pub(super) struct Route {
     pub(super) retry: RetryPolicy,
     /// What ends every wait.
     pub(super) stop: Stop,
+    /// What the session has.
+    pub(super) terms: Terms,
 }
 
 /// The middleware.
@@ -102,13 +104,14 @@ impl Wire {
         *request.url_mut() = url;
         let path = request.url().path().to_owned();
         if path.ends_with("/login-request") {
-            answer::set_session(&mut request);
+            answer::set_session(&mut request, &self.route.terms);
             let body = self.ask(request, extensions, &next).await?;
             return answer::login(body);
         }
         if !path.ends_with("/query-request") {
             return self.ask(request, extensions, &next).await;
         }
+        answer::bind(&mut request, &self.route.terms);
         let again = request.headers().clone();
         let mut body = self.ask(request, extensions, &next).await?;
         let since = Instant::now();

@@ -71,8 +71,19 @@ impl JobFile {
     }
 
     fn mistakes_of_source(&self, found: &mut Found) {
-        let SourceSpec { http, csv, jsonl, sqlite, postgres, clickhouse, devrev, api_endpoint, rate_limit } =
-            &self.source.value;
+        let SourceSpec {
+            http,
+            csv,
+            jsonl,
+            sqlite,
+            postgres,
+            clickhouse,
+            metabase,
+            snowflake,
+            devrev,
+            api_endpoint,
+            rate_limit,
+        } = &self.source.value;
         let kinds = [
             http.is_some(),
             csv.is_some(),
@@ -81,15 +92,19 @@ impl JobFile {
             postgres.is_some(),
             devrev.is_some(),
             clickhouse.is_some(),
+            metabase.is_some(),
+            snowflake.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             found.at(
                 &self.source,
-                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse and devrev".to_owned(),
+                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse, snowflake, metabase and devrev"
+                    .to_owned(),
             );
         }
         self.mistakes_of_devrev_source(found);
+        self.mistakes_of_services(found);
         if rate_limit.is_some() && api_endpoint.is_none() {
             found.at(&self.source, "rate_limit belongs into http".to_owned());
         }
@@ -108,9 +123,7 @@ impl JobFile {
         for (query, is_file) in
             sqlite.iter().map(|query| (query, true)).chain(postgres.iter().map(|query| (query, false)))
         {
-            if query.query.is_some() == query.table.is_some() {
-                found.at(&self.source, "a database has one of query and table".to_owned());
-            }
+            self.one_of_query_and_table(query.query.is_some(), query.table.is_some(), found);
             if is_file && (query.path.is_none() || query.url.is_some()) {
                 found.at(&self.source, "sqlite has a path, and no url".to_owned());
             } else if !is_file && query.path.is_some() {
@@ -130,20 +143,19 @@ impl JobFile {
         }
     }
 
-    fn mistakes_of_clickhouse(&self, spec: &ClickhouseSpec, found: &mut Found) {
-        let ClickhouseSpec { url, user, password, database, query, table } = spec;
-        if query.is_some() == table.is_some() {
+    pub(super) fn one_of_query_and_table(&self, query: bool, table: bool, found: &mut Found) {
+        if query == table {
             found.at(&self.source, "a database has one of query and table".to_owned());
         }
+    }
+
+    fn mistakes_of_clickhouse(&self, spec: &ClickhouseSpec, found: &mut Found) {
+        let ClickhouseSpec { url, user, password, database, query, table } = spec;
+        self.one_of_query_and_table(query.is_some(), table.is_some(), found);
         for text in url.iter().chain(user).chain(password).chain(database).chain(query) {
             self.template(text, found);
         }
-        if let Some(password) = password
-            && Template::parse(&password.value).is_ok_and(|text| text.only_variable().is_none())
-        {
-            let text = "a password is a secret: write ${env.NAME}, and set NAME in the environment";
-            found.at(password, text.to_owned());
-        }
+        found.secret(password.as_ref(), "a password");
         if let Some(url) = url {
             found.no_password(url);
         }
@@ -425,6 +437,18 @@ impl Found {
                 }
             }
             Err(_) => {}
+        }
+    }
+
+    /// A secret that has a field of its own.
+    pub(super) fn secret(&mut self, text: Option<&Spanned<String>>, what: &str) {
+        if let Some(text) = text
+            && Template::parse(&text.value).is_ok_and(|template| template.only_variable().is_none())
+        {
+            self.at(
+                text,
+                format!("{what} is a secret: write ${{env.NAME}}, and set NAME in the environment"),
+            );
         }
     }
 

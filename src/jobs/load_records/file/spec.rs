@@ -1,5 +1,6 @@
 //! What may stand in a job file, part by part.
 
+use super::services::{MetabaseSpec, SnowflakeSpec};
 use super::sources::DevRevSourceSpec;
 use super::targets::{DevRevTargetSpec, FileTargetSpec};
 use schemars::JsonSchema;
@@ -26,6 +27,10 @@ pub(in crate::jobs::load_records) struct SourceSpec {
     pub devrev: Option<DevRevSourceSpec>,
     /// A query of ClickHouse
     pub clickhouse: Option<ClickhouseSpec>,
+    /// A query of one of the databases that a Metabase knows
+    pub metabase: Option<MetabaseSpec>,
+    /// A query of Snowflake
+    pub snowflake: Option<SnowflakeSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,

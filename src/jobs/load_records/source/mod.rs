@@ -5,7 +5,10 @@ mod clickhouse;
 mod devrev;
 mod files;
 mod http;
+mod metabase;
 mod postgres;
+#[cfg(feature = "snowflake")]
+mod snowflake;
 mod sqlite;
 
 #[cfg(feature = "clickhouse")]
@@ -13,7 +16,10 @@ pub(super) use clickhouse::ClickhouseQuery;
 pub(super) use devrev::DevRevObjects;
 pub(super) use files::{Files, find};
 pub(super) use http::{Http, variables};
+pub(super) use metabase::MetabaseQuery;
 pub(super) use postgres::PostgresQuery;
+#[cfg(feature = "snowflake")]
+pub(super) use snowflake::SnowflakeQuery;
 pub(super) use sqlite::SqliteQuery;
 
 use super::error::LoadError;
@@ -42,6 +48,9 @@ pub(super) enum Source {
     Postgres(Box<PostgresQuery>),
     Sqlite(SqliteQuery),
     DevRev(Box<DevRevObjects>),
+    Metabase(Box<MetabaseQuery>),
+    #[cfg(feature = "snowflake")]
+    Snowflake(Box<SnowflakeQuery>),
     #[cfg(feature = "clickhouse")]
     Clickhouse(Box<ClickhouseQuery>),
 }
@@ -61,6 +70,9 @@ impl Source {
             Self::Postgres(query) => query.fetch(values, to, stop).await,
             Self::Sqlite(query) => query.fetch(values, to, stop).await,
             Self::DevRev(objects) => objects.fetch(slice, to).await,
+            Self::Metabase(query) => query.fetch(values, to, stop).await,
+            #[cfg(feature = "snowflake")]
+            Self::Snowflake(query) => query.fetch(values, to, stop).await,
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
         }
