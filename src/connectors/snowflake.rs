@@ -42,12 +42,12 @@ pub(crate) fn failure(error: &SnowflakeError) -> Failure {
             (Exit::Credentials, next)
         }
         SnowflakeError::Session { .. } => (Exit::Credentials, "; start again"),
+        SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
         SnowflakeError::Refused { .. }
         | SnowflakeError::Account { .. }
         | SnowflakeError::Key(_)
-        | SnowflakeError::Query(_) => (Exit::Usage, ""),
-        SnowflakeError::Columns(ColumnError::Missing(_)) => (Exit::Usage, "; name them in the query with AS"),
-        SnowflakeError::Columns(_) => (Exit::Usage, ""),
+        | SnowflakeError::Query(_)
+        | SnowflakeError::Columns(_) => (Exit::Usage, ""),
         SnowflakeError::Unreachable { .. } => (Exit::Stopped, START_AGAIN),
         SnowflakeError::Answer(_) | SnowflakeError::Keep(_) | SnowflakeError::Interrupted => {
             (Exit::Unexpected, "")

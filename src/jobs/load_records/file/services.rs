@@ -119,10 +119,9 @@ impl JobFile {
         }
         if let Some(spec) = &self.source.value.snowflake {
             self.one_of_query_and_table(spec.query.is_some(), spec.table.is_some(), found);
-            for (_, _, text) in spec.given() {
-                text.iter().for_each(|text| self.template(text, found));
+            for text in spec.given().into_iter().filter_map(|(_, _, text)| text).chain(&spec.query) {
+                self.template(text, found);
             }
-            spec.query.iter().for_each(|text| self.template(text, found));
             found.secret(spec.password.as_ref(), "a password");
             if let (Some(_), Some(path)) = (&spec.password, &spec.private_key_path) {
                 found.at(path, "snowflake has one of password and private_key_path".to_owned());

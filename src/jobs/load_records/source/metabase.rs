@@ -182,7 +182,7 @@ impl Begun<'_> {
     async fn finish(&self, asked: &Asked<'_>, native: &Native) -> Result<(), DatabaseError> {
         self.export.finish()?;
         let rows = self.export.rows;
-        if rows == 0 || rows % ROUND != 0 {
+        if rows == 0 || !rows.is_multiple_of(ROUND) {
             return Ok(());
         }
         let all = asked.number(native.within(self.database, "SELECT count(*) AS n FROM {q}")).await?;
