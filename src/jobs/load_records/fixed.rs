@@ -119,7 +119,6 @@ impl Fixer {
     pub(super) fn finish(mut self, run: &str, slice: &Slice, open: bool, stage: &mut Stage) -> io::Result<Sent> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        let folder = files::folder_of(stage.path());
         std::fs::rename(&self.path, stage.path())?;
         stage.records = self.records;
         let head = Head {
@@ -139,7 +138,7 @@ impl Fixer {
         file.write_all(format!("{}\n", serde_json::to_string(&head)?).as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, &path)?;
-        files::sync_folder(folder)?;
+        files::sync_folder(files::folder_of(&path))?;
         Ok(Sent { path, file, head, last: None, refused: BTreeSet::new(), new: Vec::new() })
     }
 }

@@ -33,7 +33,6 @@ use ledger::Seen;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
-use table::Table;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// Slices that are written at once.

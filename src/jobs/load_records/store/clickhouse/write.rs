@@ -246,7 +246,8 @@ impl Writer<'_> {
             is_touched = true;
             while from < range.start {
                 batches.together(usize::try_from((range.start - from).min(1000)).unwrap_or(1));
-                from += batches.next()?.ok_or(std::io::ErrorKind::UnexpectedEof)?.rows.len() as u64;
+                let skipped = batches.next()?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
+                from += skipped.rows.len() as u64;
             }
             batches.together(usize::try_from(range.end - range.start).unwrap_or(1));
         }
