@@ -136,8 +136,8 @@ impl JobFile {
             found.at(&self.source, "a database has one of query and table".to_owned());
         }
         self.mistakes_of_clickhouse_access([url, user, password, database], found);
-        for text in query {
-            self.template(text, found);
+        if let Some(query) = query {
+            self.template(query, found);
         }
         found.query(query.as_ref(), Grammar::Clickhouse);
     }
