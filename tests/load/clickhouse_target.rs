@@ -55,7 +55,8 @@ impl Place {
     }
 
     fn table(&self, columns: &str, engine: &str) {
-        self.clickhouse.run(&["DROP TABLE IF EXISTS t SYNC", &format!("CREATE TABLE t ({columns}) {engine}")]);
+        self.clickhouse
+            .run(&["DROP TABLE IF EXISTS t SYNC", &format!("CREATE TABLE t ({columns}) {engine}")]);
     }
 
     fn of_slices(&self, engine: &str) {
@@ -119,7 +120,11 @@ fn a_load_goes_into_a_table_once() {
             place.load(&["--reload"]).run().exits(0).says("3 records loaded");
             assert_eq!(place.rows(true), found);
         }
-        place.program(&["load", "ledger", "forget", "job.yaml", "--all", "--yes"]).run().exits(0).says("1 slice");
+        place
+            .program(&["load", "ledger", "forget", "job.yaml", "--all", "--yes"])
+            .run()
+            .exits(0)
+            .says("1 slice");
         place.program(&["load", "ledger", "list", "job.yaml"]).run().exits(0).says("nothing of load");
         place.load(&[]).run().exits(0).says(&format!("{rows} records loaded"));
         assert_eq!(place.rows(true_of(engine)).len(), if rows == 4 { 8 } else { 3 });
@@ -222,7 +227,9 @@ fn a_fault_at_any_batch_doubles_nothing() {
 fn half_sent(place: &Place) {
     place.of_slices(KEPT);
     let records = |name: &str| {
-        (0..30).fold(String::new(), |text, id| text + &format!("{{\"id\":{id},\"kind\":\"k\",\"name\":\"{name}\"}}\n"))
+        (0..30).fold(String::new(), |text, id| {
+            text + &format!("{{\"id\":{id},\"kind\":\"k\",\"name\":\"{name}\"}}\n")
+        })
     };
     place.site.write("in.jsonl", records("old"));
     place.job("table: t", "source: {jsonl: {path: in.jsonl}}\nbatch_size: 10");
@@ -283,7 +290,11 @@ fn what_does_not_fit_is_rejected_and_nothing_is_changed_in_silence() {
         ("Int32", "-7", "99999999999"),
         ("UInt8", "255", "256"),
         ("UInt64", "\"18446744073709551615\"", "null"),
-        ("Int128", "\"170141183460469231731687303715884105727\"", "\"170141183460469231731687303715884105728\""),
+        (
+            "Int128",
+            "\"170141183460469231731687303715884105727\"",
+            "\"170141183460469231731687303715884105728\"",
+        ),
         ("Decimal(9, 2)", "\"1.23\"", "\"1.239\""),
         ("Float32", "0.5", "16777217"),
         ("Float64", "\"nan\"", "\"x\""),
@@ -309,7 +320,9 @@ fn what_does_not_fit_is_rejected_and_nothing_is_changed_in_silence() {
             "CREATE TABLE v (n Int32, v {kind}) ENGINE = MergeTree ORDER BY n SETTINGS non_replicated_deduplication_window = 1000"
         )]);
         let bad_line = if bad.is_empty() { String::new() } else { format!("{{\"n\":2,\"v\":{bad}}}\n") };
-        place.site.write("v.jsonl", format!("{{\"n\":1,\"v\":{good}}}\n{bad_line}{{\"n\":3,\"v\":{good}}}\n"));
+        place
+            .site
+            .write("v.jsonl", format!("{{\"n\":1,\"v\":{good}}}\n{bad_line}{{\"n\":3,\"v\":{good}}}\n"));
         place.job("table: v", "source: {jsonl: {path: v.jsonl}}");
         let ended = place.load(&[]).run().exits(if bad.is_empty() { 0 } else { 3 });
         ended.says("2 records loaded");
@@ -333,7 +346,9 @@ fn what_does_not_fit_is_rejected_and_nothing_is_changed_in_silence() {
             continue;
         }
         let runs = place.site.runs();
-        let rejected = runs.iter().find_map(|run| run.file("rejected.jsonl").exists().then(|| run.lines("rejected.jsonl")));
+        let rejected = runs
+            .iter()
+            .find_map(|run| run.file("rejected.jsonl").exists().then(|| run.lines("rejected.jsonl")));
         let rejected = rejected.unwrap();
         assert_eq!(rejected.len(), 1, "{kind}");
         let problem = rejected[0]["problem"].to_string();
@@ -353,11 +368,20 @@ fn a_record_that_the_table_refuses_is_found_and_the_others_are_loaded() {
         place.sliced(&format!("table: t{key}"));
         let ended = place.load(&[]).run().exits(3);
         ended.says("108 records loaded, 12 rejected");
-        let ids = place.clickhouse.ask("SELECT count(), countIf(id % 10 = 3) FROM t FINAL".trim_end_matches(if key.is_empty() { " FINAL" } else { "" }));
+        let ids = place.clickhouse.ask(
+            "SELECT count(), countIf(id % 10 = 3) FROM t FINAL".trim_end_matches(if key.is_empty() {
+                " FINAL"
+            } else {
+                ""
+            }),
+        );
         assert_eq!(ids, ["108|0"]);
         assert_eq!(place.ledger(), ["6|108|12"]);
         let rejected = place.site.newest_run().lines("rejected.jsonl");
-        assert!(rejected.iter().all(|line| line["problem"].to_string().contains("(code 469)")), "{rejected:?}");
+        assert!(
+            rejected.iter().all(|line| line["problem"].to_string().contains("(code 469)")),
+            "{rejected:?}"
+        );
         place.clean();
     }
 }
@@ -369,16 +393,40 @@ fn tables_and_jobs_that_could_double_or_lose_are_refused() {
     place.site.write("in.jsonl", "{\"id\":1,\"kind\":\"k\",\"name\":\"n\"}\n");
     let columns = "id Int32, kind String, name String";
     for (columns, engine, target, exit, says) in [
-        (columns, "ENGINE = MergeTree ORDER BY id", "table: t, key: [id]", 2, "ReplacingMergeTree, and `t` is MergeTree"),
+        (
+            columns,
+            "ENGINE = MergeTree ORDER BY id",
+            "table: t, key: [id]",
+            2,
+            "ReplacingMergeTree, and `t` is MergeTree",
+        ),
         (columns, REPLACING, "table: t, key: [id]", 2, "ORDER BY (id, kind), and the key is (id)"),
-        (columns, "ENGINE = ReplacingMergeTree ORDER BY lower(kind)", "table: t, key: [kind]", 2, "ORDER BY (lower(kind))"),
+        (
+            columns,
+            "ENGINE = ReplacingMergeTree ORDER BY lower(kind)",
+            "table: t, key: [kind]",
+            2,
+            "ORDER BY (lower(kind))",
+        ),
         (columns, "ENGINE = MergeTree ORDER BY id", "table: t", 2, "at_least_once: true"),
         (columns, "ENGINE = Memory", "table: t", 2, "at_least_once: true"),
         (columns, KEPT, "table: tt", 2, "did you mean `t`?"),
         ("id Int32, kind String, names String", KEPT, "table: t", 2, "did you mean `names`?"),
         ("id Int32, kind String, name String, more String", KEPT, "table: t", 2, "needs a `more`"),
-        ("id Int32, kind String, name JSON", KEPT, "table: t", 2, "is a JSON, for which values cannot be checked"),
-        ("id Int32, kind String, name String MATERIALIZED kind", KEPT, "table: t", 2, "computes column `name` itself"),
+        (
+            "id Int32, kind String, name JSON",
+            KEPT,
+            "table: t",
+            2,
+            "is a JSON, for which values cannot be checked",
+        ),
+        (
+            "id Int32, kind String, name String MATERIALIZED kind",
+            KEPT,
+            "table: t",
+            2,
+            "computes column `name` itself",
+        ),
         (columns, KEPT, "table: t, key: [id], mode: insert", 5, "job.yaml:5:"),
         (columns, KEPT, "table: t, key: [id], mode: replace", 5, "modes upsert and append"),
         (columns, KEPT, "table: t, mode: upsert", 5, "needs a key"),
@@ -416,10 +464,15 @@ fn tables_go_from_one_database_to_another_and_back() {
             "INSERT INTO p SELECT i, i % 2 = 0, i / 7.0, timestamptz '2026-01-01 00:00:00.000001+01' + i * interval '1 hour', date \
              '2026-01-01' + i, jsonb_build_object('a', i), 'n' || i, i / 3.0::float8 FROM generate_series(1, 500) AS i",
         );
-        place.job("table: p, key: [id], create: true", &format!("source: {{postgres: {{table: p}}}}\n{checks}"));
+        place.job(
+            "table: p, key: [id], create: true",
+            &format!("source: {{postgres: {{table: p}}}}\n{checks}"),
+        );
         let program = database.prepare(place.load(&[]));
         program.run().exits(0).says("500 records loaded").says("1 check passed");
-        let sums = place.clickhouse.ask("SELECT count(), sum(id), countIf(ok), min(at), max(day), any(length(doc) > 5) FROM p FINAL");
+        let sums = place.clickhouse.ask(
+            "SELECT count(), sum(id), countIf(ok), min(at), max(day), any(length(doc) > 5) FROM p FINAL",
+        );
         assert_eq!(sums, ["500|125250|250|2026-01-01 00:00:00.000001|2027-05-16|1"]);
     }
     place.site.write("in.jsonl", (0..50).fold(String::new(), |text, id| {

@@ -116,7 +116,13 @@ impl Fixer {
     }
 
     /// Puts them in their place; all is on the disk when this returns.
-    pub(super) fn finish(mut self, run: &str, slice: &Slice, open: bool, stage: &mut Stage) -> io::Result<Sent> {
+    pub(super) fn finish(
+        mut self,
+        run: &str,
+        slice: &Slice,
+        open: bool,
+        stage: &mut Stage,
+    ) -> io::Result<Sent> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
         std::fs::rename(&self.path, stage.path())?;
@@ -211,7 +217,11 @@ impl Sent {
 }
 
 /// A slice that was fixed, as it was then.
-pub(super) fn again(run: &Path, row: u64, slice: &Slice) -> io::Result<Option<Result<(Stage, bool), Unusable>>> {
+pub(super) fn again(
+    run: &Path,
+    row: u64,
+    slice: &Slice,
+) -> io::Result<Option<Result<(Stage, bool), Unusable>>> {
     let (path, rejected) = paths(run, row);
     let sent = match Sent::open(&path)? {
         None => return Ok(None),

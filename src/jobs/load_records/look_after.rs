@@ -104,7 +104,11 @@ impl Kept {
             let at: String = at.replace('T', " ").chars().take(19).collect();
             let open = if *begun {
                 "  (only begun: the table may have a part of it)"
-            } else if entry.open { "  (open: loaded again next time)" } else { "" };
+            } else if entry.open {
+                "  (open: loaded again next time)"
+            } else {
+                ""
+            };
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,

@@ -1,7 +1,9 @@
 //! The options of a load: what `run.json` keeps of it, so that `resume` does the same.
 
 use super::error::LoadError;
-use super::file::{ClickhouseSpec, ClickhouseTargetSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec};
+use super::file::{
+    ClickhouseSpec, ClickhouseTargetSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec,
+};
 use super::filter::Filter;
 use super::query::Query;
 use super::slices::{self, Slice};

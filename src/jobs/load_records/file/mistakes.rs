@@ -284,7 +284,10 @@ impl JobFile {
             database.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            found.at(&self.target, "target has one of sqlite, postgres, clickhouse, csv, jsonl and devrev".to_owned());
+            found.at(
+                &self.target,
+                "target has one of sqlite, postgres, clickhouse, csv, jsonl and devrev".to_owned(),
+            );
         }
         self.mistakes_of_file_target(found);
         self.mistakes_of_devrev_target(found);

@@ -284,11 +284,7 @@ impl Store {
     }
 
     /// Looks, before anything is written, whether the table is one that the load may go to; what there is to say of it.
-    pub(super) async fn look(
-        &self,
-        terms: &Terms,
-        stop: &Stop,
-    ) -> Result<Vec<String>, LoadError> {
+    pub(super) async fn look(&self, terms: &Terms, stop: &Stop) -> Result<Vec<String>, LoadError> {
         match self {
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(clickhouse) => clickhouse.look(terms, stop).await,

@@ -125,7 +125,9 @@ impl Kind {
         let text = plain(raw);
         match self {
             Self::Nullable(kind) => return kind.write(cell, zone, json),
-            Self::Array(kind) => return self.write_list(&text, json, |cell, json| kind.write(cell, zone, json)),
+            Self::Array(kind) => {
+                return self.write_list(&text, json, |cell, json| kind.write(cell, zone, json));
+            }
             Self::Map(key, value) => return write_map((key, value), &text, zone, json),
             Self::Tuple(members) => return write_tuple(members, &text, zone, json),
             Self::Integer { bits, is_signed } => {
@@ -162,7 +164,9 @@ impl Kind {
                 let address = text.parse::<Ipv6Addr>().or_else(|_| mapped());
                 push_text(json, &address.map_err(|_| "it is no IPv6 address")?.to_string());
             }
-            Self::Enum(names) => push_text(json, name_of(names, raw, &text).ok_or("it is none of the enum's names")?),
+            Self::Enum(names) => {
+                push_text(json, name_of(names, raw, &text).ok_or("it is none of the enum's names")?)
+            }
             Self::Date { is_long } => push_text(json, &date(&text, *is_long)?),
             Self::Time { digits } => push_text(json, &time(&text, *digits, zone)?),
         }
@@ -188,12 +192,7 @@ impl Kind {
     }
 }
 
-fn write_map(
-    (key, value): (&Kind, &Kind),
-    text: &str,
-    zone: Tz,
-    json: &mut String,
-) -> Result<(), String> {
+fn write_map((key, value): (&Kind, &Kind), text: &str, zone: Tz, json: &mut String) -> Result<(), String> {
     let Members(members) = serde_json::from_str(text).map_err(|_| "it is no object".to_owned())?;
     json.push('{');
     let mut seen = std::collections::HashSet::new();
@@ -231,7 +230,9 @@ fn write_tuple(
             if members.len() != names.len() {
                 return Err(other());
             }
-            let cell = |name: &&String| members.iter().find(|(other, _)| other == name.as_str()).map(|(_, cell)| *cell);
+            let cell = |name: &&String| {
+                members.iter().find(|(other, _)| other == name.as_str()).map(|(_, cell)| *cell)
+            };
             names.iter().map(cell).collect::<Option<_>>().ok_or_else(other)?
         }
         _ => serde_json::from_str(text).map_err(|_| "it is no tuple".to_owned())?,
@@ -510,13 +511,11 @@ fn uuid(text: &str) -> Option<String> {
 
 fn date(text: &str, is_long: bool) -> Result<String, String> {
     let wrong = || "it is no date such as 2026-12-31".to_owned();
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10).ok_or_else(wrong)?;
+    let date =
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10).ok_or_else(wrong)?;
     // What Date32 takes beyond that depends on the server's version.
-    let (kind, least, most) = if is_long {
-        ("Date32", (1900, 1, 1), (2299, 12, 31))
-    } else {
-        ("Date", (1970, 1, 1), (2149, 6, 6))
-    };
+    let (kind, least, most) =
+        if is_long { ("Date32", (1900, 1, 1), (2299, 12, 31)) } else { ("Date", (1970, 1, 1), (2149, 6, 6)) };
     let of = |(year, month, day): (i32, u32, u32)| NaiveDate::from_ymd_opt(year, month, day);
     if of(least).is_some_and(|least| date < least) || of(most).is_some_and(|most| date > most) {
         return Err(format!("it is out of the range of {kind}"));
@@ -526,7 +525,8 @@ fn date(text: &str, is_long: bool) -> Result<String, String> {
 
 /// A moment in UTC, with as many digits of a second as the column has.
 fn time(text: &str, places: Option<u32>, zone: Tz) -> Result<String, String> {
-    let moment = dates::moment(text, zone).ok_or_else(|| "it is no time such as 2026-12-31T10:00:00Z".to_owned())?;
+    let moment =
+        dates::moment(text, zone).ok_or_else(|| "it is no time such as 2026-12-31T10:00:00Z".to_owned())?;
     let fraction = text.split_once('.').map(|(_, rest)| rest).unwrap_or_default();
     let fraction = fraction.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     let digits = fraction.trim_end_matches('0').len();

@@ -1,5 +1,6 @@
-//! The ledger in ClickHouse: a line for each slice and run, of which the newest counts. Nothing is changed in its place: a slice
-//! is begun, loaded or forgotten by a line that says so.
+//! The ledger in ClickHouse: lines that say that a run has begun a slice, has loaded it, or is to be forgotten. Nothing is changed
+//! in its place; of lines that are alike the newest counts. One that comes late, from a connection that broke, hides no other: what
+//! is loaded is so, whatever is said of its beginning.
 //!
 //! A run writes down that it begins a slice before its first batch: what another run has begun may be in the table in part.
 
@@ -35,7 +36,7 @@ impl State {
     }
 }
 
-/// The newest line of a slice and a run.
+/// What a line says, the newest of its kind.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     state: State,
@@ -45,7 +46,7 @@ pub(super) struct Row {
 /// The lines of a load, as far as they were read.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// By slice, then by run.
+    /// By slice: of each run the newest of each kind.
     rows: HashMap<String, Vec<Row>>,
     /// The newest line's time; later ones are still to be read.
     until: String,
@@ -67,15 +68,37 @@ pub(super) enum Said {
 }
 
 impl Seen {
-    /// The newest of what was loaded, and of what was begun since.
-    fn newest(&self, slice: &str, state: State) -> Option<&Row> {
-        let of = |state: State| {
-            let rows = self.rows.get(slice)?.iter().filter(move |row| row.state == state);
-            rows.max_by(|one, other| one.line.at.cmp(&other.line.at))
+    /// What each run has come to with a slice: loaded it, or begun it; nothing, once that is to be forgotten.
+    fn live(&self, slice: &str) -> Vec<&Row> {
+        let rows = self.rows.get(slice).map(Vec::as_slice).unwrap_or_default();
+        let is_forgotten = |row: &Row| {
+            rows.iter().any(|other| {
+                let is_own = other.line.entry.run == row.line.entry.run;
+                is_own && other.state == State::Forgotten && other.line.at >= row.line.at
+            })
         };
-        let found = of(state)?;
-        let is_over = state == State::Begun && of(State::Loaded).is_some_and(|loaded| loaded.line.at > found.line.at);
-        (!is_over).then_some(found)
+        let mut live: Vec<&Row> = Vec::new();
+        for state in [State::Loaded, State::Begun] {
+            let of_state = rows.iter().filter(|row| row.state == state && !is_forgotten(row));
+            let others: Vec<&Row> = of_state
+                .filter(|row| !live.iter().any(|known| known.line.entry.run == row.line.entry.run))
+                .collect();
+            live.extend(others);
+        }
+        live
+    }
+
+    /// The newest that a slice was loaded.
+    fn loaded(&self, slice: &str) -> Option<&Row> {
+        let live = self.live(slice).into_iter().filter(|row| row.state == State::Loaded);
+        live.max_by(|one, other| one.line.at.cmp(&other.line.at))
+    }
+
+    /// What was begun since it was loaded.
+    fn begun(&self, slice: &str) -> Vec<&Row> {
+        let loaded = self.loaded(slice).map(|row| &row.line.at);
+        let live = self.live(slice).into_iter();
+        live.filter(|row| row.state == State::Begun && loaded < Some(&row.line.at)).collect()
     }
 
     fn add(&mut self, rows: Vec<Row>, run: &str) {
@@ -88,7 +111,8 @@ impl Seen {
                 self.others.add(vec![entry.clone()]);
             }
             let of_slice = self.rows.entry(entry.slice.clone()).or_default();
-            match of_slice.iter_mut().find(|known| known.line.entry.run == entry.run) {
+            let is_same = |known: &Row| known.line.entry.run == entry.run && known.state == row.state;
+            match of_slice.iter_mut().find(|known| is_same(known)) {
                 Some(known) => *known = row,
                 None => of_slice.push(row),
             }
@@ -97,9 +121,9 @@ impl Seen {
 
     fn lines(&self) -> Vec<Line> {
         let line = |slice: &String| {
-            let loaded = self.newest(slice, State::Loaded).map(|row| row.line.clone());
-            let begun = self.newest(slice, State::Begun).map(|row| Line { begun: true, ..row.line.clone() });
-            loaded.into_iter().chain(begun)
+            let loaded = self.loaded(slice).map(|row| row.line.clone());
+            let begun = self.begun(slice).into_iter().map(|row| Line { begun: true, ..row.line.clone() });
+            loaded.into_iter().chain(begun.collect::<Vec<_>>())
         };
         let mut lines: Vec<Line> = self.rows.keys().flat_map(line).collect();
         lines.sort_by(|one, other| one.entry.slice.cmp(&other.entry.slice));
@@ -109,14 +133,11 @@ impl Seen {
     /// The slice that another run has begun, and that lies over this one or is this one.
     fn begun_by_others(&self, slice: &Slice, run: &str) -> Option<Entry> {
         let id = slice.id();
-        self.rows.iter().find_map(|(other, rows)| {
+        self.rows.keys().find_map(|other| {
+            let begun = self.begun(other).into_iter().find(|row| row.line.entry.run != run)?;
             let is_near = *other == id
                 || serde_json::from_str::<Slice>(other).is_ok_and(|other| slice.overlaps(&other));
-            let loaded = || rows.iter().filter(|row| row.state == State::Loaded).map(|row| &row.line.at).max();
-            let is_begun =
-                |row: &&Row| row.state == State::Begun && row.line.entry.run != run && loaded() < Some(&row.line.at);
-            let row = rows.iter().find(is_begun)?;
-            is_near.then(|| row.line.entry.clone())
+            is_near.then(|| begun.line.entry.clone())
         })
     }
 }
@@ -132,7 +153,7 @@ impl ClickhouseStore {
             let sql = format!(
                 "CREATE TABLE IF NOT EXISTS {TABLE} (load String, slice String, name String, digest String, rows UInt64, rejected \
                  UInt64, run String, open Bool, state String, loaded_at DateTime64(6, 'UTC')) ENGINE = \
-                 ReplacingMergeTree(loaded_at) ORDER BY (load, slice, run)"
+                 ReplacingMergeTree(loaded_at) ORDER BY (load, slice, run, state)"
             );
             self.run(session, &sql, stop).await
         });
@@ -165,10 +186,12 @@ impl ClickhouseStore {
         let sql = format!(
             "SELECT slice, name, digest, toString(rows), toString(rejected), run, toString(open), state, \
              concat(replaceOne(toString(loaded_at), ' ', 'T'), 'Z') FROM {TABLE} FINAL WHERE load = {}{later} \
-             ORDER BY slice, run",
+             ORDER BY slice, run, state",
             literal(load)
         );
-        let odd = || LoadError::Settings(format!("{}: {TABLE} has other columns than this tool makes", self.place()));
+        let odd = || {
+            LoadError::Settings(format!("{}: {TABLE} has other columns than this tool makes", self.place()))
+        };
         let rows = self.rows(session, &sql, stop).await?;
         let row = |row: Vec<String>| {
             let [slice, name, digest, rows, rejected, run, open, state, at] =
@@ -182,7 +205,13 @@ impl ClickhouseStore {
         rows.into_iter().map(row).collect()
     }
 
-    async fn all(&self, session: &Session<'_>, load: &str, run: &str, stop: &Stop) -> Result<Seen, LoadError> {
+    async fn all(
+        &self,
+        session: &Session<'_>,
+        load: &str,
+        run: &str,
+        stop: &Stop,
+    ) -> Result<Seen, LoadError> {
         let mut seen = Seen::default();
         seen.add(self.newest(session, load, "", stop).await?, run);
         Ok(seen)
@@ -210,12 +239,11 @@ impl ClickhouseStore {
         let seen = self.all(&session, load, "", stop).await?;
         let mut forgotten = 0;
         for slice in slices {
-            let rows = seen.rows.get(slice).map(Vec::as_slice).unwrap_or_default();
-            let mut was_there = false;
-            for row in rows.iter().filter(|row| row.state != State::Forgotten) {
+            let live = seen.live(slice);
+            for row in &live {
                 self.put(&session, load, State::Forgotten, &row.line, stop).await?;
-                was_there = true;
             }
+            let was_there = !live.is_empty();
             forgotten += u64::from(was_there);
         }
         Ok(forgotten)
@@ -236,7 +264,9 @@ impl ClickhouseStore {
             "now64(6, 'UTC')".to_owned()
         } else {
             let at = literal(at);
-            format!("greatest(now64(6, 'UTC'), parseDateTime64BestEffort({at}, 6, 'UTC') + toIntervalMicrosecond(1))")
+            format!(
+                "greatest(now64(6, 'UTC'), parseDateTime64BestEffort({at}, 6, 'UTC') + toIntervalMicrosecond(1))"
+            )
         };
         let texts = [load, slice, name, digest, run, state.word()].map(literal).join(", ");
         let sql = format!(
@@ -268,8 +298,7 @@ impl ClickhouseStore {
         }
         let seen = known.insert(seen);
         let id = slice.id();
-        let own = seen.rows.get(&id).and_then(|rows| rows.iter().find(|row| row.line.entry.run == terms.run));
-        let own = own.filter(|row| row.state != State::Forgotten);
+        let own = seen.live(&id).into_iter().find(|row| row.line.entry.run == terms.run);
         if let Some(row) = own.filter(|row| row.state == State::Loaded) {
             return Ok((Said::Own(row.line.entry.clone()), None));
         }
@@ -277,7 +306,7 @@ impl ClickhouseStore {
         if !terms.reload {
             conflicting(&seen.others, terms, slice)?;
         }
-        if let Some(row) = seen.newest(&id, State::Loaded)
+        if let Some(row) = seen.loaded(&id)
             && !row.line.entry.open
             && !terms.reload
         {

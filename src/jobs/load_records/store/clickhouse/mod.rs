@@ -50,12 +50,16 @@ const IDIOM: Idiom = Idiom {
     compare: |column, sign, place| {
         let name = quote(&column.name);
         match Holds::of(&column.kind) {
-            Holds::Moment => format!("{name} {sign} parseDateTime64BestEffort({{p{place}:String}}, 6, 'UTC')"),
+            Holds::Moment => {
+                format!("{name} {sign} parseDateTime64BestEffort({{p{place}:String}}, 6, 'UTC')")
+            }
             Holds::Day => {
                 let day = format!("toDateTime64({name}, 0, 'UTC')");
                 format!("{day} {sign} parseDateTime64BestEffort({{p{place}:String}}, 0, 'UTC')")
             }
-            Holds::Number => format!("{name} {sign} CAST({{p{place}:String}}, {})", literal(bare(&column.kind))),
+            Holds::Number => {
+                format!("{name} {sign} CAST({{p{place}:String}}, {})", literal(bare(&column.kind)))
+            }
             Holds::Text => format!("toString({name}) {sign} {{p{place}:String}}"),
         }
     },
@@ -135,7 +139,12 @@ impl ClickhouseStore {
     }
 
     /// The rows of a query that cannot write.
-    async fn rows(&self, session: &Session<'_>, sql: &str, stop: &Stop) -> Result<Vec<Vec<String>>, LoadError> {
+    async fn rows(
+        &self,
+        session: &Session<'_>,
+        sql: &str,
+        stop: &Stop,
+    ) -> Result<Vec<Vec<String>>, LoadError> {
         self.rows_with(session, sql, &[], stop).await
     }
 
@@ -172,7 +181,8 @@ impl ClickhouseStore {
         let session = self.clickhouse.connect()?;
         let rows = self.rows(&session, "SELECT currentDatabase(), currentUser()", stop).await?;
         let row = rows.into_iter().next().and_then(|row| <[String; 2]>::try_from(row).ok());
-        let [database, user] = row.ok_or_else(|| LoadError::Refused(format!("{WHO} does not say who asks")))?;
+        let [database, user] =
+            row.ok_or_else(|| LoadError::Refused(format!("{WHO} does not say who asks")))?;
         let url = &self.clickhouse.url;
         let port = url.port_or_known_default().unwrap_or_default();
         let id = format!("{}:{port}/{database}", url.host_str().unwrap_or_default());
@@ -194,7 +204,8 @@ impl ClickhouseStore {
         let Some(found) = self.table(&session, table, stop).await? else {
             return Ok(Known { columns: None, rows: None, tables });
         };
-        let rows = found.rows.map(|rows| if found.is_replacing() { Rows::About(rows) } else { Rows::Exactly(rows) });
+        let rows =
+            found.rows.map(|rows| if found.is_replacing() { Rows::About(rows) } else { Rows::Exactly(rows) });
         Ok(Known { columns: Some(found.columns), rows, tables })
     }
 
@@ -210,7 +221,9 @@ impl ClickhouseStore {
     /// Whether the load can go to the table as it should; what there is to say of it.
     pub(super) async fn look(&self, terms: &Terms, stop: &Stop) -> Result<Vec<String>, LoadError> {
         let session = self.clickhouse.connect()?;
-        let Some(table) = self.table(&session, &terms.table.table, stop).await? else { return Ok(Vec::new()) };
+        let Some(table) = self.table(&session, &terms.table.table, stop).await? else {
+            return Ok(Vec::new());
+        };
         table.suits(terms, self.at_least_once)
     }
 

@@ -74,7 +74,9 @@ impl ClickhouseStore {
         let database = database.map_or_else(|| "currentDatabase()".to_owned(), literal);
         let table = literal(table);
         let of = |setting: &str, replicated: &str| {
-            format!("(SELECT any(value) FROM system.{replicated}merge_tree_settings WHERE name = '{setting}')")
+            format!(
+                "(SELECT any(value) FROM system.{replicated}merge_tree_settings WHERE name = '{setting}')"
+            )
         };
         let sql = format!(
             "SELECT engine, engine_full, sorting_key, ifNull(toString(total_rows), ''), {}, {}, {} FROM system.tables WHERE \
@@ -98,12 +100,19 @@ impl ClickhouseStore {
             let is_computed = matches!(default.as_str(), "MATERIALIZED" | "ALIAS");
             let takes_null = Kind::parse(&kind).is_some_and(|kind| kind.takes_null());
             let required = default.is_empty() && !takes_null;
-            columns.push(Column { name, kind: if is_computed { format!("{default} {kind}") } else { kind }, required });
+            columns.push(Column {
+                name,
+                kind: if is_computed { format!("{default} {kind}") } else { kind },
+                required,
+            });
         }
         let set = |name: &str, default: &str| setting(&full, name).or_else(|| default.parse().ok());
         let (window, seconds) = if is_replicated(&engine) {
             let seconds = set("replicated_deduplication_window_seconds", &seconds);
-            (set("replicated_deduplication_window", &replicated), seconds.and_then(|seconds| i64::try_from(seconds).ok()))
+            (
+                set("replicated_deduplication_window", &replicated),
+                seconds.and_then(|seconds| i64::try_from(seconds).ok()),
+            )
         } else {
             (set(PLAIN, &plain), None)
         };
@@ -120,7 +129,8 @@ fn is_replicated(engine: &str) -> bool {
 /// A setting of a table, as its engine's definition has it.
 fn setting(full: &str, name: &str) -> Option<u64> {
     let (_, settings) = full.rsplit_once("SETTINGS ")?;
-    let value = settings.split(',').find_map(|setting| setting.trim().strip_prefix(name)?.trim().strip_prefix('='));
+    let value =
+        settings.split(',').find_map(|setting| setting.trim().strip_prefix(name)?.trim().strip_prefix('='));
     value?.trim().trim_matches('\'').parse().ok()
 }
 

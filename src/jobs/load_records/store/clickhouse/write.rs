@@ -41,8 +41,8 @@ const SETTINGS: [(&str, &str); 14] = [
 ];
 /// Codes of a batch that has a record in it which the table does not take. (Source: `ErrorCodes.cpp` in ClickHouse's code.)
 const OF_RECORDS: [u32; 36] = [
-    6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 376, 377, 395, 407, 434, 436, 441, 442,
-    467, 469, 547, 586, 632, 636, 675, 676, 691, 692,
+    6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 376, 377, 395, 407, 434,
+    436, 441, 442, 467, 469, 547, 586, 632, 636, 675, 676, 691, 692,
 ];
 /// Codes of what may pass: too many parts, no memory, a replica that only reads now, a quorum that is not there, no room.
 const OF_THE_MOMENT: [u32; 14] = [3, 159, 173, 236, 241, 242, 243, 252, 285, 286, 319, 394, 415, 458];
@@ -210,14 +210,15 @@ impl Writer<'_> {
                 .map(|column| Ok((column, table::kind(&terms.table.table, column)?)))
                 .collect::<Result<_, LoadError>>()?;
             let is_key = |name: &String| terms.mode == Mode::Upsert && terms.table.key.contains(name);
-            let lacks = table
-                .columns
-                .iter()
-                .find(|column| (column.required || is_key(&column.name)) && !batch.columns.contains(&column.name));
+            let lacks = table.columns.iter().find(|column| {
+                (column.required || is_key(&column.name)) && !batch.columns.contains(&column.name)
+            });
             for (place, row) in batch.rows.iter().enumerate() {
                 let mut json = String::with_capacity(row.len() + 16);
                 let written = match lacks {
-                    Some(column) => Err((column, "the record has none, and the column no default".to_owned())),
+                    Some(column) => {
+                        Err((column, "the record has none, and the column no default".to_owned()))
+                    }
                     None => write_row(row, &columns, terms, &mut json),
                 };
                 match written {
@@ -246,7 +247,8 @@ impl Writer<'_> {
             is_touched = true;
             while from < range.start {
                 batches.together(usize::try_from((range.start - from).min(1000)).unwrap_or(1));
-                let skipped = batches.next()?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
+                let skipped =
+                    batches.next()?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
                 from += skipped.rows.len() as u64;
             }
             batches.together(usize::try_from(range.end - range.start).unwrap_or(1));
@@ -323,12 +325,15 @@ impl Writer<'_> {
         let once = || async {
             let inserted = async {
                 let response = session.ask(sql.clone(), settings).await?;
-                let body = session.connection.whole(session.connection.bounded(response)?, MAX_ANSWER).await?;
+                let body =
+                    session.connection.whole(session.connection.bounded(response)?, MAX_ANSWER).await?;
                 let words = String::from_utf8_lossy(&body);
                 match code_in(&words) {
                     Some(code) => Err(session.refused(code, &words)),
                     None if words.trim().is_empty() => Ok(()),
-                    None => Err(session.connection.odd("an insert returns nothing: is that ClickHouse?".to_owned())),
+                    None => Err(session
+                        .connection
+                        .odd("an insert returns nothing: is that ClickHouse?".to_owned())),
                 }
             };
             let inserted = tokio::time::timeout(INSERT_TIME, inserted).await;
