@@ -473,7 +473,13 @@ impl Job for LoadOptions {
             (Some(_), None) => lines.push(format!("table         {}", one_line(&spec.table))),
         }
         let terms = self.terms(start.run.id())?;
-        lines.extend(store.look(&terms, stop).await.map_err(LoadError::failure)?);
+        let warnings = store.look(&terms, stop).await.map_err(LoadError::failure)?;
+        if start.manifest.dry_run {
+            for line in &warnings {
+                start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+        }
+        lines.extend(warnings);
         let ledger = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
         let slices = Self::slices_of(start.input)?;
         if let Some(files) = store.files() {

@@ -161,14 +161,18 @@ impl Table {
                      another table"
                 )));
             }
-            let mut sorted: Vec<String> = self.sorting_key.split(", ").map(unquoted).collect();
+            // `ORDER BY (id)` is said with its brackets.
+            let sorting_key = self.sorting_key.as_str();
+            let inner = sorting_key.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+            let sorting_key = inner.unwrap_or(sorting_key);
+            let mut sorted: Vec<String> = sorting_key.split(", ").map(unquoted).collect();
             let mut key = terms.table.key.clone();
             sorted.sort();
             key.sort();
             if sorted != key {
                 return Err(LoadError::Settings(format!(
                     "mode upsert needs the table's ORDER BY as its key: `{name}` has ORDER BY ({}), and the key is ({})",
-                    self.sorting_key,
+                    sorting_key,
                     terms.table.key.join(", ")
                 )));
             }
