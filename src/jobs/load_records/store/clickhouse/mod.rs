@@ -278,8 +278,14 @@ impl ClickhouseStore {
     ) -> Result<(), LoadError> {
         let session = self.clickhouse.connect()?;
         let Some(table) = self.table(&session, &terms.table.table, stop).await? else { return Ok(()) };
-        let slice =
-            Slice { start: Some(start), end: Some(end), each: BTreeMap::new(), zone: terms.zone, file: None };
+        let slice = Slice {
+            start: Some(start),
+            end: Some(end),
+            each: BTreeMap::new(),
+            zone: terms.zone,
+            file: None,
+            keys: None,
+        };
         let (condition, values) = IDIOM.range(terms, &slice, &table.columns)?;
         let column = table.columns.iter().find(|column| column.name == field);
         let day = match column.map(|column| Holds::of(&column.kind)) {
