@@ -1,6 +1,7 @@
 //! `load`: from an HTTP API and files into SQLite, each slice exactly once.
 
 mod clickhouse;
+mod clickhouse_target;
 mod copy;
 mod crash;
 mod devrev;

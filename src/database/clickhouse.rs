@@ -17,6 +17,8 @@ const PASSWORD: HeaderName = HeaderName::from_static("x-clickhouse-key");
 const CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 /// The longest line of an answer, in bytes: JSON may write a row of 1 MiB in more.
 const MAX_LINE: usize = 8 << 20;
+/// The longest answer whose rows are kept, in bytes.
+const MAX_ROWS: usize = 64 << 20;
 /// What stands in an exception's text.
 const EXCEPTION: &str = "DB::Exception";
 
@@ -36,6 +38,12 @@ pub struct Clickhouse {
 }
 
 impl Clickhouse {
+    /// Where it is, without secrets.
+    pub(crate) fn place(&self) -> String {
+        let url = self.url.as_str().trim_end_matches('/');
+        format!("clickhouse+{url}/{} as {}", self.database, self.user)
+    }
+
     /// Sets a connection up; sends nothing.
     pub(crate) fn connect(&self) -> Result<Session<'_>, DatabaseError> {
         let header = |name: &str, value: &str| {
@@ -90,6 +98,28 @@ impl Session<'_> {
         settings: &[(&str, &str)],
     ) -> Result<Response, DatabaseError> {
         self.answered(self.send(sql, settings).await?).await
+    }
+
+    /// The rows of a query, a text a cell. `what` says what they are, for an answer that is something else.
+    pub(crate) async fn rows(
+        &self,
+        sql: &str,
+        settings: &[(&str, &str)],
+        what: &str,
+    ) -> Result<Vec<Vec<String>>, DatabaseError> {
+        let response = self.ask(format!("{sql}\nFORMAT JSONCompactEachRow"), settings).await?;
+        // Of an answer that was cut off, rows that are there would be missing.
+        let response = self.connection.bounded(response)?;
+        let body = self.connection.whole(response, MAX_ROWS).await?;
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        let rows: Result<Vec<Vec<String>>, _> = lines.map(serde_json::from_slice).collect();
+        rows.map_err(|_| {
+            let words = String::from_utf8_lossy(&body);
+            match code_in(&words) {
+                Some(code) => self.refused(code, &words),
+                None => self.connection.odd(format!("it is not {what}: is that ClickHouse?")),
+            }
+        })
     }
 
     /// Takes an answer that is a success; any other is classified here, without the password that it may quote.
@@ -147,6 +177,21 @@ impl Session<'_> {
             _ => refused(""),
         }
     }
+}
+
+/// A text as a literal of ClickHouse's.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// A value as a parameter of a request has it. (Source: ClickHouse's documentation of its HTTP interface: as in TabSeparated.)
+#[cfg(feature = "load")]
+pub(crate) fn parameter(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('\t', "\\t")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
+        .replace('\0', "\\0")
 }
 
 fn login(text: String) -> DatabaseError {
@@ -239,6 +284,11 @@ fn exception(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_literal_ends_where_it_should() {
+        assert_eq!(literal("it's \\ 'x'"), "'it\\'s \\\\ \\'x\\''");
+    }
 
     #[test]
     fn exceptions_are_found_wherever_they_stand() {

@@ -9,7 +9,7 @@
 use super::error::MigrateError;
 use super::records::{Change, Record, Row, State, TABLE, TOOL};
 use super::target::{Look, Target, Terms};
-use crate::database::clickhouse::{Clickhouse, WHO};
+use crate::database::clickhouse::{Clickhouse, WHO, literal};
 use crate::database::error::{DatabaseError, until_answered};
 use crate::source::grammar::Grammar;
 use crate::stop::Stop;
@@ -26,7 +26,7 @@ const LOCK_EVERY: Duration = Duration::from_millis(500);
 const ENDING: Duration = Duration::from_secs(10);
 /// The state of a migration that was taken back.
 const GONE: &str = "reverted";
-/// The longest answer about migrations, in bytes.
+/// The longest answer of what returns nothing, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
 /// What cannot write may still be given settings.
 const READ_ONLY: (&str, &str) = ("readonly", "2");
@@ -38,17 +38,7 @@ impl Clickhouse {
     /// Rows of texts. Asked again while nobody answers.
     async fn read(&self, sql: &str, stop: &Stop) -> Result<Vec<Vec<String>>, DatabaseError> {
         let session = self.connect()?;
-        let ask = || async {
-            let response = session.ask(format!("{sql} FORMAT JSONCompactEachRow"), &[READ_ONLY]).await?;
-            // Of an answer that was cut off, migrations that are there would be missing.
-            let response = session.connection.bounded(response)?;
-            let body = session.connection.whole(response, MAX_ANSWER).await?;
-            let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            let rows: Result<Vec<Vec<String>>, _> = lines.map(serde_json::from_slice).collect();
-            rows.map_err(|_| {
-                session.connection.odd("it is not a list of migrations: is that ClickHouse?".to_owned())
-            })
-        };
+        let ask = || session.rows(sql, &[READ_ONLY], "a list of migrations");
         until_answered(WHO, self.retry, &session.secrets, stop, ask).await
     }
 
@@ -126,8 +116,7 @@ impl Target for Clickhouse {
     type Session = ();
 
     fn place(&self) -> String {
-        let url = self.url.as_str().trim_end_matches('/');
-        format!("clickhouse+{url}/{} as {}", self.database, self.user)
+        self.place()
     }
 
     fn name(&self) -> String {
@@ -284,19 +273,4 @@ fn host() -> String {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     name.map_or_else(|| "an unknown host".to_owned(), |name| name.trim().to_owned())
-}
-
-/// A text as a literal of ClickHouse's.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_literal_ends_where_it_should() {
-        assert_eq!(literal("it's \\ 'x'"), "'it\\'s \\\\ \\'x\\''");
-    }
 }

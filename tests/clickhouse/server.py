@@ -5,6 +5,8 @@
 Prints `ready PORT`, and ends with its standard input. A test has a database of its own. Controls:
 
     POST /_run/DB   a JSON list of statements
+    POST /_ask/DB   a query, for its rows as TabSeparated
+    POST /_fault/DB a JSON list of faults for the batches to come, one each: null, "before", "after", "503"
     GET  /_log/DB   the statements that the program has sent
 
 The engine is one session, so requests take turns.
@@ -24,6 +26,7 @@ USERS = {"default": "db-Zq7secret9xWv", "reader": "db-Zq7secret9xWv"}
 ENGINE = session.Session(os.path.join(sys.argv[1], "data"))
 TURN = threading.Lock()
 LOGS = {}
+FAULTS = {}
 
 
 class Refused(Exception):
@@ -54,6 +57,10 @@ def with_settings(sql, user, settings):
     # What is said of the request, not of the statement.
     for name in ("query_id", "wait_end_of_query"):
         settings.pop(name, None)
+    head = re.match(r"INSERT INTO [^\n]*?(?= FORMAT )", sql)
+    if settings and head:
+        said = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
+        return f"{head[0]} SETTINGS {said}{sql[head.end():]}"
     if not settings or not reads or re.search(r"\bSETTINGS\b|^\s*DESCRIBE", sql, re.I):
         return sql
     return sql + "\nSETTINGS " + ", ".join(f"{name} = '{value}'" for name, value in settings.items())
@@ -82,10 +89,36 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/_run/"):
             self.control(self.path.removeprefix("/_run/"), json.loads(body))
             return
+        if self.path.startswith("/_ask/"):
+            with TURN:
+                ENGINE.query(f"USE {self.path.removeprefix('/_ask/')}")
+                found = ENGINE.query(body, "TabSeparated").bytes()
+            self.answer(200, found)
+            return
+        if self.path.startswith("/_fault/"):
+            FAULTS[self.path.removeprefix("/_fault/")] = json.loads(body)
+            self.answer(200, b"{}")
+            return
         try:
+            fault = self.fault(body)
+            if fault == "503":
+                raise Refused(503, 202, "Too many simultaneous queries.")
+            if fault == "before":
+                self.close_connection = True
+                return
+            if fault == "after":
+                # What is done, and nobody hears of.
+                self.wfile = open(os.devnull, "wb")
+                self.close_connection = True
             self.query(body)
         except Refused as error:
             self.answer(error.status, error.text.encode(), [("X-ClickHouse-Exception-Code", str(error.code))])
+
+    def fault(self, sql):
+        """What is to go wrong with a batch."""
+        database = dict(parse_qsl(urlsplit(self.path).query)).get("database", "default")
+        faults = FAULTS.get(database)
+        return faults.pop(0) if faults and re.match("INSERT INTO .* FORMAT ", sql) else None
 
     def control(self, database, statements):
         with TURN:

@@ -64,6 +64,18 @@ impl Clickhouse {
         assert_eq!(self.call("POST", &format!("_run/{}", self.database), &statements), "{}");
     }
 
+    /// The rows that a query finds, cells apart by `|`.
+    pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
+        let found = self.call("POST", &format!("_ask/{}", self.database), sql);
+        found.lines().map(|line| line.replace('\t', "|")).collect()
+    }
+
+    /// What goes wrong with the batches to come, one each.
+    pub(crate) fn faults(&self, faults: &[Option<&str>]) {
+        let faults = serde_json::json!(faults).to_string();
+        assert_eq!(self.call("POST", &format!("_fault/{}", self.database), &faults), "{}");
+    }
+
     /// What the program has asked.
     pub(crate) fn log(&self) -> Vec<String> {
         serde_json::from_str(&self.call("GET", &format!("_log/{}", self.database), "")).unwrap()

@@ -441,7 +441,7 @@ impl Job for LoadOptions {
     async fn before_asking(&self, start: &Start<'_, (), LoadTarget>) -> Result<Vec<String>, Failure> {
         let known = self.job()?;
         let (store, stop) = (&start.target.store, start.stop);
-        let spec = known.file.table().cloned().unwrap_or_default();
+        let spec = known.file.table().unwrap_or_default().into_owned();
         let table = store.known(&spec.table, stop).await.map_err(LoadError::failure)?;
         let mut lines = Vec::new();
         match (&table.columns, table.rows) {
@@ -472,6 +472,14 @@ impl Job for LoadOptions {
             }
             (Some(_), None) => lines.push(format!("table         {}", one_line(&spec.table))),
         }
+        let terms = self.terms(start.run.id())?;
+        let warnings = store.look(&terms, stop).await.map_err(LoadError::failure)?;
+        if start.manifest.dry_run {
+            for line in &warnings {
+                start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+        }
+        lines.extend(warnings);
         let ledger = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
         let slices = Self::slices_of(start.input)?;
         if let Some(files) = store.files() {

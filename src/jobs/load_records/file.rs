@@ -12,7 +12,7 @@ pub(super) use spec::{
     CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,
     RetrySpec, RuleSpec, SlicesSpec, SourceSpec, TableSpec, TargetSpec,
 };
-pub(super) use targets::{DevRevTargetSpec, FileTargetSpec};
+pub(super) use targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec};
 
 use super::span::Span;
 use super::template::Template;
@@ -143,9 +143,10 @@ impl JobFile {
     }
 
     /// The table that records go to.
-    pub(super) fn table(&self) -> Option<&TableSpec> {
-        let TargetSpec { sqlite, postgres, .. } = &self.target.value;
-        sqlite.as_ref().or(postgres.as_ref())
+    pub(super) fn table(&self) -> Option<Cow<'_, TableSpec>> {
+        let TargetSpec { sqlite, postgres, clickhouse, .. } = &self.target.value;
+        let table = sqlite.as_ref().or(postgres.as_ref()).map(Cow::Borrowed);
+        table.or_else(|| clickhouse.as_ref().map(|spec| Cow::Owned(spec.table())))
     }
 
     /// Whether what a load of it changes is kept.
@@ -172,6 +173,7 @@ impl JobFile {
     /// How records get into it.
     pub(super) fn mode(&self) -> Mode {
         let table = self.table();
+        let table = table.as_deref();
         let given = table.and_then(|table| table.mode.as_ref()).map(|mode| mode.value);
         given.unwrap_or(if table.is_some_and(|table| table.key.is_empty()) {
             Mode::Append
@@ -182,7 +184,11 @@ impl JobFile {
 
     fn digest(&self, text: &str) -> String {
         // As a tree, so that comments and the order of keys are no change. It was parsed before.
-        let tree: Value = serde_saphyr::from_str(text).unwrap_or_default();
+        let mut tree: Value = serde_saphyr::from_str(text).unwrap_or_default();
+        // What a crash may do says nothing of what records are.
+        if let Some(clickhouse) = tree.pointer_mut("/target/clickhouse").and_then(Value::as_object_mut) {
+            clickhouse.remove("at_least_once");
+        }
         let sliced: BTreeSet<&str> = self
             .slices
             .iter()

@@ -35,6 +35,9 @@ pub(super) struct Line {
     pub name: String,
     /// When it was loaded, in UTC: RFC 3339.
     pub at: String,
+    /// Whether the run has only begun it, so that the target may have a part of it. None of a target with transactions is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
 }
 
 /// All slices of a load.

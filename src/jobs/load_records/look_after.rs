@@ -72,11 +72,15 @@ impl Kept {
     }
 
     fn json(&self) -> Value {
-        let slice = |Line { entry, name, at }: &Line| {
-            json!({
+        let slice = |Line { entry, name, at, begun }: &Line| {
+            let mut slice = json!({
                 "name": name, "records": entry.rows, "rejected": entry.rejected, "run": entry.run, "time": at,
                 "open": entry.open,
-            })
+            });
+            if *begun {
+                slice["begun"] = true.into();
+            }
+            slice
         };
         let slices: Vec<Value> = self.lines.iter().map(slice).collect();
         json!({ "load": self.load, "target": self.store.place(), "slices": slices })
@@ -96,9 +100,15 @@ impl Kept {
             .clamp(5, 60);
         let mut text =
             format!("{:width$}  {:>12}  {:>9}  {:19}  run\n", "slice", "records", "rejected", "time (UTC)");
-        for Line { entry, name, at } in &self.lines {
+        for Line { entry, name, at, begun } in &self.lines {
             let at: String = at.replace('T', " ").chars().take(19).collect();
-            let open = if entry.open { "  (open: loaded again next time)" } else { "" };
+            let open = if *begun {
+                "  (only begun: the table may have a part of it)"
+            } else if entry.open {
+                "  (open: loaded again next time)"
+            } else {
+                ""
+            };
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,

@@ -7,6 +7,7 @@
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - [`devrev`]: a load into DevRev, which is an update
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
+//! - `fixed`: a slice of which a part may be in a target without transactions
 //! - [`checks`]: what has to be so after it
 //! - [`undo`]: takes a load back; [`look_after`]: `load ledger`; [`show`]: `load --show`
 //! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
@@ -20,6 +21,8 @@ mod error;
 mod fetch;
 mod file;
 mod filter;
+#[cfg(feature = "clickhouse")]
+mod fixed;
 mod keys;
 mod ledger;
 mod look_after;
@@ -52,7 +55,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use slices::Slice;
-use stage::StageWriter;
+use stage::{Stage, StageWriter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Loaded, Store, Terms};
@@ -175,13 +178,22 @@ impl Applier<SliceChange> for Loader {
 }
 
 impl Loader {
-    async fn load(&self, slice: &Slice, row: u64) -> Result<Outcome, LoadError> {
+    /// A slice as the source has it now, and whether it ends in the future.
+    async fn fetched(&self, slice: &Slice, row: u64) -> Result<(Stage, bool), LoadError> {
         let stage = StageWriter::create(&self.run, row, slice.name())?;
         let values = slice.values(&self.params);
         // Before the first record is asked for: what comes in while it is read belongs to the next time.
         let open = slice.is_open(chrono::Utc::now());
-        let mut stage = self.fetch.run(slice, &values, stage, None).await?;
+        let stage = self.fetch.run(slice, &values, stage, None).await?;
         tracing::debug!(row, records = stage.records, outside = stage.outside, "slice fetched");
+        Ok((stage, open))
+    }
+
+    async fn load(&self, slice: &Slice, row: u64) -> Result<Outcome, LoadError> {
+        let (mut stage, open) = match self.store.kept(&self.terms, self.run.path(), (row, slice))? {
+            Some(kept) => kept,
+            None => self.fetched(slice, row).await?,
+        };
         if self.terms.strict && stage.rejected.count() > 0 {
             return Err(LoadError::Rejected(format!(
                 "--strict: a record was rejected: {}",

@@ -3,15 +3,21 @@
 mod services;
 
 use super::error::LoadError;
-use super::file::{ClickhouseSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec};
+use super::file::{
+    ClickhouseSpec, ClickhouseTargetSpec, DevRevSourceSpec, JobFile, Read, SourceSpec, TargetSpec,
+};
 use super::filter::Filter;
 use super::query::Query;
 use super::slices::{self, Slice};
 #[cfg(feature = "clickhouse")]
 use super::source::ClickhouseQuery;
 use super::source::{DevRevObjects, Files, Http, PostgresQuery, Source, SqliteQuery};
+#[cfg(feature = "clickhouse")]
+use super::store::ClickhouseStore;
 use super::store::{FilesStore, Format, PathSpec, PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
+#[cfg(feature = "clickhouse")]
+use crate::database::clickhouse::Clickhouse;
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
 use crate::devrev::objects;
@@ -206,7 +212,7 @@ impl LoadOptions {
     /// Where records go, and how often to try again where the job file does not say. Connects to nothing.
     pub(super) fn store(&self, retry: RetryPolicy) -> Result<Store, Failure> {
         let known = self.job()?;
-        let TargetSpec { sqlite, postgres, database, .. } = &known.file.target.value;
+        let TargetSpec { sqlite, postgres, clickhouse, database, .. } = &known.file.target.value;
         if let Some(table) = postgres {
             let postgres = self.postgres("target.postgres.url", table.url.as_ref(), retry)?;
             if let Some(database) = database.as_ref().filter(|database| database.value != postgres.database())
@@ -218,6 +224,9 @@ impl LoadOptions {
                 )));
             }
             return Ok(Store::Postgres(Box::new(PostgresStore::new(postgres))));
+        }
+        if let Some(spec) = clickhouse {
+            return self.clickhouse_store(spec, retry);
         }
         if let Some(files) = known.file.file_target() {
             let format = if known.file.target.value.csv.is_some() { Format::Csv } else { Format::Jsonl };
@@ -232,7 +241,7 @@ impl LoadOptions {
             return Ok(Store::Files(Box::new(files)));
         }
         let Some(path) = sqlite.as_ref().and_then(|table| table.path.as_ref()) else {
-            return Err(self.usage("target has one of sqlite, postgres, csv, jsonl and devrev"));
+            return Err(self.usage("target has one of sqlite, postgres, clickhouse, csv, jsonl and devrev"));
         };
         let path = self.filled(&path.value, &Variables::read(self.env_file.as_deref())?)?;
         Ok(Store::Sqlite(SqliteStore::new(&self.folder.join(path))))
@@ -261,7 +270,7 @@ impl LoadOptions {
         let known = self.job()?;
         let file = &known.file;
         Ok(Terms {
-            table: file.table().cloned().unwrap_or_default(),
+            table: file.table().unwrap_or_default().into_owned(),
             mode: file.mode(),
             date: file.dates().map(|dates| dates.field.clone()),
             zone: file.zone(),
@@ -381,28 +390,53 @@ impl LoadOptions {
         Ok(Source::DevRev(Box::new(objects)))
     }
 
-    /// A query of the ClickHouse that the file names; what it does not say is said by `CLICKHOUSE_...`.
+    /// A query of the ClickHouse that the file names.
     #[cfg(feature = "clickhouse")]
     fn clickhouse(&self, spec: &ClickhouseSpec, retry: RetryPolicy) -> Result<Source, Failure> {
+        let access = [&spec.url, &spec.user, &spec.password, &spec.database];
+        let clickhouse = self.clickhouse_at("source.clickhouse.url", access, retry)?;
+        let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Clickhouse)?;
+        Ok(Source::Clickhouse(Box::new(ClickhouseQuery::new(clickhouse, query))))
+    }
+
+    /// The ClickHouse that the file names; what it does not say is said by `CLICKHOUSE_...`.
+    #[cfg(feature = "clickhouse")]
+    fn clickhouse_at(
+        &self,
+        setting: &str,
+        [url, user, password, database]: [&Option<Spanned<String>>; 4],
+        retry: RetryPolicy,
+    ) -> Result<Clickhouse, Failure> {
         let variables = Variables::read(self.env_file.as_deref())?;
-        let part = |given: Option<&Spanned<String>>, name: &str| match given {
+        let part = |given: &Option<Spanned<String>>, name: &str| match given {
             Some(text) => self.filled(&text.value, &variables).map(Some),
             None => Ok(variables.get(name).map(|value| value.expose_secret().to_owned())),
         };
-        let url = part(spec.url.as_ref(), "CLICKHOUSE_URL")?.ok_or_else(|| {
-            self.usage("set CLICKHOUSE_URL in the environment or in .env, or source.clickhouse.url")
+        let url = part(url, "CLICKHOUSE_URL")?.ok_or_else(|| {
+            self.usage(format!("set CLICKHOUSE_URL in the environment or in .env, or {setting}"))
         })?;
         let name = |name: Option<String>| name.unwrap_or_else(|| "default".to_owned());
-        let clickhouse = crate::database::clickhouse::Clickhouse {
+        Ok(Clickhouse {
             url: crate::settings::clickhouse::address(&url)
                 .map_err(|problem| self.usage(format!("the address of ClickHouse: {problem}")))?,
-            user: name(part(spec.user.as_ref(), "CLICKHOUSE_USER")?),
-            password: part(spec.password.as_ref(), "CLICKHOUSE_PASSWORD")?.map(SecretString::from),
-            database: name(part(spec.database.as_ref(), "CLICKHOUSE_DATABASE")?),
+            user: name(part(user, "CLICKHOUSE_USER")?),
+            password: part(password, "CLICKHOUSE_PASSWORD")?.map(SecretString::from),
+            database: name(part(database, "CLICKHOUSE_DATABASE")?),
             retry: self.retry(retry)?,
-        };
-        let query = self.query(spec.query.as_ref(), spec.table.as_ref(), Grammar::Clickhouse)?;
-        Ok(Source::Clickhouse(Box::new(ClickhouseQuery::new(clickhouse, query))))
+        })
+    }
+
+    /// A table of the ClickHouse that the file names.
+    #[cfg(feature = "clickhouse")]
+    fn clickhouse_store(&self, spec: &ClickhouseTargetSpec, retry: RetryPolicy) -> Result<Store, Failure> {
+        let access = [&spec.url, &spec.user, &spec.password, &spec.database];
+        let clickhouse = self.clickhouse_at("target.clickhouse.url", access, retry)?;
+        Ok(Store::Clickhouse(Box::new(ClickhouseStore::new(clickhouse, spec.at_least_once))))
+    }
+
+    #[cfg(not(feature = "clickhouse"))]
+    fn clickhouse_store(&self, _: &ClickhouseTargetSpec, _: RetryPolicy) -> Result<Store, Failure> {
+        Err(self.usage("target.clickhouse: this build leaves it out; build it with --features clickhouse"))
     }
 
     #[cfg(not(feature = "clickhouse"))]

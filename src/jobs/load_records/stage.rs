@@ -32,8 +32,13 @@ pub(super) fn not_json(record: &Record) -> Option<Broken> {
     Some(Broken { rule: "target", field: Some(name.to_string()), text })
 }
 
+/// Where it is written down what was sent of a slice, beside its records.
+pub(super) fn sent_path(stage: &Path) -> PathBuf {
+    stage.with_extension("sent.jsonl")
+}
+
 /// Where a slice is kept, by its row.
-fn paths(run: &Path, row: u64) -> (PathBuf, PathBuf) {
+pub(super) fn paths(run: &Path, row: u64) -> (PathBuf, PathBuf) {
     let folder = run.join(FOLDER);
     (folder.join(format!("{row}.jsonl")), folder.join(format!("{row}.rejected.jsonl")))
 }
@@ -75,7 +80,7 @@ pub(super) struct Rejects {
 }
 
 /// How many records were rejected at a moment.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct RejectsMark {
     bytes: u64,
     count: u64,
@@ -118,9 +123,11 @@ impl StageWriter {
         let (path, rejected) = paths(run, row);
         std::fs::create_dir_all(run.join(FOLDER))?;
         let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
-        match std::fs::remove_file(&rejected) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        for old in [&rejected, &sent_path(&path)] {
+            match std::fs::remove_file(old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         let rejected = Rejects { path: rejected, file: None, slice, count: 0, first: None };
         Ok(Self {
@@ -192,6 +199,18 @@ impl StageWriter {
 }
 
 impl Rejects {
+    /// Those of a slice that was kept, as they were at a moment.
+    #[cfg(feature = "clickhouse")]
+    pub(super) fn again(path: PathBuf, slice: String, mark: &RejectsMark) -> io::Result<Self> {
+        let mut rejects = Self { path, file: None, slice, count: u64::MAX, first: None };
+        if mark.bytes > 0 || rejects.path.exists() {
+            rejects.back_to(mark)?;
+        }
+        rejects.count = mark.count;
+        rejects.first.clone_from(&mark.first);
+        Ok(rejects)
+    }
+
     /// Keeps a record that is not loaded. What is no JSON is kept as text.
     pub(super) fn push(&mut self, record: &str, broken: &Broken) -> io::Result<()> {
         if self.file.is_none() {
@@ -269,6 +288,17 @@ impl Rejects {
 }
 
 impl Stage {
+    /// A slice that was kept.
+    #[cfg(feature = "clickhouse")]
+    pub(super) fn again(
+        path: PathBuf,
+        columns: Vec<String>,
+        (records, outside): (u64, u64),
+        rejected: Rejects,
+    ) -> Self {
+        Self { path, columns, records, outside, rejected, undo: None }
+    }
+
     /// The records, so many together.
     pub(super) fn batches(&self, size: usize) -> io::Result<Batches> {
         Ok(Batches {
@@ -284,9 +314,16 @@ impl Stage {
         std::fs::metadata(&self.path).map(|data| data.len())
     }
 
+    /// Where its records are.
+    #[cfg(feature = "clickhouse")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes the records: the target has them.
     pub(super) fn remove(&self) {
-        // What cannot be removed does no harm.
+        // What cannot be removed does no harm: the ledger has the slice.
+        let _ = std::fs::remove_file(sent_path(&self.path));
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -302,6 +339,12 @@ pub(super) struct Batches {
 }
 
 impl Batches {
+    /// From now on so many together.
+    #[cfg(feature = "clickhouse")]
+    pub(super) fn together(&mut self, size: usize) {
+        self.size = size;
+    }
+
     /// The next records; none at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Batch>> {
         #[derive(Deserialize)]

@@ -152,14 +152,25 @@ impl JobFile {
     fn mistakes_of_clickhouse(&self, spec: &ClickhouseSpec, found: &mut Found) {
         let ClickhouseSpec { url, user, password, database, query, table } = spec;
         self.one_of_query_and_table(query.is_some(), table.is_some(), found);
-        for text in url.iter().chain(user).chain(password).chain(database).chain(query) {
+        self.mistakes_of_clickhouse_access([url, user, password, database], found);
+        if let Some(query) = query {
+            self.template(query, found);
+        }
+        found.query(query.as_ref(), Grammar::Clickhouse);
+    }
+
+    pub(super) fn mistakes_of_clickhouse_access(
+        &self,
+        [url, user, password, database]: [&Option<Spanned<String>>; 4],
+        found: &mut Found,
+    ) {
+        for text in url.iter().chain(user).chain(password).chain(database) {
             self.template(text, found);
         }
         found.secret(password.as_ref(), "a password");
         if let Some(url) = url {
             found.no_password(url);
         }
-        found.query(query.as_ref(), Grammar::Clickhouse);
     }
 
     fn mistakes_of_http(&self, http: &HttpSpec, found: &mut Found) {
@@ -273,20 +284,26 @@ impl JobFile {
     }
 
     fn mistakes_of_target(&self, found: &mut Found) {
-        let TargetSpec { sqlite, postgres, csv, jsonl, devrev, database, table } = &self.target.value;
+        let TargetSpec { sqlite, postgres, clickhouse, csv, jsonl, devrev, database, table } =
+            &self.target.value;
         let kinds = [
             sqlite.is_some(),
             postgres.is_some(),
+            clickhouse.is_some(),
             csv.is_some(),
             jsonl.is_some(),
             devrev.is_some(),
             database.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            found.at(&self.target, "target has one of sqlite, postgres, csv, jsonl and devrev".to_owned());
+            found.at(
+                &self.target,
+                "target has one of sqlite, postgres, clickhouse, csv, jsonl and devrev".to_owned(),
+            );
         }
         self.mistakes_of_file_target(found);
         self.mistakes_of_devrev_target(found);
+        self.mistakes_of_clickhouse_target(found);
         if database.is_some() != table.is_some() {
             found.at(&self.target, "the short form of a target is database and table".to_owned());
         }
@@ -300,17 +317,18 @@ impl JobFile {
         {
             found.at(&self.target, "postgres has a url, and no path".to_owned());
         }
-        if self.table().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty())
+        let spec = self.table();
+        if spec.as_ref().map(|spec| &spec.table).or(table.as_ref()).is_some_and(|name| name.trim().is_empty())
         {
             found.at(&self.target, "target: the table has no name".to_owned());
         }
         if let Some(undo) = self.undo.as_ref().filter(|undo| undo.value)
-            && self.table().is_none()
+            && sqlite.as_ref().or(postgres.as_ref()).is_none()
             && database.is_none()
         {
             found.at(undo, "undo: true needs a target of PostgreSQL or SQLite".to_owned());
         }
-        let Some(table) = self.table() else { return };
+        let Some(table) = spec else { return };
         for text in table.path.iter().chain(&table.url) {
             self.template(text, found);
         }

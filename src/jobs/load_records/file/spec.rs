@@ -2,7 +2,7 @@
 
 use super::services::{MetabaseSpec, SnowflakeSpec};
 use super::sources::DevRevSourceSpec;
-use super::targets::{DevRevTargetSpec, FileTargetSpec};
+use super::targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -239,6 +239,8 @@ pub(in crate::jobs::load_records) struct TargetSpec {
     pub sqlite: Option<TableSpec>,
     /// A table of a PostgreSQL database
     pub postgres: Option<TableSpec>,
+    /// A table of ClickHouse
+    pub clickhouse: Option<ClickhouseTargetSpec>,
     /// A CSV file, or one for each slice
     pub csv: Option<FileTargetSpec>,
     /// A file with a JSON object per line, or one for each slice

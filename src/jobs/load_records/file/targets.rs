@@ -1,5 +1,6 @@
 //! Targets that are no table: files, and DevRev.
 
+use super::spec::{Mode, TableSpec};
 use super::{Found, JobFile, TargetSpec};
 use crate::cli::choices::OnEmpty;
 use crate::devrev::objects::{self, OBJECTS};
@@ -22,6 +23,35 @@ pub(in crate::jobs::load_records) struct FileTargetSpec {
     #[serde(default)]
     #[schemars(skip)]
     mode: Option<Spanned<Value>>,
+}
+
+/// A table of ClickHouse.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::jobs::load_records) struct ClickhouseTargetSpec {
+    /// The address of its HTTP interface [default: ${env.CLICKHOUSE_URL}]
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+    /// Who writes [default: CLICKHOUSE_USER, or else default]
+    #[schemars(with = "Option<String>")]
+    pub user: Option<Spanned<String>>,
+    /// The password, as ${env.NAME} [default: ${env.CLICKHOUSE_PASSWORD}]
+    #[schemars(with = "Option<String>")]
+    pub password: Option<Spanned<String>>,
+    /// The database [default: CLICKHOUSE_DATABASE, or else default]
+    #[schemars(with = "Option<String>")]
+    pub database: Option<Spanned<String>>,
+    /// The table, with its database if that is another one
+    pub table: String,
+    /// The columns that tell records apart: for upsert the ORDER BY of the table
+    pub key: Vec<String>,
+    /// upsert, or append
+    #[schemars(with = "Mode")]
+    pub mode: Option<Spanned<Mode>>,
+    /// Make the table from the first records if it is not there
+    pub create: bool,
+    /// Mode append into a table that does not tell repeated batches: a crash can add a batch twice
+    pub at_least_once: bool,
 }
 
 /// Objects of DevRev.
@@ -58,6 +88,20 @@ pub(in crate::jobs::load_records) struct DevRevTargetSpec {
     #[serde(default)]
     #[schemars(skip)]
     mode: Option<Spanned<Value>>,
+}
+
+impl ClickhouseTargetSpec {
+    /// What it has in common with tables of other databases.
+    pub(super) fn table(&self) -> TableSpec {
+        TableSpec {
+            path: None,
+            url: None,
+            table: self.table.clone(),
+            key: self.key.clone(),
+            mode: self.mode.clone(),
+            create: self.create,
+        }
+    }
 }
 
 impl JobFile {
@@ -97,6 +141,19 @@ impl JobFile {
             for check in self.checks.iter().filter(|check| check.value.sql.is_some()) {
                 found.at(check, "sql needs a database as the target: files have count and gaps".to_owned());
             }
+        }
+    }
+
+    pub(super) fn mistakes_of_clickhouse_target(&self, found: &mut Found) {
+        let Some(spec) = &self.target.value.clickhouse else { return };
+        let ClickhouseTargetSpec { url, user, password, database, mode, .. } = spec;
+        self.mistakes_of_clickhouse_access([url, user, password, database], found);
+        if let Some(mode) = mode
+            && matches!(mode.value, Mode::Insert | Mode::Replace)
+        {
+            let text = "ClickHouse has modes upsert and append: it has no transaction in which a key could be looked for, or rows \
+                        be replaced";
+            found.at(mode, text.to_owned());
         }
     }
 

@@ -5,7 +5,7 @@
 //! - Places of the query are bound as parameters of the request.
 
 use super::{Chunk, Sender};
-use crate::database::clickhouse::{Clickhouse, Lines, Session, WHO, code_of};
+use crate::database::clickhouse::{Clickhouse, Lines, Session, WHO, code_of, parameter};
 use crate::database::error::{DatabaseError, until_answered};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::query::Query;
@@ -107,14 +107,14 @@ impl ClickhouseQuery {
             _ => "String",
         };
         let (sql, _) = self.query.ranged(values, |place| format!("{{p{place}:{}}}", kind(place)), &key)?;
-        let parameter = |(index, value): (usize, &Value)| {
+        let named = |(index, value): (usize, &Value)| {
             let text = match value {
                 Value::Null => "\\N".to_owned(),
-                value => escaped(&plain(value).unwrap_or_default()),
+                value => parameter(&plain(value).unwrap_or_default()),
             };
             (format!("param_p{}", index + 1), text)
         };
-        Ok((sql, bound.iter().enumerate().map(parameter).collect()))
+        Ok((sql, bound.iter().enumerate().map(named).collect()))
     }
 }
 
@@ -167,13 +167,4 @@ async fn settings(session: &Session<'_>) -> Result<Vec<(&'static str, &'static s
         "{WHO}: this user may change no settings, and without them times would come in the server's zone: give it readonly = 2 in \
          place of 1"
     )))
-}
-
-/// A value as a parameter of a request has it. (Source: ClickHouse's documentation of its HTTP interface: as in TabSeparated.)
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('\t', "\\t")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r")
-        .replace('\0', "\\0")
 }

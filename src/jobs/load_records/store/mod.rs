@@ -1,11 +1,15 @@
 //! Where records go. A slice and what the ledger says of it are one transaction of the target.
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 mod files;
 mod infer;
 mod postgres;
 mod sql;
 mod sqlite;
 
+#[cfg(feature = "clickhouse")]
+pub(super) use clickhouse::ClickhouseStore;
 pub(super) use files::{FilesStore, Format, PathSpec};
 pub(super) use postgres::PostgresStore;
 pub(super) use sqlite::SqliteStore;
@@ -30,6 +34,8 @@ pub(super) enum Store {
     Sqlite(SqliteStore),
     Postgres(Box<PostgresStore>),
     Files(Box<FilesStore>),
+    #[cfg(feature = "clickhouse")]
+    Clickhouse(Box<ClickhouseStore>),
 }
 
 /// How a load writes, the same for all of its slices.
@@ -113,6 +119,8 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.place(),
             Self::Postgres(postgres) => postgres.place(),
             Self::Files(files) => files.place(),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.place(),
         }
     }
 
@@ -124,6 +132,8 @@ impl Store {
                 stop.race(postgres.identity(stop)).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(files) => files.identity(),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.identity(stop).await,
         }
     }
 
@@ -135,6 +145,8 @@ impl Store {
                 stop.race(postgres.known(table, stop)).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(_) => Ok(Known::default()),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.known(table, stop).await,
         }
     }
 
@@ -144,13 +156,15 @@ impl Store {
             Self::Sqlite(_) => sqlite::IDIOM.check(terms, wanted, known),
             Self::Postgres(_) => postgres::IDIOM.check(terms, wanted, known),
             Self::Files(_) => Ok(()),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.fits(terms, wanted, known),
         }
     }
 
     /// What the ledger has of a load.
     pub(super) async fn ledger(&self, load: &str, stop: &Stop) -> Result<Ledger, LoadError> {
         let lines = self.lines(load, stop).await?;
-        Ok(Ledger::new(lines.into_iter().map(|line| line.entry).collect()))
+        Ok(Ledger::new(lines.into_iter().filter(|line| !line.begun).map(|line| line.entry).collect()))
     }
 
     /// The same, with all that its table says.
@@ -161,6 +175,8 @@ impl Store {
                 stop.race(postgres.lines(load, stop)).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(files) => files.lines(load),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.lines(load, stop).await,
         }
     }
 
@@ -170,6 +186,8 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.forget(load, slices).await,
             Self::Postgres(postgres) => postgres.forget(load, slices, stop).await,
             Self::Files(files) => files.forget(load, slices, stop).await,
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.forget(load, slices, stop).await,
         }
     }
 
@@ -180,6 +198,10 @@ impl Store {
             Self::Postgres(postgres) => postgres.undo(undo, stop).await,
             // A job file with `undo: true` has another target.
             Self::Files(_) => Err(LoadError::Settings("a load into files cannot be undone".to_owned())),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(_) => {
+                Err(LoadError::Settings("a load into ClickHouse cannot be undone".to_owned()))
+            }
         }
     }
 
@@ -193,6 +215,8 @@ impl Store {
                 stop.race(postgres.count(terms, slice, stop)).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(files) => files.count(slice, stop),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.count(terms, slice, stop).await,
         }
     }
 
@@ -204,6 +228,8 @@ impl Store {
                 stop.race(postgres.find(sql, stop)).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(_) => Err(LoadError::Settings("sql needs a database as the target".to_owned())),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.find(sql, stop).await,
         }
     }
 
@@ -226,6 +252,8 @@ impl Store {
                 stop.race(days).await.ok_or(LoadError::Interrupted)?
             }
             Self::Files(files) => files.days(&terms.load, (field, per), range, stop, take),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.days(terms, (field, per), range, stop, take).await,
         }
     }
 
@@ -242,6 +270,8 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.load(terms, slice, open, stage, stop).await,
             Self::Postgres(postgres) => postgres.load(terms, slice, open, stage, stop).await,
             Self::Files(files) => files.load(terms, slice, open, stage, stop).await,
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.load(terms, slice, open, stage, stop).await,
         }
     }
 
@@ -249,7 +279,31 @@ impl Store {
     pub(super) fn files(&self) -> Option<&FilesStore> {
         match self {
             Self::Files(files) => Some(files),
-            Self::Sqlite(_) | Self::Postgres(_) => None,
+            _ => None,
+        }
+    }
+
+    /// Looks, before anything is written, whether the table is one that the load may go to; what there is to say of it.
+    pub(super) async fn look(&self, terms: &Terms, stop: &Stop) -> Result<Vec<String>, LoadError> {
+        match self {
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.look(terms, stop).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A slice of which a part may be in the target, as it was when the run began to send it, and whether it ended in the future
+    /// then. Its batches have to be the same again, so it is not fetched a second time.
+    pub(super) fn kept(
+        &self,
+        terms: &Terms,
+        run: &Path,
+        (row, slice): (u64, &Slice),
+    ) -> Result<Option<(Stage, bool)>, LoadError> {
+        match self {
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(clickhouse) => clickhouse.kept(terms, run, (row, slice)),
+            _ => Ok(None),
         }
     }
 }

@@ -260,7 +260,7 @@ impl SqliteStore {
             run: terms.run.clone(),
             open,
         };
-        let line = Line { entry, name: slice.name(), at: Utc::now().to_rfc3339() };
+        let line = Line { entry, name: slice.name(), at: Utc::now().to_rfc3339(), begun: false };
         ledger::write(connection, &terms.load, &line).await.map_err(failed)?;
         // Before the commit: of a slice that is loaded, all rejected records are on the disk.
         rejects.keep()?;

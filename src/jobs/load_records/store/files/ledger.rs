@@ -61,7 +61,7 @@ impl Line {
 
     /// The same with its name and time.
     pub(super) fn line(&self) -> ledger::Line {
-        ledger::Line { entry: self.entry(), name: self.name.clone(), at: self.at.clone() }
+        ledger::Line { entry: self.entry(), name: self.name.clone(), at: self.at.clone(), begun: false }
     }
 }
 

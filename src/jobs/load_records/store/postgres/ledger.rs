@@ -33,7 +33,7 @@ fn line(row: &PgRow) -> Result<Line, sqlx::Error> {
         run: row.try_get(4)?,
         open: row.try_get(5)?,
     };
-    Ok(Line { entry, name: row.try_get(6)?, at: row.try_get(7)? })
+    Ok(Line { entry, name: row.try_get(6)?, at: row.try_get(7)?, begun: false })
 }
 
 /// The lock of whoever commits a slice of a load.

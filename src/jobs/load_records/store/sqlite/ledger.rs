@@ -30,7 +30,7 @@ fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
         run: row.try_get(4)?,
         open: number(5)? != 0,
     };
-    Ok(Line { entry, name: row.try_get(6)?, at: row.try_get(7)? })
+    Ok(Line { entry, name: row.try_get(6)?, at: row.try_get(7)?, begun: false })
 }
 
 /// The lines of a load; of a slice alone.
@@ -53,7 +53,7 @@ pub(super) async fn write(
     load: &str,
     line: &Line,
 ) -> Result<(), sqlx::Error> {
-    let Line { entry, name, at } = line;
+    let Line { entry, name, at, begun: _ } = line;
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let insert = sqlx::query(AssertSqlSafe(format!(
         "INSERT INTO {TABLE} (load, slice, name, digest, rows, rejected, run, open, loaded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
