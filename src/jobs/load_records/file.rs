@@ -9,10 +9,10 @@ mod targets;
 pub(super) use services::{MetabaseSpec, Named, SnowflakeSpec};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
-    CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,
-    RetrySpec, RuleSpec, SlicesSpec, SourceSpec, TableSpec, TargetSpec,
+    CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, NextSpec, RetrySpec,
+    RuleSpec, SlicesSpec, SourceSpec, TargetSpec,
 };
-pub(super) use targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec};
+pub(super) use targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec, Mode, TableSpec};
 
 use super::span::Span;
 use super::template::Template;

@@ -1,8 +1,7 @@
 //! What is wrong with a job file, by line and column.
 
-use super::spec::{
-    CheckSpec, ClickhouseSpec, HttpSpec, Method, Mode, NextSpec, RuleSpec, SourceSpec, TargetSpec,
-};
+use super::spec::{CheckSpec, ClickhouseSpec, HttpSpec, Method, NextSpec, RuleSpec, SourceSpec, TargetSpec};
+use super::targets::Mode;
 use super::{JobFile, Mistake, TOKEN, VERSION, rate_of};
 use crate::jobs::load_records::dates;
 use crate::jobs::load_records::filter::Filter;

@@ -2,7 +2,7 @@
 
 use super::services::{MetabaseSpec, SnowflakeSpec};
 use super::sources::DevRevSourceSpec;
-use super::targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec};
+use super::targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec, TableSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -252,41 +252,6 @@ pub(in crate::jobs::load_records) struct TargetSpec {
     pub database: Option<Spanned<String>>,
     /// The short form: the table
     pub table: Option<String>,
-}
-
-/// A table.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::jobs::load_records) struct TableSpec {
-    /// The file of an SQLite database
-    #[schemars(with = "Option<String>")]
-    pub path: Option<Spanned<String>>,
-    /// The address of a database [default: ${env.DATABASE_URL}]
-    #[schemars(with = "Option<String>")]
-    pub url: Option<Spanned<String>>,
-    /// The table, with its schema if need be
-    pub table: String,
-    /// The columns that tell records apart
-    pub key: Vec<String>,
-    /// What is done where a record's key is there already
-    #[schemars(with = "Mode")]
-    pub mode: Option<Spanned<Mode>>,
-    /// Make the table from the first records if it is not there
-    pub create: bool,
-}
-
-/// How records get into a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::jobs::load_records) enum Mode {
-    /// A record whose key is there takes its place
-    Upsert,
-    /// What is there stays
-    Insert,
-    /// All records are added
-    Append,
-    /// The slice's range is deleted first
-    Replace,
 }
 
 /// How often and how soon to try again.

@@ -1,6 +1,5 @@
-//! Targets that are no table: files, and DevRev.
+//! Where records go: tables, files, and DevRev.
 
-use super::spec::{Mode, TableSpec};
 use super::{Found, JobFile, TargetSpec};
 use crate::cli::choices::OnEmpty;
 use crate::devrev::objects::{self, OBJECTS};
@@ -10,6 +9,41 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+
+/// A table.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::jobs::load_records) struct TableSpec {
+    /// The file of an SQLite database
+    #[schemars(with = "Option<String>")]
+    pub path: Option<Spanned<String>>,
+    /// The address of a database [default: ${env.DATABASE_URL}]
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Spanned<String>>,
+    /// The table, with its schema if need be
+    pub table: String,
+    /// The columns that tell records apart
+    pub key: Vec<String>,
+    /// What is done where a record's key is there already
+    #[schemars(with = "Mode")]
+    pub mode: Option<Spanned<Mode>>,
+    /// Make the table from the first records if it is not there
+    pub create: bool,
+}
+
+/// How records get into a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::jobs::load_records) enum Mode {
+    /// A record whose key is there takes its place
+    Upsert,
+    /// What is there stays
+    Insert,
+    /// All records are added
+    Append,
+    /// The slice's range is deleted first
+    Replace,
+}
 
 /// Files.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
