@@ -70,7 +70,10 @@ fn query(site: &Site, file: &str, sql: &str) -> Vec<String> {
             });
             cells.collect::<Vec<_>>().join("|")
         };
-        rows.iter().map(line).collect()
+        let lines = rows.iter().map(line).collect();
+        // Else its files would go at a moment of their own.
+        sqlx::Connection::close(connection).await.unwrap();
+        lines
     })
 }
 

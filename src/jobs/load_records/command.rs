@@ -103,9 +103,7 @@ pub(crate) async fn run(
     }
     // What is wrong with them is said before anything else; the source is not asked yet.
     let uncut = options.uncut_slices()?;
-    if known.file.keys().is_none() {
-        options.taken(uncut.clone())?;
-    }
+    let slices = if known.file.keys().is_none() { options.taken(uncut)? } else { uncut };
     if let Some(devrev) = &known.file.target.value.devrev {
         if options.reload {
             let text =
@@ -123,7 +121,7 @@ pub(crate) async fn run(
     }
     let now = chrono::Utc::now();
     if known.file.mode() == Mode::Append
-        && let Some(open) = uncut.iter().find(|slice| slice.is_open(now))
+        && let Some(open) = slices.iter().find(|slice| slice.is_open(now))
     {
         let text = format!(
             "slice {} ends in the future: the next run would load it again, and mode append would add its records a second time; \
