@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def fault(self, sql):
         """What is to go wrong with a batch."""
-        database = dict(parse_qsl(urlsplit(self.path).query)).get("database", "default")
+        database = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)).get("database", "default")
         faults = FAULTS.get(database)
         return faults.pop(0) if faults and re.match("INSERT INTO .* FORMAT ", sql) else None
 
@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b"{}")
 
     def query(self, sql):
-        parameters = dict(parse_qsl(urlsplit(self.path).query))
+        parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         user, password = self.headers.get("X-ClickHouse-User"), self.headers.get("X-ClickHouse-Key")
         if USERS.get(user) != password:
             text = f"{user}: Authentication failed: password is incorrect, or there is no user with such name."

@@ -260,3 +260,35 @@ fn a_disk_that_is_full_ends_the_run_and_resume_joins_what_is_loaded() {
     let left = std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".devrev-batch-")));
 }
+
+#[test]
+fn other_boundaries_are_refused_since_the_parts_of_both_would_stay() {
+    let site = with(&Trouble::none(), into("jsonl: { path: out.jsonl }"));
+    load(&site, &[]).run().exits(0);
+    let all = text(&site, "out.jsonl");
+    site.write("job.yaml", text(&site, "job.yaml").replace("step: 30d", "step: 20d"));
+    load(&site, &[]).run().exits(6);
+    load(&site, &["--reload"]).run().exits(6).says("load ledger forget job.yaml --all");
+    assert_eq!(text(&site, "out.jsonl"), all);
+    site.program(["load", "ledger", "forget", "job.yaml", "--all", "--yes"]).run().exits(0);
+    std::fs::remove_file(site.path("out.jsonl")).unwrap();
+    load(&site, &[]).run().exits(0).says("1,095 records loaded");
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(text(&site, "out.jsonl").lines().count(), 1095);
+    assert_eq!(lines(&text(&site, "out.jsonl")), lines(&all));
+}
+
+#[test]
+fn two_processes_with_other_boundaries_do_not_both_write() {
+    for round in 0..4 {
+        let site = with(&Trouble::delay(2 + round), into("jsonl: { path: out.jsonl }"));
+        let to = |end: &str, runs: &str| load(&site, &["--end-date", end, "--runs-dir", runs]).spawn();
+        let (one, two) = (to("2023-07-27", "a"), to("2023-07-29", "b"));
+        let codes = [one.wait().code, two.wait().code];
+        assert!(codes.contains(&Some(6)), "{codes:?}");
+        let slices = text(&site, "out.jsonl.slices/_devrev_batch_loads.jsonl");
+        let ends = ["2023-07-28T00:00:00Z", "2023-07-30T00:00:00Z"];
+        let both = ends.iter().all(|end| slices.contains(&format!("end\\\":\\\"{end}")));
+        assert!(!both, "{slices}");
+    }
+}

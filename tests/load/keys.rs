@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::{load, query, site};
 use crate::support::clickhouse::Clickhouse;
-use crate::support::program::Program;
+use crate::support::program::{Program, Running};
 use crate::support::site::{Site, Trouble};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -134,6 +134,21 @@ fn keys_that_cannot_be_put_in_order_are_refused() {
     refused("table: holes", "id", "there are rows without a `id`");
     job(&place, "table: t", "{field: who, rows: 7}", INTO);
     place.load(&[]).run().exits(0).says("40 records loaded");
+    // SQLite takes a name in quotes that it does not know for a text, and has bytes that come as text.
+    let sqlite = Place::sqlite();
+    sqlite.run("CREATE TABLE t (id int, raw blob); INSERT INTO t VALUES (1, x'00ff'), (2, x'fe')");
+    for (field, why) in
+        [("idd", "no such column: q.idd"), ("rowid", "no such column"), ("raw", "with bytes in its place")]
+    {
+        job(
+            &sqlite,
+            "table: t",
+            &format!("{{field: {field}, rows: 10}}"),
+            "target: {jsonl: {path: to.jsonl}}",
+        );
+        sqlite.load(&[]).run().exits(2).says(why);
+        assert!(!sqlite.site.path("to.jsonl").exists());
+    }
     let mistake = |slices: &str, source: &str, what: &str| {
         let text = format!("version: 1\njob_name: copy\nsource: {source}\nslices: {slices}\n{INTO}\n");
         place.site.write("job.yaml", text);
@@ -173,7 +188,9 @@ fn clickhouse_is_cut_the_same_way() {
     let site = site(&Trouble::none());
     clickhouse.run(&[
         "CREATE TABLE t (id UInt64, name String) ENGINE = MergeTree ORDER BY id",
-        "INSERT INTO t SELECT 18446744073709551615 - number, toString(number) FROM numbers(1000)",
+        "INSERT INTO t SELECT 18446744073709551615 - number, if(number = 5, '', toString(number)) FROM numbers(1000)",
+        "CREATE TABLE holes (k Nullable(Int64), n Int64) ENGINE = MergeTree ORDER BY n",
+        "INSERT INTO holes SELECT if(number = 5, NULL, number), number FROM numbers(100)",
     ]);
     let run = |more: &[&str]| -> Program { clickhouse.prepare(load(&site, more)) };
     for field in ["id", "name"] {
@@ -188,6 +205,74 @@ fn clickhouse_is_cut_the_same_way() {
         assert_eq!(names(&site).len(), 4);
         assert_eq!(query(&site, "to.db", "SELECT count(DISTINCT name) FROM t"), ["1000"]);
         run(&[]).run().exits(0).says("nothing to change");
+    }
+    // An alias would be taken for the column.
+    for (field, code) in [("k", 2), ("n", 0)] {
+        let slices = format!("slices: {{keys: {{field: {field}, rows: 30}}}}");
+        let target = "target: {jsonl: {path: to.jsonl}}";
+        let text = format!(
+            "version: 1\njob_name: copy\nsource: {{clickhouse: {{table: holes}}}}\n{slices}\n{target}\n"
+        );
+        site.write("job.yaml", text);
+        run(&[]).run().exits(code).says(if code == 0 {
+            "100 records loaded"
+        } else {
+            "there are rows without a `k`"
+        });
+    }
+}
+
+#[test]
+fn a_stale_last_range_stops_no_other_slice_of_a_run_that_is_resumed() {
+    for place in Place::each() {
+        place.run("CREATE TABLE t (id bigint PRIMARY KEY, name text)");
+        fill(&place, 1..=95);
+        job(&place, "table: t", "{field: id, rows: 10}", INTO);
+        // A run that has counted and loaded nothing yet.
+        let holding = held(&place);
+        let running =
+            place.load(&[]).run_until(|| place.site.runs().iter().any(|run| run.file("run.json").exists()));
+        running.kill();
+        drop(holding);
+        fill(&place, 96..=100);
+        place
+            .load(&["--runs-dir", "others", "--only-slice", "id 90..100"])
+            .run()
+            .exits(0)
+            .says("10 records loaded");
+        place.resume().run().exits(3).says("start a new load, which takes what is left of it");
+        place.load(&["--runs-dir", "others"]).run().exits(0);
+        assert_eq!(copied(&place.site).len(), 100);
+    }
+}
+
+/// Nobody else writes to the target while this is held.
+fn held(place: &Place) -> Running {
+    let script = "import sqlite3,sys,time\nc=sqlite3.connect('to.db',isolation_level=None)\nc.execute('PRAGMA journal_mode=WAL')\n\
+                  c.execute('BEGIN IMMEDIATE')\nprint('held',flush=True)\nsys.stdin.read()\n";
+    let program = Program::new("python3").args(["-c", script]).folder(place.site.folder());
+    let running = program.spawn();
+    running.until_it_says("held");
+    running
+}
+
+#[test]
+fn columns_of_any_name_are_keys() {
+    for place in Place::each() {
+        for name in ["k", "n", "q", "c", "_devrev_batch_number", "a \\\"b", "true"] {
+            let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+            place.run(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t ({quoted} bigint, id bigint)"));
+            for id in 1..=25 {
+                place.run(&format!("INSERT INTO t VALUES ({id}, {id})"));
+            }
+            for file in ["to.db", "to.db-wal", "to.db-shm"] {
+                let _ = std::fs::remove_file(place.site.path(file));
+            }
+            let field = serde_json::Value::from(name);
+            job(&place, "table: t", &format!("{{field: {field}, rows: 10}}"), INTO);
+            place.load(&[]).run().exits(0).says("25 records loaded");
+            assert_eq!(names(&place.site).len(), 3, "{name}");
+        }
     }
 }
 

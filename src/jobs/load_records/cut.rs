@@ -33,8 +33,8 @@ pub(super) async fn by_keys(
     };
     if !ask(Ask::Missing, Keys::all(field)).await?.is_empty() {
         return Err(LoadError::Settings(format!(
-            "slices.keys: there are rows without a `{field}`, and no range would have them: leave them out in the query, or name a \
-             column that all rows have"
+            "slices.keys: there are rows without a `{field}`, or with bytes in its place, and no range would have them: leave them \
+             out in the query, or name a column that has an integer or a text in all rows"
         )));
     }
     let known =

@@ -75,21 +75,33 @@ impl Ledger {
                 ));
             }
         }
+        self.overlap(slices)
+    }
+
+    /// Which of these slices overlaps one that is loaded and has other boundaries.
+    pub(super) fn overlap(&self, slices: &[Slice]) -> Option<String> {
+        let (slice, other) = slices.iter().find_map(|slice| Some((slice, self.overlapped(slice)?)))?;
+        Some(format!(
+            "slice {} overlaps {}, which is loaded: the boundaries have changed",
+            slice.name(),
+            Slice { zone: slice.zone, ..other.clone() }.name()
+        ))
+    }
+
+    /// Whether others have loaded a part of a range of a key since it was counted.
+    pub(super) fn is_overtaken(&self, slice: &Slice) -> bool {
+        let field = |slice: &Slice| slice.keys.as_ref().map(|keys| keys.field.clone());
+        slice.keys.is_some() && self.overlapped(slice).is_some_and(|other| field(other) == field(slice))
+    }
+
+    /// A loaded slice with other boundaries that this one overlaps.
+    fn overlapped(&self, slice: &Slice) -> Option<&Slice> {
         let by_list = self.by_list.get_or_init(|| self.by_list());
-        for slice in slices {
-            let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
-            // Loaded slices do not overlap each other, so the one before and those from here on are enough.
-            let from = near.partition_point(|other| other.order(slice).is_lt()).saturating_sub(1);
-            let other = near.iter().skip(from).take_while(|other| !other.begins_after(slice));
-            if let Some(other) = other.into_iter().find(|other| slice.overlaps(other)) {
-                return Some(format!(
-                    "slice {} overlaps {}, which is loaded: the boundaries have changed",
-                    slice.name(),
-                    Slice { zone: slice.zone, ..other.clone() }.name()
-                ));
-            }
-        }
-        None
+        let near = by_list.get(&list(slice)).map(Vec::as_slice).unwrap_or_default();
+        // Loaded slices do not overlap each other, so the one before and those from here on are enough.
+        let from = near.partition_point(|other| other.order(slice).is_lt()).saturating_sub(1);
+        let other = near.iter().skip(from).take_while(|other| !other.begins_after(slice));
+        other.into_iter().find(|other| slice.overlaps(other))
     }
 
     /// Adds entries, which may be known.

@@ -9,6 +9,10 @@ use serde_json::Value;
 /// What stands for a place while the text around it is looked at.
 const PLACE: &str = "_devrev_batch_place_";
 
+/// What a key and its number are called where they are counted: no column of the query's.
+const KEY: &str = "_devrev_batch_key";
+const NUMBER: &str = "_devrev_batch_number";
+
 /// A query.
 #[derive(Debug, Clone)]
 pub(super) struct Query {
@@ -54,7 +58,8 @@ impl Query {
 
     /// The column that slices go by, in quotes.
     pub(super) fn key(&self, keys: &Keys) -> String {
-        self.grammar.quoted(&keys.field)
+        // With its table: SQLite takes a name in quotes that it does not know for a text, and ClickHouse an alias for a column.
+        format!("q.{}", self.grammar.quoted(&keys.field))
     }
 
     /// Its text for a slice, with a numbered place for each value, and the values; `key` is how the column is written that slices
@@ -82,11 +87,18 @@ impl Query {
         let text = match ask {
             Ask::Rows if range.is_empty() => text,
             Ask::Rows => format!("SELECT * {from} WHERE {range}"),
-            Ask::Missing => format!("SELECT 1 AS k {from} WHERE {column} IS NULL LIMIT 1"),
-            Ask::Last => format!("SELECT {column} AS k {from} WHERE {range} ORDER BY {key} DESC LIMIT 1"),
+            Ask::Missing => {
+                // Bytes come as a text that says them, and are none.
+                let bytes = match self.grammar {
+                    Grammar::Sqlite => format!(" OR typeof({column}) = 'blob'"),
+                    _ => String::new(),
+                };
+                format!("SELECT 1 AS {KEY} {from} WHERE {column} IS NULL{bytes} LIMIT 1")
+            }
+            Ask::Last => format!("SELECT {column} AS {KEY} {from} WHERE {range} ORDER BY {key} DESC LIMIT 1"),
             Ask::Every(rows) => format!(
-                "SELECT k FROM (SELECT {column} AS k, row_number() OVER (ORDER BY {key}) AS n {from} WHERE {range}) AS c \
-                 WHERE n % {rows} = 0 ORDER BY n"
+                "SELECT {KEY} FROM (SELECT {column} AS {KEY}, row_number() OVER (ORDER BY {key}) AS {NUMBER} {from} WHERE {range}) \
+                 AS c WHERE {NUMBER} % {rows} = 0 ORDER BY {NUMBER}"
             ),
         };
         Ok((text, bound))

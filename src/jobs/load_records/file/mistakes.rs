@@ -478,7 +478,8 @@ impl Found {
         if has {
             self.at(
                 url,
-                "it has a password in it: write ${env.DATABASE_URL}, or ${env.NAME} in its place".to_owned(),
+                "it has a password in it: write ${env.NAME} in its place, and set NAME in the environment"
+                    .to_owned(),
             );
         }
     }

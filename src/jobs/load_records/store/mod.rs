@@ -157,7 +157,7 @@ impl Store {
             Self::Postgres(_) => postgres::IDIOM.check(terms, wanted, known),
             Self::Files(_) => Ok(()),
             #[cfg(feature = "clickhouse")]
-            Self::Clickhouse(clickhouse) => clickhouse.fits(terms, wanted, known),
+            Self::Clickhouse(_) => ClickhouseStore::fits(terms, wanted, known),
         }
     }
 
@@ -346,6 +346,10 @@ pub(super) struct Undo<'a> {
 /// Why a slice cannot be loaded beside what another run has loaded, at this moment or since this run began.
 fn conflicting(ledger: &Ledger, terms: &Terms, slice: &Slice) -> Result<(), LoadError> {
     match ledger.conflict(std::slice::from_ref(slice), &terms.digest) {
+        // Only this slice is stale: those beside it are loaded all the same.
+        Some(conflict) if ledger.is_overtaken(slice) => {
+            Err(LoadError::Guard(format!("{conflict}; start a new load, which takes what is left of it")))
+        }
         Some(conflict) => {
             Err(LoadError::Changed(format!("{conflict}; --reload loads it again, if that is meant")))
         }

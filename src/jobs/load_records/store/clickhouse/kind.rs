@@ -126,7 +126,7 @@ impl Kind {
         match self {
             Self::Nullable(kind) => return kind.write(cell, zone, json),
             Self::Array(kind) => {
-                return self.write_list(&text, json, |cell, json| kind.write(cell, zone, json));
+                return write_list(&text, json, |cell, json| kind.write(cell, zone, json));
             }
             Self::Map(key, value) => return write_map((key, value), &text, zone, json),
             Self::Tuple(members) => return write_tuple(members, &text, zone, json),
@@ -165,31 +165,30 @@ impl Kind {
                 push_text(json, &address.map_err(|_| "it is no IPv6 address")?.to_string());
             }
             Self::Enum(names) => {
-                push_text(json, name_of(names, raw, &text).ok_or("it is none of the enum's names")?)
+                push_text(json, name_of(names, raw, &text).ok_or("it is none of the enum's names")?);
             }
             Self::Date { is_long } => push_text(json, &date(&text, *is_long)?),
             Self::Time { digits } => push_text(json, &time(&text, *digits, zone)?),
         }
         Ok(())
     }
+}
 
-    fn write_list(
-        &self,
-        text: &str,
-        json: &mut String,
-        mut write: impl FnMut(&RawValue, &mut String) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let cells: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| "it is no array".to_owned())?;
-        json.push('[');
-        for (place, cell) in cells.into_iter().enumerate() {
-            if place > 0 {
-                json.push(',');
-            }
-            write(cell, json).map_err(|problem| format!("element {}: {problem}", place + 1))?;
+fn write_list(
+    text: &str,
+    json: &mut String,
+    mut write: impl FnMut(&RawValue, &mut String) -> Result<(), String>,
+) -> Result<(), String> {
+    let cells: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| "it is no array".to_owned())?;
+    json.push('[');
+    for (place, cell) in cells.into_iter().enumerate() {
+        if place > 0 {
+            json.push(',');
         }
-        json.push(']');
-        Ok(())
+        write(cell, json).map_err(|problem| format!("element {}: {problem}", place + 1))?;
     }
+    json.push(']');
+    Ok(())
 }
 
 fn write_map((key, value): (&Kind, &Kind), text: &str, zone: Tz, json: &mut String) -> Result<(), String> {
@@ -468,8 +467,15 @@ fn float(text: &str, is_single: bool) -> Result<String, String> {
     if !stored.is_finite() || (stored == 0.0 && !is_zero) {
         return Err(format!("it is out of the range of {kind}"));
     }
-    let is_exact = || format!("{:.0}", stored.abs()) == before;
-    if after.is_empty() && compared(&before, &power_of_two(whole)) == Ordering::Greater && !is_exact() {
+    // As it is read back: the shortest text that is this float and no other.
+    #[allow(clippy::cast_possible_truncation, reason = "it is that float")]
+    let is_exact = || match is_single {
+        true => format!("{}", (number as f32).abs()) == before,
+        false => format!("{}", stored.abs()) == before,
+    };
+    // With an exponent it was a float before.
+    let is_whole = after.is_empty() && !text.contains(['e', 'E']);
+    if is_whole && compared(&before, &power_of_two(whole)) == Ordering::Greater && !is_exact() {
         return Err(format!("{kind} has not all of its digits"));
     }
     // Its own digits, which ClickHouse rounds, not those of this program.
@@ -504,9 +510,9 @@ fn uuid(text: &str) -> Option<String> {
     if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let part = |from: usize, to: usize| hex.get(from..to);
-    let (a, b, c, d, e) = (part(0, 8)?, part(8, 12)?, part(12, 16)?, part(16, 20)?, part(20, 32)?);
-    Some(format!("{a}-{b}-{c}-{d}-{e}").to_ascii_lowercase())
+    let parts: Option<Vec<&str>> =
+        [0..8, 8..12, 12..16, 16..20, 20..32].into_iter().map(|part| hex.get(part)).collect();
+    Some(parts?.join("-").to_ascii_lowercase())
 }
 
 fn date(text: &str, is_long: bool) -> Result<String, String> {

@@ -157,7 +157,8 @@ impl ClickhouseStore {
             );
             self.run(session, &sql, stop).await
         });
-        made.await.map(|()| ())
+        made.await?;
+        Ok(())
     }
 
     async fn has_ledger(&self, session: &Session<'_>, stop: &Stop) -> Result<bool, LoadError> {

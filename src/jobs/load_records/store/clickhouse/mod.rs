@@ -210,7 +210,7 @@ impl ClickhouseStore {
     }
 
     /// Whether a table has the columns of records, and types whose values can be checked.
-    pub(super) fn fits(&self, terms: &Terms, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
+    pub(super) fn fits(terms: &Terms, wanted: &[String], known: &[Column]) -> Result<(), LoadError> {
         IDIOM.check(terms, wanted, known)?;
         for column in known.iter().filter(|column| wanted.contains(&column.name)) {
             table::kind(&terms.table.table, column)?;

@@ -257,7 +257,7 @@ impl Writer<'_> {
             batches.together(terms.batch_size);
             let to = from + batch.rows.len() as u64;
             // The first part is the last here.
-            let mut left = vec![from..to];
+            let mut left = Vec::from([from..to]);
             while let Some(range) = left.pop() {
                 let part = part(&batch, from, &range);
                 sent.begin(&range, &mut stage.rejected)?;

@@ -9,8 +9,9 @@ mod ledger;
 
 pub(in crate::jobs::load_records) use format::Format;
 
-use super::{Loaded, Terms, refused};
+use super::{Loaded, Terms, conflicting, refused};
 use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::ledger::Ledger;
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::Stage;
 use crate::jobs::load_records::template::{Template, Values, plain};
@@ -361,6 +362,14 @@ impl FilesStore {
             if !again {
                 return Ok(Loaded::Before(entry));
             }
+        }
+        // What others have written since this run began is not written over in part.
+        let others = held.lines().entries(&terms.load).filter(|line| line.run != terms.run).map(Line::entry);
+        let others = Ledger::new(others.collect());
+        match others.overlap(std::slice::from_ref(slice)).filter(|_| terms.reload) {
+            Some(conflict) => return Err(LoadError::Changed(conflict)),
+            None if terms.reload => {}
+            None => conflicting(&others, terms, slice)?,
         }
         // Else a crash after the rename would leave a file that looks like somebody else's.
         let (owned, of_slice) = match &self.layout {
