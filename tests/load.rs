@@ -5,6 +5,8 @@ mod copy;
 mod crash;
 mod devrev;
 mod files;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keys;
 mod ledger;
 mod place;

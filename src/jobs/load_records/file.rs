@@ -1,10 +1,12 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
+mod kafka;
 mod mistakes;
 mod sources;
 mod spec;
 mod targets;
 
+pub(super) use kafka::{Beginning, KafkaSpec, Mechanism, Protocol, SecuritySpec, VARIABLE, timeout_of};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
     CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,
@@ -239,11 +241,16 @@ impl JobFile {
         self.slices.as_ref()?.value.keys.as_ref().map(|keys| &keys.value)
     }
 
-    /// What filters may call by `$name`: the parameters, those of slices, and `$slice`.
+    /// Whether its slices can only be told by asking the source.
+    pub(super) fn asks_for_slices(&self) -> bool {
+        self.keys().is_some() || self.kafka().is_some()
+    }
+
+    /// What filters may call by `$name`: the parameters, those of slices, `$slice`, and `$kafka` where messages are the source.
     pub(super) fn variables(&self) -> Vec<String> {
         let each = self.slices.iter().flat_map(|slices| slices.value.each.keys());
-        let names: BTreeSet<String> =
-            self.params.keys().chain(each).cloned().chain(["slice".to_owned()]).collect();
+        let own = ["slice"].into_iter().chain(self.kafka().map(|_| VARIABLE)).map(str::to_owned);
+        let names: BTreeSet<String> = self.params.keys().chain(each).cloned().chain(own).collect();
         names.into_iter().collect()
     }
 }

@@ -1,5 +1,6 @@
 //! What may stand in a job file, part by part.
 
+use super::kafka::KafkaSpec;
 use super::sources::DevRevSourceSpec;
 use super::targets::{DevRevTargetSpec, FileTargetSpec};
 use schemars::JsonSchema;
@@ -26,6 +27,8 @@ pub(in crate::jobs::load_records) struct SourceSpec {
     pub devrev: Option<DevRevSourceSpec>,
     /// A query of ClickHouse
     pub clickhouse: Option<ClickhouseSpec>,
+    /// Topics of Kafka
+    pub kafka: Option<KafkaSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,

@@ -5,6 +5,8 @@ mod clickhouse;
 mod devrev;
 mod files;
 mod http;
+#[cfg(feature = "kafka")]
+pub(super) mod kafka;
 mod postgres;
 mod sqlite;
 
@@ -32,6 +34,9 @@ pub(super) enum Chunk {
     Json(Vec<Val>),
     /// What a file or a query holds.
     Records(Vec<Record>),
+    /// Messages of a partition.
+    #[cfg(feature = "kafka")]
+    Messages(kafka::Messages),
 }
 
 /// A source of records.
@@ -44,6 +49,8 @@ pub(super) enum Source {
     DevRev(Box<DevRevObjects>),
     #[cfg(feature = "clickhouse")]
     Clickhouse(Box<ClickhouseQuery>),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<kafka::Topics>),
 }
 
 impl Source {
@@ -63,6 +70,11 @@ impl Source {
             Self::DevRev(objects) => objects.fetch(slice, to).await,
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(topics) => match &slice.offsets {
+                Some(offsets) => topics.fetch(offsets, to, stop).await,
+                None => Err(LoadError::Settings("a slice names no partition".to_owned())),
+            },
         }
     }
 }
