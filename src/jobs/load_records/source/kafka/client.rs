@@ -98,9 +98,9 @@ fn is_login(code: RDKafkaErrorCode) -> bool {
 pub(super) fn may_pass(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{
         AllBrokersDown, BrokerNotAvailable, BrokerTransportFailure, CoordinatorLoadInProgress,
-        CoordinatorNotAvailable, FencedLeaderEpoch, Resolve, InvalidReplicationFactor,
-        KafkaStorageError, LeaderNotAvailable, NetworkException, NotCoordinator, NotEnoughReplicas,
-        NotLeaderForPartition, OffsetNotAvailable, OperationTimedOut, ReplicaNotAvailable, RequestTimedOut,
+        CoordinatorNotAvailable, FencedLeaderEpoch, InvalidReplicationFactor, KafkaStorageError,
+        LeaderNotAvailable, NetworkException, NotCoordinator, NotEnoughReplicas, NotLeaderForPartition,
+        OffsetNotAvailable, OperationTimedOut, ReplicaNotAvailable, RequestTimedOut, Resolve,
         UnknownLeaderEpoch, WaitingForCoordinator,
     };
     matches!(
