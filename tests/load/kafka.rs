@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod speed;
 
 use super::place::Place;
 use super::{assert_nowhere, site};

@@ -289,14 +289,18 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Does what blocks on a thread of its own, which nobody waits for when the process ends.
-pub(super) async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+/// Does what blocks on a thread of its own, which nobody waits for when the process ends. What is kept for it is given up there too:
+/// a client says farewell to its brokers, who may be gone.
+pub(super) async fn apart<K: Send + 'static, T: Send + 'static>(
+    kept: K,
+    work: impl FnOnce(&K) -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
     let (to, done) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(move || {
+        let result = work(&kept);
         // Whoever has asked may be gone.
-        let _ = to.send(work());
+        let _ = to.send(result);
+        drop(kept);
     });
     thread.map_err(LoadError::Disk)?;
     done.await.map_err(|_| LoadError::Refused("a defect in the thread that reads Kafka".to_owned()))?

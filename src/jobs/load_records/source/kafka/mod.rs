@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 /// How long the last commit of a group may take.
 const COMMIT: Duration = Duration::from_secs(10);
@@ -41,11 +41,24 @@ pub(in crate::jobs::load_records) struct Topics {
     skips_gaps: bool,
     /// The client that asks, and commits.
     client: Mutex<Option<Arc<Client>>>,
+    /// The cluster that answers.
+    cluster: OnceCell<String>,
 }
 
 impl fmt::Debug for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topics").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Topics {
+    fn drop(&mut self) {
+        let client = self.client.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // It says farewell to its brokers, who may be gone: nobody waits for that.
+        let thread = std::thread::Builder::new().name("kafka".to_owned());
+        if let Err(error) = thread.spawn(move || drop(client)) {
+            tracing::debug!("a thread cannot be begun: {error}");
+        }
     }
 }
 
@@ -70,7 +83,7 @@ impl Topics {
         from: Beginning,
         skips_gaps: bool,
     ) -> Self {
-        Self { access, topics, from, skips_gaps, client: Mutex::default() }
+        Self { access, topics, from, skips_gaps, client: Mutex::default(), cluster: OnceCell::new() }
     }
 
     /// The client, made once.
@@ -88,14 +101,17 @@ impl Topics {
     pub(in crate::jobs::load_records) async fn look(&self, stop: &Stop) -> Result<Vec<Found>, LoadError> {
         let client = self.client()?;
         let (topics, from, of_work) = (self.topics.clone(), self.from, stop.clone());
-        let looked = apart(move || look(&client, &topics, from, &of_work));
+        let looked = apart(client, move |client| look(client, &topics, from, &of_work));
         stop.race(looked).await.ok_or(LoadError::Interrupted)?
     }
 
     /// The cluster that answers.
     pub(in crate::jobs::load_records) async fn cluster(&self, stop: &Stop) -> Result<String, LoadError> {
-        let (client, of_work) = (self.client()?, stop.clone());
-        stop.race(apart(move || client.cluster(&of_work))).await.ok_or(LoadError::Interrupted)?
+        let asked = self.cluster.get_or_try_init(|| {
+            let of_work = stop.clone();
+            async move { apart(self.client()?, move |client| client.cluster(&of_work)).await }
+        });
+        stop.race(asked).await.ok_or(LoadError::Interrupted)?.cloned()
     }
 
     /// Sends the messages of a slice, in order.
@@ -124,7 +140,7 @@ impl Topics {
     ) -> Result<(), LoadError> {
         let client = Client::new(&self.access)?;
         let (skips_gaps, stop) = (self.skips_gaps, stop.clone());
-        apart(move || read::read(&client, wanted, skips_gaps, &to, &stop)).await
+        apart(client, move |client| read::read(client, wanted, skips_gaps, &to, &stop)).await
     }
 
     /// Refuses to go on where what is next is not there, unless that is meant.
@@ -156,7 +172,7 @@ impl Topics {
         }
         let Ok(client) = self.client() else { return };
         let of_work = of.clone();
-        let commit = apart(move || {
+        let commit = apart(client, move |client| {
             let Some(list) = list_of(&of_work, next) else { return Ok(()) };
             if let Err(error) = client.consumer.commit(&list, CommitMode::Sync) {
                 not_committed(&of_work, &error.to_string());
