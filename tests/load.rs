@@ -522,5 +522,8 @@ fn a_build_without_kafka_says_how_to_have_it() {
     site.write("job.yaml", job);
     site.program(["validate", "--job", "job.yaml"]).run().exits(0);
     load(&site, &[]).run().exits(2).says("build it with --features kafka");
-    site.program(["load", "ledger", "list", "job.yaml"]).run().exits(2).says("build it with --features kafka");
+    site.program(["load", "ledger", "list", "job.yaml"])
+        .run()
+        .exits(2)
+        .says("build it with --features kafka");
 }

@@ -516,7 +516,12 @@ impl Job for LoadOptions {
         }
         #[cfg(feature = "kafka")]
         if known.file.kafka().is_some() {
-            lines.extend(self.messages(store, &slices, stop).await?);
+            let told = self.messages(store, &slices, stop).await?;
+            if start.manifest.dry_run {
+                told.iter()
+                    .for_each(|line| start.note(line.split_whitespace().collect::<Vec<_>>().join(" ")));
+            }
+            lines.extend(told);
         }
         if start.manifest.dry_run {
             let next = slices.iter().find(|slice| match &slice.offsets {

@@ -13,12 +13,16 @@ fn a_hundred_thousand_messages() {
     for place in Place::each() {
         let broker = Broker::new(&topics);
         for id in 0..100_000_u64 {
-            let value = format!("{{\"id\":{id},\"author\":\"user{}@example.com\",\"n\":{}}}", id % 100, id % 7);
+            let value =
+                format!("{{\"id\":{id},\"author\":\"user{}@example.com\",\"n\":{}}}", id % 100, id % 7);
             let partition = i32::try_from(id % 4).unwrap();
-            broker.put(BaseRecord::<[u8], [u8]>::to("git.commits").partition(partition).payload(value.as_bytes()));
+            broker.put(
+                BaseRecord::<[u8], [u8]>::to("git.commits").partition(partition).payload(value.as_bytes()),
+            );
         }
         broker.flush();
-        let rest = "transform: '{id, author: (.author | ascii_upcase), n, place: $kafka.offset}'\nbatch_size: 2000";
+        let rest =
+            "transform: '{id, author: (.author | ascii_upcase), n, place: $kafka.offset}'\nbatch_size: 2000";
         job(&place, &broker, "topics: [git.commits], group: g", "table: t, key: [id], create: true", rest);
         let (begun, mut peak) = (Instant::now(), 0);
         let mut running = place.load(&[]).spawn();

@@ -13,7 +13,9 @@ const MAX_ANSWER: usize = MAX_MESSAGE + (8 << 20);
 /// The messages that may wait, in KiB.
 const QUEUED: &str = "4096";
 /// What brokers send at once, in bytes, unless one message is longer.
-const FETCHED: &str = "2097152";
+const FETCHED: &str = "1048576";
+/// The messages after which no more are asked for: each takes some hundred bytes besides what it says.
+const WAITING: &str = "1000";
 
 /// How brokers are reached. Has secrets, so it is not shown.
 #[derive(Clone)]
@@ -54,7 +56,9 @@ impl Access {
             ("allow.auto.create.topics", "false"),
             ("check.crcs", "true"),
             ("queued.max.messages.kbytes", QUEUED),
+            ("queued.min.messages", WAITING),
             ("fetch.max.bytes", FETCHED),
+            ("fetch.message.max.bytes", "524288"),
             ("fetch.queue.backoff.ms", "10"),
             ("receive.message.max.bytes", &MAX_ANSWER.to_string()),
             ("reconnect.backoff.max.ms", "1000"),
