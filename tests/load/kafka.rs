@@ -146,7 +146,7 @@ fn topics_are_drained_and_the_next_run_goes_on() {
         assert_eq!(broker.committed("g", "git.commits", 0), Some(34));
         place.load(&[]).run().exits(0).says("4  nothing to change");
         broker.send_ids("git.commits", 3, 100..130);
-        place.load(&["--show", "1"]).run().exits(0).says("\"id\":102");
+        place.program(&["load", "job.yaml", "--show", "1"]).run().exits(0).says("\"id\":102");
         place.load(&[]).run().exits(0).says("30 records loaded");
         assert_eq!(place.rows(IDS), ids(0..130));
         place.program(&["validate", "--job", "job.yaml"]).run().exits(0).says("is valid");
@@ -312,7 +312,7 @@ fn mistakes_are_named_with_their_places() {
     };
     for (text, says) in [
         (file("topics: []", ""), "job.yaml:4:3: kafka: topics names none"),
-        (file("topics: [\"a b\"]", ""), "4:37: `a b` is not the name of a topic"),
+        (file("topics: [\"a b\"]", ""), "4:38: `a b` is not the name of a topic"),
         (file("topics: [a, a]", ""), "topic `a` is named twice"),
         (file("topics: [a], from: never", ""), "4:48: from is earliest"),
         (file("topics: [a], timeout: 1h", ""), "not a time from 1s"),
@@ -327,7 +327,7 @@ fn mistakes_are_named_with_their_places() {
         (file("topics: [a]", "max_records: 5"), "max_records is of a slice"),
         (
             file("topics: [a]", "").replace("sqlite: { path: t.db, table: t }", "csv: { path: a.csv }"),
-            "5:3: a source of kafka needs a target of postgres or sqlite",
+            "6:3: a source of kafka needs a target of postgres or sqlite",
         ),
         (file("topics: [a]", "").replace("table: t", "table: t, mode: replace"), "replace deletes a range"),
     ] {

@@ -173,7 +173,10 @@ fn a_message_that_is_far_too_long_is_not_taken_into_memory() {
             peak = peak.max(running.peak_memory());
             std::thread::sleep(Duration::from_millis(5));
         }
-        running.wait().exits(3).says(says);
+        let ended = running.wait().exits(3);
+        let rejected =
+            std::fs::read_to_string(place.site.newest_run().file("rejected.jsonl")).unwrap_or_default();
+        assert!((ended.all() + &rejected).contains(says), "{}", ended.all());
         assert!(peak < 120 << 10, "{topic}: {peak}");
         assert_eq!(place.rows(IDS), [""; 0]);
     }
