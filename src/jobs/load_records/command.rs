@@ -518,8 +518,9 @@ impl Job for LoadOptions {
         if known.file.kafka().is_some() {
             let told = self.messages(store, &slices, stop).await?;
             if start.manifest.dry_run {
-                told.iter()
-                    .for_each(|line| start.note(line.split_whitespace().collect::<Vec<_>>().join(" ")));
+                for line in &told {
+                    start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                }
             }
             lines.extend(told);
         }

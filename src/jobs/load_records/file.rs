@@ -6,7 +6,9 @@ mod sources;
 mod spec;
 mod targets;
 
-pub(super) use kafka::{Beginning, KafkaSpec, Mechanism, Protocol, SecuritySpec, VARIABLE, timeout_of};
+#[cfg(feature = "kafka")]
+pub(super) use kafka::{Beginning, Mechanism, Protocol, SecuritySpec, timeout_of};
+pub(super) use kafka::{KafkaSpec, VARIABLE};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
     CheckSpec, ClickhouseSpec, DatesSpec, Expect, FieldType, HttpSpec, KeysSpec, Method, Mode, NextSpec,

@@ -167,13 +167,13 @@ impl LoadOptions {
         }
         if let Some((part, of)) = self.shard {
             let mut number = 0;
-            all.retain(|slice| match &slice.offsets {
-                None => shard_of(slice, of) == part,
-                // Partitions are dealt out: there are few, and they are the same next time.
-                Some(_) => {
-                    number = number % of + 1;
-                    number == part
+            all.retain(|slice| {
+                if slice.offsets.is_none() {
+                    return shard_of(slice, of) == part;
                 }
+                // Partitions are dealt out: there are few, and they are the same next time.
+                number = number % of + 1;
+                number == part
             });
         }
         Ok(all)

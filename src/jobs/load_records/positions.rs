@@ -197,7 +197,7 @@ impl Statements {
     }
 
     /// Of a load, a cluster, a topic and a partition.
-    pub(super) fn remove(&self) -> String {
+    pub(super) fn remove() -> String {
         format!("DELETE FROM {TABLE} WHERE load = $1 AND cluster = $2 AND topic = $3 AND partition = $4")
     }
 }

@@ -62,6 +62,7 @@ struct MessageRef<'a> {
 
 /// From which messages of a partition the records of a stage come.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "only messages have them"))]
 struct Origins {
     topic: String,
     partition: i64,

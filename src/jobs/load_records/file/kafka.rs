@@ -252,6 +252,7 @@ pub(in crate::jobs::load_records) const VARIABLE: &str = "kafka";
 
 /// Where to begin with a partition of which nothing is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "who reads it is left out"))]
 pub(in crate::jobs::load_records) enum Beginning {
     Earliest,
     Latest,

@@ -255,7 +255,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.positions(load, stop)).await.ok_or(LoadError::Interrupted)?
             }
-            _ => Ok(Vec::new()),
+            Self::Files(_) => Ok(Vec::new()),
         }
     }
 
@@ -271,7 +271,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.claim(terms, of, next).await,
             Self::Postgres(postgres) => postgres.claim(terms, of, next, stop).await,
-            _ => Err(no_offsets()),
+            Self::Files(_) => Err(no_offsets()),
         }
     }
 
@@ -287,7 +287,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.advance(terms, step, stage, stop).await,
             Self::Postgres(postgres) => postgres.advance(terms, step, stage, stop).await,
-            _ => Err(no_offsets()),
+            Self::Files(_) => Err(no_offsets()),
         }
     }
 
@@ -302,7 +302,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.forget_positions(load, partitions).await,
             Self::Postgres(postgres) => postgres.forget_positions(load, partitions, stop).await,
-            _ => Ok(0),
+            Self::Files(_) => Ok(0),
         }
     }
 

@@ -10,6 +10,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -218,8 +219,7 @@ impl Client {
         let metadata = self.ask(stop, |consumer, wait| consumer.fetch_metadata(None, wait))?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
         let topics = topics.map(|topic| {
-            let mut partitions: Vec<i32> =
-                topic.partitions().iter().map(|partition| partition.id()).collect();
+            let mut partitions: Vec<i32> = topic.partitions().iter().map(MetadataPartition::id).collect();
             partitions.sort_unstable();
             (topic.name().to_owned(), partitions)
         });

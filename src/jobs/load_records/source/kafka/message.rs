@@ -8,6 +8,7 @@ use jaq_json::Val;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// The deepest JSON that is read: its readers call themselves for what is within.
 const MAX_DEPTH: usize = 200;
@@ -77,7 +78,14 @@ fn name(name: &str) -> Val {
 fn text(bytes: &[u8]) -> Val {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned().into(),
-        Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        Err(_) => {
+            let mut digits = String::with_capacity(bytes.len() * 2);
+            for byte in bytes {
+                // Writing to a String cannot fail.
+                let _ = write!(digits, "{byte:02x}");
+            }
+            digits.into()
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl PostgresStore {
     ) -> Result<u64, LoadError> {
         self.until_answered(stop, || async {
             let mut connection = self.connection().await?;
-            let (sql, mut removed) = (STATEMENTS.remove(), 0);
+            let (sql, mut removed) = (Statements::remove(), 0);
             for of in partitions {
                 let done = of_partition!(asked(&sql), load, of).execute(&mut connection).await;
                 removed += done.map_err(|error| self.failed(error))?.rows_affected();

@@ -134,7 +134,7 @@ impl SqliteStore {
         run(&mut connection, "BEGIN IMMEDIATE").await.map_err(failed)?;
         let mut removed = 0;
         for of in partitions {
-            let remove = of_partition!(sqlx::query(AssertSqlSafe(STATEMENTS.remove())), load, of);
+            let remove = of_partition!(sqlx::query(AssertSqlSafe(Statements::remove())), load, of);
             removed += remove.execute(&mut connection).await.map_err(failed)?.rows_affected();
         }
         run(&mut connection, "COMMIT").await.map_err(failed)?;
