@@ -7,6 +7,8 @@ mod crash;
 mod devrev;
 mod disk_full;
 mod files;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keys;
 mod ledger;
 mod metabase;
@@ -517,4 +519,18 @@ fn prices_are_corrected_where_they_stand() {
     site.program(["load", &job, "--yes"]).run().exits(3).says("it finds 3 rows");
     site.program(["load", &job, "--yes", "--reload"]).run().exits(0).says("3 records loaded");
     assert_eq!(prices(&site), clean);
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_says_how_to_have_it() {
+    let site = site(&Trouble::none());
+    let job = "version: 1\njob_name: j\nsource: {kafka: {brokers: \"b:9092\", topics: [t]}}\ntarget: {sqlite: {path: t.db, table: t}}\n";
+    site.write("job.yaml", job);
+    site.program(["validate", "--job", "job.yaml"]).run().exits(0);
+    load(&site, &[]).run().exits(2).says("build it with --features kafka");
+    site.program(["load", "ledger", "list", "job.yaml"])
+        .run()
+        .exits(2)
+        .says("build it with --features kafka");
 }

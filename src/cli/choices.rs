@@ -45,6 +45,17 @@ pub enum OnMissing {
     Create,
 }
 
+/// What to do where brokers of Kafka have removed messages before they were loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// End the run, naming what is lost
+    #[default]
+    Stop,
+    /// Say what is lost, and go on after it
+    Continue,
+}
+
 /// What becomes of a migration that is half done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnHalfDone {

@@ -1,6 +1,7 @@
 //! `load`.
 
 use super::batch::BatchFlags;
+use super::choices::OnGap;
 use super::examples;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub struct Load {
     /// Let mode replace delete what is there where the source has no records
     #[arg(long)]
     pub allow_empty: bool,
+    /// Choose what to do where brokers of Kafka have removed messages before they were loaded
+    #[arg(long, value_name = "CHOICE", default_value = "stop")]
+    pub on_gap: OnGap,
     /// Take the slices of part I of N, and 1/N of the rate
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,

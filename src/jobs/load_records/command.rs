@@ -12,6 +12,7 @@ use super::store::{Known, Rows};
 use super::target::LoadTarget;
 use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after, show};
 use crate::cli;
+use crate::cli::choices::OnGap;
 use crate::cli::client::ClientFlags;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
@@ -90,6 +91,7 @@ pub(crate) async fn run(
         reload: args.reload,
         strict: args.strict,
         allow_empty: args.allow_empty,
+        on_gap: args.on_gap,
         // The parameters are others now.
         known: Arc::default(),
         ..options
@@ -103,7 +105,7 @@ pub(crate) async fn run(
     }
     // What is wrong with them is said before anything else; the source is not asked yet.
     let uncut = options.uncut_slices()?;
-    let slices = if known.file.keys().is_none() { options.taken(uncut)? } else { uncut };
+    let slices = if known.file.asks_for_slices() { uncut } else { options.taken(uncut)? };
     if let Some(devrev) = &known.file.target.value.devrev {
         if options.reload {
             let text =
@@ -128,6 +130,10 @@ pub(crate) async fn run(
              end the load before today (--end-date), or use upsert, insert or replace",
             open.name()
         );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    if options.reload && known.file.kafka().is_some() {
+        let text = "--reload: a load from Kafka goes on where it is; `load ledger forget` lets it begin anew";
         return Err(Failure::new(Exit::Usage, text));
     }
     let new = New::run(settings, args.dry_run, &args.batch, &global, terminal);
@@ -157,8 +163,8 @@ pub(crate) async fn validate(
 ) -> Result<Exit, Failure> {
     let options = LoadOptions::of_file(path, &args.param, global, args.sandbox)?;
     let known = options.job()?;
-    // Those by ranges of a key are counted in the source.
-    let mut slices = if known.file.keys().is_none() { Some(options.uncut_slices()?) } else { None };
+    // Those by ranges of a key and those of Kafka are asked for in the source.
+    let mut slices = if known.file.asks_for_slices() { None } else { Some(options.uncut_slices()?) };
     let mut failed = Vec::new();
     // Of what goes into DevRev there is nothing to check.
     if args.online && known.file.target.value.devrev.is_none() {
@@ -169,12 +175,14 @@ pub(crate) async fn validate(
         let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
         let all = match slices.take() {
             Some(slices) => slices,
+            // No check looks at them.
+            None if known.file.kafka().is_some() => Vec::new(),
             None => {
                 options.slices(&Settings::for_client(global, &ClientFlags::default())?, None, &stop).await?
             }
         };
         failed = checks::run(&known.file, &store, &terms, &all, &stop).await.map_err(LoadError::failure)?;
-        slices = Some(all);
+        slices = Some(all).filter(|_| known.file.kafka().is_none());
     }
     let lines: Vec<String> =
         failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
@@ -261,8 +269,26 @@ fn total(run: &RunDir) -> Result<(Counts, Vec<String>), Failure> {
         let counts = counts.unwrap_or_default();
         total.records += counts.records;
         total.rejected += counts.rejected;
+        total.repeated += counts.repeated;
+        total.tombstones += counts.tombstones;
+        total.lost += counts.lost;
     }
     Ok((total, failed))
+}
+
+impl Counts {
+    /// What only messages can be, where there is something to say.
+    fn of_messages(&self) -> Vec<String> {
+        [
+            (self.repeated, "record", "had a key that came again"),
+            (self.tombstones, "message", "without a value left out"),
+            (self.lost, "offset", "LOST: the brokers have removed them before they were loaded"),
+        ]
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, what, why)| format!("{} {why}", counted(count, what)))
+        .collect()
+    }
 }
 
 impl LoadOptions {
@@ -286,6 +312,7 @@ impl LoadOptions {
             reload: false,
             strict: false,
             allow_empty: false,
+            on_gap: OnGap::default(),
             sandbox,
             env_file: global.env_file.clone(),
             known: Arc::default(),
@@ -504,10 +531,24 @@ impl Job for LoadOptions {
             return Err(Failure::new(Exit::Changed, text));
         }
         let loaded = slices.iter().filter(|slice| ledger.get(slice).is_some_and(|entry| !entry.open)).count();
-        lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
+        if known.file.kafka().is_none() {
+            lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
+        }
+        #[cfg(feature = "kafka")]
+        if known.file.kafka().is_some() {
+            let told = self.messages(store, &slices, stop).await?;
+            if start.manifest.dry_run {
+                for line in &told {
+                    start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                }
+            }
+            lines.extend(told);
+        }
         if start.manifest.dry_run {
-            let next =
-                slices.iter().find(|slice| self.reload || ledger.get(slice).is_none_or(|entry| entry.open));
+            let next = slices.iter().find(|slice| match &slice.offsets {
+                Some(offsets) => offsets.count() > 0,
+                None => self.reload || ledger.get(slice).is_none_or(|entry| entry.open),
+            });
             if let Some(slice) = next {
                 for line in self.sample(start, slice, &table).await? {
                     start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -526,6 +567,8 @@ impl Job for LoadOptions {
             digest: known.digest.clone(),
             reload: self.reload,
             run: start.run.id().to_owned(),
+            #[cfg(feature = "kafka")]
+            positions: self.known_positions(&store, start.stop).await?,
         };
         let loader = Loader {
             fetch: self.fetch(start)?,
@@ -554,6 +597,7 @@ impl Job for LoadOptions {
                 rejected => format!(", {rejected} rejected (in {})", stage::REJECTED),
             }
         )];
+        notes.extend(counts.of_messages());
         notes.extend(failures);
         notes.extend(self.join(target, run, stop).await?);
         // A shard or a choice of slices is not the whole: that is checked once all are loaded.

@@ -85,6 +85,9 @@ async fn keys_of(
             let records = match chunk {
                 Chunk::Records(records) => records.into_iter().map(Ok).collect(),
                 Chunk::Json(vals) => vals.iter().map(|val| Record::of_val(val, None)).collect::<Vec<_>>(),
+                // No databases: they have no keys.
+                #[cfg(feature = "kafka")]
+                Chunk::Messages(_) => Vec::new(),
             };
             for record in records {
                 let cell = record.ok().and_then(|record| record.0.into_iter().next()).map(|(_, cell)| cell);

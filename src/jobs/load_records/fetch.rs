@@ -33,6 +33,15 @@ pub(super) struct Made {
     pub records: Vec<Result<Record, (String, Broken)>>,
     /// Where they are wanted: each record of the source, as JSON, and how many records it has become.
     pub inputs: Vec<(String, usize)>,
+    /// Where messages are the source: the offset of each, and how many records it has become.
+    #[cfg(feature = "kafka")]
+    pub messages: Vec<(i64, usize)>,
+    /// Messages without a value that were left out.
+    #[cfg(feature = "kafka")]
+    pub tombstones: u64,
+    /// Where they end a batch.
+    #[cfg(feature = "kafka")]
+    pub end: Option<super::source::kafka::End>,
 }
 
 /// Whether more records are wanted.
@@ -158,12 +167,19 @@ impl Fetch {
         self.stop.race(Box::pin(both)).await.ok_or(LoadError::Interrupted)?
     }
 
-    async fn transform(
+    pub(super) async fn transform(
         &self,
         chunk: Chunk,
         variables: Arc<Vec<Val>>,
         with_inputs: bool,
     ) -> Result<Made, LoadError> {
+        #[cfg(feature = "kafka")]
+        let chunk = match chunk {
+            Chunk::Messages(messages) => {
+                return self.transform_messages(messages, variables, with_inputs).await;
+            }
+            chunk => chunk,
+        };
         let Some(filter) = self.transform.clone() else {
             let mut made = Made::default();
             match chunk {
@@ -181,13 +197,17 @@ impl Fetch {
                         push(&mut made, val, val);
                     }
                 }
+                #[cfg(feature = "kafka")]
+                Chunk::Messages(_) => {}
             }
             return Ok(made);
         };
-        let work = tokio::task::spawn_blocking(move || {
+        worked(move || {
             let vals: Result<Vec<Val>, String> = match chunk {
                 Chunk::Json(vals) => Ok(vals),
                 Chunk::Records(records) => records.into_iter().map(Record::into_val).collect(),
+                #[cfg(feature = "kafka")]
+                Chunk::Messages(_) => Ok(Vec::new()),
             };
             let mut made = Made::default();
             for val in vals? {
@@ -205,23 +225,31 @@ impl Fetch {
                 }
             }
             Ok(made)
-        });
-        let worked = tokio::time::timeout(TRANSFORM_TIME, work).await.map_err(|_| {
-            LoadError::Transform(format!("the transform has not ended after {} s", TRANSFORM_TIME.as_secs()))
-        })?;
-        let worked =
-            worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
-        worked.map_err(|why: String| LoadError::Transform(format!("the transform: {why}")))
+        })
+        .await
     }
 }
 
+/// Transforms on a thread of its own, within the time that there is for it.
+pub(super) async fn worked(
+    work: impl FnOnce() -> Result<Made, String> + Send + 'static,
+) -> Result<Made, LoadError> {
+    let work = tokio::task::spawn_blocking(work);
+    let worked = tokio::time::timeout(TRANSFORM_TIME, work).await.map_err(|_| {
+        LoadError::Transform(format!("the transform has not ended after {} s", TRANSFORM_TIME.as_secs()))
+    })?;
+    let worked =
+        worked.map_err(|error| LoadError::Transform(format!("a defect in the transform: {error}")))?;
+    worked.map_err(|why| LoadError::Transform(format!("the transform: {why}")))
+}
+
 /// Adds what an input has become.
-fn push(made: &mut Made, output: &Val, input: &Val) {
+pub(super) fn push(made: &mut Made, output: &Val, input: &Val) {
     let like = made.records.last().and_then(|last| last.as_ref().ok());
     let record = Record::of_val(output, like).map_err(|why| rejected(input, why));
     made.records.push(record);
 }
 
-fn rejected(val: &Val, why: String) -> (String, Broken) {
+pub(super) fn rejected(val: &Val, why: String) -> (String, Broken) {
     (val.to_string(), Broken { rule: TRANSFORM, field: None, text: why })
 }

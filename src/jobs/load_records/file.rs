@@ -1,11 +1,15 @@
 //! A job file: what may stand in it, and what is wrong with it, by line and column. Nothing here needs a network.
 
+mod kafka;
 mod mistakes;
 mod services;
 mod sources;
 mod spec;
 mod targets;
 
+#[cfg(feature = "kafka")]
+pub(super) use kafka::{Beginning, Mechanism, Protocol, SecuritySpec, timeout_of};
+pub(super) use kafka::{KafkaSpec, VARIABLE};
 pub(super) use services::{MetabaseSpec, Named, SnowflakeSpec};
 pub(super) use sources::DevRevSourceSpec;
 pub(super) use spec::{
@@ -247,11 +251,16 @@ impl JobFile {
         self.slices.as_ref()?.value.keys.as_ref().map(|keys| &keys.value)
     }
 
-    /// What filters may call by `$name`: the parameters, those of slices, and `$slice`.
+    /// Whether its slices can only be told by asking the source.
+    pub(super) fn asks_for_slices(&self) -> bool {
+        self.keys().is_some() || self.kafka().is_some()
+    }
+
+    /// What filters may call by `$name`: the parameters, those of slices, `$slice`, and `$kafka` where messages are the source.
     pub(super) fn variables(&self) -> Vec<String> {
         let each = self.slices.iter().flat_map(|slices| slices.value.each.keys());
-        let names: BTreeSet<String> =
-            self.params.keys().chain(each).cloned().chain(["slice".to_owned()]).collect();
+        let own = ["slice"].into_iter().chain(self.kafka().map(|_| VARIABLE)).map(str::to_owned);
+        let names: BTreeSet<String> = self.params.keys().chain(each).cloned().chain(own).collect();
         names.into_iter().collect()
     }
 }

@@ -2,9 +2,13 @@
 
 use super::error::LoadError;
 use super::file::Mode;
+#[cfg(feature = "kafka")]
+use super::ledger::Entry;
 use super::ledger::Line;
 use super::names::nearest;
 use super::options::LoadOptions;
+#[cfg(feature = "kafka")]
+use super::positions::{Partition, Position};
 use super::store::Store;
 use crate::cli;
 use crate::cli::load::{LedgerCommand, LedgerOf};
@@ -59,7 +63,48 @@ struct Kept {
     mode: Mode,
     store: Store,
     lines: Vec<Line>,
+    /// Whether they are of partitions.
+    is_of_topics: bool,
     stop: Stop,
+}
+
+/// The partitions of a load, as lines whose names say how far it is.
+#[cfg(feature = "kafka")]
+async fn lines_of_topics(store: &Store, load: &str, stop: &Stop) -> Result<Vec<Line>, Failure> {
+    let positions = store.positions(load, stop).await.map_err(LoadError::failure)?;
+    let line = |position: Position| {
+        let entry = Entry {
+            slice: serde_json::to_string(&position.of).unwrap_or_default(),
+            digest: position.digest,
+            rows: position.taken.records,
+            rejected: position.taken.rejected,
+            run: position.run,
+            open: false,
+        };
+        Line { entry, name: format!("{} {}", position.of.name(), position.next), at: position.at }
+    };
+    Ok(positions.into_iter().map(line).collect())
+}
+
+#[cfg(feature = "kafka")]
+async fn forget_topics(store: &Store, load: &str, ids: &[String], stop: &Stop) -> Result<u64, Failure> {
+    let partitions: Vec<Partition> = ids.iter().filter_map(|id| serde_json::from_str(id).ok()).collect();
+    store.forget_positions(load, &partitions, stop).await.map_err(LoadError::failure)
+}
+
+#[cfg(not(feature = "kafka"))]
+async fn lines_of_topics(_: &Store, _: &str, _: &Stop) -> Result<Vec<Line>, Failure> {
+    Err(left_out())
+}
+
+#[cfg(not(feature = "kafka"))]
+async fn forget_topics(_: &Store, _: &str, _: &[String], _: &Stop) -> Result<u64, Failure> {
+    Err(left_out())
+}
+
+#[cfg(not(feature = "kafka"))]
+fn left_out() -> Failure {
+    Failure::new(Exit::Usage, "source.kafka: this build leaves it out; build it with --features kafka")
 }
 
 impl Kept {
@@ -67,8 +112,19 @@ impl Kept {
         let options = LoadOptions::of_file(&of.job, &of.param, global, false)?;
         let (known, store) = (options.job()?, options.store(RETRY)?);
         let load = known.file.load_id().to_owned();
-        let lines = store.lines(&load, &stop).await.map_err(LoadError::failure)?;
-        Ok(Self { load, mode: known.file.mode(), store, lines, stop })
+        let lines = if known.file.kafka().is_some() {
+            lines_of_topics(&store, &load, &stop).await?
+        } else {
+            store.lines(&load, &stop).await.map_err(LoadError::failure)?
+        };
+        Ok(Self {
+            load,
+            mode: known.file.mode(),
+            store,
+            lines,
+            is_of_topics: known.file.kafka().is_some(),
+            stop,
+        })
     }
 
     fn json(&self) -> Value {
@@ -130,12 +186,18 @@ impl Kept {
         text
     }
 
+    /// Whether a line has this name. That of a partition need not say how far the load is.
+    fn is_named(&self, line: &Line, name: &str) -> bool {
+        let of_partition = line.name.rsplit_once(' ').filter(|_| self.is_of_topics);
+        line.name == name || of_partition.is_some_and(|(partition, _)| partition == name)
+    }
+
     /// The lines of slices with these names; of all where there are no names.
     fn named(&self, names: &[String]) -> Result<Vec<&Line>, Failure> {
         if names.is_empty() {
             return Ok(self.lines.iter().collect());
         }
-        let known = |name: &String| self.lines.iter().any(|line| line.name == *name);
+        let known = |name: &String| self.lines.iter().any(|line| self.is_named(line, name));
         if let Some(wrong) = names.iter().find(|name| !known(name)) {
             let there: Vec<String> = self.lines.iter().map(|line| line.name.clone()).collect();
             let hint =
@@ -146,7 +208,7 @@ impl Kept {
             );
             return Err(Failure::new(Exit::Usage, text));
         }
-        Ok(self.lines.iter().filter(|line| names.contains(&line.name)).collect())
+        Ok(self.lines.iter().filter(|line| names.iter().any(|name| self.is_named(line, name))).collect())
     }
 
     async fn forget(
@@ -192,7 +254,11 @@ impl Kept {
             Err(Failure::new(Exit::NotConfirmed, "nothing was written: could not ask"))
         })?;
         let ids: Vec<String> = chosen.iter().map(|line| line.entry.slice.clone()).collect();
-        let removed = self.store.forget(&self.load, &ids, &self.stop).await.map_err(LoadError::failure)?;
+        let removed = if self.is_of_topics {
+            forget_topics(&self.store, &self.load, &ids, &self.stop).await?
+        } else {
+            self.store.forget(&self.load, &ids, &self.stop).await.map_err(LoadError::failure)?
+        };
         let json = json!({ "load": self.load, "target": place, "removed": removed });
         print(global, &json, || {
             format!(

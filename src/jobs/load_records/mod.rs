@@ -5,6 +5,8 @@
 //! - [`slices`]: what a load is cut into; [`keys`]: ranges of a key; [`cut`]: how these are counted; [`ledger`]: what the target says it has
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
+//! - `topics`: the topics of Kafka; [`offsets`]: their slices; `positions`: how far a load is in them; `messages` and `drain`: the way
+//!   of messages
 //! - [`devrev`]: a load into DevRev, which is an update
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - `fixed`: a slice of which a part may be in a target without transactions
@@ -17,6 +19,8 @@ pub(crate) mod command;
 mod cut;
 mod dates;
 mod devrev;
+#[cfg(feature = "kafka")]
+mod drain;
 mod error;
 mod fetch;
 mod file;
@@ -26,9 +30,14 @@ mod fixed;
 mod keys;
 mod ledger;
 mod look_after;
+#[cfg(feature = "kafka")]
+mod messages;
 mod names;
+mod offsets;
 pub(crate) mod options;
 mod plan;
+#[cfg(feature = "kafka")]
+mod positions;
 mod query;
 mod record;
 mod rules;
@@ -40,6 +49,8 @@ mod stage;
 mod store;
 pub(crate) mod target;
 mod template;
+#[cfg(feature = "kafka")]
+mod topics;
 pub(crate) mod undo;
 
 use crate::engine::job::{Applied, Applier, Asked, Planner, Steps, Verdict};
@@ -57,6 +68,8 @@ use serde_json::value::RawValue;
 use slices::Slice;
 use stage::{Stage, StageWriter};
 use std::collections::BTreeMap;
+#[cfg(feature = "kafka")]
+use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Loaded, Store, Terms};
 
@@ -95,6 +108,15 @@ struct Counts {
     /// Rows that they took the place of.
     #[serde(default)]
     deleted: u64,
+    /// Records of messages whose key came again.
+    #[serde(default)]
+    repeated: u64,
+    /// Messages without a value.
+    #[serde(default)]
+    tombstones: u64,
+    /// Offsets that brokers have removed before they were loaded.
+    #[serde(default)]
+    lost: u64,
 }
 
 /// The reading and deciding half: what the target's ledger has is not loaded again.
@@ -104,6 +126,9 @@ pub(crate) struct LoadPlanner {
     digest: String,
     reload: bool,
     run: String,
+    /// How far the load is in its topics.
+    #[cfg(feature = "kafka")]
+    positions: HashMap<positions::Partition, positions::Position>,
 }
 
 impl Planner for LoadPlanner {
@@ -120,6 +145,13 @@ impl LoadPlanner {
         let entry = self.ledger.get(&slice);
         let change =
             |again| Verdict::Change(SliceChange { slice: slice.clone(), digest: self.digest.clone(), again });
+        #[cfg(feature = "kafka")]
+        if let Some(offsets) = &slice.offsets {
+            return match self.positions.get(&positions::Partition::of(offsets)) {
+                Some(position) if position.next >= offsets.to => Verdict::Settled(taken(position, &self.run)),
+                _ => change(false),
+            };
+        }
         let Some(entry) = entry else { return change(false) };
         let is_own = entry.run == self.run;
         let again = !is_own && (entry.open || self.reload);
@@ -135,6 +167,24 @@ fn loaded(entry: &Entry, run: &str) -> Outcome {
     }
     let text = format!("run {} has loaded it: {}", entry.run, counted(entry.rows, "record"));
     Outcome::of(State::Already, LOADED, text)
+}
+
+/// The outcome of a partition of which all is taken, for this run.
+#[cfg(feature = "kafka")]
+fn taken(position: &positions::Position, run: &str) -> Outcome {
+    if position.run == run {
+        return done(Counts::of(position.taken), None);
+    }
+    let text = format!("nothing is new: run {} has come to offset {}", position.run, position.next);
+    Outcome::of(State::Already, LOADED, text)
+}
+
+#[cfg(feature = "kafka")]
+impl Counts {
+    fn of(taken: positions::Taken) -> Self {
+        let positions::Taken { records, rejected, repeated, tombstones, lost } = taken;
+        Self { records, rejected, repeated, tombstones, lost, ..Self::default() }
+    }
 }
 
 /// The outcome of a slice that is in the target.
@@ -190,6 +240,10 @@ impl Loader {
     }
 
     async fn load(&self, slice: &Slice, row: u64) -> Result<Outcome, LoadError> {
+        #[cfg(feature = "kafka")]
+        if let Some(offsets) = &slice.offsets {
+            return self.drain(slice, offsets, row).await;
+        }
         let (mut stage, open) = match self.store.kept(&self.terms, self.run.path(), (row, slice))? {
             Some(kept) => kept,
             None => self.fetched(slice, row).await?,
@@ -207,7 +261,8 @@ impl Loader {
             Loaded::Before(entry) => self::loaded(&entry, &self.terms.run),
             Loaded::Now { rows, deleted } => {
                 let rejected = stage.rejected.count();
-                let counts = Counts { records: rows, rejected, outside: stage.outside, deleted };
+                let counts =
+                    Counts { records: rows, rejected, outside: stage.outside, deleted, ..Counts::default() };
                 done(counts, stage.rejected.first())
             }
         })
@@ -231,7 +286,14 @@ mod tests {
                 open,
             };
             let ledger = Ledger::new(vec![entry]);
-            let planner = LoadPlanner { ledger, digest: "d".to_owned(), reload, run: "own".to_owned() };
+            let planner = LoadPlanner {
+                ledger,
+                digest: "d".to_owned(),
+                reload,
+                run: "own".to_owned(),
+                #[cfg(feature = "kafka")]
+                positions: HashMap::new(),
+            };
             match planner.decide(Asked { item: slice.clone(), in_doubt: None }) {
                 Verdict::Change(change) => (None, change.again),
                 Verdict::Settled(outcome) => (Some(outcome.state), false),

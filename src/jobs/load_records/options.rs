@@ -16,6 +16,7 @@ use super::source::{DevRevObjects, Files, Http, PostgresQuery, Source, SqliteQue
 use super::store::ClickhouseStore;
 use super::store::{FilesStore, Format, PathSpec, PostgresStore, SqliteStore, Store, Terms};
 use super::template::{Template, Values};
+use crate::cli::choices::OnGap;
 #[cfg(feature = "clickhouse")]
 use crate::database::clickhouse::Clickhouse;
 use crate::database::postgres::Postgres;
@@ -70,6 +71,9 @@ pub(crate) struct LoadOptions {
     pub strict: bool,
     /// `--allow-empty`
     pub allow_empty: bool,
+    /// `--on-gap`
+    #[serde(default)]
+    pub on_gap: OnGap,
     /// `--sandbox`: HTTP requests go to a sandbox in this process.
     pub sandbox: bool,
     /// `--env-file`: where variables are looked up beside the environment.
@@ -103,19 +107,23 @@ impl LoadOptions {
         Ok(Arc::clone(self.known.get_or_init(|| known)))
     }
 
-    fn usage(&self, problem: impl std::fmt::Display) -> Failure {
+    pub(super) fn usage(&self, problem: impl std::fmt::Display) -> Failure {
         Failure::new(Exit::Usage, format!("{}: {problem}", self.path))
     }
 
-    /// All slices that this run takes; those by ranges of a key are counted in the source, a sandbox at this address if there is one.
+    /// All slices that this run takes; those by ranges of a key and those of Kafka are asked for in the source, a sandbox at this
+    /// address if there is one.
     pub(super) async fn slices(
         &self,
         settings: &Settings,
         sandbox: Option<Url>,
         stop: &Stop,
     ) -> Result<Vec<Slice>, Failure> {
-        let uncut = self.uncut_slices()?;
         let known = self.job()?;
+        if let Some(kafka) = known.file.kafka() {
+            return self.taken(self.partitions(kafka, settings.retry, stop).await?);
+        }
+        let uncut = self.uncut_slices()?;
         let Some(keys) = known.file.keys() else { return self.taken(uncut) };
         let loaded = if known.file.target.value.devrev.is_some() {
             Vec::new()
@@ -166,13 +174,21 @@ impl LoadOptions {
             all.retain(|slice| self.only.contains(&slice.name()));
         }
         if let Some((part, of)) = self.shard {
-            all.retain(|slice| shard_of(slice, of) == part);
+            let mut number = 0;
+            all.retain(|slice| {
+                if slice.offsets.is_none() {
+                    return shard_of(slice, of) == part;
+                }
+                // Partitions are dealt out: there are few, and they are the same next time.
+                number = number % of + 1;
+                number == part
+            });
         }
         Ok(all)
     }
 
     /// A text of the file with its places filled, but for those of a slice.
-    fn filled(&self, text: &str, variables: &Variables) -> Result<String, Failure> {
+    pub(super) fn filled(&self, text: &str, variables: &Variables) -> Result<String, Failure> {
         let values = Values { params: self.job()?.params.clone(), ..Values::default() };
         let env = |name: &str| variables.get(name).map(|value| value.expose_secret().to_owned());
         Template::parse(text).and_then(|text| text.fill(&values, &env)).map_err(|problem| self.usage(problem))
@@ -277,11 +293,27 @@ impl LoadOptions {
             load: file.load_id().to_owned(),
             digest: known.digest.clone(),
             run: run.to_owned(),
-            batch_size: file.batch_size.as_ref().map_or(BATCH_SIZE, |size| size.value) as usize,
+            batch_size: self.batch_size()? as usize,
             reload: self.reload,
             strict: self.strict,
             allow_empty: self.allow_empty,
         })
+    }
+
+    /// Records that are written together.
+    fn batch_size(&self) -> Result<u32, Failure> {
+        let file = &self.job()?.file;
+        if let Some(size) = &file.batch_size {
+            return Ok(size.value);
+        }
+        // As the service has it that loads from Kafka replace.
+        let named = match file.kafka() {
+            Some(_) => Variables::read(self.env_file.as_deref())?.get("BATCH_SIZE"),
+            None => None,
+        };
+        let Some(text) = named else { return Ok(BATCH_SIZE) };
+        let size = text.expose_secret().parse().ok().filter(|size| (1..=100_000).contains(size));
+        size.ok_or_else(|| self.usage("BATCH_SIZE: a number from 1 to 100000"))
     }
 
     /// Where records come from; `sandbox` is the address of the one in this process.
@@ -292,8 +324,9 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Source, Failure> {
         let known = self.job()?;
-        let SourceSpec { csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase, devrev, .. } =
-            &known.file.source.value;
+        let SourceSpec {
+            csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase, kafka, devrev, ..
+        } = &known.file.source.value;
         if let Some(files) = csv.as_ref().or(jsonl.as_ref()) {
             let delimiter = files.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
             let delimiter = delimiter.or(Dialect::default().delimiter);
@@ -320,12 +353,14 @@ impl LoadOptions {
         if let Some(spec) = metabase {
             return self.metabase(spec, settings.retry);
         }
+        if let Some(spec) = kafka {
+            return self.kafka(spec);
+        }
         if let Some(spec) = devrev {
             return self.devrev(spec, settings, sandbox, stop);
         }
         let Some(http) = known.file.http() else {
-            let text =
-                "sources are http, csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase and devrev";
+            let text = "sources are http, csv, jsonl, postgres, sqlite, clickhouse, snowflake, metabase, kafka and devrev";
             return Err(self.usage(text));
         };
         let base = if let Some(sandbox) = &sandbox {
@@ -442,6 +477,21 @@ impl LoadOptions {
     #[cfg(not(feature = "clickhouse"))]
     fn clickhouse(&self, _: &ClickhouseSpec, _: RetryPolicy) -> Result<Source, Failure> {
         Err(self.usage("source.clickhouse: this build leaves it out; build it with --features clickhouse"))
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    fn kafka(&self, _: &super::file::KafkaSpec) -> Result<Source, Failure> {
+        Err(self.usage("source.kafka: this build leaves it out; build it with --features kafka"))
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    async fn partitions(
+        &self,
+        spec: &super::file::KafkaSpec,
+        _: RetryPolicy,
+        _: &Stop,
+    ) -> Result<Vec<Slice>, Failure> {
+        self.kafka(spec).map(|_| Vec::new())
     }
 
     /// What a database is asked.

@@ -25,7 +25,9 @@ impl PlanSummary for SlicePlan {
         let Ok(change) = serde_json::from_str::<SliceChange>(change.get()) else { return };
         if self.slices < SHOWN {
             let again = if change.again { "  (again)" } else { "" };
-            let _ = writeln!(self.lines, "  {}{again}", one_line(key));
+            let messages = change.slice.offsets.as_ref().map(|offsets| counted(offsets.count(), "message"));
+            let messages = messages.map(|messages| format!("  ({messages})")).unwrap_or_default();
+            let _ = writeln!(self.lines, "  {}{messages}{again}", one_line(key));
         }
         self.slices += 1;
         self.again += u64::from(change.again);
@@ -59,9 +61,14 @@ pub(super) fn tell(said: Said<'_>) -> Option<Entry> {
         Said::Ended(counts) => {
             let counts: Counts = serde_json::from_str(counts.get()).ok()?;
             let mut entry = Entry::default().fact("records", counts.records.to_string());
-            for (name, count) in
-                [("rejected", counts.rejected), ("outside", counts.outside), ("deleted", counts.deleted)]
-            {
+            for (name, count) in [
+                ("rejected", counts.rejected),
+                ("outside", counts.outside),
+                ("deleted", counts.deleted),
+                ("repeated", counts.repeated),
+                ("tombstones", counts.tombstones),
+                ("lost", counts.lost),
+            ] {
                 if count > 0 {
                     entry = entry.fact(name, count.to_string());
                 }

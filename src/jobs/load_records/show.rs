@@ -104,7 +104,9 @@ async fn choose(
     let store = options.store(settings.retry)?;
     let ledger = store.ledger(known.file.load_id(), stop).await.map_err(LoadError::failure)?;
     let is_loaded = |slice: &Slice| ledger.get(slice).is_some_and(|entry| !entry.open);
-    let next = slices.iter().position(|slice| !is_loaded(slice)).filter(|_| options.only.is_empty());
+    let has_records = |slice: &Slice| slice.offsets.as_ref().is_none_or(|offsets| offsets.count() > 0);
+    let next = slices.iter().position(|slice| !is_loaded(slice) && has_records(slice));
+    let next = next.filter(|_| options.only.is_empty());
     Ok(slices.into_iter().nth(next.unwrap_or(0)).map(|slice| {
         let is_loaded = is_loaded(&slice);
         (slice, is_loaded)

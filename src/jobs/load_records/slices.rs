@@ -3,6 +3,7 @@
 use super::dates::{Step, begins_a_day, first_moment, moment};
 use super::file::JobFile;
 use super::keys::{Ask, Keys};
+use super::offsets::Offsets;
 use super::template::{Template, Values, iso, plain};
 use crate::jobs::undoing::feed::Made;
 use chrono::{DateTime, NaiveTime, Utc};
@@ -37,6 +38,9 @@ pub(crate) struct Slice {
     /// Its range of a key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) keys: Option<Keys>,
+    /// The messages of a partition that it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) offsets: Option<Offsets>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -51,7 +55,15 @@ fn utc() -> Tz {
 impl Slice {
     /// All of a load at once.
     pub(super) fn whole() -> Self {
-        Self { start: None, end: None, each: BTreeMap::new(), zone: Tz::UTC, file: None, keys: None }
+        Self {
+            start: None,
+            end: None,
+            each: BTreeMap::new(),
+            zone: Tz::UTC,
+            file: None,
+            keys: None,
+            offsets: None,
+        }
     }
 
     /// Its identity, as the ledger has it.
@@ -74,6 +86,7 @@ impl Slice {
         }
         words.extend(self.file.clone());
         words.extend(self.keys.as_ref().map(Keys::name));
+        words.extend(self.offsets.as_ref().map(Offsets::name));
         if words.is_empty() { "all".to_owned() } else { words.join(" ") }
     }
 

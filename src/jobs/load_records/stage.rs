@@ -3,6 +3,8 @@
 //!
 //! A line is an array of cells, or an object `{"columns": [...]}` that says what the cells of the next lines are.
 
+#[cfg(feature = "kafka")]
+use super::positions::Partition;
 use super::record::Record;
 use super::rules::Broken;
 use crate::journal::run_dir::RunDir;
@@ -50,7 +52,36 @@ struct RejectedLine<'a> {
     rule: &'a str,
     field: Option<&'a str>,
     problem: &'a str,
+    #[serde(flatten)]
+    message: Option<MessageRef<'a>>,
     record: &'a RawValue,
+}
+
+/// The message that a record came from.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct MessageRef<'a> {
+    topic: &'a str,
+    partition: i64,
+    offset: i64,
+}
+
+/// From which messages of a partition the records of a stage come.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "only messages have them"))]
+struct Origins {
+    topic: String,
+    partition: i64,
+    /// Of each message the number of its first record, and its offset.
+    starts: Vec<(u64, i64)>,
+}
+
+impl Origins {
+    fn of(&self, number: u64) -> Option<MessageRef<'_>> {
+        // A message without records begins where the next one does.
+        let after = self.starts.partition_point(|(first, _)| *first <= number);
+        let (_, offset) = *self.starts.get(after.checked_sub(1)?)?;
+        Some(MessageRef { topic: &self.topic, partition: self.partition, offset })
+    }
 }
 
 /// Keeps records.
@@ -77,6 +108,8 @@ pub(super) struct Rejects {
     slice: String,
     count: u64,
     first: Option<String>,
+    /// Where the source has messages.
+    origins: Option<Origins>,
 }
 
 /// How many records were rejected at a moment.
@@ -106,6 +139,8 @@ pub(super) struct Stage {
 /// Records that are written together; all have the same columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Batch {
+    /// The number of its first record, from 0.
+    pub first: u64,
     /// The names of the columns.
     pub columns: Vec<String>,
     /// A JSON array of cells each.
@@ -121,15 +156,27 @@ impl StageWriter {
     /// The same for a run that is only a folder yet.
     pub(super) fn create_in(run: &Path, row: u64, slice: String) -> io::Result<Self> {
         let (path, rejected) = paths(run, row);
-        std::fs::create_dir_all(run.join(FOLDER))?;
-        let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
         for old in [&rejected, &sent_path(&path)] {
             match std::fs::remove_file(old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        let rejected = Rejects { path: rejected, file: None, slice, count: 0, first: None };
+        Self::begin(run, row, slice, None)
+    }
+
+    /// Begins with messages of a slice that come after others; what was rejected of those stays.
+    #[cfg(feature = "kafka")]
+    pub(super) fn go_on(run: &RunDir, row: u64, slice: String, of: &Partition) -> io::Result<Self> {
+        let Partition { topic, partition, .. } = of.clone();
+        Self::begin(run.path(), row, slice, Some(Origins { topic, partition, starts: Vec::new() }))
+    }
+
+    fn begin(run: &Path, row: u64, slice: String, origins: Option<Origins>) -> io::Result<Self> {
+        let (path, rejected) = paths(run, row);
+        std::fs::create_dir_all(run.join(FOLDER))?;
+        let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
+        let rejected = Rejects { path: rejected, file: None, slice, count: 0, first: None, origins };
         Ok(Self {
             path,
             file: BufWriter::with_capacity(1 << 16, file),
@@ -177,12 +224,32 @@ impl StageWriter {
 
     /// Keeps a record that breaks a rule.
     pub(super) fn reject(&mut self, record: &str, broken: &Broken) -> io::Result<()> {
-        self.rejected.push(record, broken)
+        self.rejected.push(record, broken, self.records)
+    }
+
+    /// Says from which message the next records come.
+    #[cfg(feature = "kafka")]
+    pub(super) fn of_message(&mut self, offset: i64) {
+        if let Some(origins) = &mut self.rejected.origins {
+            origins.starts.push((self.records, offset));
+        }
     }
 
     /// Counts a record of another slice.
     pub(super) fn outside(&mut self) {
         self.outside += 1;
+    }
+
+    /// What is rejected so far.
+    #[cfg(feature = "kafka")]
+    pub(super) fn mark(&mut self) -> io::Result<RejectsMark> {
+        self.rejected.mark()
+    }
+
+    /// Forgets what was rejected since.
+    #[cfg(feature = "kafka")]
+    pub(super) fn back_to(&mut self, mark: &RejectsMark) -> io::Result<()> {
+        self.rejected.back_to(mark)
     }
 
     /// Records so far, rejected ones included.
@@ -202,7 +269,7 @@ impl Rejects {
     /// Those of a slice that was kept, as they were at a moment.
     #[cfg(feature = "clickhouse")]
     pub(super) fn again(path: PathBuf, slice: String, mark: &RejectsMark) -> io::Result<Self> {
-        let mut rejects = Self { path, file: None, slice, count: u64::MAX, first: None };
+        let mut rejects = Self { path, file: None, slice, count: u64::MAX, first: None, origins: None };
         if mark.bytes > 0 || rejects.path.exists() {
             rejects.back_to(mark)?;
         }
@@ -211,8 +278,9 @@ impl Rejects {
         Ok(rejects)
     }
 
-    /// Keeps a record that is not loaded. What is no JSON is kept as text.
-    pub(super) fn push(&mut self, record: &str, broken: &Broken) -> io::Result<()> {
+    /// Keeps a record that is not loaded: the one of this number, from 0, among those that are kept. What is no JSON is kept as
+    /// text.
+    pub(super) fn push(&mut self, record: &str, broken: &Broken, number: u64) -> io::Result<()> {
         if self.file.is_none() {
             let file = crate::files::private().create(true).append(true).open(&self.path)?;
             self.file = Some(BufWriter::new(file));
@@ -230,6 +298,7 @@ impl Rejects {
             rule: broken.rule,
             field: broken.field.as_deref(),
             problem: &broken.text,
+            message: self.origins.as_ref().and_then(|origins| origins.of(number)),
             record,
         };
         serde_json::to_writer(&mut *file, &line)?;
@@ -306,6 +375,7 @@ impl Stage {
             size,
             columns: Vec::new(),
             line: String::new(),
+            next: 0,
         })
     }
 
@@ -336,6 +406,8 @@ pub(super) struct Batches {
     columns: Vec<String>,
     /// A line that begins other columns, read ahead.
     line: String,
+    /// The number of the next record.
+    next: u64,
 }
 
 impl Batches {
@@ -351,7 +423,7 @@ impl Batches {
         struct Columns {
             columns: Vec<String>,
         }
-        let mut batch = Batch::default();
+        let mut batch = Batch { first: self.next, ..Batch::default() };
         let mut bytes = 0;
         while batch.rows.len() < self.size && bytes < MAX_BATCH_BYTES {
             if self.line.is_empty() && self.lines.read_line(&mut self.line)? == 0 {
@@ -372,6 +444,7 @@ impl Batches {
             batch.rows.push(row);
         }
         batch.columns.clone_from(&self.columns);
+        self.next += batch.rows.len() as u64;
         Ok(Some(batch).filter(|batch| !batch.rows.is_empty()))
     }
 }
@@ -450,6 +523,40 @@ impl Batch {
     }
 }
 
+/// Drops what was rejected of messages of a slice from an offset on: they are taken again. Of the others all lines are whole, since
+/// they were on the disk before the target had them.
+#[cfg(feature = "kafka")]
+pub(super) fn forget_from(run: &RunDir, row: u64, next: i64) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct At {
+        offset: i64,
+    }
+    let (_, path) = paths(run.path(), row);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut lines = BufReader::with_capacity(1 << 16, file);
+    let (mut line, mut kept, mut place) = (Vec::new(), 0, 0);
+    // The lines of a batch are in the order in which they were rejected, and those of batches follow each other.
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        place += line.len() as u64;
+        let is_before = serde_json::from_slice::<At>(&line).is_ok_and(|at| at.offset < next);
+        if !is_before || line.last() != Some(&b'\n') {
+            break;
+        }
+        kept = place;
+        line.clear();
+    }
+    let file = File::options().write(true).open(&path)?;
+    if file.metadata()?.len() > kept {
+        file.set_len(kept)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Writes `rejected.jsonl` of what each slice of a run has left, in the order of the slices.
 pub(super) fn collect(run: &Path) -> Result<(), String> {
     let folder = run.join(FOLDER);
@@ -520,7 +627,7 @@ mod tests {
         assert_eq!(finder.object(6).unwrap(), "{}");
         assert!(finder.object(7).is_err());
         let mark = stage.rejected.mark().unwrap();
-        stage.rejected.push("{}", &broken).unwrap();
+        stage.rejected.push("{}", &broken, 0).unwrap();
         stage.rejected.back_to(&mark).unwrap();
         assert_eq!(stage.rejected.count(), 1);
         stage.rejected.keep().unwrap();

@@ -2,7 +2,7 @@
 
 use super::spec::{CheckSpec, ClickhouseSpec, HttpSpec, Method, NextSpec, RuleSpec, SourceSpec, TargetSpec};
 use super::targets::Mode;
-use super::{JobFile, Mistake, TOKEN, VERSION, rate_of};
+use super::{JobFile, Mistake, TOKEN, VARIABLE, VERSION, rate_of};
 use crate::jobs::load_records::dates;
 use crate::jobs::load_records::filter::Filter;
 use crate::jobs::load_records::query::Query;
@@ -79,6 +79,7 @@ impl JobFile {
             clickhouse,
             metabase,
             snowflake,
+            kafka,
             devrev,
             api_endpoint,
             rate_limit,
@@ -93,17 +94,19 @@ impl JobFile {
             clickhouse.is_some(),
             metabase.is_some(),
             snowflake.is_some(),
+            kafka.is_some(),
             api_endpoint.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             found.at(
                 &self.source,
-                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse, snowflake, metabase and devrev"
+                "source has one of http, csv, jsonl, sqlite, postgres, clickhouse, snowflake, metabase, kafka and devrev"
                     .to_owned(),
             );
         }
         self.mistakes_of_devrev_source(found);
         self.mistakes_of_services(found);
+        self.mistakes_of_kafka(found);
         if rate_limit.is_some() && api_endpoint.is_none() {
             found.at(&self.source, "rate_limit belongs into http".to_owned());
         }
@@ -383,9 +386,11 @@ impl JobFile {
             Err(problem) => return found.0.push(Mistake { span, text: problem }),
         };
         let known = self.variables();
-        for name in
-            template.params().filter(|name| *name == "slice" || !known.iter().any(|known| known == name))
-        {
+        for name in template.params().filter(|name| {
+            *name == "slice"
+                || (*name == VARIABLE && self.kafka().is_some())
+                || !known.iter().any(|known| known == name)
+        }) {
             let text =
                 format!("there is no parameter `{name}`: params and slices.each have {}", listed(&known));
             found.0.push(Mistake { span, text });
@@ -424,7 +429,8 @@ fn mistakes_of_rule(rule: &Spanned<RuleSpec>, found: &mut Found) {
 }
 
 pub(super) fn listed(names: &[String]) -> String {
-    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != "slice").collect();
+    let names: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| !["slice", VARIABLE].contains(name)).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 

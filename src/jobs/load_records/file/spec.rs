@@ -1,5 +1,6 @@
 //! What may stand in a job file, part by part.
 
+use super::kafka::KafkaSpec;
 use super::services::{MetabaseSpec, SnowflakeSpec};
 use super::sources::DevRevSourceSpec;
 use super::targets::{ClickhouseTargetSpec, DevRevTargetSpec, FileTargetSpec, TableSpec};
@@ -31,6 +32,8 @@ pub(in crate::jobs::load_records) struct SourceSpec {
     pub metabase: Option<MetabaseSpec>,
     /// A query of Snowflake
     pub snowflake: Option<SnowflakeSpec>,
+    /// Topics of Kafka
+    pub kafka: Option<KafkaSpec>,
     /// The short form of `http.url`
     #[schemars(with = "Option<String>")]
     pub api_endpoint: Option<Spanned<String>>,

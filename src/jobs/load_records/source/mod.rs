@@ -5,6 +5,8 @@ mod clickhouse;
 mod devrev;
 mod files;
 mod http;
+#[cfg(feature = "kafka")]
+pub(super) mod kafka;
 mod metabase;
 mod postgres;
 #[cfg(feature = "snowflake")]
@@ -38,6 +40,9 @@ pub(super) enum Chunk {
     Json(Vec<Val>),
     /// What a file or a query holds.
     Records(Vec<Record>),
+    /// Messages of a partition.
+    #[cfg(feature = "kafka")]
+    Messages(kafka::Messages),
 }
 
 /// A source of records.
@@ -53,6 +58,8 @@ pub(super) enum Source {
     Snowflake(Box<SnowflakeQuery>),
     #[cfg(feature = "clickhouse")]
     Clickhouse(Box<ClickhouseQuery>),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<kafka::Topics>),
 }
 
 impl Source {
@@ -75,6 +82,11 @@ impl Source {
             Self::Snowflake(query) => query.fetch(values, to, stop).await,
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(query) => query.fetch(values, to, stop).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(topics) => match &slice.offsets {
+                Some(offsets) => topics.fetch(offsets, to, stop).await,
+                None => Err(LoadError::Settings("a slice names no partition".to_owned())),
+            },
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) use sqlite::SqliteStore;
 use super::error::LoadError;
 use super::file::{Mode, TableSpec};
 use super::ledger::{Entry, Ledger, Line};
+#[cfg(feature = "kafka")]
+use super::positions::{Advanced, Partition, Position, Step, Taken};
 use super::rules::Broken;
 use super::slices::Slice;
 use super::stage::{Rejects, Stage, records_were};
@@ -275,6 +277,65 @@ impl Store {
         }
     }
 
+    /// How far a load is in its topics.
+    #[cfg(feature = "kafka")]
+    pub(super) async fn positions(&self, load: &str, stop: &Stop) -> Result<Vec<Position>, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => stop.race(sqlite.positions(load)).await.ok_or(LoadError::Interrupted)?,
+            Self::Postgres(postgres) => {
+                stop.race(postgres.positions(load, stop)).await.ok_or(LoadError::Interrupted)?
+            }
+            Self::Files(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Where a load goes on in a partition: at this offset, unless it has come to another one.
+    #[cfg(feature = "kafka")]
+    pub(super) async fn claim(
+        &self,
+        terms: &Terms,
+        of: &Partition,
+        next: i64,
+        stop: &Stop,
+    ) -> Result<Position, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.claim(terms, of, next).await,
+            Self::Postgres(postgres) => postgres.claim(terms, of, next, stop).await,
+            Self::Files(_) => Err(no_offsets()),
+        }
+    }
+
+    /// Loads the messages of a step, if the load has come to where it begins. All of them and the next offset, or nothing.
+    #[cfg(feature = "kafka")]
+    pub(super) async fn advance(
+        &self,
+        terms: &Terms,
+        step: &Step,
+        stage: &mut Stage,
+        stop: &Stop,
+    ) -> Result<Advanced, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.advance(terms, step, stage, stop).await,
+            Self::Postgres(postgres) => postgres.advance(terms, step, stage, stop).await,
+            Self::Files(_) => Err(no_offsets()),
+        }
+    }
+
+    /// Removes partitions of a load from the table of offsets; their records stay. Returns how many were there.
+    #[cfg(feature = "kafka")]
+    pub(super) async fn forget_positions(
+        &self,
+        load: &str,
+        partitions: &[Partition],
+        stop: &Stop,
+    ) -> Result<u64, LoadError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.forget_positions(load, partitions).await,
+            Self::Postgres(postgres) => postgres.forget_positions(load, partitions, stop).await,
+            Self::Files(_) => Ok(0),
+        }
+    }
+
     /// The files, where the target is no table.
     pub(super) fn files(&self) -> Option<&FilesStore> {
         match self {
@@ -370,6 +431,31 @@ fn keyless(name: &str) -> String {
     format!("undo: true needs a key in every record, and this one has no `{name}`")
 }
 
+/// A job file with a source of Kafka has a target that keeps offsets.
+#[cfg(feature = "kafka")]
+fn no_offsets() -> LoadError {
+    LoadError::Settings("a source of kafka needs a target of postgres or sqlite".to_owned())
+}
+
+/// What was taken with a stage of which so many are rows, and so many were rejected before the target saw it.
+#[cfg(feature = "kafka")]
+fn taken(step: &Step, stage: &Stage, rows: u64, rejected_before: u64) -> Taken {
+    let rejected = stage.rejected.count();
+    let offered = stage.records.saturating_sub(rejected.saturating_sub(rejected_before));
+    let repeated = offered.saturating_sub(rows);
+    Taken { records: rows, rejected, repeated, tombstones: step.tombstones, lost: step.lost }
+}
+
+/// What is said of a partition whose line was deleted while messages were taken.
+#[cfg(feature = "kafka")]
+fn taken_out(of: &Partition) -> LoadError {
+    LoadError::Changed(format!(
+        "partition {} was taken out of {} while its messages were loaded: run it again",
+        of.name(),
+        super::positions::TABLE
+    ))
+}
+
 /// Refuses to replace what is there by nothing, unless that is meant.
 fn replaced(terms: &Terms, stage: &Stage) -> Result<(), LoadError> {
     if stage.records > 0 || terms.allow_empty {
@@ -393,11 +479,11 @@ fn whole(terms: &Terms, stage: &Stage) -> Result<(), LoadError> {
     )))
 }
 
-/// Keeps a record that the target refuses; with `--strict` the slice fails by it.
+/// Keeps a record that the target refuses, with its number in the stage; with `--strict` the slice fails by it.
 fn refused(
     terms: &Terms,
     rejects: &mut Rejects,
-    record: &str,
+    (record, number): (&str, u64),
     field: Option<String>,
     problem: String,
 ) -> Result<(), LoadError> {
@@ -407,7 +493,7 @@ fn refused(
             "--strict: the target refuses a record: {problem}: {record}"
         )));
     }
-    Ok(rejects.push(record, &Broken { rule: "target", field, text: problem })?)
+    Ok(rejects.push(record, &Broken { rule: "target", field, text: problem }, number)?)
 }
 
 fn shortened(text: &str) -> String {

@@ -3,6 +3,8 @@
 //! One connection, since SQLite has one writer. A batch is one JSON array that SQLite takes apart itself: ten times as fast
 //! as a statement a record.
 
+#[cfg(feature = "kafka")]
+mod advance;
 mod count;
 mod ledger;
 mod undo;
@@ -126,7 +128,11 @@ impl SqliteStore {
             .fetch_all(&mut connection)
             .await
             .map_err(failed)?;
-        let tables = rows.iter().filter_map(|row| row.try_get(0).ok()).filter(|name| name != TABLE).collect();
+        let tables = rows
+            .iter()
+            .filter_map(|row| row.try_get(0).ok())
+            .filter(|name: &String| !name.starts_with("_devrev_batch_"))
+            .collect();
         let columns = columns(&mut connection, table).await.map_err(failed)?;
         let mut known =
             Known { columns: Some(columns).filter(|columns| !columns.is_empty()), rows: None, tables };
@@ -209,17 +215,7 @@ impl SqliteStore {
             }
             ledger::remove(connection, &terms.load, &id).await.map_err(failed)?;
         }
-        let mut batches = stage.batches(terms.batch_size)?;
-        let mut batch = batches.next()?;
-        let table = &terms.table.table;
-        let mut known = columns(connection, table).await.map_err(failed)?;
-        if known.is_empty() && terms.table.create && batch.is_some() {
-            run(connection, &ddl(terms, stage)?).await.map_err(failed)?;
-            known = columns(connection, table).await.map_err(failed)?;
-        }
-        if known.is_empty() && batch.is_some() {
-            return Err(LoadError::Settings(format!("{}: there is no table `{table}`", self.place())));
-        }
+        let known = self.table(connection, terms, stage).await?;
         let watch = match &stage.undo {
             Some(path) if !known.is_empty() => {
                 kept::room(path, stage.bytes()?.saturating_mul(2))?;
@@ -232,19 +228,8 @@ impl SqliteStore {
             replaced(terms, stage)?;
             deleted = self.delete(connection, terms, slice, &known).await?;
         }
-        let mut counter = Counter::new(connection).await.map_err(failed)?;
-        if batch.is_some() {
-            IDIOM.check(terms, &stage.columns, &known)?;
-        }
-        while let Some(now) = batch.take() {
-            if stop.is_set() {
-                return Err(LoadError::Interrupted);
-            }
-            self.insert(connection, terms, &now, &mut stage.rejected, &mut counter).await?;
-            batch = batches.next()?;
-        }
+        let rows = self.records(connection, terms, &known, stage, stop).await?;
         whole(terms, stage)?;
-        let rows = counter.rows;
         if let Some(path) = &stage.undo {
             match watch {
                 Some(watch) => watch.keep(connection, path, before, failed).await?,
@@ -265,6 +250,49 @@ impl SqliteStore {
         // Before the commit: of a slice that is loaded, all rejected records are on the disk.
         rejects.keep()?;
         Ok(Loaded::Now { rows, deleted })
+    }
+
+    /// The columns of the table, which is made if need be.
+    async fn table(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        stage: &Stage,
+    ) -> Result<Vec<Column>, LoadError> {
+        let failed = |error: sqlx::Error| self.failed(&error);
+        let table = &terms.table.table;
+        let mut known = columns(connection, table).await.map_err(failed)?;
+        if known.is_empty() && terms.table.create && stage.records > 0 {
+            run(connection, &ddl(terms, stage)?).await.map_err(failed)?;
+            known = columns(connection, table).await.map_err(failed)?;
+        }
+        if known.is_empty() && stage.records > 0 {
+            return Err(LoadError::Settings(format!("{}: there is no table `{table}`", self.place())));
+        }
+        Ok(known)
+    }
+
+    /// Writes the records of a stage. Returns how many rows they are.
+    async fn records(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &Terms,
+        known: &[Column],
+        stage: &mut Stage,
+        stop: &Stop,
+    ) -> Result<u64, LoadError> {
+        let mut counter = Counter::new(connection).await.map_err(|error| self.failed(&error))?;
+        if stage.records > 0 {
+            IDIOM.check(terms, &stage.columns, known)?;
+        }
+        let mut batches = stage.batches(terms.batch_size)?;
+        while let Some(batch) = batches.next()? {
+            if stop.is_set() {
+                return Err(LoadError::Interrupted);
+            }
+            self.insert(connection, terms, &batch, &mut stage.rejected, &mut counter).await?;
+        }
+        Ok(counter.rows)
     }
 
     /// Deletes what a slice's records take the place of.
@@ -369,7 +397,8 @@ impl SqliteStore {
                     counted.map_err(|error| self.failed(&error))?;
                 }
                 Written::Refused(problem) if range.len() == 1 => {
-                    refused(terms, rejects, &batch.object(range.start), None, problem)?;
+                    let number = batch.first + range.start as u64;
+                    refused(terms, rejects, (&batch.object(range.start), number), None, problem)?;
                 }
                 Written::Refused(_) => {
                     let middle = range.start + range.len() / 2;

@@ -30,7 +30,6 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use kind::Kind;
 use ledger::Seen;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use tokio::sync::{OnceCell, Semaphore};
@@ -278,14 +277,7 @@ impl ClickhouseStore {
     ) -> Result<(), LoadError> {
         let session = self.clickhouse.connect()?;
         let Some(table) = self.table(&session, &terms.table.table, stop).await? else { return Ok(()) };
-        let slice = Slice {
-            start: Some(start),
-            end: Some(end),
-            each: BTreeMap::new(),
-            zone: terms.zone,
-            file: None,
-            keys: None,
-        };
+        let slice = Slice { start: Some(start), end: Some(end), zone: terms.zone, ..Slice::whole() };
         let (condition, values) = IDIOM.range(terms, &slice, &table.columns)?;
         let column = table.columns.iter().find(|column| column.name == field);
         let day = match column.map(|column| Holds::of(&column.kind)) {

@@ -198,7 +198,7 @@ impl Writer<'_> {
         let terms = self.terms;
         IDIOM.check(terms, &stage.columns, &table.columns)?;
         let mut fixer = Fixer::create(stage)?;
-        let mut batches = stage.batches(1000)?;
+        let (mut batches, mut number) = (stage.batches(1000)?, 0);
         while let Some(batch) = batches.next()? {
             if self.stop.is_set() {
                 return Err(LoadError::Interrupted);
@@ -226,9 +226,11 @@ impl Writer<'_> {
                     Err((column, problem)) => {
                         let problem = format!("column `{}` ({}): {problem}", column.name, column.kind);
                         let field = Some(column.name.clone());
-                        refused(terms, &mut stage.rejected, &batch.object(place), field, problem)?;
+                        let record = batch.object(place);
+                        refused(terms, &mut stage.rejected, (&record, number), field, problem)?;
                     }
                 }
+                number += 1;
             }
             tokio::task::yield_now().await;
         }
@@ -282,7 +284,7 @@ impl Writer<'_> {
                     left.push(range.start..range.start + half);
                     continue;
                 }
-                refused(terms, &mut stage.rejected, &part.object(0), None, refusal)?;
+                refused(terms, &mut stage.rejected, (&part.object(0), range.start), None, refusal)?;
                 sent.refuse(range.start);
             }
             from = to;

@@ -161,10 +161,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let batches = [
             Batch {
+                first: 0,
                 columns: vec!["a".to_owned(), "b,\"c\"".to_owned()],
                 rows: vec![r#"[1,"x\n\"y\";,"]"#.to_owned(), r#"[null,["p",{"q":1.50}]]"#.to_owned()],
             },
-            Batch { columns: vec!["d".to_owned()], rows: vec!["[\"=1+1\"]".to_owned()] },
+            Batch { columns: vec!["d".to_owned()], rows: vec!["[\"=1+1\"]".to_owned()], first: 0 },
         ];
         let columns = ["a", "b,\"c\"", "d"].map(str::to_owned);
         for (format, text) in [
@@ -199,7 +200,9 @@ mod tests {
             assert_eq!((found[1].0.as_str(), found[2].2.as_str()), ("", "=1+1"));
         }
         let mut none = Writer::new(Format::Csv, Vec::new(), &[]);
-        assert!(!none.push(&Batch { columns: Vec::new(), rows: vec!["[]".to_owned()] }, 0).unwrap());
+        assert!(
+            !none.push(&Batch { columns: Vec::new(), rows: vec!["[]".to_owned()], first: 0 }, 0).unwrap()
+        );
         assert!(none.finish().unwrap().is_empty());
     }
 }

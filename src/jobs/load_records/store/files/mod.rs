@@ -333,7 +333,8 @@ impl FilesStore {
             for row in 0..batch.rows.len() {
                 if !out.push(&batch, row).map_err(disk)? {
                     let problem = "a record without fields is no row of a CSV file".to_owned();
-                    refused(terms, &mut stage.rejected, &batch.object(row), None, problem)?;
+                    let number = batch.first + row as u64;
+                    refused(terms, &mut stage.rejected, (&batch.object(row), number), None, problem)?;
                 }
             }
             tokio::task::yield_now().await;

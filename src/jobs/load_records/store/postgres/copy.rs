@@ -19,8 +19,8 @@ pub(super) enum Piece {
     Columns(u64, Vec<String>),
     /// Records, as COPY's text format has them.
     Lines(Vec<u8>),
-    /// A record that is not sent, as JSON; the field that it is about, and why.
-    Unfit(String, Option<String>, String),
+    /// A record that is not sent, as JSON, and its number; the field that it is about, and why.
+    Unfit((String, u64), Option<String>, String),
     /// There were as many records.
     End(u64),
 }
@@ -110,7 +110,7 @@ impl Maker {
     ) -> Option<Piece> {
         let cells = batch.cells(row);
         if let Some((field, problem)) = unfit(&self.terms, self.keeps_undo, &batch.columns, &cells) {
-            return Some(Piece::Unfit(batch.object(row), field, problem));
+            return Some(Piece::Unfit((batch.object(row), number), field, problem));
         }
         if self.all.is_some() {
             lines.extend_from_slice(number.to_string().as_bytes());

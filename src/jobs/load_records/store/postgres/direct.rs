@@ -65,8 +65,8 @@ impl Writer<'_> {
                             return Ok(Err(error));
                         }
                     }
-                    Piece::Unfit(record, field, problem) => {
-                        refused(terms, &mut stage.rejected, &record, field, problem)?;
+                    Piece::Unfit((record, number), field, problem) => {
+                        refused(terms, &mut stage.rejected, (&record, number), field, problem)?;
                     }
                     next => break next,
                 }

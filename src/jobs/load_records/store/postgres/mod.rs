@@ -3,6 +3,8 @@
 //! A slice is one transaction of a connection of its own ([`write`]); a few are written at once. A connection that is dropped
 //! takes its transaction back.
 
+#[cfg(feature = "kafka")]
+mod advance;
 mod copy;
 mod direct;
 mod ledger;
@@ -92,6 +94,9 @@ pub(in crate::jobs::load_records) struct PostgresStore {
     writers: Semaphore,
     /// Whether the ledger's table is there.
     ledger: OnceCell<()>,
+    /// Whether that of offsets is.
+    #[cfg(feature = "kafka")]
+    offsets: OnceCell<()>,
     /// What other runs have loaded, as it was seen last.
     seen: tokio::sync::Mutex<Option<Seen>>,
 }
@@ -104,6 +109,8 @@ impl PostgresStore {
             idle: Mutex::default(),
             writers: Semaphore::new(WRITERS),
             ledger: OnceCell::new(),
+            #[cfg(feature = "kafka")]
+            offsets: OnceCell::new(),
             seen: tokio::sync::Mutex::default(),
         }
     }
@@ -209,9 +216,9 @@ impl PostgresStore {
             "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname::text ELSE n.nspname || '.' || c.relname END \
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
-             AND c.relname <> $1 ORDER BY 1 LIMIT 1000",
+             AND c.relname NOT LIKE '\\_devrev\\_batch\\_%' ORDER BY 1 LIMIT 1000",
         );
-        let tables = tables.bind(TABLE).fetch_all(&mut connection).await.map_err(failed)?;
+        let tables = tables.fetch_all(&mut connection).await.map_err(failed)?;
         let tables = tables.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)?;
         let columns = self.columns(&mut connection, table).await?;
         let mut known =
@@ -251,7 +258,11 @@ impl PostgresStore {
     }
 
     async fn has_ledger(&self, connection: &mut PgConnection) -> Result<bool, LoadError> {
-        let row = asked("SELECT to_regclass($1) IS NOT NULL").bind(TABLE).fetch_one(connection).await;
+        self.has_table(connection, TABLE).await
+    }
+
+    async fn has_table(&self, connection: &mut PgConnection, name: &str) -> Result<bool, LoadError> {
+        let row = asked("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.failed(error))
     }
 

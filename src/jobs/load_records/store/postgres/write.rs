@@ -159,17 +159,7 @@ impl Writer<'_> {
             let done = bound(&sql, &values).execute(&mut *self.connection).await;
             deleted = done.map_err(|error| self.store.failed(error))?.rows_affected();
         }
-        let mut rows = 0;
-        if stage.records > 0 {
-            IDIOM.check(terms, &stage.columns, &known)?;
-            let copied = if watch.is_none() { self.copy_directly(stage).await? } else { None };
-            rows = if let Some(rows) = copied {
-                rows
-            } else {
-                let parts = self.copy(stage).await?;
-                self.insert(parts, stage, &known, watch.as_ref()).await?
-            };
-        }
+        let rows = self.records(stage, &known, watch.as_ref()).await?;
         whole(terms, stage)?;
         if let Some(path) = &stage.undo {
             match watch {
@@ -184,8 +174,28 @@ impl Writer<'_> {
         Ok(Loaded::Now { rows, deleted })
     }
 
+    /// Writes the records of a stage. Returns how many rows they are.
+    pub(super) async fn records(
+        &mut self,
+        stage: &mut Stage,
+        known: &[Column],
+        watch: Option<&Watch>,
+    ) -> Result<u64, LoadError> {
+        if stage.records == 0 {
+            return Ok(0);
+        }
+        IDIOM.check(self.terms, &stage.columns, known)?;
+        if watch.is_none()
+            && let Some(rows) = self.copy_directly(stage).await?
+        {
+            return Ok(rows);
+        }
+        let parts = self.copy(stage).await?;
+        self.insert(parts, stage, known, watch).await
+    }
+
     /// The columns of the table, which is made if need be.
-    async fn table(&mut self, stage: &Stage) -> Result<Vec<Column>, LoadError> {
+    pub(super) async fn table(&mut self, stage: &Stage) -> Result<Vec<Column>, LoadError> {
         let table = &self.terms.table.table;
         let known = self.store.columns(self.connection, table).await?;
         if !known.is_empty() || stage.records == 0 {
@@ -234,8 +244,8 @@ impl Writer<'_> {
                 Piece::Lines(lines) => {
                     copy.send(lines).await.map_err(failed)?;
                 }
-                Piece::Unfit(record, field, problem) => {
-                    refused(terms, &mut stage.rejected, &record, field, problem)?;
+                Piece::Unfit((record, number), field, problem) => {
+                    refused(terms, &mut stage.rejected, (&record, number), field, problem)?;
                 }
                 Piece::End(number) => break end(&mut parts, number),
             }
@@ -286,7 +296,8 @@ impl Writer<'_> {
                 continue;
             }
             let (field, problem) = refusal;
-            refused(self.terms, &mut stage.rejected, &finder.object(range.start)?, field, problem)?;
+            let record = finder.object(range.start)?;
+            refused(self.terms, &mut stage.rejected, (&record, range.start), field, problem)?;
             self.run(&format!(
                 "DELETE FROM {STAGE} WHERE n = {}; RELEASE SAVEPOINT part; SAVEPOINT part",
                 range.start
