@@ -212,7 +212,8 @@ impl JobFile {
                         writes the records";
             found.at(&self.target, text.to_owned());
         }
-        if let Some(mode) = self.table().and_then(|table| table.mode.as_ref())
+        let table = self.table();
+        if let Some(mode) = table.as_ref().and_then(|table| table.mode.as_ref())
             && mode.value == Mode::Replace
         {
             found.at(

@@ -399,7 +399,7 @@ fn is_of(codes: &[u32], code: &str) -> bool {
 fn part(batch: &Batch, first: u64, range: &Range<u64>) -> Batch {
     let place = |number: u64| usize::try_from(number - first).unwrap_or(usize::MAX);
     let rows = batch.rows.get(place(range.start)..place(range.end)).unwrap_or_default();
-    Batch { columns: batch.columns.clone(), rows: rows.to_vec() }
+    Batch { columns: batch.columns.clone(), rows: rows.to_vec(), first: range.start }
 }
 
 /// Writes a record as it is sent; the error names the column whose value does not fit.
