@@ -81,7 +81,12 @@ async fn lines_of_topics(store: &Store, load: &str, stop: &Stop) -> Result<Vec<L
             run: position.run,
             open: false,
         };
-        Line { entry, name: format!("{} {}", position.of.name(), position.next), at: position.at }
+        Line {
+            entry,
+            name: format!("{} {}", position.of.name(), position.next),
+            at: position.at,
+            begun: false,
+        }
     };
     Ok(positions.into_iter().map(line).collect())
 }
@@ -93,11 +98,13 @@ async fn forget_topics(store: &Store, load: &str, ids: &[String], stop: &Stop) -
 }
 
 #[cfg(not(feature = "kafka"))]
+#[allow(clippy::unused_async, reason = "in a build with Kafka it asks")]
 async fn lines_of_topics(_: &Store, _: &str, _: &Stop) -> Result<Vec<Line>, Failure> {
     Err(left_out())
 }
 
 #[cfg(not(feature = "kafka"))]
+#[allow(clippy::unused_async, reason = "in a build with Kafka it asks")]
 async fn forget_topics(_: &Store, _: &str, _: &[String], _: &Stop) -> Result<u64, Failure> {
     Err(left_out())
 }

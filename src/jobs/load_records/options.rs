@@ -485,6 +485,7 @@ impl LoadOptions {
     }
 
     #[cfg(not(feature = "kafka"))]
+    #[allow(clippy::unused_async, reason = "in a build with Kafka it asks")]
     async fn partitions(
         &self,
         spec: &super::file::KafkaSpec,

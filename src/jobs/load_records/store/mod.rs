@@ -285,7 +285,7 @@ impl Store {
             Self::Postgres(postgres) => {
                 stop.race(postgres.positions(load, stop)).await.ok_or(LoadError::Interrupted)?
             }
-            Self::Files(_) => Ok(Vec::new()),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -301,7 +301,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.claim(terms, of, next).await,
             Self::Postgres(postgres) => postgres.claim(terms, of, next, stop).await,
-            Self::Files(_) => Err(no_offsets()),
+            _ => Err(no_offsets()),
         }
     }
 
@@ -317,7 +317,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.advance(terms, step, stage, stop).await,
             Self::Postgres(postgres) => postgres.advance(terms, step, stage, stop).await,
-            Self::Files(_) => Err(no_offsets()),
+            _ => Err(no_offsets()),
         }
     }
 
@@ -332,7 +332,7 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.forget_positions(load, partitions).await,
             Self::Postgres(postgres) => postgres.forget_positions(load, partitions, stop).await,
-            Self::Files(_) => Ok(0),
+            _ => Ok(0),
         }
     }
 

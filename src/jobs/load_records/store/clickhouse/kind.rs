@@ -469,10 +469,8 @@ fn float(text: &str, is_single: bool) -> Result<String, String> {
     }
     // As it is read back: the shortest text that is this float and no other.
     #[allow(clippy::cast_possible_truncation, reason = "it is that float")]
-    let is_exact = || match is_single {
-        true => format!("{}", (number as f32).abs()) == before,
-        false => format!("{}", stored.abs()) == before,
-    };
+    let shortest = || if is_single { (number as f32).abs().to_string() } else { stored.abs().to_string() };
+    let is_exact = || shortest() == before;
     // With an exponent it was a float before.
     let is_whole = after.is_empty() && !text.contains(['e', 'E']);
     if is_whole && compared(&before, &power_of_two(whole)) == Ordering::Greater && !is_exact() {

@@ -259,7 +259,7 @@ impl Writer<'_> {
             batches.together(terms.batch_size);
             let to = from + batch.rows.len() as u64;
             // The first part is the last here.
-            let mut left = Vec::from([from..to]);
+            let mut left: Vec<Range<u64>> = std::iter::once(from..to).collect();
             while let Some(range) = left.pop() {
                 let part = part(&batch, from, &range);
                 sent.begin(&range, &mut stage.rejected)?;
