@@ -274,8 +274,9 @@ fn what_another_run_has_begun_is_not_added_a_second_time() {
 fn batches_that_were_damaged_are_not_sent_and_not_made_anew() {
     let Some(place) = Place::new() else { return };
     half_sent(&place);
-    let stage = place.site.newest_run().file("slices").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let stage = stage.filter(|path| !path.display().to_string().contains("sent")).next().unwrap();
+    let mut stages =
+        place.site.newest_run().file("slices").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let stage = stages.find(|path| !path.display().to_string().contains("sent")).unwrap();
     let text = std::fs::read_to_string(&stage).unwrap();
     std::fs::write(&stage, text.replace("old", "odd")).unwrap();
     place.resume().run().exits(3).says("not as it was when it was sent").says("load ledger forget");
