@@ -2,6 +2,8 @@
 
 use super::place::Place;
 use crate::support::terminal::OnTerminal;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::fmt::Write as _;
 
 #[test]
@@ -74,4 +76,34 @@ fn a_large_table_is_not_counted_to_its_end() {
     program.until_it_shows("[y/N]");
     program.types("n\n");
     program.exits(14);
+}
+
+#[test]
+fn what_a_killed_process_has_left_uncommitted_is_taken_back_first() {
+    let place = Place::sqlite();
+    place.run("CREATE TABLE t (id int, name text); INSERT INTO t VALUES (1, 'a')");
+    place.site.write("in.jsonl", "{\"id\":2,\"name\":\"b\"}\n");
+    let target = place.target("table: t, mode: append");
+    place.site.write(
+        "job.yaml",
+        format!("version: 1\njob_name: late\nsource: {{jsonl: {{path: in.jsonl}}}}\n{target}"),
+    );
+    // The file and its journal in the middle of a transaction, as a kill leaves them.
+    let path = place.site.path("t.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (file, journal) = runtime.block_on(async {
+        let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let sql = "PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN IMMEDIATE; WITH RECURSIVE n(id) AS (SELECT 10 UNION ALL \
+                   SELECT id + 1 FROM n WHERE id < 20000) INSERT INTO t SELECT id, 'half' FROM n";
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        let half = (std::fs::read(&path).unwrap(), std::fs::read(place.site.path("t.db-journal")).unwrap());
+        sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+        half
+    });
+    assert!(!journal.is_empty());
+    std::fs::write(&path, file).unwrap();
+    std::fs::write(place.site.path("t.db-journal"), journal).unwrap();
+    place.load(&[]).run().exits(0).says("1 record loaded");
+    assert_eq!(place.rows("SELECT id || ' ' || name FROM t ORDER BY id"), ["1 a", "2 b"]);
 }

@@ -13,7 +13,7 @@ fn what_cannot_be_reached_ends_resumable_and_what_is_not_there_is_named() {
     place.run("CREATE TABLE t (id bigint)");
     let broker = Broker::new(&[("git.commits", 1)]);
     let target = "table: t, mode: append";
-    job(&place, &broker, "topics: [git.comits], timeout: 5s", target, "");
+    job(&place, &broker, "topics: [git.commit], timeout: 5s", target, "");
     place.load(&[]).run().exits(2).says("did you mean `git.commits`?");
     job(&place, &broker, "topics: [git.commits], timeout: 1s", target, "");
     broker.cluster.broker_down(-1).unwrap();

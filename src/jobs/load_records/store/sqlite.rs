@@ -106,8 +106,27 @@ impl SqliteStore {
             Ok(data) if data.len() == 0 => return Ok(None),
             Ok(_) => {}
         }
+        self.recover().await?;
         let connected = self.options().read_only(true).create_if_missing(false).connect().await;
         connected.map(Some).map_err(|error| self.failed(&error))
+    }
+
+    /// Lets SQLite take back what a process that was killed had not committed: whoever may only read cannot do that, and would be
+    /// refused.
+    async fn recover(&self) -> Result<(), LoadError> {
+        let mut journal = self.path.clone().into_os_string();
+        journal.push("-journal");
+        if std::fs::metadata(journal).map_or(true, |data| data.len() == 0) {
+            return Ok(());
+        }
+        let mut connection =
+            self.options().create_if_missing(false).connect().await.map_err(|error| self.failed(&error))?;
+        run(&mut connection, "SELECT count(*) FROM sqlite_schema")
+            .await
+            .map_err(|error| self.failed(&error))?;
+        // It has written nothing of its own.
+        let _ = connection.close().await;
+        Ok(())
     }
 
     pub(super) async fn identity(&self) -> Result<Identity, LoadError> {
