@@ -76,17 +76,15 @@ fn name(name: &str) -> Val {
 
 /// Bytes as text; in hexadecimal digits where they are none.
 fn text(bytes: &[u8]) -> Val {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned().into(),
-        Err(_) => {
-            let mut digits = String::with_capacity(bytes.len() * 2);
-            for byte in bytes {
-                // Writing to a String cannot fail.
-                let _ = write!(digits, "{byte:02x}");
-            }
-            digits.into()
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned().into();
     }
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits.into()
 }
 
 fn number(number: i64) -> Val {
