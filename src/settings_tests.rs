@@ -97,9 +97,16 @@ fn the_sample_shows_every_setting_with_its_default() {
     for (name, _) in pairs {
         let known = name == "DEVREV_API_TOKEN"
             || watch::SECRETS.contains(&name)
-            || ["SNOWFLAKE_", "DATABASE_URL", "CLICKHOUSE_", "METABASE_"]
-                .iter()
-                .any(|of_source| name.starts_with(of_source))
+            || [
+                "SNOWFLAKE_",
+                "DATABASE_URL",
+                "CLICKHOUSE_",
+                "METABASE_",
+                "KAFKA_BROKERS",
+                "CONSUMER_GROUP_ID",
+            ]
+            .iter()
+            .any(|of_source| name.starts_with(of_source))
             || defaults.contains_key(name);
         assert!(known, "{name} is no setting");
     }

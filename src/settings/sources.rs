@@ -24,7 +24,7 @@ pub(super) fn flag<'a>(name: &'static str, typed: Option<&'a String>) -> Flag<'a
 }
 
 /// What a job file says of its source itself, in place of settings.
-#[cfg_attr(not(feature = "load"), expect(dead_code, reason = "only loads have job files"))]
+#[cfg_attr(not(feature = "load"), allow(dead_code, reason = "only loads have job files"))]
 #[derive(Debug)]
 pub(crate) struct OfJob {
     /// The source, as the file calls it.
