@@ -32,6 +32,6 @@ fn a_hundred_thousand_messages() {
         }
         running.wait().exits(0).says("100,000 records loaded");
         let took = begun.elapsed().as_secs_f64();
-        tell(&format!("{}: {took:.1} s, {:.1} MiB", place.kind(), peak as f64 / 1024.0));
+        tell(&format!("{}: {took:.1} s, {} MiB", place.kind(), peak / 1024));
     }
 }
