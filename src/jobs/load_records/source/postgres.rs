@@ -125,6 +125,9 @@ impl PostgresQuery {
         };
         let (sql, _) = self.query.ranged(values, place, &key).map_err(settings)?;
         // The line break ends a comment.
-        Ok((connection, format!("SELECT row_to_json(q)::text FROM (\n{sql}\n) AS q")))
+        Ok((
+            connection,
+            format!("SELECT row_to_json(_devrev_batch_row)::text FROM (\n{sql}\n) AS _devrev_batch_row"),
+        ))
     }
 }
