@@ -38,13 +38,13 @@ impl Keys {
 
     /// Whether both have a key in common.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        self.field != other.field || !(self.begins_after(other) || other.begins_after(self))
+        !(self.begins_after(other) || other.begins_after(self))
     }
 
-    /// Whether it begins where another one ends, or later.
+    /// Whether it begins where another one ends, or later. What another column says cannot be compared.
     pub(super) fn begins_after(&self, other: &Self) -> bool {
         match (&self.after, &other.upto) {
-            (Some(after), Some(upto)) => compare(after, upto).is_ge(),
+            (Some(after), Some(upto)) => self.field == other.field && compare(after, upto).is_ge(),
             _ => false,
         }
     }
@@ -128,6 +128,6 @@ mod tests {
         assert!(range(u64::MAX - 1, u64::MAX).overlaps(&range(1, none)));
         assert!(range("a", "b").overlaps(&range("a", "aa")) && !range("B", "a").overlaps(&range("a", "b")));
         let other = Keys { field: "other".to_owned(), ..range(10, 20) };
-        assert!(other.overlaps(&range(30, 40)), "what another column says cannot be compared");
+        assert!(other.overlaps(&range(30, 40)) && range(30, 40).overlaps(&other), "of another column");
     }
 }

@@ -78,9 +78,10 @@ impl Ledger {
         self.overlap(slices)
     }
 
-    /// Which of these slices overlaps one that is loaded and has other boundaries.
+    /// Which of these slices overlaps one that is loaded and has other boundaries; none that is overtaken.
     pub(super) fn overlap(&self, slices: &[Slice]) -> Option<String> {
-        let (slice, other) = slices.iter().find_map(|slice| Some((slice, self.overlapped(slice)?)))?;
+        let current = slices.iter().filter(|slice| !self.is_overtaken(slice));
+        let (slice, other) = current.into_iter().find_map(|slice| Some((slice, self.overlapped(slice)?)))?;
         Some(format!(
             "slice {} overlaps {}, which is loaded: the boundaries have changed",
             slice.name(),
@@ -88,9 +89,12 @@ impl Ledger {
         ))
     }
 
-    /// Whether others have loaded a part of a range of a key since it was counted.
+    /// Whether others have loaded a part of a range of a key since it was counted. That slice alone is stale: those beside it can
+    /// be loaded all the same.
     pub(super) fn is_overtaken(&self, slice: &Slice) -> bool {
-        let field = |slice: &Slice| slice.keys.as_ref().map(|keys| keys.field.clone());
+        fn field(slice: &Slice) -> Option<&str> {
+            slice.keys.as_ref().map(|keys| keys.field.as_str())
+        }
         slice.keys.is_some() && self.overlapped(slice).is_some_and(|other| field(other) == field(slice))
     }
 

@@ -367,10 +367,12 @@ impl FilesStore {
         // What others have written since this run began is not written over in part.
         let others = held.lines().entries(&terms.load).filter(|line| line.run != terms.run).map(Line::entry);
         let others = Ledger::new(others.collect());
-        match others.overlap(std::slice::from_ref(slice)).filter(|_| terms.reload) {
-            Some(conflict) => return Err(LoadError::Changed(conflict)),
-            None if terms.reload => {}
-            None => conflicting(&others, terms, slice)?,
+        // Not with --reload either: the parts of both would stay.
+        if let Some(conflict) = others.overlap(std::slice::from_ref(slice)) {
+            return Err(LoadError::Changed(conflict));
+        }
+        if !terms.reload || others.is_overtaken(slice) {
+            conflicting(&others, terms, slice)?;
         }
         // Else a crash after the rename would leave a file that looks like somebody else's.
         let (owned, of_slice) = match &self.layout {
