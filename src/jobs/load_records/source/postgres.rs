@@ -8,6 +8,7 @@ use crate::jobs::load_records::query::Query;
 use crate::jobs::load_records::template::{Values, plain};
 use crate::stop::Stop;
 use futures_util::TryStreamExt;
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Either, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo};
 use std::collections::HashSet;
 use tokio::sync::{Semaphore, mpsc};
@@ -37,11 +38,9 @@ impl PostgresQuery {
     ) -> Result<(), LoadError> {
         let _reader = self.readers.acquire().await.map_err(|_| LoadError::Interrupted)?;
         let failed = |error: sqlx::Error| LoadError::from(self.postgres.failed(error));
-        let (_, bound) =
-            self.query.ranged(values, |place| format!("${place}"), "").map_err(LoadError::Settings)?;
         let begin = || Box::pin(self.begin(values));
         // What breaks later has sent rows already: the slice is read again by `resume`.
-        let (mut connection, sql) =
+        let (mut connection, sql, bound) =
             until_answered(WHO, self.postgres.retry, &self.postgres.secrets, stop, begin).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         for value in &bound {
@@ -91,8 +90,8 @@ impl PostgresQuery {
         }
     }
 
-    /// Begins a transaction, and tells what reads the rows as JSON.
-    async fn begin(&self, values: &Values) -> Result<(PgConnection, String), DatabaseError> {
+    /// Begins a transaction, and tells what reads the rows as JSON, and the values of its places.
+    async fn begin(&self, values: &Values) -> Result<(PgConnection, String, Vec<Value>), DatabaseError> {
         let failed = |error: sqlx::Error| self.postgres.failed(error);
         let mut connection = self.postgres.connect().await?;
         let begin = AssertSqlSafe(self.postgres.begin_statements("REPEATABLE READ READ ONLY"));
@@ -123,11 +122,10 @@ impl PostgresQuery {
             Some(kind) => format!("CAST(CAST(${place} AS text) AS {kind})"),
             None => format!("${place}"),
         };
-        let (sql, _) = self.query.ranged(values, place, &key).map_err(settings)?;
+        let (sql, bound) = self.query.ranged(values, place, &key).map_err(settings)?;
         // The line break ends a comment.
-        Ok((
-            connection,
-            format!("SELECT row_to_json(_devrev_batch_row)::text FROM (\n{sql}\n) AS _devrev_batch_row"),
-        ))
+        let rows =
+            format!("SELECT row_to_json(_devrev_batch_row)::text FROM (\n{sql}\n) AS _devrev_batch_row");
+        Ok((connection, rows, bound))
     }
 }
