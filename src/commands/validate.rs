@@ -40,7 +40,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     #[cfg(feature = "load")]
     if let Some(job) = &args.job {
-        return crate::jobs::load_records::command::validate(job, &args, &global, &terminal).await;
+        return crate::jobs::load_records::validate::run(job, &args, &global, &terminal).await;
     }
     let kind = args.kind;
     if kind == Some(Kind::Update) || (kind.is_none() && args.object.is_some()) {

@@ -79,7 +79,7 @@ impl Session<'_> {
     /// Sends a statement with these parameters of the URL: settings, mostly. An answer of any status is one.
     pub(crate) async fn send(
         &self,
-        sql: String,
+        sql: impl Into<reqwest::Body>,
         settings: &[(&str, &str)],
     ) -> Result<Response, DatabaseError> {
         let mut url = self.clickhouse.url.clone();
@@ -94,7 +94,7 @@ impl Session<'_> {
     /// The same; what is no success is classified here.
     pub(crate) async fn ask(
         &self,
-        sql: String,
+        sql: impl Into<reqwest::Body>,
         settings: &[(&str, &str)],
     ) -> Result<Response, DatabaseError> {
         self.answered(self.send(sql, settings).await?).await

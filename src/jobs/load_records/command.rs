@@ -13,7 +13,6 @@ use super::target::LoadTarget;
 use super::{Counts, LoadPlanner, Loader, REJECTS, checks, look_after, show};
 use crate::cli;
 use crate::cli::choices::OnGap;
-use crate::cli::client::ClientFlags;
 use crate::engine::config::Config;
 use crate::engine::event::Tally;
 use crate::exit::{Exit, Failure};
@@ -23,7 +22,6 @@ use crate::journal::ordered::{Word, Words};
 use crate::journal::record::State;
 use crate::journal::replay::Replay;
 use crate::journal::run_dir::RunDir;
-use crate::net::retry::RetryPolicy;
 use crate::report::beside::Own;
 use crate::report::html::entry::{Entry, Said};
 use crate::report::terminal::{Terminal, one_line, result};
@@ -40,15 +38,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Slices that failed and are shown; all are in failed.csv.
 pub(super) const FAILURES: usize = 5;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
-
-/// How often `validate --online` asks again, if the job file does not say.
-const ONLINE: RetryPolicy = RetryPolicy { max_retries: 3, base: Duration::from_secs(1) };
 
 /// Begins a run and works on it until it ends.
 pub(crate) async fn run(
@@ -152,62 +146,6 @@ pub(crate) async fn run(
         })
     }));
     begin::run(options, new, rows, |_| Ok(())).await
-}
-
-/// `validate --job`: checks a job file, and with `--online` what its checks say of the target.
-pub(crate) async fn validate(
-    path: &Path,
-    args: &cli::input::Validate,
-    global: &cli::Global,
-    terminal: &Terminal,
-) -> Result<Exit, Failure> {
-    let options = LoadOptions::of_file(path, &args.param, global, args.sandbox)?;
-    let known = options.job()?;
-    // Those by ranges of a key and those of Kafka are asked for in the source.
-    let mut slices = if known.file.asks_for_slices() { None } else { Some(options.uncut_slices()?) };
-    let mut failed = Vec::new();
-    // Of what goes into DevRev there is nothing to check.
-    if args.online && known.file.target.value.devrev.is_none() {
-        let stop = Stop::default();
-        signals::listen(&stop, terminal).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
-        })?;
-        let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
-        let all = match slices.take() {
-            Some(slices) => slices,
-            // No check looks at them.
-            None if known.file.kafka().is_some() => Vec::new(),
-            None => {
-                options.slices(&Settings::for_client(global, &ClientFlags::default())?, None, &stop).await?
-            }
-        };
-        failed = checks::run(&known.file, &store, &terms, &all, &stop).await.map_err(LoadError::failure)?;
-        slices = Some(all).filter(|_| known.file.kafka().is_none());
-    }
-    let lines: Vec<String> =
-        failed.iter().map(|failed| format!("{}:{}: {}", options.path, failed.span, failed.text)).collect();
-    let checks = known.file.checks.len() as u64;
-    let text = if global.json {
-        serde_json::json!({
-            "job": options.path, "load": known.file.load_id(), "slices": slices.as_ref().map(Vec::len), "valid": lines.is_empty(),
-            "checks": if args.online { checks } else { 0 }, "failed": lines,
-        })
-        .to_string()
-    } else if !lines.is_empty() {
-        format!("{}\n{} of {} failed", lines.join("\n"), lines.len(), counted(checks, "check"))
-    } else {
-        let checked =
-            if args.online { format!(", {} passed", counted(checks, "check")) } else { String::new() };
-        let of = match &slices {
-            Some(slices) => counted(slices.len() as u64, "slice"),
-            None => "its slices are counted in the source when it runs".to_owned(),
-        };
-        format!("{} is valid: {of}{checked}", options.path)
-    };
-    result(&text).map_err(|error| {
-        Failure::new(Exit::Unexpected, format!("cannot print the result: {error}")).because(error)
-    })?;
-    Ok(if lines.is_empty() { Exit::Ok } else { Exit::InvalidInput })
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -509,23 +447,17 @@ impl Job for LoadOptions {
         let slices = Self::slices_of(start.input)?;
         if let Some(files) = store.files() {
             lines.extend(files.look(known.file.load_id(), &slices).map_err(LoadError::failure)?);
-        }
-        // The ends of a range were counted when the run began: where others have been since, that slice alone is stale.
-        let current: Vec<Slice> =
-            slices.iter().filter(|slice| !ledger.is_overtaken(slice)).cloned().collect();
-        if self.reload
-            && store.files().is_some()
-            && let Some(conflict) = ledger.overlap(&slices)
-        {
-            let text = format!(
-                "{conflict}, and files would keep the records of both: forget what is loaded (load ledger forget {} --all), move the \
-                 files away, and load again",
-                self.path
-            );
-            return Err(Failure::new(Exit::Changed, text));
+            if let Some(conflict) = ledger.overlap(&slices) {
+                let text = format!(
+                    "{conflict}, and files would keep the records of both: forget what is loaded (load ledger forget {} --all), move \
+                     the files away, and load again",
+                    self.path
+                );
+                return Err(Failure::new(Exit::Changed, text));
+            }
         }
         if !self.reload
-            && let Some(conflict) = ledger.conflict(&current, &known.digest)
+            && let Some(conflict) = ledger.conflict(&slices, &known.digest)
         {
             let text = format!("{conflict}; --reload loads it again, if that is meant");
             return Err(Failure::new(Exit::Changed, text));

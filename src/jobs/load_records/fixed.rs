@@ -4,7 +4,7 @@
 //! may be in the target, or not; none after it is.
 
 use super::slices::Slice;
-use super::stage::{Batch, Rejects, RejectsMark, Stage, paths, sent_path};
+use super::stage::{Rejects, RejectsMark, Stage, paths, sent_path};
 use crate::files;
 use crate::source::hex;
 use serde::{Deserialize, Serialize};
@@ -200,15 +200,21 @@ impl Sent {
     }
 
     /// What tells a batch from all others, and is the same whenever it is sent.
-    pub(super) fn token(&self, load: &str, range: &Range<u64>, batch: &Batch) -> String {
+    pub(super) fn token(
+        &self,
+        load: &str,
+        range: &Range<u64>,
+        columns: &[String],
+        rows: &[String],
+    ) -> String {
         let mut hash = Sha256::new();
         let Range { start, end } = range;
         for part in [load, &self.head.run, &self.head.slice, &start.to_string(), &end.to_string()] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        hash.update(serde_json::Value::from(batch.columns.as_slice()).to_string());
-        for row in &batch.rows {
+        hash.update(serde_json::Value::from(columns).to_string());
+        for row in rows {
             hash.update(row);
             hash.update("\n");
         }

@@ -11,7 +11,7 @@
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - `fixed`: a slice of which a part may be in a target without transactions
 //! - [`checks`]: what has to be so after it
-//! - [`undo`]: takes a load back; [`look_after`]: `load ledger`; [`show`]: `load --show`
+//! - [`undo`]: takes a load back; [`look_after`]: `load ledger`; [`show`]: `load --show`; [`validate`]: `validate --job`
 //! - [`options`] and [`command`]: the job; [`plan`]: what a dry run says
 
 mod checks;
@@ -52,6 +52,7 @@ mod template;
 #[cfg(feature = "kafka")]
 mod topics;
 pub(crate) mod undo;
+pub(crate) mod validate;
 
 use crate::engine::job::{Applied, Applier, Asked, Planner, Steps, Verdict};
 use crate::exit::Failure;

@@ -3,12 +3,19 @@
 //!
 //! A line is an array of cells, or an object `{"columns": [...]}` that says what the cells of the next lines are.
 
+mod rejects;
+
+#[cfg(feature = "kafka")]
+pub(super) use rejects::forget_from;
+pub(super) use rejects::{REJECTED, Rejects, RejectsMark, collect, records_were};
+
 #[cfg(feature = "kafka")]
 use super::positions::Partition;
 use super::record::Record;
 use super::rules::Broken;
 use crate::journal::run_dir::RunDir;
-use serde::{Deserialize, Serialize};
+use rejects::Origins;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fs::File;
@@ -17,15 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// The folder of a run's slices.
 pub(super) const FOLDER: &str = "slices";
-/// The records that were not loaded, with the rule that each breaks.
-pub(super) const REJECTED: &str = "rejected.jsonl";
 /// A bound for a batch, in bytes.
 const MAX_BATCH_BYTES: usize = 1 << 20;
-
-/// `1 record was`, `2 records were`.
-pub(super) fn records_were(count: u64) -> String {
-    format!("{} {}", crate::report::units::counted(count, "record"), if count == 1 { "was" } else { "were" })
-}
 
 /// Why a target that takes JSON does not take a record.
 pub(super) fn not_json(record: &Record) -> Option<Broken> {
@@ -45,45 +45,6 @@ pub(super) fn paths(run: &Path, row: u64) -> (PathBuf, PathBuf) {
     (folder.join(format!("{row}.jsonl")), folder.join(format!("{row}.rejected.jsonl")))
 }
 
-/// A line of `rejected.jsonl`.
-#[derive(Debug, Serialize)]
-struct RejectedLine<'a> {
-    slice: &'a str,
-    rule: &'a str,
-    field: Option<&'a str>,
-    problem: &'a str,
-    #[serde(flatten)]
-    message: Option<MessageRef<'a>>,
-    record: &'a RawValue,
-}
-
-/// The message that a record came from.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct MessageRef<'a> {
-    topic: &'a str,
-    partition: i64,
-    offset: i64,
-}
-
-/// From which messages of a partition the records of a stage come.
-#[derive(Debug)]
-#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "only messages have them"))]
-struct Origins {
-    topic: String,
-    partition: i64,
-    /// Of each message the number of its first record, and its offset.
-    starts: Vec<(u64, i64)>,
-}
-
-impl Origins {
-    fn of(&self, number: u64) -> Option<MessageRef<'_>> {
-        // A message without records begins where the next one does.
-        let after = self.starts.partition_point(|(first, _)| *first <= number);
-        let (_, offset) = *self.starts.get(after.checked_sub(1)?)?;
-        Some(MessageRef { topic: &self.topic, partition: self.partition, offset })
-    }
-}
-
 /// Keeps records.
 #[derive(Debug)]
 pub(super) struct StageWriter {
@@ -98,26 +59,6 @@ pub(super) struct StageWriter {
     line: Vec<u8>,
     /// Whether cells are kept as JSON has them, and not as a database takes them.
     pub as_json: bool,
-}
-
-/// Keeps records that are not loaded.
-#[derive(Debug)]
-pub(super) struct Rejects {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
-    slice: String,
-    count: u64,
-    first: Option<String>,
-    /// Where the source has messages.
-    origins: Option<Origins>,
-}
-
-/// How many records were rejected at a moment.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct RejectsMark {
-    bytes: u64,
-    count: u64,
-    first: Option<String>,
 }
 
 /// A slice that is whole.
@@ -168,15 +109,14 @@ impl StageWriter {
     /// Begins with messages of a slice that come after others; what was rejected of those stays.
     #[cfg(feature = "kafka")]
     pub(super) fn go_on(run: &RunDir, row: u64, slice: String, of: &Partition) -> io::Result<Self> {
-        let Partition { topic, partition, .. } = of.clone();
-        Self::begin(run.path(), row, slice, Some(Origins { topic, partition, starts: Vec::new() }))
+        Self::begin(run.path(), row, slice, Some(Origins::new(of)))
     }
 
     fn begin(run: &Path, row: u64, slice: String, origins: Option<Origins>) -> io::Result<Self> {
         let (path, rejected) = paths(run, row);
         std::fs::create_dir_all(run.join(FOLDER))?;
         let file = crate::files::private().create(true).truncate(true).write(true).open(&path)?;
-        let rejected = Rejects { path: rejected, file: None, slice, count: 0, first: None, origins };
+        let rejected = Rejects::new(rejected, slice, origins);
         Ok(Self {
             path,
             file: BufWriter::with_capacity(1 << 16, file),
@@ -230,9 +170,7 @@ impl StageWriter {
     /// Says from which message the next records come.
     #[cfg(feature = "kafka")]
     pub(super) fn of_message(&mut self, offset: i64) {
-        if let Some(origins) = &mut self.rejected.origins {
-            origins.starts.push((self.records, offset));
-        }
+        self.rejected.of_message(self.records, offset);
     }
 
     /// Counts a record of another slice.
@@ -254,7 +192,7 @@ impl StageWriter {
 
     /// Records so far, rejected ones included.
     pub(super) fn count(&self) -> u64 {
-        self.records + self.rejected.count
+        self.records + self.rejected.count()
     }
 
     /// Ends the slice.
@@ -262,97 +200,6 @@ impl StageWriter {
         self.file.flush()?;
         let Self { path, all: columns, rejected, records, outside, .. } = self;
         Ok(Stage { path, columns, records, outside, rejected, undo: None })
-    }
-}
-
-impl Rejects {
-    /// Those of a slice that was kept, as they were at a moment.
-    #[cfg(feature = "clickhouse")]
-    pub(super) fn again(path: PathBuf, slice: String, mark: &RejectsMark) -> io::Result<Self> {
-        let mut rejects = Self { path, file: None, slice, count: u64::MAX, first: None, origins: None };
-        if mark.bytes > 0 || rejects.path.exists() {
-            rejects.back_to(mark)?;
-        }
-        rejects.count = mark.count;
-        rejects.first.clone_from(&mark.first);
-        Ok(rejects)
-    }
-
-    /// Keeps a record that is not loaded: the one of this number, from 0, among those that are kept. What is no JSON is kept as
-    /// text.
-    pub(super) fn push(&mut self, record: &str, broken: &Broken, number: u64) -> io::Result<()> {
-        if self.file.is_none() {
-            let file = crate::files::private().create(true).append(true).open(&self.path)?;
-            self.file = Some(BufWriter::new(file));
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let quoted;
-        let record: &RawValue = if let Ok(record) = serde_json::from_str(record) {
-            record
-        } else {
-            quoted = serde_json::value::to_raw_value(record)?;
-            &quoted
-        };
-        let line = RejectedLine {
-            slice: &self.slice,
-            rule: broken.rule,
-            field: broken.field.as_deref(),
-            problem: &broken.text,
-            message: self.origins.as_ref().and_then(|origins| origins.of(number)),
-            record,
-        };
-        serde_json::to_writer(&mut *file, &line)?;
-        file.write_all(b"\n")?;
-        self.count += 1;
-        if self.first.is_none() {
-            self.first = Some(broken.to_string());
-        }
-        Ok(())
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// What the first of them was rejected for.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.first.as_deref()
-    }
-
-    /// What is kept so far, for [`Rejects::back_to`].
-    pub(super) fn mark(&mut self) -> io::Result<RejectsMark> {
-        self.keep()?;
-        let bytes = match std::fs::metadata(&self.path) {
-            Ok(data) => data.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
-        Ok(RejectsMark { bytes, count: self.count, first: self.first.clone() })
-    }
-
-    /// Forgets what was kept since: it was kept by a transaction that came to nothing.
-    pub(super) fn back_to(&mut self, mark: &RejectsMark) -> io::Result<()> {
-        if self.count > mark.count {
-            self.keep()?;
-            File::options().write(true).open(&self.path)?.set_len(mark.bytes)?;
-            self.count = mark.count;
-            self.first.clone_from(&mark.first);
-        }
-        Ok(())
-    }
-
-    /// Removes them: they were a sample.
-    pub(super) fn remove(&self) {
-        // What cannot be removed does no harm.
-        let _ = std::fs::remove_file(&self.path);
-    }
-
-    /// Writes all of them to the disk.
-    pub(super) fn keep(&mut self) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        file.flush()?;
-        file.get_ref().sync_all()
     }
 }
 
@@ -521,69 +368,6 @@ impl Batch {
         json.push(']');
         json
     }
-}
-
-/// Drops what was rejected of messages of a slice from an offset on: they are taken again. Of the others all lines are whole, since
-/// they were on the disk before the target had them.
-#[cfg(feature = "kafka")]
-pub(super) fn forget_from(run: &RunDir, row: u64, next: i64) -> io::Result<()> {
-    #[derive(Deserialize)]
-    struct At {
-        offset: i64,
-    }
-    let (_, path) = paths(run.path(), row);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let mut lines = BufReader::with_capacity(1 << 16, file);
-    let (mut line, mut kept, mut place) = (Vec::new(), 0, 0);
-    // The lines of a batch are in the order in which they were rejected, and those of batches follow each other.
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        place += line.len() as u64;
-        let is_before = serde_json::from_slice::<At>(&line).is_ok_and(|at| at.offset < next);
-        if !is_before || line.last() != Some(&b'\n') {
-            break;
-        }
-        kept = place;
-        line.clear();
-    }
-    let file = File::options().write(true).open(&path)?;
-    if file.metadata()?.len() > kept {
-        file.set_len(kept)?;
-        file.sync_all()?;
-    }
-    Ok(())
-}
-
-/// Writes `rejected.jsonl` of what each slice of a run has left, in the order of the slices.
-pub(super) fn collect(run: &Path) -> Result<(), String> {
-    let folder = run.join(FOLDER);
-    let row = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".rejected.jsonl")?.parse::<u64>().ok();
-    let mut parts: Vec<(u64, PathBuf)> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter_map(|path| Some((row(&path)?, path)))
-            .collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
-    };
-    parts.sort();
-    let path = run.join(REJECTED);
-    if parts.is_empty() {
-        return match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(format!("cannot remove {}: {error}", path.display()))
-            }
-            _ => Ok(()),
-        };
-    }
-    let copy = |to: &mut dyn Write| {
-        parts.iter().try_for_each(|(_, part)| io::copy(&mut File::open(part)?, to).map(drop))
-    };
-    crate::journal::atomic::replace(&path, |file| copy(file))
-        .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -299,7 +299,7 @@ impl Store {
         stop: &Stop,
     ) -> Result<Position, LoadError> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.claim(terms, of, next).await,
+            Self::Sqlite(sqlite) => sqlite.claim(terms, of, next, stop).await,
             Self::Postgres(postgres) => postgres.claim(terms, of, next, stop).await,
             _ => Err(no_offsets()),
         }
@@ -406,11 +406,13 @@ pub(super) struct Undo<'a> {
 
 /// Why a slice cannot be loaded beside what another run has loaded, at this moment or since this run began.
 fn conflicting(ledger: &Ledger, terms: &Terms, slice: &Slice) -> Result<(), LoadError> {
+    if ledger.is_overtaken(slice) {
+        return Err(LoadError::Guard(format!(
+            "another run has loaded a part of {} since it was counted: start a new load, which takes what is left of it",
+            slice.name()
+        )));
+    }
     match ledger.conflict(std::slice::from_ref(slice), &terms.digest) {
-        // Only this slice is stale: those beside it are loaded all the same.
-        Some(conflict) if ledger.is_overtaken(slice) => {
-            Err(LoadError::Guard(format!("{conflict}; start a new load, which takes what is left of it")))
-        }
         Some(conflict) => {
             Err(LoadError::Changed(format!("{conflict}; --reload loads it again, if that is meant")))
         }

@@ -133,7 +133,10 @@ impl Seen {
     /// The slice that another run has begun, and that lies over this one or is this one.
     fn begun_by_others(&self, slice: &Slice, run: &str) -> Option<Entry> {
         let id = slice.id();
-        self.rows.keys().find_map(|other| {
+        let is_begun = |row: &Row| row.state == State::Begun && row.line.entry.run != run;
+        let mut begun =
+            self.rows.iter().filter(|(_, rows)| rows.iter().any(is_begun)).map(|(slice, _)| slice);
+        begun.find_map(|other| {
             let begun = self.begun(other).into_iter().find(|row| row.line.entry.run != run)?;
             let is_near = *other == id
                 || serde_json::from_str::<Slice>(other).is_ok_and(|other| slice.overlaps(&other));

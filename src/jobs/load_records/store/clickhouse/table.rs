@@ -5,7 +5,7 @@ use super::{ClickhouseStore, quote};
 use crate::database::clickhouse::{Session, literal};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
-use crate::jobs::load_records::store::infer::{self, Kind as Inferred};
+use crate::jobs::load_records::store::infer::Kind as Inferred;
 use crate::jobs::load_records::store::{Column, Terms};
 use crate::stop::Stop;
 
@@ -245,13 +245,6 @@ fn type_of(kind: Inferred) -> &'static str {
         Inferred::Time => "DateTime64(6, 'UTC')",
         Inferred::Json | Inferred::Digits | Inferred::Text => "String",
     }
-}
-
-/// The columns of a new table.
-pub(super) fn columns_of(
-    stage: &crate::jobs::load_records::stage::Stage,
-) -> std::io::Result<Vec<(String, Inferred)>> {
-    infer::columns(stage)
 }
 
 #[cfg(test)]

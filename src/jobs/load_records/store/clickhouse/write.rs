@@ -6,17 +6,19 @@ use super::table::{self, Table, qualified};
 use super::{ClickhouseStore, IDIOM, MAX_ANSWER, quote};
 use crate::database::clickhouse::{Session, code_in};
 use crate::database::error::DatabaseError;
+use crate::files;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
 use crate::jobs::load_records::fixed::{Fixer, Sent};
 use crate::jobs::load_records::ledger::{Entry, Line};
 use crate::jobs::load_records::slices::Slice;
-use crate::jobs::load_records::stage::{Batch, Stage};
-use crate::jobs::load_records::store::{Loaded, Terms, refused, shortened};
+use crate::jobs::load_records::stage::Stage;
+use crate::jobs::load_records::store::{Loaded, Terms, infer, refused, shortened};
+use crate::spill::Sorter;
 use crate::stop::Stop;
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -187,7 +189,7 @@ impl Writer<'_> {
         if !terms.table.create {
             return Err(missing());
         }
-        let sql = table::create(terms, &table::columns_of(stage)?);
+        let sql = table::create(terms, &infer::columns(stage)?);
         tracing::info!("{}", sql.replace('\n', " "));
         store.run(self.session, &sql, self.stop).await?;
         store.table(self.session, name, self.stop).await?.ok_or_else(missing)
@@ -261,10 +263,12 @@ impl Writer<'_> {
             // The first part is the last here.
             let mut left: Vec<Range<u64>> = std::iter::once(from..to).collect();
             while let Some(range) = left.pop() {
-                let part = part(&batch, from, &range);
+                let place = |number: u64| usize::try_from(number - from).unwrap_or(usize::MAX);
+                let first = place(range.start);
+                let rows = batch.rows.get(first..place(range.end)).unwrap_or_default();
                 sent.begin(&range, &mut stage.rejected)?;
-                let token = sent.token(&terms.load, &range, &part);
-                let refusal = match self.insert(&part, &token).await {
+                let token = sent.token(&terms.load, &range, &batch.columns, rows);
+                let refusal = match self.insert(&batch.columns, rows, &token).await {
                     Ok(Inserted::Done) => {
                         is_touched = true;
                         continue;
@@ -284,7 +288,7 @@ impl Writer<'_> {
                     left.push(range.start..range.start + half);
                     continue;
                 }
-                refused(terms, &mut stage.rejected, (&part.object(0), range.start), None, refusal)?;
+                refused(terms, &mut stage.rejected, (&batch.object(first), range.start), None, refusal)?;
                 sent.refuse(range.start);
             }
             from = to;
@@ -310,17 +314,19 @@ impl Writer<'_> {
     }
 
     /// Sends a batch until it is answered.
-    async fn insert(&self, batch: &Batch, token: &str) -> Result<Inserted, LoadError> {
-        let columns: Vec<String> = batch.columns.iter().map(|name| quote(name)).collect();
+    async fn insert(&self, columns: &[String], rows: &[String], token: &str) -> Result<Inserted, LoadError> {
+        let columns: Vec<String> = columns.iter().map(|name| quote(name)).collect();
         let mut sql = format!(
             "INSERT INTO {} ({}) FORMAT JSONCompactEachRow\n",
             qualified(&self.terms.table.table),
             columns.join(", ")
         );
-        for row in &batch.rows {
+        for row in rows {
             sql.push_str(row);
             sql.push('\n');
         }
+        // Cloned for each try, and not copied.
+        let sql = Bytes::from(sql);
         let mut settings = SETTINGS.to_vec();
         settings.push(("insert_deduplication_token", token));
         let (session, sql, settings) = (self.session, &sql, &settings);
@@ -362,7 +368,7 @@ impl Writer<'_> {
         if self.terms.mode != Mode::Upsert {
             return Ok(stage.records - sent.refused.len() as u64);
         }
-        let mut keys: HashSet<[u8; 16]> = HashSet::new();
+        let mut keys = Sorter::new(files::folder_of(stage.path()));
         let (mut batches, mut number) = (stage.batches(1000)?, 0_u64);
         while let Some(batch) = batches.next()? {
             let places: Vec<usize> = self
@@ -380,26 +386,27 @@ impl Writer<'_> {
                     hash.update("\n");
                 }
                 if !sent.refused.contains(&number) {
-                    let mut key = [0; 16];
-                    key.iter_mut().zip(hash.finalize()).for_each(|(byte, of)| *byte = of);
-                    keys.insert(key);
+                    let hash = hash.finalize();
+                    let part = |from: usize| {
+                        hash.iter().skip(from).take(8).fold(0_u64, |part, byte| part << 8 | u64::from(*byte))
+                    };
+                    keys.push([part(0), part(8), 0])?;
                 }
                 number += 1;
             }
         }
-        Ok(keys.len() as u64)
+        let (mut rows, mut before) = (0, None);
+        for key in keys.finish()? {
+            let key = Some(key?);
+            rows += u64::from(key != before);
+            before = key;
+        }
+        Ok(rows)
     }
 }
 
 fn is_of(codes: &[u32], code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| codes.contains(&code))
-}
-
-/// The records of a batch, which begins with this number, that are in a range.
-fn part(batch: &Batch, first: u64, range: &Range<u64>) -> Batch {
-    let place = |number: u64| usize::try_from(number - first).unwrap_or(usize::MAX);
-    let rows = batch.rows.get(place(range.start)..place(range.end)).unwrap_or_default();
-    Batch { columns: batch.columns.clone(), rows: rows.to_vec(), first: range.start }
 }
 
 /// Writes a record as it is sent; the error names the column whose value does not fit.

@@ -57,9 +57,10 @@ impl SqliteStore {
         terms: &Terms,
         of: &Partition,
         next: i64,
+        stop: &Stop,
     ) -> Result<Position, LoadError> {
         let failed = |error: sqlx::Error| self.failed(&error);
-        let mut writer = self.writer.lock().await;
+        let mut writer = stop.race(self.writer.lock()).await.ok_or(LoadError::Interrupted)?;
         let mut connection = match writer.take() {
             Some(connection) => connection,
             None => self.connect().await?,
