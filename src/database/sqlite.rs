@@ -68,6 +68,11 @@ impl Sqlite {
         let text = format!("{} (code {code})", one_line(database.message()));
         // The lowest byte is the code, the rest tells more of it.
         match code & 0xff {
+            // SQLITE_READONLY_ROLLBACK: a journal is left, which only a program that may write can take back.
+            8 if code == 776 => DatabaseError::Settings(format!(
+                "{setting}: a program that wrote to {path} was killed, and has left its journal: {text}; open the file once with a program \
+                 that may write to it, such as sqlite3, and read a table"
+            )),
             5 | 6 => DatabaseError::Unreachable { who: WHO, place: path.to_string(), text, after: None },
             9 => DatabaseError::TooSlow { who: WHO, hours: LONGEST_QUERY_HOURS },
             10 | 11 => DatabaseError::Answer { who: WHO, text },
