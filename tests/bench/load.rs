@@ -1,27 +1,47 @@
 //! `load`: beside what databases bring to fill a table, with a transform, under a rate limit, and the memory of it.
 //!
-//! `psql` and `sqlite3` have to be installed. PostgreSQL is a database for the purpose, named by `DATABASE_URL`; its parts are left
-//! out where that is not set.
+//! `psql` and `sqlite3` have to be installed. PostgreSQL is a database for the purpose, named by `DATABASE_URL`, and ClickHouse one of
+//! `CLICKHOUSE_URL`, with the password of `default` in `CLICKHOUSE_PASSWORD`; their parts are left out where these are not set.
 
 use super::Measure;
 use super::program::{Ran, Server, run_with};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const DATABASE_URL: &str = "DATABASE_URL";
-const COLUMNS: [(&str, &str, &str); 8] = [
-    ("id", "bigint PRIMARY KEY", "INTEGER PRIMARY KEY"),
-    ("symbol", "text", "TEXT"),
-    ("day", "date", "TEXT"),
-    ("open", "double precision", "REAL"),
-    ("high", "double precision", "REAL"),
-    ("low", "double precision", "REAL"),
-    ("close", "double precision", "REAL"),
-    ("volume", "bigint", "INTEGER"),
+const CLICKHOUSE_URL: &str = "CLICKHOUSE_URL";
+const CLICKHOUSE_PASSWORD: &str = "CLICKHOUSE_PASSWORD";
+
+/// A column, with its type in each database.
+struct Column {
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+    clickhouse: &'static str,
+}
+
+const fn column(
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+    clickhouse: &'static str,
+) -> Column {
+    Column { name, postgres, sqlite, clickhouse }
+}
+
+const COLUMNS: [Column; 8] = [
+    column("id", "bigint PRIMARY KEY", "INTEGER PRIMARY KEY", "Int64"),
+    column("symbol", "text", "TEXT", "String"),
+    column("day", "date", "TEXT", "Date"),
+    column("open", "double precision", "REAL", "Float64"),
+    column("high", "double precision", "REAL", "Float64"),
+    column("low", "double precision", "REAL", "Float64"),
+    column("close", "double precision", "REAL", "Float64"),
+    column("volume", "bigint", "INTEGER", "Int64"),
 ];
 const TRANSFORM: &str = "transform: '{id: (.id | tonumber), symbol: (.symbol | ascii_downcase), day: (.day + \"T00:00:00Z\" | fromdate | \
                          todate[:10]), open: (.open | tonumber), high: (.high | tonumber), low: (.low | tonumber), close: (.close | \
@@ -30,7 +50,7 @@ const TRANSFORM: &str = "transform: '{id: (.id | tonumber), symbol: (.symbol | a
 /// Writes so many records of prices.
 fn write_records(path: &Path, records: u64) {
     let mut file = BufWriter::new(File::create(path).unwrap());
-    let names: Vec<&str> = COLUMNS.iter().map(|(name, ..)| *name).collect();
+    let names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
     writeln!(file, "{}", names.join(",")).unwrap();
     for id in 1..=records {
         let open = (id * 7_368_787 % 1_000_003) as f64 / 10_000.0;
@@ -77,10 +97,10 @@ fn tool(program: &str, args: &[&str], folder: &Path) -> Duration {
     start.elapsed()
 }
 
-fn create(kind: impl Fn(&(&'static str, &'static str, &'static str)) -> &'static str, table: &str) -> String {
+fn create(kind: impl Fn(&Column) -> &'static str, table: &str) -> String {
     let columns: Vec<String> =
-        COLUMNS.iter().map(|column| format!("{} {}", column.0, kind(column))).collect();
-    format!("CREATE TABLE {table} ({});", columns.join(", "))
+        COLUMNS.iter().map(|column| format!("{} {}", column.name, kind(column))).collect();
+    format!("CREATE TABLE {table} ({})", columns.join(", "))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -90,7 +110,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn sqlite_table(folder: &Path, file: &str) {
     let _ = std::fs::remove_file(folder.join(file));
-    tool("sqlite3", &[file, &create(|column| column.2, "prices")], folder);
+    tool("sqlite3", &[file, &create(|column| column.sqlite, "prices")], folder);
 }
 
 fn sqlite(measures: &mut Vec<Measure>) {
@@ -145,7 +165,7 @@ fn postgres(url: &str, measures: &mut Vec<Measure>) {
     let psql = |sql: &str| tool("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql], folder);
     let begin = |table: &str| {
         psql("DROP TABLE IF EXISTS _devrev_batch_loads");
-        psql(&format!("DROP TABLE IF EXISTS {table}; {}", create(|column| column.1, table)));
+        psql(&format!("DROP TABLE IF EXISTS {table}; {}", create(|column| column.postgres, table)));
     };
     write_records(&folder.join("prices.csv"), RECORDS);
     write_job(folder, "{ csv: { path: prices.csv } }", "", "{ postgres: { table: ours, mode: append } }");
@@ -172,6 +192,50 @@ fn postgres(url: &str, measures: &mut Vec<Measure>) {
     );
     measures.push(Measure::at_most(what, ran.peak_mib, " MiB", 64.0, "at most 64 MiB"));
     psql("DROP TABLE ours, theirs, _devrev_batch_loads");
+}
+
+fn clickhouse(url: &str, measures: &mut Vec<Measure>) {
+    const RECORDS: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let password = std::env::var(CLICKHOUSE_PASSWORD).unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |body: Vec<u8>| {
+        let request = client.post(url).header("X-ClickHouse-User", "default");
+        let request = request.header("X-ClickHouse-Key", &password).body(body);
+        runtime.block_on(async {
+            let answer = request.send().await.unwrap();
+            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        });
+    };
+    let begin = |table: &str| {
+        ask("DROP TABLE IF EXISTS _devrev_batch_loads SYNC".into());
+        ask(format!("DROP TABLE IF EXISTS {table} SYNC").into());
+        let create = create(|column| column.clickhouse, table);
+        // As exactly once needs it.
+        let settings = "SETTINGS non_replicated_deduplication_window = 1000";
+        ask(format!("{create} ENGINE = MergeTree ORDER BY id {settings}").into());
+    };
+    let path = folder.join("prices.csv");
+    write_records(&path, RECORDS);
+    write_job(folder, "{ csv: { path: prices.csv } }", "", "{ clickhouse: { table: ours, mode: append } }");
+    let env = [(CLICKHOUSE_URL, url), (CLICKHOUSE_PASSWORD, &password)];
+    let ratios = (0..3).map(|_| {
+        begin("theirs");
+        let start = Instant::now();
+        let mut body = b"INSERT INTO theirs FORMAT CSVWithNames\n".to_vec();
+        File::open(&path).unwrap().read_to_end(&mut body).unwrap();
+        ask(body);
+        let theirs = start.elapsed();
+        begin("ours");
+        theirs.as_secs_f64() / load(folder, &env, RECORDS).took.as_secs_f64()
+    });
+    let what = "load, 1,000,000 records from CSV into ClickHouse: speed beside INSERT FORMAT CSV";
+    measures.push(Measure::at_least(what, median(ratios.collect()), "", 0.5, "at least 0.5"));
+    for table in ["ours", "theirs", "_devrev_batch_loads"] {
+        ask(format!("DROP TABLE {table} SYNC").into());
+    }
 }
 
 /// Slices of an HTTP API under a limit.
@@ -218,6 +282,10 @@ pub(crate) fn run() -> Vec<Measure> {
     match std::env::var(DATABASE_URL) {
         Ok(url) => postgres(&url, &mut measures),
         Err(_) => eprintln!("left out: load into PostgreSQL ({DATABASE_URL} is not set)"),
+    }
+    match std::env::var(CLICKHOUSE_URL) {
+        Ok(url) => clickhouse(&url, &mut measures),
+        Err(_) => eprintln!("left out: load into ClickHouse ({CLICKHOUSE_URL} is not set)"),
     }
     measures
 }
