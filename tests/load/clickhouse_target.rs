@@ -1,13 +1,14 @@
 //! `load` into ClickHouse, against its engine: each record once whatever kills the load or breaks, and no value that is not the
 //! one that was sent.
 
+use super::crash::{killed, scattered};
 use super::{KEY, assert_nowhere, load, query, site};
 use crate::support::clickhouse::Clickhouse;
 use crate::support::postgres::Database;
-use crate::support::program::{Program, Running};
+use crate::support::program::Program;
 use crate::support::site::{DATABASE_PASSWORD, Site, Trouble};
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Slices of a load.
 const SLICES: u64 = 6;
@@ -138,17 +139,6 @@ fn true_of(engine: &str) -> bool {
     engine == REPLACING
 }
 
-/// Kills a program after so many milliseconds; says whether it was still at work.
-fn killed(mut running: Running, millis: u64) -> bool {
-    let until = Instant::now() + Duration::from_millis(millis);
-    while Instant::now() < until && !running.has_ended() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let is_at_work = !running.has_ended();
-    running.kill();
-    is_at_work
-}
-
 /// Fifty kills, over as many loads as that takes.
 fn fifty_kills(place: &Place, engine: &str, target: &str) {
     place.of_slices(engine);
@@ -164,7 +154,7 @@ fn fifty_kills(place: &Place, engine: &str, target: &str) {
         let mut next = place.load(&["--concurrency", "3"]);
         for _ in 0..6 {
             kills += 1;
-            let after = 5 + (kills.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % time;
+            let after = 5 + scattered(kills, time);
             if !killed(next.spawn(), after) {
                 break;
             }

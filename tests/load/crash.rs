@@ -18,7 +18,7 @@ const RECORDS: u64 = 30;
 const ROWS: &str = "SELECT CAST(id AS text) || ' ' || kind || ' ' || name FROM t ORDER BY id, kind, name";
 
 /// A number that says nothing of the one before.
-fn scattered(number: u64, below: u64) -> u64 {
+pub(crate) fn scattered(number: u64, below: u64) -> u64 {
     (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % below
 }
 
@@ -42,7 +42,7 @@ fn prepare(place: &Place) {
 }
 
 /// Kills a program after so many milliseconds; says whether it was still at work.
-fn killed(mut running: Running, millis: u64) -> bool {
+pub(crate) fn killed(mut running: Running, millis: u64) -> bool {
     let until = Instant::now() + Duration::from_millis(millis);
     while Instant::now() < until && !running.has_ended() {
         std::thread::sleep(Duration::from_millis(1));

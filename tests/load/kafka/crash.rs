@@ -1,30 +1,15 @@
 //! Exactly once: whatever kills a load, and whoever loads beside it.
 
 use super::{Broker, IDS, ids, job, offsets};
+use crate::load::crash::{killed, scattered};
 use crate::load::place::Place;
-use crate::support::program::{Program, Running};
+use crate::support::program::Program;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PARTITIONS: i32 = 3;
 const MESSAGES: u64 = 600;
-
-/// A number that says nothing of the one before.
-fn scattered(number: u64, below: u64) -> u64 {
-    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % below
-}
-
-/// Kills a program after so many milliseconds; says whether it was still at work.
-fn killed(mut running: Running, millis: u64) -> bool {
-    let until = Instant::now() + Duration::from_millis(millis);
-    while Instant::now() < until && !running.has_ended() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let is_at_work = !running.has_ended();
-    running.kill();
-    is_at_work
-}
 
 fn prepare(place: &Place) -> Broker {
     let broker = Broker::new(&[("t", PARTITIONS)]);
@@ -54,7 +39,9 @@ fn a_hundred_kills(place: &Place) {
     assert_eq!(place.rows(IDS), ids(0..MESSAGES));
     let ends = offsets(place);
     let (mut kills, mut rounds, mut at_work) = (0, 0, 0);
-    while kills < 100 {
+    // As many as that takes on this machine: half of a hundred have to meet a program at work.
+    while kills < 100 || at_work < 50 {
+        assert!(kills < 1000, "{at_work} of {kills} kills met a program at work");
         again(place);
         let load = || place.load(&["--concurrency", "3"]);
         let mut next = load();
@@ -74,7 +61,7 @@ fn a_hundred_kills(place: &Place) {
         assert_eq!(offsets(place), ends, "after {kills} kills");
         rounds += 1;
     }
-    assert!(rounds >= 5 && at_work >= 50, "{rounds} rounds, {at_work} kills at work");
+    assert!(rounds >= 5, "{rounds} rounds");
     drop(broker);
 }
 
