@@ -199,12 +199,17 @@ impl Rejects {
 /// Drops what was rejected of messages of a slice from an offset on: they are taken again. Of the others all lines are whole, since
 /// they were on the disk before the target had them.
 #[cfg(feature = "kafka")]
-pub(in crate::jobs::load_records) fn forget_from(run: &RunDir, row: u64, next: i64) -> io::Result<()> {
+pub(in crate::jobs::load_records) fn forget_from(
+    run: &crate::journal::run_dir::RunDir,
+    row: u64,
+    next: i64,
+) -> io::Result<()> {
+    use std::io::{BufRead as _, BufReader};
     #[derive(Deserialize)]
     struct At {
         offset: i64,
     }
-    let (_, path) = paths(run.path(), row);
+    let (_, path) = super::paths(run.path(), row);
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
