@@ -94,12 +94,14 @@ pub(super) fn on_conflict(terms: &Terms, columns: &[String]) -> String {
     if matches!(terms.mode, Mode::Append | Mode::Replace) {
         return String::new();
     }
-    let set: Vec<String> = columns
-        .iter()
-        .filter(|name| !terms.table.key.contains(name))
-        .map(|name| format!("{0} = excluded.{0}", quote(name)))
-        .collect();
-    let action = if terms.mode == Mode::Insert || set.is_empty() {
+    let others = columns.iter().filter(|name| !terms.table.key.contains(name));
+    let mut set: Vec<&String> = others.collect();
+    if set.is_empty() {
+        // A record that is a key alone takes the place of its like, and counts.
+        set.extend(terms.table.key.first());
+    }
+    let set: Vec<String> = set.into_iter().map(|name| format!("{0} = excluded.{0}", quote(name))).collect();
+    let action = if terms.mode == Mode::Insert {
         "NOTHING".to_owned()
     } else {
         format!("UPDATE SET {}", set.join(", "))
