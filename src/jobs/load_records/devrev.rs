@@ -116,7 +116,7 @@ impl Records {
         }
         let mut batches = stage.batches(BATCH)?;
         while let Some(batch) = batches.next()? {
-            for row in 0..batch.rows.len() {
+            for row in 0..batch.len() {
                 to.write_all(batch.object(row).as_bytes())?;
                 to.write_all(b"\n")?;
             }

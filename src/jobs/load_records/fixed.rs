@@ -95,24 +95,22 @@ impl Fixer {
         Ok(Self { path, file, columns: Vec::new(), hash: Sha256::new(), bytes: 0, records: 0 })
     }
 
-    /// Adds a record, a JSON array of cells.
-    pub(super) fn push(&mut self, columns: &[String], row: &str) -> io::Result<()> {
-        if self.records == 0 || self.columns != columns {
+    /// Adds so many records, a JSON array of cells each, with a line break after it.
+    pub(super) fn push(&mut self, columns: &[String], lines: &str, records: u64) -> io::Result<()> {
+        if records > 0 && (self.records == 0 || self.columns != columns) {
             self.columns = columns.to_vec();
             let line = serde_json::json!({ "columns": columns }).to_string();
-            self.line(&line)?;
+            self.write(&line)?;
+            self.write("\n")?;
         }
-        self.records += 1;
-        self.line(row)
+        self.records += records;
+        self.write(lines)
     }
 
-    fn line(&mut self, line: &str) -> io::Result<()> {
-        for part in [line.as_bytes(), b"\n"] {
-            self.hash.update(part);
-            self.bytes += part.len() as u64;
-            self.file.write_all(part)?;
-        }
-        Ok(())
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.hash.update(text);
+        self.bytes += text.len() as u64;
+        self.file.write_all(text.as_bytes())
     }
 
     /// Puts them in their place; all is on the disk when this returns.
@@ -199,24 +197,14 @@ impl Sent {
         self.new.push(record);
     }
 
-    /// What tells a batch from all others, and is the same whenever it is sent.
-    pub(super) fn token(
-        &self,
-        load: &str,
-        range: &Range<u64>,
-        columns: &[String],
-        rows: &[String],
-    ) -> String {
+    /// What tells a batch from all others, and is the same whenever it is sent: which records it has of which.
+    pub(super) fn token(&self, load: &str, range: &Range<u64>) -> String {
         let mut hash = Sha256::new();
         let Range { start, end } = range;
-        for part in [load, &self.head.run, &self.head.slice, &start.to_string(), &end.to_string()] {
+        let Head { run, slice, hash: all, .. } = &self.head;
+        for part in [load, run, slice, all, &start.to_string(), &end.to_string()] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
-        }
-        hash.update(serde_json::Value::from(columns).to_string());
-        for row in rows {
-            hash.update(row);
-            hash.update("\n");
         }
         hex(hash)
     }

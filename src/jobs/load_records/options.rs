@@ -48,6 +48,8 @@ const MAX_ANSWER: usize = 64 << 20;
 const DATABASE_URL: &str = "DATABASE_URL";
 /// Records that are written together, where the job file does not say.
 const BATCH_SIZE: u32 = 1000;
+/// The same for ClickHouse, which makes a part of its table of each.
+const CLICKHOUSE_BATCH_SIZE: u32 = 100_000;
 
 /// The options of a load.
 #[allow(clippy::struct_excessive_bools, reason = "flags, as they were typed")]
@@ -311,7 +313,13 @@ impl LoadOptions {
             Some(_) => Variables::read(self.env_file.as_deref())?.get("BATCH_SIZE"),
             None => None,
         };
-        let Some(text) = named else { return Ok(BATCH_SIZE) };
+        let Some(text) = named else {
+            return Ok(if file.target.value.clickhouse.is_some() {
+                CLICKHOUSE_BATCH_SIZE
+            } else {
+                BATCH_SIZE
+            });
+        };
         let size = text.expose_secret().parse().ok().filter(|size| (1..=100_000).contains(size));
         size.ok_or_else(|| self.usage("BATCH_SIZE: a number from 1 to 100000"))
     }

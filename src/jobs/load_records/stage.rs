@@ -84,8 +84,10 @@ pub(super) struct Batch {
     pub first: u64,
     /// The names of the columns.
     pub columns: Vec<String>,
-    /// A JSON array of cells each.
-    pub rows: Vec<String>,
+    /// The rows, a JSON array of cells each, with a line break after it.
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
 }
 
 impl StageWriter {
@@ -220,6 +222,7 @@ impl Stage {
         Ok(Batches {
             lines: BufReader::with_capacity(1 << 16, File::open(&self.path)?),
             size,
+            bytes: MAX_BATCH_BYTES,
             columns: Vec::new(),
             line: String::new(),
             next: 0,
@@ -250,6 +253,7 @@ impl Stage {
 pub(super) struct Batches {
     lines: BufReader<File>,
     size: usize,
+    bytes: usize,
     columns: Vec<String>,
     /// A line that begins other columns, read ahead.
     line: String,
@@ -258,10 +262,10 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// From now on so many together.
+    /// From now on so many together, and so many bytes.
     #[cfg(feature = "clickhouse")]
-    pub(super) fn together(&mut self, size: usize) {
-        self.size = size;
+    pub(super) fn together(&mut self, size: usize, bytes: usize) {
+        (self.size, self.bytes) = (size, bytes);
     }
 
     /// The next records; none at the end.
@@ -271,28 +275,33 @@ impl Batches {
             columns: Vec<String>,
         }
         let mut batch = Batch { first: self.next, ..Batch::default() };
-        let mut bytes = 0;
-        while batch.rows.len() < self.size && bytes < MAX_BATCH_BYTES {
-            if self.line.is_empty() && self.lines.read_line(&mut self.line)? == 0 {
-                break;
-            }
-            if self.line.starts_with('{') {
-                if !batch.rows.is_empty() {
+        while batch.len() < self.size && batch.text.len() < self.bytes {
+            let start = batch.text.len();
+            if self.line.is_empty() {
+                if self.lines.read_line(&mut batch.text)? == 0 {
                     break;
                 }
-                let read: Columns = serde_json::from_str(&self.line)?;
-                self.columns = read.columns;
-                self.line.clear();
+            } else {
+                batch.text.push_str(&std::mem::take(&mut self.line));
+            }
+            let line = batch.text.get(start..).unwrap_or_default();
+            if !line.starts_with('{') {
+                let end = start + line.trim_end().len();
+                batch.text.truncate(end);
+                batch.text.push('\n');
+                batch.ends.push(end);
                 continue;
             }
-            let mut row = std::mem::take(&mut self.line);
-            row.truncate(row.trim_end().len());
-            bytes += row.len();
-            batch.rows.push(row);
+            let line = batch.text.split_off(start);
+            if batch.len() > 0 {
+                self.line = line;
+                break;
+            }
+            self.columns = serde_json::from_str::<Columns>(&line)?.columns;
         }
         batch.columns.clone_from(&self.columns);
-        self.next += batch.rows.len() as u64;
-        Ok(Some(batch).filter(|batch| !batch.rows.is_empty()))
+        self.next += batch.len() as u64;
+        Ok(Some(batch).filter(|batch| batch.len() > 0))
     }
 }
 
@@ -315,20 +324,59 @@ impl Finder {
     pub(super) fn object(&mut self, number: u64) -> io::Result<String> {
         loop {
             let place = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-            if place < self.batch.rows.len() {
+            if place < self.batch.len() {
                 return Ok(self.batch.object(place));
             }
-            self.first += self.batch.rows.len() as u64;
+            self.first += self.batch.len() as u64;
             self.batch = self.batches.next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
         }
     }
 }
 
 impl Batch {
+    /// A batch of these rows.
+    #[cfg(test)]
+    pub(super) fn of(columns: &[&str], rows: &[&str]) -> Self {
+        let mut batch =
+            Self { columns: columns.iter().map(ToString::to_string).collect(), ..Self::default() };
+        for row in rows {
+            batch.text.push_str(row);
+            batch.ends.push(batch.text.len());
+            batch.text.push('\n');
+        }
+        batch
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// A row; empty where there is none.
+    fn row(&self, row: usize) -> &str {
+        self.ends.get(row).and_then(|end| self.text.get(self.start(row)..*end)).unwrap_or_default()
+    }
+
+    /// Where a row begins.
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end + 1)
+    }
+
+    /// The rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|row| self.row(row))
+    }
+
+    /// These rows, with a line break after each but perhaps the last.
+    #[cfg(feature = "clickhouse")]
+    pub(super) fn lines(&self, rows: std::ops::Range<usize>) -> &str {
+        let end = rows.end.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
+        self.text.get(self.start(rows.start)..end).unwrap_or_default()
+    }
+
     /// A row as a JSON object, for people and `rejected.jsonl`.
     pub(super) fn object(&self, row: usize) -> String {
-        let cells: Vec<&RawValue> =
-            self.rows.get(row).and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let cells: Vec<&RawValue> = serde_json::from_str(self.row(row)).unwrap_or_default();
         let members: Vec<String> = self
             .columns
             .iter()
@@ -340,8 +388,7 @@ impl Batch {
 
     /// A row's cells as text, `None` for null.
     pub(super) fn cells(&self, row: usize) -> Vec<Option<Cow<'_, str>>> {
-        let cells: Vec<&RawValue> =
-            self.rows.get(row).and_then(|row| serde_json::from_str(row).ok()).unwrap_or_default();
+        let cells: Vec<&RawValue> = serde_json::from_str(self.row(row)).unwrap_or_default();
         let text = |cell: &&'_ RawValue| -> Option<Cow<'_, str>> {
             match cell.get() {
                 "null" => None,
@@ -356,14 +403,13 @@ impl Batch {
 
     /// All rows as one JSON array.
     pub(super) fn json(&self, rows: std::ops::Range<usize>) -> String {
-        let rows = self.rows.get(rows).unwrap_or_default();
-        let mut json = String::with_capacity(rows.iter().map(|row| row.len() + 1).sum::<usize>() + 2);
+        let mut json = String::with_capacity(self.start(rows.end) - self.start(rows.start) + 2);
         json.push('[');
-        for (index, row) in rows.iter().enumerate() {
+        for (index, row) in rows.enumerate() {
             if index > 0 {
                 json.push(',');
             }
-            json.push_str(row);
+            json.push_str(self.row(row));
         }
         json.push(']');
         json
@@ -396,7 +442,7 @@ mod tests {
         let mut batches = stage.batches(2).unwrap();
         let mut sizes = Vec::new();
         while let Some(batch) = batches.next().unwrap() {
-            sizes.push((batch.columns.len(), batch.rows.len()));
+            sizes.push((batch.columns.len(), batch.len()));
             if sizes.len() == 1 {
                 assert_eq!(batch.object(1), "{\"a\":1,\"b\":\"x\\n\u{2028}\"}");
                 assert_eq!(batch.cells(1)[1].as_deref(), Some("x\n\u{2028}"));

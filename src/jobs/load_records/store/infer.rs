@@ -32,7 +32,7 @@ pub(super) fn columns(stage: &Stage) -> io::Result<Vec<(String, Kind)>> {
     while let Some(batch) = batches.next()? {
         let places: Vec<Option<usize>> =
             batch.columns.iter().map(|name| stage.columns.iter().position(|other| other == name)).collect();
-        for row in &batch.rows {
+        for row in batch.rows() {
             let cells: Vec<&RawValue> = serde_json::from_str(row)?;
             for (place, cell) in places.iter().zip(cells) {
                 if let Some(known) = place.and_then(|place| kinds.get_mut(place))

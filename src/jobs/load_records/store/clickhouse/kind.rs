@@ -130,6 +130,11 @@ impl Kind {
             }
             Self::Map(key, value) => return write_map((key, value), &text, zone, json),
             Self::Tuple(members) => return write_tuple(members, &text, zone, json),
+            Self::Integer { bits, is_signed } if is_short_integer(&text, *bits, *is_signed) => {
+                json.push_str(&text);
+            }
+            Self::Float { is_single } if is_short_number(&text, *is_single) => json.push_str(&text),
+            Self::Text if raw.starts_with('"') && !raw.contains('\\') => json.push_str(raw),
             Self::Integer { bits, is_signed } => {
                 let number = integer(&text, *bits, *is_signed)?;
                 // Numbers of more than 64 bits are taken as text.
@@ -278,6 +283,11 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
 
 /// A cell as text.
 fn plain(raw: &str) -> Cow<'_, str> {
+    if let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+        && !inner.contains('\\')
+    {
+        return inner.into();
+    }
     if raw.starts_with('"') {
         return serde_json::from_str::<String>(raw).map_or_else(|_| raw.into(), Cow::Owned);
     }
@@ -362,6 +372,30 @@ fn unescaped(text: &str) -> String {
 fn name_of<'a>(names: &'a [(String, i64)], raw: &str, text: &str) -> Option<&'a str> {
     let number = raw.parse::<i64>().ok();
     names.iter().find(|(name, value)| name == text || number == Some(*value)).map(|(name, _)| name.as_str())
+}
+
+/// Whether a text is a whole number as ClickHouse writes it, and one of this type: what most cells are.
+fn is_short_integer(text: &str, bits: u16, is_signed: bool) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    // More digits may be too many for an i64; those with other forms are looked at closely.
+    let is_plain = (1..=18).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (!digits.starts_with('0') || text == "0");
+    let most = 1_i128 << (if is_signed { bits - 1 } else { bits }).min(64);
+    let least = if is_signed { -most } else { 0 };
+    bits <= 64 && is_plain && text.parse::<i64>().is_ok_and(|number| (least..most).contains(&number.into()))
+}
+
+/// Whether a text is a number as JSON has it, without an exponent and with so few digits that a float keeps all that matter.
+fn is_short_number(text: &str, is_single: bool) -> bool {
+    let (before, after) = text.split_once('.').unwrap_or((text, "0"));
+    let before = before.strip_prefix('-').unwrap_or(before);
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    before.len() + after.len() <= 15
+        && before.len() <= if is_single { 7 } else { 15 }
+        && all_digits(before)
+        && all_digits(after)
+        && (before == "0" || !before.starts_with('0'))
 }
 
 /// The sign and the digits of a number: those before its point, and those after it.
@@ -513,10 +547,18 @@ fn uuid(text: &str) -> Option<String> {
     Some(parts?.join("-").to_ascii_lowercase())
 }
 
+/// A date of four digits, two and two.
+fn day(text: &str) -> Option<NaiveDate> {
+    let part = |range: std::ops::Range<usize>| {
+        text.get(range).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?.parse::<u32>().ok()
+    };
+    let [.., b'-', _, _, b'-', _, _] = text.as_bytes() else { return None };
+    let year = i32::try_from(part(0..4)?).ok()?;
+    NaiveDate::from_ymd_opt(year, part(5..7)?, part(8..10)?).filter(|_| text.len() == 10)
+}
+
 fn date(text: &str, is_long: bool) -> Result<String, String> {
-    let wrong = || "it is no date such as 2026-12-31".to_owned();
-    let date =
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10).ok_or_else(wrong)?;
+    let date = day(text).ok_or_else(|| "it is no date such as 2026-12-31".to_owned())?;
     // What Date32 takes beyond that depends on the server's version.
     let (kind, least, most) =
         if is_long { ("Date32", (1900, 1, 1), (2299, 12, 31)) } else { ("Date", (1970, 1, 1), (2149, 6, 6)) };

@@ -162,3 +162,93 @@ fn types_that_cannot_be_checked_are_none() {
     let aggregate = Kind::parse("SimpleAggregateFunction(max, Nullable(Int8))").unwrap();
     assert!(aggregate.takes_null());
 }
+
+#[test]
+fn what_is_passed_on_at_a_glance_is_what_a_close_look_passes_on() {
+    let mut texts: Vec<String> = [
+        "",
+        "-",
+        "0",
+        "-0",
+        "00",
+        "01",
+        "-1",
+        "+1",
+        "1.",
+        ".5",
+        "1.5",
+        "-1.50",
+        "1e3",
+        "0.1",
+        "00.1",
+        "1,5",
+        " 1",
+        "1 ",
+        "٣",
+        "127",
+        "128",
+        "-128",
+        "-129",
+        "255",
+        "256",
+        "32767",
+        "32768",
+        "65535",
+        "65536",
+        "2147483647",
+        "2147483648",
+        "-2147483648",
+        "-2147483649",
+        "4294967295",
+        "4294967296",
+        "999999999999999999",
+        "-999999999999999999",
+        "9223372036854775807",
+        "9223372036854775808",
+        "16777215",
+        "16777217",
+        "1234567.125",
+        "9007199254740993",
+        "123456789012345",
+        "1234567890123456",
+        "0.00000000000001",
+        "true",
+        "nan",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.extend((0..40_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string()));
+    texts.extend((0..40_u64).map(|n| format!("{}.{}", n * 977, n.wrapping_mul(0x9e37_79b9) % 100_000)));
+    let mut passed = 0;
+    for text in &texts {
+        for bits in [8, 16, 32, 64, 128, 256] {
+            for is_signed in [true, false] {
+                if is_short_integer(text, bits, is_signed) {
+                    passed += 1;
+                    assert_eq!(integer(text, bits, is_signed).as_ref(), Ok(text), "{bits} {is_signed}");
+                }
+            }
+        }
+        for is_single in [true, false] {
+            if is_short_number(text, is_single) {
+                passed += 1;
+                assert_eq!(float(text, is_single).as_ref(), Ok(text), "{is_single}");
+            }
+        }
+    }
+    assert!(passed > 150, "{passed}");
+    for (text, is_day) in [
+        ("2026-02-28", true),
+        ("2026-02-29", false),
+        ("2024-02-29", true),
+        ("2026-2-28", false),
+        (" 2026-1-31", false),
+        ("+026-01-01", false),
+        ("2026-01-011", false),
+        ("2026/01/01", false),
+        ("20260101", false),
+        ("202é-01-01", false),
+    ] {
+        assert_eq!(day(text).is_some(), is_day, "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! How a slice gets into a table: its records are held against the columns, fixed, announced in the ledger, sent batch by
 //! batch, and entered in the ledger.
 
+use super::check::{Check, Refused};
 use super::ledger::{Said, State};
 use super::table::{self, Table, qualified};
 use super::{ClickhouseStore, IDIOM, MAX_ANSWER, quote};
@@ -13,15 +14,20 @@ use crate::jobs::load_records::fixed::{Fixer, Sent};
 use crate::jobs::load_records::ledger::{Entry, Line};
 use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::Stage;
-use crate::jobs::load_records::store::{Loaded, Terms, infer, refused, shortened};
+use crate::jobs::load_records::store::{Loaded, Terms, refused};
 use crate::spill::Sorter;
 use crate::stop::Stop;
 use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::time::Duration;
 
+/// A bound for a batch, in bytes: each becomes a part of the table, and few large ones are merged sooner than many small ones.
+const BATCH_BYTES: usize = 4 << 20;
+/// Records that are looked at together.
+const TOGETHER: usize = 4000;
 /// The longest time for one batch.
 const INSERT_TIME: Duration = Duration::from_secs(600);
 /// What is set for each batch: it is one block, nothing of it is changed in silence, and the answer comes when it is written.
@@ -189,7 +195,7 @@ impl Writer<'_> {
         if !terms.table.create {
             return Err(missing());
         }
-        let sql = table::create(terms, &infer::columns(stage)?);
+        let sql = table::ddl(terms, stage)?;
         tracing::info!("{}", sql.replace('\n', " "));
         store.run(self.session, &sql, self.stop).await?;
         store.table(self.session, name, self.stop).await?.ok_or_else(missing)
@@ -200,43 +206,29 @@ impl Writer<'_> {
         let terms = self.terms;
         IDIOM.check(terms, &stage.columns, &table.columns)?;
         let mut fixer = Fixer::create(stage)?;
-        let (mut batches, mut number) = (stage.batches(1000)?, 0);
-        while let Some(batch) = batches.next()? {
+        let (mut batches, mut check, mut number) = (stage.batches(TOGETHER)?, None, 0);
+        let looks = std::iter::from_fn(|| batches.next().transpose()).map(|batch| {
+            let batch = batch?;
+            let known: Option<Check> = check.take().filter(|check: &Check| check.is_for(&batch.columns));
+            let known = match known {
+                Some(known) => known,
+                None => Check::new(table, terms, &batch.columns)?,
+            };
+            check = Some(known.clone());
+            Ok::<_, LoadError>(known.look(batch))
+        });
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let mut checked = std::pin::pin!(stream::iter(looks).try_buffered(threads));
+        while let Some(checked) = checked.try_next().await? {
             if self.stop.is_set() {
                 return Err(LoadError::Interrupted);
             }
-            let columns: Vec<_> = batch
-                .columns
-                .iter()
-                .filter_map(|name| table.columns.iter().find(|column| column.name == *name))
-                .map(|column| Ok((column, table::kind(&terms.table.table, column)?)))
-                .collect::<Result<_, LoadError>>()?;
-            let is_key = |name: &String| terms.mode == Mode::Upsert && terms.table.key.contains(name);
-            let lacks = table.columns.iter().find(|column| {
-                (column.required || is_key(&column.name)) && !batch.columns.contains(&column.name)
-            });
-            for (place, row) in batch.rows.iter().enumerate() {
-                let mut json = String::with_capacity(row.len() + 16);
-                let written = match lacks {
-                    Some(column) => {
-                        Err((column, "the record has none, and the column no default".to_owned()))
-                    }
-                    None => write_row(row, &columns, terms, &mut json),
-                };
-                match written {
-                    Ok(()) => fixer.push(&batch.columns, &json)?,
-                    Err((column, problem)) => {
-                        let problem = format!("column `{}` ({}): {problem}", column.name, column.kind);
-                        let field = Some(column.name.clone());
-                        let record = batch.object(place);
-                        refused(terms, &mut stage.rejected, (&record, number), field, problem)?;
-                    }
-                }
-                number += 1;
+            fixer.push(&checked.columns, &checked.lines, checked.fitting)?;
+            for Refused { place, record, column, problem } in checked.refused {
+                refused(terms, &mut stage.rejected, (&record, number + place), Some(column), problem)?;
             }
-            tokio::task::yield_now().await;
+            number += checked.records;
         }
-        drop(batches);
         Ok(fixer.finish(&terms.run, self.slice, open, stage)?)
     }
 
@@ -244,30 +236,32 @@ impl Writer<'_> {
     async fn send(&self, table: &Table, sent: &mut Sent, stage: &mut Stage) -> Result<(), LoadError> {
         let terms = self.terms;
         let mut batches = stage.batches(terms.batch_size)?;
+        batches.together(terms.batch_size, BATCH_BYTES);
         let mut from = 0;
         let mut is_touched = false;
         if let Some((range, at)) = sent.last.clone() {
             self.may_be_sent_again(table, at)?;
             is_touched = true;
             while from < range.start {
-                batches.together(usize::try_from((range.start - from).min(1000)).unwrap_or(1));
+                batches.together(usize::try_from((range.start - from).min(1000)).unwrap_or(1), BATCH_BYTES);
                 let skipped =
                     batches.next()?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
-                from += skipped.rows.len() as u64;
+                from += skipped.len() as u64;
             }
-            batches.together(usize::try_from(range.end - range.start).unwrap_or(1));
+            // As it was, whatever it took then.
+            batches.together(usize::try_from(range.end - range.start).unwrap_or(1), usize::MAX);
         }
         while let Some(batch) = batches.next()? {
-            batches.together(terms.batch_size);
-            let to = from + batch.rows.len() as u64;
+            batches.together(terms.batch_size, BATCH_BYTES);
+            let to = from + batch.len() as u64;
             // The first part is the last here.
             let mut left: Vec<Range<u64>> = std::iter::once(from..to).collect();
             while let Some(range) = left.pop() {
                 let place = |number: u64| usize::try_from(number - from).unwrap_or(usize::MAX);
                 let first = place(range.start);
-                let rows = batch.rows.get(first..place(range.end)).unwrap_or_default();
+                let rows = batch.lines(first..place(range.end));
                 sent.begin(&range, &mut stage.rejected)?;
-                let token = sent.token(&terms.load, &range, &batch.columns, rows);
+                let token = sent.token(&terms.load, &range);
                 let refusal = match self.insert(&batch.columns, rows, &token).await {
                     Ok(Inserted::Done) => {
                         is_touched = true;
@@ -314,17 +308,13 @@ impl Writer<'_> {
     }
 
     /// Sends a batch until it is answered.
-    async fn insert(&self, columns: &[String], rows: &[String], token: &str) -> Result<Inserted, LoadError> {
+    async fn insert(&self, columns: &[String], rows: &str, token: &str) -> Result<Inserted, LoadError> {
         let columns: Vec<String> = columns.iter().map(|name| quote(name)).collect();
-        let mut sql = format!(
-            "INSERT INTO {} ({}) FORMAT JSONCompactEachRow\n",
+        let sql = format!(
+            "INSERT INTO {} ({}) FORMAT JSONCompactEachRow\n{rows}",
             qualified(&self.terms.table.table),
             columns.join(", ")
         );
-        for row in rows {
-            sql.push_str(row);
-            sql.push('\n');
-        }
         // Cloned for each try, and not copied.
         let sql = Bytes::from(sql);
         let mut settings = SETTINGS.to_vec();
@@ -378,7 +368,7 @@ impl Writer<'_> {
                 .iter()
                 .filter_map(|name| batch.columns.iter().position(|column| column == name))
                 .collect();
-            for row in &batch.rows {
+            for row in batch.rows() {
                 let cells: Vec<&RawValue> = serde_json::from_str(row).map_err(std::io::Error::from)?;
                 let mut hash = Sha256::new();
                 for cell in places.iter().filter_map(|place| cells.get(*place)) {
@@ -407,24 +397,4 @@ impl Writer<'_> {
 
 fn is_of(codes: &[u32], code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| codes.contains(&code))
-}
-
-/// Writes a record as it is sent; the error names the column whose value does not fit.
-fn write_row<'a>(
-    row: &str,
-    columns: &[(&'a crate::jobs::load_records::store::Column, super::Kind)],
-    terms: &Terms,
-    json: &mut String,
-) -> Result<(), (&'a crate::jobs::load_records::store::Column, String)> {
-    let cells: Vec<&RawValue> = serde_json::from_str(row).unwrap_or_default();
-    json.push('[');
-    for (place, ((column, kind), cell)) in columns.iter().zip(cells).enumerate() {
-        if place > 0 {
-            json.push(',');
-        }
-        kind.write(cell, terms.zone, json)
-            .map_err(|problem| (*column, format!("{} does not fit: {problem}", shortened(cell.get()))))?;
-    }
-    json.push(']');
-    Ok(())
 }

@@ -160,12 +160,8 @@ mod tests {
     fn records_come_back_as_they_went() {
         let folder = tempfile::tempdir().unwrap();
         let batches = [
-            Batch {
-                first: 0,
-                columns: vec!["a".to_owned(), "b,\"c\"".to_owned()],
-                rows: vec![r#"[1,"x\n\"y\";,"]"#.to_owned(), r#"[null,["p",{"q":1.50}]]"#.to_owned()],
-            },
-            Batch { columns: vec!["d".to_owned()], rows: vec!["[\"=1+1\"]".to_owned()], first: 0 },
+            Batch::of(&["a", "b,\"c\""], &[r#"[1,"x\n\"y\";,"]"#, r#"[null,["p",{"q":1.50}]]"#]),
+            Batch::of(&["d"], &["[\"=1+1\"]"]),
         ];
         let columns = ["a", "b,\"c\"", "d"].map(str::to_owned);
         for (format, text) in [
@@ -180,7 +176,7 @@ mod tests {
         ] {
             let mut out = Writer::new(format, Vec::new(), &columns);
             for batch in &batches {
-                for row in 0..batch.rows.len() {
+                for row in 0..batch.len() {
                     assert!(out.push(batch, row).unwrap());
                 }
             }
@@ -200,9 +196,7 @@ mod tests {
             assert_eq!((found[1].0.as_str(), found[2].2.as_str()), ("", "=1+1"));
         }
         let mut none = Writer::new(Format::Csv, Vec::new(), &[]);
-        assert!(
-            !none.push(&Batch { columns: Vec::new(), rows: vec!["[]".to_owned()], first: 0 }, 0).unwrap()
-        );
+        assert!(!none.push(&Batch::of(&[], &["[]"]), 0).unwrap());
         assert!(none.finish().unwrap().is_empty());
     }
 }

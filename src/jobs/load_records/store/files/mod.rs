@@ -330,7 +330,7 @@ impl FilesStore {
             if stop.is_set() {
                 return Err(LoadError::Interrupted);
             }
-            for row in 0..batch.rows.len() {
+            for row in 0..batch.len() {
                 if !out.push(&batch, row).map_err(disk)? {
                     let problem = "a record without fields is no row of a CSV file".to_owned();
                     let number = batch.first + row as u64;

@@ -81,7 +81,7 @@ impl Maker {
                 }
                 None => (0..batch.columns.len()).map(Some).collect(),
             };
-            for row in 0..batch.rows.len() {
+            for row in 0..batch.len() {
                 if let Some(unfit) = self.line(&batch, row, next, &places, &mut lines) {
                     send(unfit)?;
                 }
