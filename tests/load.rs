@@ -389,6 +389,8 @@ fn mistakes_in_a_job_file_are_named_with_line_and_column() {
         ("expect: none", "expect: nothing", "nothing"),
         ("version: 1", "version: [", "job.yaml"),
         ("cursor: .next, param: cursor", "cursor: .next", "cursor and param go together"),
+        ("\ntarget:", "\nbatch_size: -5\ntarget:", "expected a whole number that is not negative at line"),
+        ("undo: true", "undo: maybe", "expected true or false at line"),
     ] {
         let text = job(&site, |text| text.replace(from, to));
         assert_ne!(text, job(&site, |text| text), "{from}");

@@ -470,6 +470,7 @@ fn tables_go_from_one_database_to_another_and_back() {
         text + &format!("{{\"id\":{id},\"at\":\"2026-01-01T00:00:{id:02}Z\",\"day\":\"2026-01-02\",\"x\":{id}.5,\"big\":\"1234567890123456789{id:02}\",\"none\":null}}\n")
     }));
     place.job("table: c, create: true", &format!("source: {{jsonl: {{path: in.jsonl}}}}\n{checks}"));
+    place.load(&["--dry-run"]).run().exits(0).says("would make CREATE TABLE IF NOT EXISTS \"c\" (");
     place.load(&[]).run().exits(0).says("50 records loaded").says("1 check passed");
     place.site.write(
         "job.yaml",

@@ -400,6 +400,10 @@ fn what_does_not_fit_is_named() {
     assert!(!wrong.out.contains("wr0ng-secret") && !wrong.err.contains("wr0ng-secret"));
     let nowhere = format!("postgres://postgres:{PASSWORD}@127.0.0.1:9/x");
     load(&site, &[]).env("DATABASE_URL", &nowhere).run().exits(7).says("127.0.0.1:9");
+    let validate = || site.program(["validate", "--job", "job.yaml", "--online"]);
+    validate().env("DATABASE_URL", &nowhere).run().exits(7).says("127.0.0.1:9");
+    let right = database.url(&format!("postgres:{PASSWORD}"));
+    validate().env("DATABASE_URL", right).run().exits(0).says("1 slice, and its target answers");
     let other = database.url(&format!("postgres:{PASSWORD}")) + "nosuch";
     load(&site, &[]).env("DATABASE_URL", other).run().exits(2).says("does not exist");
     load(&site, &[]).without("DATABASE_URL").run().exits(2).says("DATABASE_URL");

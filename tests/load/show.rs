@@ -152,3 +152,24 @@ fn a_signal_ends_the_wait_for_a_source() {
     running.signal("INT");
     running.wait().exits(130);
 }
+
+#[test]
+fn a_dry_run_shows_the_table_that_would_be_made() {
+    for place in Place::each() {
+        place.site.write("in.jsonl", "{\"id\":1,\"price\":1.5,\"day\":\"2026-01-31\"}\n");
+        let target = place.target("table: t, key: [id], create: true");
+        place.site.write(
+            "job.yaml",
+            format!("version: 1\njob_name: j\nsource: {{jsonl: {{path: in.jsonl}}}}\n{target}"),
+        );
+        let (id, price, day) = match place.kind() {
+            "sqlite" => ("INTEGER", "REAL", "TEXT"),
+            _ => ("bigint", "double precision", "date"),
+        };
+        let ddl = format!(
+            "would make CREATE TABLE \"t\" ( \"id\" {id} NOT NULL, \"price\" {price}, \"day\" {day}, PRIMARY KEY (\"id\") )"
+        );
+        place.load(&["--dry-run"]).run().exits(0).says(&ddl);
+        place.load(&[]).run().exits(0).says("1 record loaded");
+    }
+}

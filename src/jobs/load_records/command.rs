@@ -2,7 +2,7 @@
 
 use super::error::LoadError;
 use super::fetch::Fetch;
-use super::file::{JobFile, MAX_BYTES, Mode};
+use super::file::{JobFile, MAX_BYTES, Mode, words};
 use super::names::nearest;
 use super::options::LoadOptions;
 use super::plan::{self, SlicePlan};
@@ -41,6 +41,8 @@ use std::sync::Arc;
 
 /// Slices that failed and are shown; all are in failed.csv.
 pub(super) const FAILURES: usize = 5;
+/// Tables that are named where the one that is wanted is not there.
+const TABLES: usize = 10;
 /// Records that a dry run shows.
 const SAMPLES: u64 = 3;
 
@@ -146,6 +148,17 @@ pub(crate) async fn run(
         })
     }));
     begin::run(options, new, rows, |_| Ok(())).await
+}
+
+/// `is a`, `are a, b and 7 more`.
+fn listed(tables: &[String]) -> String {
+    let shown: Vec<String> = tables.iter().take(TABLES).map(|table| one_line(table)).collect();
+    let verb = if tables.len() == 1 { "is" } else { "are" };
+    let more = match tables.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{verb} {}{more}", shown.join(", "))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -305,6 +318,15 @@ impl LoadOptions {
                 one_line(first)
             ));
         }
+        if table.columns.is_none() && stage.records > 0 {
+            let ddl = start
+                .target
+                .store
+                .ddl(&terms, &stage)
+                .map_err(LoadError::from)
+                .map_err(LoadError::failure)?;
+            lines.extend(ddl.map(|ddl| format!("would make    {}, as these records are", words(&ddl))));
+        }
         if lines.is_empty() {
             lines.push(format!("sample        slice {} has no records", one_line(&slice.name())));
         }
@@ -413,7 +435,7 @@ impl Job for LoadOptions {
                 let hint = match nearest(&spec.table, &table.tables) {
                     Some(near) => format!("; did you mean `{near}`?"),
                     None if table.tables.is_empty() => "; there are no tables".to_owned(),
-                    None => format!("; there are {}", one_line(&table.tables.join(", "))),
+                    None => format!("; there {}", listed(&table.tables)),
                 };
                 let text = format!(
                     "{}: there is no table `{}`{hint} (create: true in the job file makes it)",
@@ -439,7 +461,7 @@ impl Job for LoadOptions {
         let warnings = store.look(&terms, stop).await.map_err(LoadError::failure)?;
         if start.manifest.dry_run {
             for line in &warnings {
-                start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                start.note(words(&line));
             }
         }
         lines.extend(warnings);
@@ -471,7 +493,7 @@ impl Job for LoadOptions {
             let told = self.messages(store, &slices, stop).await?;
             if start.manifest.dry_run {
                 for line in &told {
-                    start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                    start.note(words(&line));
                 }
             }
             lines.extend(told);
@@ -483,7 +505,7 @@ impl Job for LoadOptions {
             });
             if let Some(slice) = next {
                 for line in self.sample(start, slice, &table).await? {
-                    start.note(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                    start.note(words(&line));
                 }
             }
         }

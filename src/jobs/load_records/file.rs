@@ -118,7 +118,13 @@ impl JobFile {
     pub(super) fn read(name: &str, text: &str) -> Result<Read, Failure> {
         let options = serde_saphyr::options! { with_snippet: false };
         let mut file: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let text = one_line(&error.without_snippet().to_string());
+            let text = match error.without_snippet() {
+                // Said of a type of ours.
+                serde_saphyr::Error::InvalidScalar { ty, location } => {
+                    format!("{} at line {}, column {}", expected(ty), location.line(), location.column())
+                }
+                error => words(&error.to_string()),
+            };
             Failure::new(Exit::InvalidInput, format!("{name}: {text}"))
         })?;
         let mistakes = file.mistakes();
@@ -277,7 +283,19 @@ pub(super) fn rate_of(text: &str) -> Result<crate::net::rate::Rate, String> {
     Ok(crate::net::rate::Rate { calls, period })
 }
 
-fn one_line(text: &str) -> String {
+/// What a value should have been, which is of another type.
+fn expected(of: &str) -> String {
+    match of.as_bytes().first() {
+        Some(b'u') => "expected a whole number that is not negative".to_owned(),
+        Some(b'i') => "expected a whole number".to_owned(),
+        Some(b'f') => "expected a number".to_owned(),
+        _ if of == "boolean" => "expected true or false".to_owned(),
+        _ => format!("invalid {of}"),
+    }
+}
+
+/// The words of a text on one line.
+pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -31,12 +31,14 @@ pub(crate) async fn run(
     let mut slices = if known.file.asks_for_slices() { None } else { Some(options.uncut_slices()?) };
     let mut failed = Vec::new();
     // Of what goes into DevRev there is nothing to check.
-    if args.online && known.file.target.value.devrev.is_none() {
+    let asks = args.online && known.file.target.value.devrev.is_none();
+    if asks {
         let stop = Stop::default();
         signals::listen(&stop, terminal).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot listen to signals: {error}")).because(error)
         })?;
         let (store, terms) = (options.store(ONLINE)?, options.terms("")?);
+        store.identity(&stop).await.map_err(LoadError::failure)?;
         let all = match slices.take() {
             Some(slices) => slices,
             // No check looks at them.
@@ -60,8 +62,11 @@ pub(crate) async fn run(
     } else if !lines.is_empty() {
         format!("{}\n{} of {} failed", lines.join("\n"), lines.len(), counted(checks, "check"))
     } else {
-        let checked =
-            if args.online { format!(", {} passed", counted(checks, "check")) } else { String::new() };
+        let checked = match checks {
+            _ if !asks => String::new(),
+            0 => ", and its target answers".to_owned(),
+            checks => format!(", {} passed", counted(checks, "check")),
+        };
         let of = match &slices {
             Some(slices) => counted(slices.len() as u64, "slice"),
             None => "its slices are counted in the source when it runs".to_owned(),

@@ -30,7 +30,7 @@ pub(in crate::jobs::load_records) struct MetabaseSpec {
 
 /// An ID or a name.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected an ID, which is a whole number, or a name")]
 pub(in crate::jobs::load_records) enum Named {
     Id(u64),
     Name(String),

@@ -28,6 +28,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::Path;
 
 /// A table of a database, by its kind.
@@ -160,6 +161,17 @@ impl Store {
             Self::Files(_) => Ok(()),
             #[cfg(feature = "clickhouse")]
             Self::Clickhouse(_) => ClickhouseStore::fits(terms, wanted, known),
+        }
+    }
+
+    /// The statement that would make the table for such records; none where there are no tables.
+    pub(super) fn ddl(&self, terms: &Terms, stage: &Stage) -> io::Result<Option<String>> {
+        match self {
+            Self::Sqlite(_) => sqlite::ddl(terms, stage).map(Some),
+            Self::Postgres(_) => postgres::write::ddl(terms, stage).map(Some),
+            Self::Files(_) => Ok(None),
+            #[cfg(feature = "clickhouse")]
+            Self::Clickhouse(_) => clickhouse::table::ddl(terms, stage).map(Some),
         }
     }
 

@@ -408,7 +408,7 @@ impl SqliteStore {
         counter: &mut Counter,
     ) -> Result<(), LoadError> {
         let sql = statement(terms, &batch.columns);
-        let mut left: Vec<Range<usize>> = std::iter::once(0..batch.rows.len()).collect();
+        let mut left: Vec<Range<usize>> = std::iter::once(0..batch.len()).collect();
         while let Some(range) = left.pop() {
             match self.write(connection, &sql, batch, range.clone()).await? {
                 Written::Rows(written) => {
@@ -441,13 +441,13 @@ impl SqliteStore {
         match query.execute(connection).await {
             Ok(done) => Ok(Written::Rows(done.rows_affected())),
             // SQLITE_CONSTRAINT: the statement alone is taken back.
-            Err(error) if code(&error) & 0xff == 19 => Ok(Written::Refused(words(&error))),
+            Err(error) if code(&error) & 0xff == 19 => Ok(Written::Refused(said(&error))),
             Err(error) => Err(self.failed(&error)),
         }
     }
 
     fn failed(&self, error: &sqlx::Error) -> LoadError {
-        let text = format!("{}: {}", self.place(), words(error));
+        let text = format!("{}: {}", self.place(), said(error));
         match code(error) & 0xff {
             5 | 6 => LoadError::Unreachable(format!("{text}; another process writes to it: try again later")),
             10 | 13 => {
@@ -472,7 +472,7 @@ fn statement(terms: &Terms, columns: &[String]) -> String {
 }
 
 /// The statement that makes the table for a slice's records.
-fn ddl(terms: &Terms, stage: &Stage) -> std::io::Result<String> {
+pub(super) fn ddl(terms: &Terms, stage: &Stage) -> std::io::Result<String> {
     let kind = |kind| match kind {
         Kind::Boolean | Kind::Integer => "INTEGER",
         Kind::Real => "REAL",
@@ -516,7 +516,7 @@ fn is_missing_table(error: &sqlx::Error) -> bool {
 }
 
 /// An error in SQLite's words, on one line.
-fn words(error: &sqlx::Error) -> String {
+fn said(error: &sqlx::Error) -> String {
     let text =
         error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -3,6 +3,7 @@
 use super::Found;
 use super::access::{Access, MAX_MESSAGE};
 use crate::jobs::load_records::error::LoadError;
+use crate::jobs::load_records::file::words;
 use crate::jobs::load_records::positions::Partition;
 use crate::stop::Stop;
 use rdkafka::Offset;
@@ -149,7 +150,7 @@ impl Client {
         let context = self.consumer.context();
         let heard = context.heard.lock().unwrap_or_else(PoisonError::into_inner);
         Some(match heard.fatal.clone()? {
-            Fatal::Login(why) => LoadError::Login(format!("{}: {}", self.place, one_line(&why))),
+            Fatal::Login(why) => LoadError::Login(format!("{}: {}", self.place, words(&why))),
             Fatal::TooLong => LoadError::Refused(format!(
                 "{}: an answer is longer than a message of {} MiB would be, and is not read",
                 self.place,
@@ -162,7 +163,7 @@ impl Client {
     pub(super) fn unanswered(&self) -> LoadError {
         let context = self.consumer.context();
         let heard = context.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = heard.last.as_deref().map(|last| format!("; the last error: {}", one_line(last)));
+        let last = heard.last.as_deref().map(|last| format!("; the last error: {}", words(last)));
         LoadError::Unreachable(format!(
             "{}: no answer within {}{}",
             self.place,
@@ -173,7 +174,7 @@ impl Client {
 
     /// What a failure means.
     pub(super) fn failed(&self, error: &KafkaError) -> LoadError {
-        let text = format!("{}: {}", self.place, one_line(&error.to_string()));
+        let text = format!("{}: {}", self.place, words(&error.to_string()));
         match error.rdkafka_error_code() {
             Some(code) if is_login(code) => LoadError::Login(text),
             Some(code) if may_pass(code) => LoadError::Unreachable(text),
@@ -283,10 +284,6 @@ fn offsets(
         }
     };
     all.iter().filter_map(|found| Some((found.of.clone(), offset(found)?))).collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Does what blocks on a thread of its own, which nobody waits for when the process ends. What is kept for it is given up there too:

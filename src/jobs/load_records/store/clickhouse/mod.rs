@@ -5,9 +5,10 @@
 //! and the ledger gets its line when all are there. ClickHouse changes values that do not fit in silence, so each is held
 //! against its column first ([`kind`]).
 
+mod check;
 mod kind;
 mod ledger;
-mod table;
+pub(super) mod table;
 mod write;
 
 use super::sql::Idiom;

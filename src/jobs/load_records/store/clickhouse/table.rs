@@ -5,9 +5,11 @@ use super::{ClickhouseStore, quote};
 use crate::database::clickhouse::{Session, literal};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
-use crate::jobs::load_records::store::infer::Kind as Inferred;
+use crate::jobs::load_records::stage::Stage;
+use crate::jobs::load_records::store::infer::{self, Kind as Inferred};
 use crate::jobs::load_records::store::{Column, Terms};
 use crate::stop::Stop;
+use std::io;
 
 /// The batches that a new table remembers.
 const WINDOW: u64 = 10_000;
@@ -213,10 +215,10 @@ fn unquoted(name: &str) -> String {
     inner.unwrap_or(name).replace("\\`", "`").replace("\\\\", "\\")
 }
 
-/// The statement that makes a table for these records.
-pub(super) fn create(terms: &Terms, columns: &[(String, Inferred)]) -> String {
+/// The statement that makes the table for a slice's records.
+pub(in crate::jobs::load_records::store) fn ddl(terms: &Terms, stage: &Stage) -> io::Result<String> {
     let key = &terms.table.key;
-    let lines: Vec<String> = columns
+    let lines: Vec<String> = infer::columns(stage)?
         .iter()
         .map(|(name, kind)| {
             let kind = type_of(*kind);
@@ -227,11 +229,11 @@ pub(super) fn create(terms: &Terms, columns: &[(String, Inferred)]) -> String {
     let order: Vec<String> = key.iter().map(|name| quote(name)).collect();
     let order = if order.is_empty() { "tuple()".to_owned() } else { format!("({})", order.join(", ")) };
     let engine = if terms.mode == Mode::Upsert { "ReplacingMergeTree" } else { "MergeTree" };
-    format!(
+    Ok(format!(
         "CREATE TABLE IF NOT EXISTS {} (\n{}\n) ENGINE = {engine} ORDER BY {order} SETTINGS {PLAIN} = {WINDOW}",
         qualified(&terms.table.table),
         lines.join(",\n")
-    )
+    ))
 }
 
 /// The type of a new column.

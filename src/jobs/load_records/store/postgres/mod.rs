@@ -9,7 +9,7 @@ mod copy;
 mod direct;
 mod ledger;
 mod undo;
-mod write;
+pub(super) mod write;
 
 use super::sql::{Idiom, qualified, quote};
 use super::{Column, Known, Loaded, Rows, Terms};

@@ -18,6 +18,7 @@ use crate::jobs::load_records::slices::Slice;
 use crate::jobs::load_records::stage::{Finder, RejectsMark, Stage};
 use crate::jobs::load_records::undo::kept::{self, Head, KeptWriter};
 use sqlx::{AssertSqlSafe, PgConnection};
+use std::io;
 use std::ops::Range;
 
 /// Where a slice's records wait.
@@ -210,9 +211,7 @@ impl Writer<'_> {
         if !known.is_empty() {
             return Ok(known);
         }
-        let columns: Vec<_> =
-            infer::columns(stage)?.into_iter().map(|(name, kind)| (name, type_of(kind))).collect();
-        self.run(&create_table(self.terms, &columns, "")).await?;
+        self.run(&ddl(self.terms, stage)?).await?;
         self.store.columns(self.connection, table).await
     }
 
@@ -402,6 +401,13 @@ fn statement(terms: &Terms, columns: &[String], cells: &[Cell], key: &Key, range
         key.order,
         on_conflict(terms, columns)
     )
+}
+
+/// The statement that makes the table for a slice's records.
+pub(in crate::jobs::load_records::store) fn ddl(terms: &Terms, stage: &Stage) -> io::Result<String> {
+    let columns: Vec<_> =
+        infer::columns(stage)?.into_iter().map(|(name, kind)| (name, type_of(kind))).collect();
+    Ok(create_table(terms, &columns, ""))
 }
 
 /// The type of a new column.

@@ -50,13 +50,13 @@ impl Watch {
         known: &[Column],
     ) -> Result<Self, LoadError> {
         let columns: Vec<String> = known.iter().map(|column| column.name.clone()).collect();
-        let all = |error: sqlx::Error| LoadError::Settings(format!("undo: true: {}", super::words(&error)));
+        let all = |error: sqlx::Error| LoadError::Settings(format!("undo: true: {}", super::said(&error)));
         if !is_keyed(terms) {
             let sql = format!("SELECT rowid FROM {} LIMIT 0", quote(&terms.table.table));
             sqlx::query(AssertSqlSafe(sql)).fetch_optional(&mut *connection).await.map_err(|error| {
                 LoadError::Settings(format!(
                     "undo: true with mode append or replace needs a table with row IDs: {}",
-                    super::words(&error)
+                    super::said(&error)
                 ))
             })?;
         }
