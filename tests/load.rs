@@ -12,6 +12,7 @@ mod kafka;
 mod keys;
 mod ledger;
 mod metabase;
+mod newest;
 mod place;
 mod postgres;
 mod show;

@@ -32,7 +32,7 @@ SELECT add_retention_policy('issues', INTERVAL '5 years', if_not_exists => true)
 DROP MATERIALIZED VIEW pull_requests_weekly_metrics;
 DROP MATERIALIZED VIEW commits_daily_stats;
 
-CREATE MATERIALIZED VIEW commits_daily_stats WITH (timescaledb.continuous) AS
+CREATE MATERIALIZED VIEW commits_daily_stats WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
 SELECT
     time_bucket(INTERVAL '1 day', committed_at) AS day,
     repository_id,
@@ -43,7 +43,7 @@ FROM commits
 GROUP BY 1, 2
 WITH NO DATA;
 
-CREATE MATERIALIZED VIEW pull_requests_weekly_metrics WITH (timescaledb.continuous) AS
+CREATE MATERIALIZED VIEW pull_requests_weekly_metrics WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
 SELECT
     time_bucket(INTERVAL '1 week', created_at) AS week,
     repository_id,
