@@ -15,6 +15,7 @@ mod metabase;
 mod newest;
 mod place;
 mod postgres;
+mod sei;
 mod show;
 mod snowflake;
 mod sqlite;

@@ -341,7 +341,10 @@ impl JobFile {
             if self.mode() != Mode::Upsert {
                 found.at(newest, "newest goes with mode upsert: the others replace no record".to_owned());
             } else if table.key.contains(&newest.value) {
-                found.at(newest, format!("newest: `{}` is in the key, so nothing differs by it", newest.value));
+                found.at(
+                    newest,
+                    format!("newest: `{}` is in the key, so nothing differs by it", newest.value),
+                );
             }
         }
         if let Some(mode) = &table.mode {

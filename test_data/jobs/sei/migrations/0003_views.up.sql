@@ -206,15 +206,16 @@ CROSS JOIN LATERAL (
 ) AS s
 WHERE i.transitions <> '[]';
 
--- Sprints: what was completed between start and end. The velocity is the mean of a sprint and the two before it.
+-- Sprints: velocity is the story points of what was resolved between start and end, and its mean is that of a sprint and the
+-- two before it, of those that are completed.
 CREATE VIEW sprint_velocity AS
 SELECT
     w.*,
     round(100.0 * completed_issues / nullif(planned_issues, 0), 2) AS completed_issues_percent,
-    round(100.0 * completed_points / nullif(planned_points, 0), 2) AS completed_points_percent,
-    round(avg(completed_points) OVER (
+    round(100.0 * velocity / nullif(planned_points, 0), 2) AS completed_points_percent,
+    round(avg(velocity) FILTER (WHERE is_completed) OVER (
         PARTITION BY project_key ORDER BY started_at, sprint_id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW
-    ), 2) AS velocity
+    ), 2) AS mean_velocity
 FROM (
     SELECT
         s.sprint_id,
@@ -222,10 +223,11 @@ FROM (
         s.name,
         s.started_at,
         coalesce(s.completed_at, s.ends_at) AS ended_at,
+        s.completed_at IS NOT NULL AS is_completed,
         count(i.issue_key) AS planned_issues,
         count(i.issue_key) FILTER (WHERE d.is_done) AS completed_issues,
         coalesce(sum(i.story_points), 0) AS planned_points,
-        coalesce(sum(i.story_points) FILTER (WHERE d.is_done), 0) AS completed_points
+        coalesce(sum(i.story_points) FILTER (WHERE d.is_done), 0) AS velocity
     FROM sprints AS s
     LEFT JOIN issues AS i ON i.sprint_id = s.sprint_id
     CROSS JOIN LATERAL (

@@ -40,7 +40,7 @@ SELECT
     sum(additions) AS total_additions,
     sum(deletions) AS total_deletions
 FROM commits
-GROUP BY 1, 2
+GROUP BY day, repository_id
 WITH NO DATA;
 
 CREATE MATERIALIZED VIEW pull_requests_weekly_metrics WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
@@ -51,7 +51,7 @@ SELECT
     avg(review_time_hours) AS avg_review_time,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY review_time_hours) AS median_review_time
 FROM pull_requests
-GROUP BY 1, 2
+GROUP BY week, repository_id
 WITH NO DATA;
 
 -- The range that is refreshed is shorter than the retention: what the raw tables have lost stays in the aggregates.
