@@ -95,6 +95,11 @@ fn postgres_understands_what_is_not_timescaledbs() {
     let (compressed, aggregates) =
         (statements(&sql, "ALTER TABLE "), statements(&sql, "CREATE MATERIALIZED VIEW "));
     assert_eq!((compressed.len(), aggregates.len()), (3, 2));
+    // TimescaleDB drops no hypertable and no continuous aggregate together with another.
+    for down in ["0001_tables.down.sql", "0004_timescaledb.down.sql"] {
+        let sql = file(&format!("migrations/{down}"));
+        assert!(sql.lines().filter(|line| line.starts_with("DROP ")).all(|line| !line.contains(',')), "{sql}");
+    }
     for statement in compressed.iter().chain(&aggregates) {
         is_understood(&place, &statement.replace("_stats ", "_stats_2 ").replace("_metrics ", "_metrics_2 "));
     }

@@ -146,13 +146,13 @@ CREATE TABLE newest_events (
 );
 
 -- Before a row is inserted: one of an older event is left out, and one that is newer and has another time takes the place
--- of the row with the old time. Its arguments are the table, the column with the time, and those that tell objects apart.
--- In a hypertable a trigger is called for chunks, so the table has to be named.
+-- of the row with the old time. Its arguments are the table, the column with the time, and the one or two that tell objects
+-- apart. In a hypertable a trigger is called for chunks, so the table has to be named.
 CREATE FUNCTION keep_newest_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     new_row CONSTANT jsonb := to_jsonb(NEW);
     new_at CONSTANT timestamptz := new_row ->> TG_ARGV[1];
-    new_id CONSTANT text := (SELECT string_agg(new_row ->> c, ' ' ORDER BY n) FROM unnest(TG_ARGV[2:]) WITH ORDINALITY AS a (c, n));
+    new_id CONSTANT text := concat_ws(' ', new_row ->> TG_ARGV[2], new_row ->> TG_ARGV[3]);
     known newest_events;
     same_object text;
 BEGIN

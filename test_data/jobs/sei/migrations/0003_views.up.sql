@@ -45,17 +45,25 @@ WHERE s.name IS NOT NULL;
 
 -- DORA 1: deployments a day, a week and a month, from the first to the last, with those that have none.
 CREATE VIEW deployment_frequency AS
-SELECT p.period, CAST(t.starts_at AS date) AS starts_on, f.scope, f.name, count(d.deployment_id) AS deployments
+WITH counted AS (
+    SELECT p.period, date_trunc(p.period, d.deployed_at) AS starts_at, d.scope, d.name, count(*) AS deployments
+    FROM scoped_deployments AS d
+    CROSS JOIN (VALUES ('day'), ('week'), ('month')) AS p (period)
+    GROUP BY 1, 2, 3, 4
+)
+SELECT period, CAST(starts_at AS date) AS starts_on, scope, name, CAST(sum(deployments) AS bigint) AS deployments
 FROM (
-    SELECT scope, name, min(deployed_at) AS first_at, max(deployed_at) AS last_at
-    FROM scoped_deployments
-    GROUP BY scope, name
-) AS f
-CROSS JOIN (VALUES ('day', INTERVAL '1 day'), ('week', INTERVAL '1 week'), ('month', INTERVAL '1 month')) AS p (period, length)
-CROSS JOIN LATERAL generate_series(date_trunc(p.period, f.first_at), f.last_at, p.length) AS t (starts_at)
-LEFT JOIN scoped_deployments AS d
-    ON d.scope = f.scope AND d.name = f.name AND d.deployed_at >= t.starts_at AND d.deployed_at < t.starts_at + p.length
-GROUP BY p.period, t.starts_at, f.scope, f.name;
+    SELECT * FROM counted
+    UNION ALL
+    SELECT f.period, t.starts_at, f.scope, f.name, 0
+    FROM (
+        SELECT period, scope, name, min(starts_at) AS first_at, max(starts_at) AS last_at
+        FROM counted
+        GROUP BY period, scope, name
+    ) AS f
+    CROSS JOIN LATERAL generate_series(f.first_at, f.last_at, CAST('1 ' || f.period AS interval)) AS t (starts_at)
+) AS c
+GROUP BY period, starts_at, scope, name;
 
 -- Each commit with the deployment that first brought it to production. A commit of a pull request is not there before
 -- that is merged.
@@ -101,6 +109,16 @@ GROUP BY 1, 2, 3, 4;
 
 -- DORA 3: of the deployments of a day and the 29 days before it, how many percent caused a failure.
 CREATE VIEW change_failure_rate AS
+WITH counted AS (
+    SELECT
+        date_trunc('day', deployed_at) AS starts_at,
+        scope,
+        name,
+        count(*) AS deployments,
+        count(*) FILTER (WHERE caused_failure) AS failures
+    FROM scoped_deployments
+    GROUP BY 1, 2, 3
+)
 SELECT
     day,
     scope,
@@ -110,22 +128,24 @@ SELECT
     round(100.0 * failures / nullif(deployments, 0), 2) AS failure_percent
 FROM (
     SELECT
-        CAST(t.starts_at AS date) AS day,
-        f.scope,
-        f.name,
-        CAST(sum(count(d.deployment_id)) OVER last_days AS bigint) AS deployments,
-        CAST(sum(count(d.deployment_id) FILTER (WHERE d.caused_failure)) OVER last_days AS bigint) AS failures
+        CAST(starts_at AS date) AS day,
+        scope,
+        name,
+        CAST(sum(sum(deployments)) OVER last_days AS bigint) AS deployments,
+        CAST(sum(sum(failures)) OVER last_days AS bigint) AS failures
     FROM (
-        SELECT scope, name, min(deployed_at) AS first_at, max(deployed_at) AS last_at
-        FROM scoped_deployments
-        GROUP BY scope, name
-    ) AS f
-    CROSS JOIN LATERAL generate_series(date_trunc('day', f.first_at), f.last_at, INTERVAL '1 day') AS t (starts_at)
-    LEFT JOIN scoped_deployments AS d
-        ON d.scope = f.scope AND d.name = f.name
-        AND d.deployed_at >= t.starts_at AND d.deployed_at < t.starts_at + INTERVAL '1 day'
-    GROUP BY t.starts_at, f.scope, f.name
-    WINDOW last_days AS (PARTITION BY f.scope, f.name ORDER BY t.starts_at ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)
+        SELECT * FROM counted
+        UNION ALL
+        SELECT t.starts_at, f.scope, f.name, 0, 0
+        FROM (
+            SELECT scope, name, min(starts_at) AS first_at, max(starts_at) AS last_at
+            FROM counted
+            GROUP BY scope, name
+        ) AS f
+        CROSS JOIN LATERAL generate_series(f.first_at, f.last_at, INTERVAL '1 day') AS t (starts_at)
+    ) AS c
+    GROUP BY starts_at, scope, name
+    WINDOW last_days AS (PARTITION BY scope, name ORDER BY starts_at ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)
 ) AS w;
 
 -- DORA 4: from an incident's detection to its resolution, by the time of detection.
