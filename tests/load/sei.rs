@@ -168,6 +168,38 @@ fn an_older_event_changes_nothing_also_where_it_has_another_time() {
 }
 
 #[test]
+fn times_are_read_in_all_forms_and_kept_in_utc() {
+    let Some(place) = place() else { return };
+    migrate(&place, &["up", "--yes"]).run().exits(0);
+    // As it comes, and as the times of the commit and of the event are kept.
+    let times = [
+        ("\"2025-10-01T12:00:00Z\"", "01 12:00:00 12:00:00.000000"),
+        ("\"2025-10-01T12:00:00.123456+02:00\"", "01 10:00:00 10:00:00.123456"),
+        ("\" 2025-10-01T12:00:00.500+0000 \"", "01 12:00:00 12:00:00.500000"),
+        ("\"2025-10-01 12:00:00-05\"", "01 17:00:00 17:00:00.000000"),
+        ("\"2025-10-01 12:00:00 UTC\"", "01 12:00:00 12:00:00.000000"),
+        ("\"2025-10-01T12:00:00\"", "01 12:00:00 12:00:00.000000"),
+        ("\"2025-10-01t12:00:00z\"", "01 12:00:00 12:00:00.000000"),
+        ("\"2025-10-01\"", "01 00:00:00 00:00:00.000000"),
+        ("1759579200", "04 12:00:00 12:00:00.000000"),
+        ("1759579200123", "04 12:00:00 12:00:00.123000"),
+    ];
+    let wrong = ["\"2025-13-01T12:00:00Z\"", "\"2025-02-30\"", "\"\"", "null", "true", "\"1759579200\""];
+    let all = times.iter().map(|(time, _)| *time).chain(wrong).enumerate();
+    let message = |(number, time): (usize, &str)| {
+        format!(
+            "{{\"event_type\":\"commit_created\",\"timestamp\":{time},\"repository_id\":\"r\",\"data\":{{\"sha\":\"{number}\"}}}}\n"
+        )
+    };
+    place.site.write("in.jsonl", all.map(message).collect::<String>());
+    let job = from_file(&place, "commits", "in.jsonl");
+    load(&place, &job).run().exits(3).says("10 records loaded, 6 rejected");
+    let kept = "SELECT to_char(committed_at AT TIME ZONE 'UTC', 'DD HH24:MI:SS ') || to_char(event_at AT TIME ZONE 'UTC', \
+                'HH24:MI:SS.US') FROM commits ORDER BY CAST(sha AS int)";
+    assert_eq!(place.rows(kept), times.map(|(_, kept)| kept));
+}
+
+#[test]
 fn two_loads_at_once_leave_one_row_of_an_object() {
     let Some(place) = place() else { return };
     migrate(&place, &["up", "--yes"]).run().exits(0);

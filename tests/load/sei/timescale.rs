@@ -98,7 +98,10 @@ fn postgres_understands_what_is_not_timescaledbs() {
     // TimescaleDB drops no hypertable and no continuous aggregate together with another.
     for down in ["0001_tables.down.sql", "0004_timescaledb.down.sql"] {
         let sql = file(&format!("migrations/{down}"));
-        assert!(sql.lines().filter(|line| line.starts_with("DROP ")).all(|line| !line.contains(',')), "{sql}");
+        assert!(
+            sql.lines().filter(|line| line.starts_with("DROP ")).all(|line| !line.contains(',')),
+            "{sql}"
+        );
     }
     for statement in compressed.iter().chain(&aggregates) {
         is_understood(&place, &statement.replace("_stats ", "_stats_2 ").replace("_metrics ", "_metrics_2 "));
