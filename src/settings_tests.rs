@@ -104,6 +104,7 @@ fn the_sample_shows_every_setting_with_its_default() {
                 "METABASE_",
                 "KAFKA_BROKERS",
                 "CONSUMER_GROUP_ID",
+                "TIMESCALE_URL",
             ]
             .iter()
             .any(|of_source| name.starts_with(of_source))

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod sei;
 mod speed;
 
 use super::place::Place;

@@ -337,6 +337,16 @@ impl JobFile {
         if let Some(url) = &table.url {
             found.no_password(url);
         }
+        if let Some(newest) = &table.newest {
+            if self.mode() != Mode::Upsert {
+                found.at(newest, "newest goes with mode upsert: the others replace no record".to_owned());
+            } else if table.key.contains(&newest.value) {
+                found.at(
+                    newest,
+                    format!("newest: `{}` is in the key, so nothing differs by it", newest.value),
+                );
+            }
+        }
         if let Some(mode) = &table.mode {
             match mode.value {
                 Mode::Upsert | Mode::Insert if table.key.is_empty() => {

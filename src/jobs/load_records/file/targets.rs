@@ -24,6 +24,10 @@ pub(in crate::jobs::load_records) struct TableSpec {
     pub table: String,
     /// The columns that tell records apart
     pub key: Vec<String>,
+    /// Upsert: the column by which the newest of the records of one key stays, such as a time of change [default: the last
+    /// one that comes stays]
+    #[schemars(with = "Option<String>")]
+    pub newest: Option<Spanned<String>>,
     /// What is done where a record's key is there already
     #[schemars(with = "Mode")]
     pub mode: Option<Spanned<Mode>>,
@@ -132,6 +136,7 @@ impl ClickhouseTargetSpec {
             url: None,
             table: self.table.clone(),
             key: self.key.clone(),
+            newest: None,
             mode: self.mode.clone(),
             create: self.create,
         }

@@ -36,7 +36,8 @@ impl Idiom {
         }
         let required = known.iter().filter(|column| column.required).map(|column| &column.name);
         let keyed = terms.table.key.iter().filter(|_| matches!(terms.mode, Mode::Upsert | Mode::Insert));
-        match required.chain(keyed).find(|name| !has(wanted, name)) {
+        let newest = terms.table.newest.as_ref().map(|newest| &newest.value);
+        match required.chain(keyed).chain(newest).find(|name| !has(wanted, name)) {
             Some(name) => Err(LoadError::Settings(format!(
                 "table `{table}` needs a `{name}`, and the records have none"
             ))),
@@ -89,6 +90,9 @@ pub(super) fn qualified(table: &str) -> String {
     table.split('.').map(quote).collect::<Vec<_>>().join(".")
 }
 
+/// What the table is called in an insert.
+pub(super) const INTO: &str = "_into";
+
 /// What an insert of these columns does where a record's key is there.
 pub(super) fn on_conflict(terms: &Terms, columns: &[String]) -> String {
     if matches!(terms.mode, Mode::Append | Mode::Replace) {
@@ -104,7 +108,11 @@ pub(super) fn on_conflict(terms: &Terms, columns: &[String]) -> String {
     let action = if terms.mode == Mode::Insert {
         "NOTHING".to_owned()
     } else {
-        format!("UPDATE SET {}", set.join(", "))
+        let newer = terms.table.newest.as_ref().map_or_else(String::new, |newest| {
+            let newest = quote(&newest.value);
+            format!(" WHERE {INTO}.{newest} IS NULL OR excluded.{newest} >= {INTO}.{newest}")
+        });
+        format!("UPDATE SET {}{newer}", set.join(", "))
     };
     format!(" ON CONFLICT ({}) DO {action}", quoted(&terms.table.key))
 }

@@ -10,7 +10,7 @@ mod ledger;
 mod undo;
 
 use super::infer::{self, Kind};
-use super::sql::{Idiom, create_table, on_conflict, quote, quoted};
+use super::sql::{INTO, Idiom, create_table, on_conflict, quote, quoted};
 use super::{Column, Known, Loaded, Rows, Terms, refused, replaced, whole};
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::Mode;
@@ -463,7 +463,7 @@ impl SqliteStore {
 fn statement(terms: &Terms, columns: &[String]) -> String {
     let cells: Vec<String> = (0..columns.len()).map(|place| format!("value ->> {place}")).collect();
     format!(
-        "INSERT INTO {} ({}) SELECT {} FROM jsonb_each(?1) WHERE true{}",
+        "INSERT INTO {} AS {INTO} ({}) SELECT {} FROM jsonb_each(?1) WHERE true{}",
         quote(&terms.table.table),
         quoted(columns),
         cells.join(", "),

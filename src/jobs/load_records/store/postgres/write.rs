@@ -6,7 +6,7 @@
 //! ([`super::direct`]).
 
 use super::super::infer::{self, Kind};
-use super::super::sql::{create_table, on_conflict, qualified, quote, quoted};
+use super::super::sql::{INTO, create_table, on_conflict, qualified, quote, quoted};
 use super::super::{Column, Loaded, Terms, conflicting, refused, replaced, whole};
 use super::copy::{Piece, Pieces};
 use super::undo::Watch;
@@ -352,7 +352,7 @@ impl Cell {
     }
 }
 
-/// Which of several records of one key is taken: for upsert the last, for insert the first.
+/// Which of several records of one key is taken: for upsert the newest or else the last, for insert the first.
 #[derive(Default)]
 struct Key {
     distinct: String,
@@ -370,7 +370,12 @@ impl Key {
         // Records without a key are no repeats of each other.
         let all = format!("{}, CASE WHEN {} THEN n END", values.join(", "), is_null.join(" OR "));
         let last = if terms.mode == Mode::Upsert { " DESC" } else { "" };
-        Self { distinct: format!("DISTINCT ON ({all})"), order: format!(" ORDER BY {all}, n{last}") }
+        let newest = terms.table.newest.as_ref().and_then(|newest| {
+            let cell = cells.iter().find(|cell| cell.name == newest.value)?;
+            Some(format!(", {} DESC NULLS LAST", cell.value))
+        });
+        let newest = newest.unwrap_or_default();
+        Self { distinct: format!("DISTINCT ON ({all})"), order: format!(" ORDER BY {all}{newest}, n{last}") }
     }
 }
 
@@ -394,7 +399,7 @@ fn statement(terms: &Terms, columns: &[String], cells: &[Cell], key: &Key, range
         return format!("INSERT INTO {table} SELECT {range}");
     }
     format!(
-        "INSERT INTO {table} ({}) SELECT {} {} {range}{}{}",
+        "INSERT INTO {table} AS {INTO} ({}) SELECT {} {} {range}{}{}",
         quoted(columns),
         key.distinct,
         values.join(", "),

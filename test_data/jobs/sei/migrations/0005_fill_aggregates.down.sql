@@ -1,0 +1,3 @@
+-- devrev-batch: needs timescaledb
+-- There is nothing to take back: 0004 drops the aggregates.
+SELECT 1;
