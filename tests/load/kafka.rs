@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod follow;
 mod sei;
 mod speed;
 

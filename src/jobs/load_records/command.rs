@@ -228,7 +228,8 @@ fn metrics_prefix(text: &str) -> Result<String, Failure> {
     if is_good {
         return Ok(text.to_owned());
     }
-    let text = format!("--metrics-prefix {text}: write lower-case letters, digits and `_`, such as `processor`");
+    let text =
+        format!("--metrics-prefix {text}: write lower-case letters, digits and `_`, such as `processor`");
     Err(Failure::new(Exit::Usage, text))
 }
 

@@ -25,10 +25,10 @@ mod error;
 mod fetch;
 mod file;
 mod filter;
-#[cfg(feature = "kafka")]
-mod follow;
 #[cfg(feature = "clickhouse")]
 mod fixed;
+#[cfg(feature = "kafka")]
+mod follow;
 mod keys;
 mod ledger;
 mod look_after;

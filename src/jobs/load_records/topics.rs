@@ -66,8 +66,9 @@ impl LoadOptions {
             Some(timeout) => batch_timeout_of(&timeout.value).map_err(|problem| self.usage(problem))?,
             None => match Variables::read(self.env_file.as_deref())?.get("BATCH_TIMEOUT_MS") {
                 None => BATCH_TIMEOUT,
-                Some(millis) => batch_timeout_of(&format!("{}ms", millis.expose_secret()))
-                    .map_err(|_| self.usage("BATCH_TIMEOUT_MS: a number of milliseconds from 10 to 600000"))?,
+                Some(millis) => batch_timeout_of(&format!("{}ms", millis.expose_secret())).map_err(|_| {
+                    self.usage("BATCH_TIMEOUT_MS: a number of milliseconds from 10 to 600000")
+                })?,
             },
         };
         let session_timeout = match &spec.session_timeout {

@@ -32,7 +32,8 @@ pub(super) fn text(snapshot: &Arc<Snapshot>) -> Result<String, fmt::Error> {
     registry.register_collector(Box::new(Shown(Arc::clone(snapshot))));
     let mut text = String::with_capacity(16 << 10);
     prometheus_text::encode(&mut text, &registry)?;
-    if let Some(prefix) = snapshot.figures.following.as_ref().and_then(|following| following.prefix.as_ref()) {
+    if let Some(prefix) = snapshot.figures.following.as_ref().and_then(|following| following.prefix.as_ref())
+    {
         let mut registry = Registry::with_prefix(prefix);
         registry.register_collector(Box::new(Followed(Arc::clone(snapshot))));
         prometheus_text::encode(&mut text, &registry)?;
@@ -242,7 +243,11 @@ fn following(families: &mut Families<'_>, following: Option<&Following>) -> fmt:
     let lag = now.lag.keys().zip(&partitions).map(|((topic, _), (partition, lag))| {
         (vec![("topic", topic.as_str()), ("partition", partition.as_str())], *lag)
     });
-    families.gauges("lag", "Messages that are still to be taken of a partition that this process has.", lag)?;
+    families.gauges(
+        "lag",
+        "Messages that are still to be taken of a partition that this process has.",
+        lag,
+    )?;
     families.counter("messages_consumed", "Messages that were read.", now.consumed)?;
     let help = "Messages that are in the target or were left out, but for rejected records.";
     families.counter("messages_processed", help, now.processed)?;

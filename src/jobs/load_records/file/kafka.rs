@@ -129,7 +129,8 @@ impl Protocol {
 
 /// A time such as `30s`, from 1 s to 10 min.
 pub(in crate::jobs::load_records) fn timeout_of(text: &str) -> Result<Duration, String> {
-    time_from(Duration::from_secs(1), text).ok_or_else(|| format!("`{text}` is not a time from 1s to 10min, such as 30s"))
+    time_from(Duration::from_secs(1), text)
+        .ok_or_else(|| format!("`{text}` is not a time from 1s to 10min, such as 30s"))
 }
 
 /// A time such as `500ms`, from 10 ms to 10 min.

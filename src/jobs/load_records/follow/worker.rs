@@ -132,7 +132,8 @@ impl Worker {
             }
         }
         let (to, mut fed) = mpsc::unbounded_channel();
-        let last = position.last.clone().filter(|last| last.offset >= found.low && last.offset < position.next);
+        let last =
+            position.last.clone().filter(|last| last.offset >= found.low && last.offset < position.next);
         shared.feed.read(Reading { of: of.clone(), next: position.next, last, to });
         loop {
             let next = tokio::select! {
@@ -180,7 +181,11 @@ impl Worker {
             let read = tokio::task::spawn_blocking(move || chunk.iter().map(Message::of).collect());
             let list = read.await.map_err(|error| super::defect(&error))?;
             let chunk = Chunk::Messages(Messages { list, end: None });
-            batch.take(loader, drain.slice, loader.fetch.transform(chunk, Arc::clone(values), false).await?)?;
+            batch.take(
+                loader,
+                drain.slice,
+                loader.fetch.transform(chunk, Arc::clone(values), false).await?,
+            )?;
         }
         let now = self.advance(drain, batch, position, raw.end).await?;
         if now.is_some() {

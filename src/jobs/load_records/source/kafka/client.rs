@@ -8,15 +8,15 @@ use crate::jobs::load_records::file::words;
 use crate::jobs::load_records::positions::Partition;
 use crate::stop::Stop;
 use rdkafka::client::ClientContext;
-use rdkafka::{ClientConfig, Offset};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, Offset};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
-use rdkafka::types::RDKafkaRespErr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -36,7 +36,14 @@ pub(super) struct Client {
 pub(super) struct Watch {
     heard: Mutex<Heard>,
     /// Who is told what a group gives and takes, if the client is a member of one.
-    pub(super) moves: Option<UnboundedSender<Moved>>,
+    moves: Option<UnboundedSender<Moved>>,
+}
+
+impl Watch {
+    /// That of a member of a group.
+    pub(super) fn telling(moves: UnboundedSender<Moved>) -> Self {
+        Self { moves: Some(moves), ..Self::default() }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -220,7 +220,11 @@ impl Reader {
             if self.looked.elapsed() >= POLL / 2 {
                 self.looked = Instant::now();
                 let patience = self.patience;
-                self.each(|part| if part.since.elapsed() >= patience { part.send() });
+                self.each(|part| {
+                    if part.since.elapsed() >= patience {
+                        part.send()
+                    }
+                });
             }
             if self.budget.is_spent() {
                 // What was collected is not to wait for more that cannot come.
@@ -273,8 +277,7 @@ impl Reader {
             return;
         }
         let held = Held::none(&self.budget);
-        let part =
-            Part { of, next, last, from: next, list: Vec::new(), held, since: Instant::now(), to };
+        let part = Part { of, next, last, from: next, list: Vec::new(), held, since: Instant::now(), to };
         self.parts.entry(part.of.topic.clone()).or_default().insert(number, part);
     }
 

@@ -56,8 +56,7 @@ impl Topics {
             config.set(name, value);
         }
         let (moves, moved) = mpsc::unbounded_channel();
-        let watch = Watch { moves: Some(moves.clone()), ..Watch::default() };
-        let client = Arc::new(Client::with(&self.access, &config, watch)?);
+        let client = Arc::new(Client::with(&self.access, &config, Watch::telling(moves.clone()))?);
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         client.consumer.subscribe(&topics).map_err(|error| client.failed(&error))?;
         let over = Stop::default();
@@ -128,7 +127,9 @@ impl Member {
             if list.count() > 0
                 && let Err(error) = client.consumer.commit(&list, CommitMode::Sync)
             {
-                tracing::warn!("the group's offsets were not committed at the end: {error}; the load is not affected");
+                tracing::warn!(
+                    "the group's offsets were not committed at the end: {error}; the load is not affected"
+                );
             }
             Ok(())
         });

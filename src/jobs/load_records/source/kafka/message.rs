@@ -5,7 +5,6 @@ use crate::jobs::load_records::rules::Broken;
 use crate::source::hex;
 use chrono::{DateTime, SecondsFormat};
 use jaq_json::Val;
-use rdkafka::Message as _;
 use rdkafka::message::Headers;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;

@@ -81,7 +81,7 @@ impl Standing {
 
     /// A partition is not this process's any more.
     pub(in crate::jobs::load_records) fn without(&self, of: &Partition) {
-        self.with(|now| drop(now.places.remove(of)));
+        let _ = self.with(|now| now.places.remove(of));
     }
 
     /// The target has answered, or not. Returns whether that is news.
@@ -151,7 +151,10 @@ impl Topics {
     }
 
     /// Asks where partitions end, for the lag.
-    pub(in crate::jobs::load_records) async fn look_at_ends(&self, standing: &Standing) -> Result<(), LoadError> {
+    pub(in crate::jobs::load_records) async fn look_at_ends(
+        &self,
+        standing: &Standing,
+    ) -> Result<(), LoadError> {
         let of: Vec<Partition> = standing.places().into_iter().map(|(of, _)| of).collect();
         let ends = apart(self.client()?, move |client: &Arc<Client>| {
             let asked = if of.is_empty() {
