@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A session that ends soon after whoever has it is gone, and batches that do not wait.
-const SOURCE: &str = "topics: [t], group: g, session_timeout: 2s, batch_timeout: 50ms";
+const SOURCE: &str = "topics: [t], group: g, session_timeout: 6s, batch_timeout: 50ms";
 const TARGET: &str = "table: t, mode: append";
 
 /// A topic of so many partitions, and a job that appends its messages.
@@ -106,7 +106,7 @@ fn a_batch_waits_for_more_messages_only_so_long() {
     let place = Place::sqlite();
     let broker = Broker::new(&[("t", 1)]);
     place.run("CREATE TABLE t (id bigint)");
-    job(&place, &broker, "topics: [t], group: g, session_timeout: 2s", TARGET, "batch_size: 1000");
+    job(&place, &broker, "topics: [t], group: g, session_timeout: 6s", TARGET, "batch_size: 1000");
     broker.send_ids("t", 1, 0..1);
     let running = follow(&place, &["--metrics-listen", "0"]).env("BATCH_TIMEOUT_MS", "2000").spawn();
     let addr = address(&running);

@@ -21,7 +21,7 @@ use worker::Worker;
 /// Batches that are transformed and written at once.
 const AT_ONCE: usize = 4;
 /// How long a batch in the works may take after the stop.
-const LAST_BATCH: Duration = Duration::from_secs(5);
+const LAST_BATCH: Duration = Duration::from_secs(4);
 /// Between two questions for the ends of partitions.
 const LAG_EVERY: Duration = Duration::from_millis(400);
 /// Between two questions whether the target is there.

@@ -68,18 +68,26 @@ impl Worker {
             match self.once().await {
                 Ok(Went::Over) => return Ok(()),
                 Ok(Went::Elsewhere) => {}
-                Err(LoadError::Unreachable(why)) => {
-                    tracing::warn!("{}: {why}; trying again in {:.1} s", self.of.name(), wait.as_secs_f64());
+                Err(LoadError::Unreachable(why)) if wait == FIRST => {
+                    tracing::warn!("{}: {why}; trying again", self.of.name());
                 }
+                Err(LoadError::Unreachable(_)) => {}
                 Err(error) => return Err(error),
             }
             // Nor is a partition asked for again and again that two processes take turns with.
             wait = if begun.elapsed() > LONGEST { FIRST } else { (wait * 2).min(LONGEST) };
-            let pause = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
-            tokio::select! {
-                () = self.over.wait() => {}
-                () = self.shared.loader.fetch.stop.wait() => {}
-                () = tokio::time::sleep(pause) => {}
+            let mut pause = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+            loop {
+                tokio::select! {
+                    () = self.over.wait() => return Ok(()),
+                    () = self.shared.loader.fetch.stop.wait() => return Ok(()),
+                    () = tokio::time::sleep(pause) => {}
+                }
+                // One asks a target that is gone, and not each partition.
+                if self.shared.standing.target_answers() {
+                    break;
+                }
+                pause = FIRST;
             }
         }
     }

@@ -89,6 +89,11 @@ impl Standing {
         self.with(|now| std::mem::replace(&mut now.shown.target_connected, answers) != answers)
     }
 
+    /// Whether it has answered last.
+    pub(in crate::jobs::load_records) fn target_answers(&self) -> bool {
+        self.with(|now| now.shown.target_connected)
+    }
+
     /// The same of the brokers.
     pub(in crate::jobs::load_records) fn source(&self, answers: bool) -> bool {
         self.with(|now| std::mem::replace(&mut now.shown.source_connected, answers) != answers)
