@@ -160,6 +160,9 @@ fn three_processes_of_a_group_share_its_partitions_and_one_that_is_killed_is_rep
         let mut running = Vec::new();
         for processes in 1..=3 {
             running.push(follow(&place, &[]).spawn());
+            broker.send_ids("t", 3, sent..sent + 30);
+            sent += 30;
+            eventually("the first rows", || !place.rows(IDS).is_empty());
             // Messages come all the time, so that batches are under way while the group shares its partitions anew.
             eventually("each process has its share", || {
                 broker.send_ids("t", 3, sent..sent + 30);

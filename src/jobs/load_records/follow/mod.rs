@@ -37,6 +37,8 @@ struct Shared {
     cluster: String,
     member: Member,
     feed: Feed,
+    /// Set when no other batch is begun.
+    ending: Stop,
     /// Set when batches in the works are not waited for any more.
     work: Stop,
     standing: Arc<Standing>,
@@ -83,6 +85,7 @@ impl Loader {
             cluster,
             member,
             feed,
+            ending: Stop::default(),
             work: work.clone(),
             standing,
             places: Semaphore::new(AT_ONCE),
@@ -170,6 +173,7 @@ fn names(list: &[(String, i32)]) -> String {
 
 /// Lets batches in the works come to their end for a while; then commits what the target has, and leaves the group.
 async fn wind_up(shared: Arc<Shared>, mut workers: JoinSet<Result<(), LoadError>>) {
+    shared.ending.set(Cause::Run);
     let all_ended = async { while workers.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_BATCH, all_ended).await.is_err() {
         tracing::warn!("a batch has not ended within {} s of the stop; it is left", LAST_BATCH.as_secs());

@@ -80,7 +80,7 @@ impl Worker {
             loop {
                 tokio::select! {
                     () = self.over.wait() => return Ok(()),
-                    () = self.shared.loader.fetch.stop.wait() => return Ok(()),
+                    () = self.shared.ending.wait() => return Ok(()),
                     () = tokio::time::sleep(pause) => {}
                 }
                 // One asks a target that is gone, and not each partition.
@@ -93,7 +93,7 @@ impl Worker {
     }
 
     fn is_over(&self) -> bool {
-        self.over.is_set() || self.shared.loader.fetch.stop.is_set()
+        self.over.is_set() || self.shared.ending.is_set()
     }
 
     /// Goes on from where the target is, until there is a reason to look at that again.
@@ -147,7 +147,7 @@ impl Worker {
             let next = tokio::select! {
                 biased;
                 () = over.wait() => return Ok(Went::Over),
-                () = loader.fetch.stop.wait() => return Ok(Went::Over),
+                () = shared.ending.wait() => return Ok(Went::Over),
                 next = fed.recv() => next,
             };
             match next {
