@@ -157,6 +157,33 @@ pub(crate) struct Figures {
     pub syncs: (u64, Duration),
     /// What this process needs, if it is measured (`--monitor`).
     pub process: Option<ProcessFigures>,
+    /// How it follows topics, if it does.
+    pub following: Option<Following>,
+}
+
+/// How a process follows topics, and what it has done so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Following {
+    /// Whether the brokers answer.
+    pub source_connected: bool,
+    /// Whether the target answers.
+    pub target_connected: bool,
+    /// Messages that are still to be taken of the topics' partitions that this process has.
+    pub lag: BTreeMap<(String, i64), u64>,
+    /// Messages that were read.
+    pub consumed: u64,
+    /// Of these, messages that are dealt with, but for what was rejected.
+    pub processed: u64,
+    /// Records that were rejected.
+    pub failed: u64,
+    /// Messages of the last batch.
+    pub batch_size: u64,
+    /// How long batches took, from their transform to the target's commit.
+    pub batches: Latencies,
+    /// The same of all together, in seconds.
+    pub batch_seconds: f64,
+    /// Another prefix of the names of metrics, under which they are shown too.
+    pub prefix: Option<String>,
 }
 
 #[cfg(test)]

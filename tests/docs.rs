@@ -186,6 +186,7 @@ fn commands_of_the_commands_page() {
 #[test]
 fn commands_of_the_loads_page() {
     check("docs/loads.md");
+    check("docs/service.md");
 }
 
 #[test]
@@ -210,6 +211,7 @@ fn every_page_is_checked() {
         "development.md",
         "loads.md",
         "operations.md",
+        "service.md",
     ];
     assert_eq!(pages, known);
     for page in ["docs/configuration.md", "docs/delivery-metrics.md", "docs/development.md"] {

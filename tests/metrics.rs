@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The value of a sample.
-fn sample(text: &str, name: &str) -> Option<f64> {
+pub(crate) fn sample(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
 }
 
 /// Waits until the program says where it serves its metrics.
-fn address(running: &Running) -> String {
+pub(crate) fn address(running: &Running) -> String {
     running.until_it_says("/metrics\n");
     let err = running.err();
     let line = err.lines().find_map(|line| line.strip_prefix("metrics: http://")).unwrap();
@@ -25,7 +25,7 @@ fn address(running: &Running) -> String {
 }
 
 /// What is answered, head and body.
-fn ask(addr: &str, method: &str, path: &str) -> (String, String) {
+pub(crate) fn ask(addr: &str, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.write_all(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
@@ -36,7 +36,7 @@ fn ask(addr: &str, method: &str, path: &str) -> (String, String) {
 
 /// Lets Prometheus' own tool check a text, where it is installed (Debian: `prometheus`).
 #[track_caller]
-fn check(text: &str) {
+pub(crate) fn check(text: &str) {
     let started = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

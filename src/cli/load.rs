@@ -41,6 +41,12 @@ pub struct Load {
     /// Choose what to do where brokers of Kafka have removed messages before they were loaded
     #[arg(long, value_name = "CHOICE", default_value = "stop")]
     pub on_gap: OnGap,
+    /// Go on with new messages of Kafka until a signal, as a member of the consumer group
+    #[arg(long, conflicts_with_all = ["dry_run", "show", "only_slice", "shard", "reload"])]
+    pub follow: bool,
+    /// Also serve the metrics of --follow under this prefix, such as `processor`
+    #[arg(long, value_name = "PREFIX", requires = "follow")]
+    pub metrics_prefix: Option<String>,
     /// Take the slices of part I of N, and 1/N of the rate
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,

@@ -145,6 +145,10 @@ impl Postgres {
                 self.insecure(&error.to_string())
             }
             sqlx::Error::Io(error) => self.unreachable(&error.to_string()),
+            // What it makes of a connection that ends before there is an answer.
+            sqlx::Error::Protocol(text) if text.contains("SSLRequest: 0x00") => {
+                self.unreachable("the connection ended while it was begun")
+            }
             sqlx::Error::Tls(error) => self.insecure(&error.to_string()),
             error => DatabaseError::Answer { who: WHO, text: one_line(&error.to_string()) },
         }

@@ -156,6 +156,11 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Clone + Debug + Send + Sync
     /// The tasks.
     type Feed: Iterator<Item = Result<Task<<Self::Planner as Planner>::Item>, Failure>> + Send + 'static;
 
+    /// Whether it keeps other runs of the same rows off, wherever they are on this machine.
+    fn holds_rows(&self) -> bool {
+        true
+    }
+
     /// Whether the run is against the sandbox in the same process.
     fn in_sandbox(&self) -> bool;
 

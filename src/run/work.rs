@@ -212,7 +212,7 @@ impl<J: Job> Session<J> {
     /// this process is nobody else's.
     fn hold_rows(&self) -> Result<Option<RowsLock>, Failure> {
         let Manifest { dry_run, org, input, .. } = &self.manifest;
-        if *dry_run || self.job.in_sandbox() {
+        if *dry_run || self.job.in_sandbox() || !self.job.holds_rows() {
             return Ok(None);
         }
         let org = org.as_ref().map_or(Party::UNKNOWN, |org| &org.id);

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod follow;
 mod sei;
 mod speed;
 
@@ -68,7 +69,8 @@ impl Broker {
     }
 
     fn flush(&self) {
-        self.producer.flush(WAIT).unwrap();
+        // A broker that was away is asked again after up to 10 s, and machines are slow.
+        self.producer.flush(3 * WAIT).unwrap();
     }
 
     /// Sends `{"id": N}` for each number, in turn to each partition.

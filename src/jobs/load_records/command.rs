@@ -88,6 +88,8 @@ pub(crate) async fn run(
         strict: args.strict,
         allow_empty: args.allow_empty,
         on_gap: args.on_gap,
+        follow: args.follow,
+        metrics_prefix: args.metrics_prefix.as_deref().map(metrics_prefix).transpose()?,
         // The parameters are others now.
         known: Arc::default(),
         ..options
@@ -95,6 +97,14 @@ pub(crate) async fn run(
     if options.reload && known.file.mode() == Mode::Append {
         let text = "--reload: mode append would add all records a second time: use upsert, insert or replace";
         return Err(Failure::new(Exit::Usage, text));
+    }
+    if options.follow {
+        let Some(kafka) = known.file.kafka() else {
+            let text = "--follow: only a source of kafka goes on for ever; schedule other loads";
+            return Err(Failure::new(Exit::Usage, text));
+        };
+        // What is not set for it is said before anything else.
+        options.kafka(kafka)?;
     }
     if let Some(most) = args.show {
         return show::run(&options, most, &settings, global.json).await;
@@ -208,6 +218,21 @@ fn shard(text: &str) -> Result<(u32, u32), Failure> {
     if part == 0 || part > of || of > 10_000 { Err(wrong()) } else { Ok((part, of)) }
 }
 
+/// A prefix of the names of metrics. (Source: "Metric names and labels" in Prometheus' documentation.)
+fn metrics_prefix(text: &str) -> Result<String, Failure> {
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_good = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.len() <= 64
+        && text.chars().all(is_of_name)
+        && text != "devrev_batch";
+    if is_good {
+        return Ok(text.to_owned());
+    }
+    let text =
+        format!("--metrics-prefix {text}: write lower-case letters, digits and `_`, such as `processor`");
+    Err(Failure::new(Exit::Usage, text))
+}
+
 /// What the outcomes of a run say together, and the first that failed.
 fn total(run: &RunDir) -> Result<(Counts, Vec<String>), Failure> {
     let (mut total, mut failed) = (Counts::default(), Vec::new());
@@ -264,6 +289,8 @@ impl LoadOptions {
             strict: false,
             allow_empty: false,
             on_gap: OnGap::default(),
+            follow: false,
+            metrics_prefix: None,
             sandbox,
             env_file: global.env_file.clone(),
             known: Arc::default(),
@@ -386,6 +413,11 @@ impl Job for LoadOptions {
         self.job().is_ok_and(|known| known.file.keeps_undo())
     }
 
+    fn holds_rows(&self) -> bool {
+        // Members of a group share its messages, and the target tells which are taken.
+        !self.follow
+    }
+
     fn in_sandbox(&self) -> bool {
         // The target is real: only the source is played.
         false
@@ -405,7 +437,7 @@ impl Job for LoadOptions {
     }
 
     fn what(&self, scan: &MadeRows) -> String {
-        let slices = counted(scan.rows, "slice");
+        let slices = if self.follow { "New messages".to_owned() } else { counted(scan.rows, "slice") };
         let Ok(known) = self.job() else { return slices };
         if let Some(files) = known.file.file_target() {
             return format!(
@@ -489,7 +521,7 @@ impl Job for LoadOptions {
             lines.push(format!("slices        {}, {loaded} of them loaded", slices.len()));
         }
         #[cfg(feature = "kafka")]
-        if known.file.kafka().is_some() {
+        if known.file.kafka().is_some() && !self.follow {
             let told = self.messages(store, &slices, stop).await?;
             if start.manifest.dry_run {
                 for line in &told {
@@ -531,6 +563,8 @@ impl Job for LoadOptions {
             params: known.params.clone(),
             run: start.run.clone(),
             keeps_undo: known.file.keeps_undo(),
+            #[cfg(feature = "kafka")]
+            follows: self.follow,
         };
         Ok((planner, loader))
     }

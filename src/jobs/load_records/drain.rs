@@ -12,6 +12,7 @@ use super::source::kafka::{End, Topics, Wanted};
 use super::stage::{self, StageWriter};
 use super::{Counts, Loader, done};
 use crate::journal::record::Outcome;
+use crate::stop::Stop;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -28,16 +29,18 @@ enum Kept {
 }
 
 /// A slice on its way.
-struct Drain<'a> {
-    loader: &'a Loader,
-    topics: &'a Topics,
-    of: &'a Partition,
-    slice: &'a Slice,
-    row: u64,
+pub(super) struct Drain<'a> {
+    pub loader: &'a Loader,
+    pub topics: &'a Topics,
+    pub of: &'a Partition,
+    pub slice: &'a Slice,
+    pub row: u64,
     /// What this run has taken of the slice.
-    taken: Taken,
+    pub taken: Taken,
     /// What the first record was rejected for.
-    first: Option<String>,
+    pub first: Option<String>,
+    /// What ends a batch in the works.
+    pub stop: &'a Stop,
 }
 
 impl Loader {
@@ -63,7 +66,7 @@ impl Loader {
         stage::forget_from(&self.run, row, position.next)?;
         // What an earlier process of the run has taken.
         let taken = if position.run == self.terms.run { position.taken } else { Taken::default() };
-        let mut drain = Drain { loader: self, topics, of: &of, slice, row, taken, first: None };
+        let mut drain = Drain { loader: self, topics, of: &of, slice, row, taken, first: None, stop };
         while position.next < offsets.to {
             position = drain.until_elsewhere(position, offsets.to).await?;
         }
@@ -129,13 +132,13 @@ impl Drain<'_> {
     }
 
     /// Writes a batch into the target.
-    async fn advance(
+    pub(super) async fn advance(
         &mut self,
         mut batch: Batch,
         position: &Position,
         end: End,
     ) -> Result<Advanced, LoadError> {
-        let Loader { store, terms, fetch, .. } = self.loader;
+        let Loader { store, terms, .. } = self.loader;
         let step = Step {
             of: self.of.clone(),
             from: position.next,
@@ -151,7 +154,7 @@ impl Drain<'_> {
             stage.rejected.back_to(&batch.before)?;
             return Err(LoadError::Rejected(format!("--strict: a record was rejected: {first}")));
         }
-        let advanced = match store.advance(terms, &step, &mut stage, &fetch.stop).await {
+        let advanced = match store.advance(terms, &step, &mut stage, self.stop).await {
             Ok(advanced) => advanced,
             // The target may have all of it, and only its answer was lost: `resume` finds out.
             Err(error @ (LoadError::Unreachable(_) | LoadError::Interrupted)) => return Err(error),
@@ -188,7 +191,7 @@ fn no_stage() -> LoadError {
 }
 
 /// Messages that are written together. One that is dropped takes back what was rejected of it: its messages are taken again.
-struct Batch {
+pub(super) struct Batch {
     stage: Option<StageWriter>,
     /// What was rejected of those before.
     before: stage::RejectsMark,
@@ -196,13 +199,13 @@ struct Batch {
 }
 
 impl Batch {
-    fn begin(loader: &Loader, row: u64, slice: &Slice, of: &Partition) -> Result<Self, LoadError> {
+    pub(super) fn begin(loader: &Loader, row: u64, slice: &Slice, of: &Partition) -> Result<Self, LoadError> {
         let mut stage = StageWriter::go_on(&loader.run, row, slice.name(), of)?;
         let before = stage.mark()?;
         Ok(Self { stage: Some(stage), before, tombstones: 0 })
     }
 
-    fn take(&mut self, loader: &Loader, slice: &Slice, made: Made) -> Result<(), LoadError> {
+    pub(super) fn take(&mut self, loader: &Loader, slice: &Slice, made: Made) -> Result<(), LoadError> {
         let Some(stage) = &mut self.stage else { return Err(no_stage()) };
         let mut rules = loader.fetch.rules(slice);
         self.tombstones += made.tombstones;

@@ -52,7 +52,7 @@ pub(super) enum Wanted {
 }
 
 /// The way of a job's records.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fetch {
     /// The job.
     pub file: Arc<JobFile>,

@@ -8,7 +8,7 @@ mod spec;
 mod targets;
 
 #[cfg(feature = "kafka")]
-pub(super) use kafka::{Beginning, Mechanism, Protocol, SecuritySpec, timeout_of};
+pub(super) use kafka::{Beginning, Mechanism, Protocol, SecuritySpec, batch_timeout_of, timeout_of};
 pub(super) use kafka::{KafkaSpec, VARIABLE};
 pub(super) use services::{MetabaseSpec, Named, SnowflakeSpec};
 pub(super) use sources::DevRevSourceSpec;

@@ -6,7 +6,7 @@
 //! - [`source`]: where records come from; [`query`]: what a database is asked; [`filter`]: jq; [`record`]: a record; [`rules`]: what each has to keep
 //! - [`fetch`]: all of that together, into the run's folder ([`stage`])
 //! - `topics`: the topics of Kafka; [`offsets`]: their slices; `positions`: how far a load is in them; `messages` and `drain`: the way
-//!   of messages
+//!   of messages; `follow`: the same without an end, as a member of a group
 //! - [`devrev`]: a load into DevRev, which is an update
 //! - [`store`]: where records go; [`target`]: the same, as what the run changes
 //! - `fixed`: a slice of which a part may be in a target without transactions
@@ -27,6 +27,8 @@ mod file;
 mod filter;
 #[cfg(feature = "clickhouse")]
 mod fixed;
+#[cfg(feature = "kafka")]
+mod follow;
 mod keys;
 mod ledger;
 mod look_after;
@@ -200,7 +202,7 @@ fn done(counts: Counts, first: Option<&str>) -> Outcome {
 }
 
 /// The writing half.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loader {
     fetch: Fetch,
     store: Arc<Store>,
@@ -209,10 +211,19 @@ pub(crate) struct Loader {
     run: RunDir,
     /// `undo: true`
     keeps_undo: bool,
+    /// `--follow`
+    #[cfg(feature = "kafka")]
+    follows: bool,
 }
 
 impl Applier<SliceChange> for Loader {
     async fn apply(&self, change: SliceChange, steps: Steps) -> Applied {
+        #[cfg(feature = "kafka")]
+        if self.follows {
+            // Never done: whoever goes on with the run goes on following.
+            let halt = self.follow().await.err().map(LoadError::failure);
+            return Applied { outcome: None, halt };
+        }
         match self.load(&change.slice, steps.row()).await {
             Ok(outcome) => outcome.into(),
             // Nothing was written: what was begun in the target is taken back.

@@ -23,8 +23,11 @@ impl Offsets {
         u64::try_from(self.to.saturating_sub(self.from)).unwrap_or_default()
     }
 
-    /// For people: the end excluded.
+    /// For people: the end excluded, if there is one.
     pub(super) fn name(&self) -> String {
+        if self.to == i64::MAX {
+            return format!("{}/{} {}..", self.topic, self.partition, self.from);
+        }
         format!("{}/{} {}..{}", self.topic, self.partition, self.from, self.to)
     }
 }

@@ -76,6 +76,12 @@ pub(crate) struct LoadOptions {
     /// `--on-gap`
     #[serde(default)]
     pub on_gap: OnGap,
+    /// `--follow`
+    #[serde(default)]
+    pub follow: bool,
+    /// `--metrics-prefix`
+    #[serde(default)]
+    pub metrics_prefix: Option<String>,
     /// `--sandbox`: HTTP requests go to a sandbox in this process.
     pub sandbox: bool,
     /// `--env-file`: where variables are looked up beside the environment.
@@ -122,6 +128,10 @@ impl LoadOptions {
         stop: &Stop,
     ) -> Result<Vec<Slice>, Failure> {
         let known = self.job()?;
+        if self.follow {
+            // Which partitions it takes is for the group to say.
+            return Ok(vec![Slice::whole()]);
+        }
         if let Some(kafka) = known.file.kafka() {
             return self.taken(self.partitions(kafka, settings.retry, stop).await?);
         }
@@ -303,7 +313,7 @@ impl LoadOptions {
     }
 
     /// Records that are written together.
-    fn batch_size(&self) -> Result<u32, Failure> {
+    pub(super) fn batch_size(&self) -> Result<u32, Failure> {
         let file = &self.job()?.file;
         if let Some(size) = &file.batch_size {
             return Ok(size.value);

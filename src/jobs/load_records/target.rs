@@ -104,6 +104,8 @@ impl Target<LoadOptions> for LoadTarget {
         move || match source.as_deref() {
             Some(Source::Http(http)) => http.figures(),
             Some(Source::DevRev(objects)) => objects.figures(),
+            #[cfg(feature = "kafka")]
+            Some(Source::Kafka(topics)) => Figures { following: topics.following(), ..Figures::default() },
             _ => Figures::default(),
         }
     }

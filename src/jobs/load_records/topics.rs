@@ -1,13 +1,13 @@
 //! The topics of a job: which they are, how their brokers are reached, and what there is to load of them.
 
 use super::error::LoadError;
-use super::file::{Beginning, KafkaSpec, Protocol, SecuritySpec, timeout_of};
+use super::file::{Beginning, KafkaSpec, Protocol, SecuritySpec, batch_timeout_of, timeout_of};
 use super::offsets::Offsets;
 use super::options::LoadOptions;
 use super::positions::{Partition, Position};
 use super::slices::Slice;
 use super::source::Source;
-use super::source::kafka::{Access, Topics};
+use super::source::kafka::{Access, Service, Topics};
 use super::store::Store;
 use crate::cli::choices::OnGap;
 use crate::exit::Failure;
@@ -23,6 +23,10 @@ use std::time::Duration;
 
 /// How long to wait for an answer, where the job file does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long after its first message a batch is written at the latest, where neither the job file nor the environment says it.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the group waits for a process that says nothing, where the job file does not say.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl LoadOptions {
     /// The topics. Connects to nothing.
@@ -45,7 +49,34 @@ impl LoadOptions {
                 })?
             }
         };
-        Ok(Topics::new(self.access(spec)?, topics, from, self.on_gap == OnGap::Continue))
+        let access = self.access(spec)?;
+        let service = self.follow.then(|| self.service(spec, &access)).transpose()?;
+        Ok(Topics::new(access, topics, from, self.on_gap == OnGap::Continue, service))
+    }
+
+    /// How topics are followed.
+    fn service(&self, spec: &KafkaSpec, access: &Access) -> Result<Service, Failure> {
+        if access.group.is_none() {
+            return Err(self.usage(
+                "--follow takes the partitions that a consumer group gives it: set CONSUMER_GROUP_ID in the environment or in .env, \
+                 or source.kafka.group",
+            ));
+        }
+        let batch_timeout = match &spec.batch_timeout {
+            Some(timeout) => batch_timeout_of(&timeout.value).map_err(|problem| self.usage(problem))?,
+            None => match Variables::read(self.env_file.as_deref())?.get("BATCH_TIMEOUT_MS") {
+                None => BATCH_TIMEOUT,
+                Some(millis) => batch_timeout_of(&format!("{}ms", millis.expose_secret())).map_err(|_| {
+                    self.usage("BATCH_TIMEOUT_MS: a number of milliseconds from 10 to 600000")
+                })?,
+            },
+        };
+        let session_timeout = match &spec.session_timeout {
+            None => SESSION_TIMEOUT,
+            Some(timeout) => timeout_of(&timeout.value).map_err(|problem| self.usage(problem))?,
+        };
+        let batch = self.batch_size()? as usize;
+        Ok(Service::new(batch, batch_timeout, session_timeout, self.metrics_prefix.clone()))
     }
 
     fn access(&self, spec: &KafkaSpec) -> Result<Access, Failure> {

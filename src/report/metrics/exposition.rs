@@ -4,7 +4,7 @@
 //! of this tool.
 
 use super::snapshot::{BREAKER, STATES, Snapshot, breaker};
-use crate::figures::{CallTotals, Latencies};
+use crate::figures::{CallTotals, Following, Latencies};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::encoding::{
@@ -32,7 +32,23 @@ pub(super) fn text(snapshot: &Arc<Snapshot>) -> Result<String, fmt::Error> {
     registry.register_collector(Box::new(Shown(Arc::clone(snapshot))));
     let mut text = String::with_capacity(16 << 10);
     prometheus_text::encode(&mut text, &registry)?;
+    if let Some(prefix) = snapshot.figures.following.as_ref().and_then(|following| following.prefix.as_ref())
+    {
+        let mut registry = Registry::with_prefix(prefix);
+        registry.register_collector(Box::new(Followed(Arc::clone(snapshot))));
+        prometheus_text::encode(&mut text, &registry)?;
+    }
     Ok(text)
+}
+
+/// What follows topics, for those who know it by another prefix.
+#[derive(Debug)]
+struct Followed(Arc<Snapshot>);
+
+impl Collector for Followed {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        following(&mut Families(encoder), self.0.figures.following.as_ref())
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +62,7 @@ impl Collector for Shown {
         rows(&mut families, now)?;
         calls(&mut families, &now.figures.calls)?;
         waits(&mut families, now)?;
+        following(&mut families, now.figures.following.as_ref())?;
         process(&mut families, now)
     }
 }
@@ -216,6 +233,32 @@ fn waits(families: &mut Families<'_>, now: &Snapshot) -> fmt::Result {
     let (syncs, time) = figures.syncs;
     families.counter("journal_syncs", "How often the journal was made durable (fsync).", syncs)?;
     families.counter("journal_sync_seconds", "Time that this took.", time.as_secs_f64())
+}
+
+/// The names are those of the service that loads from Kafka replace.
+fn following(families: &mut Families<'_>, following: Option<&Following>) -> fmt::Result {
+    let Some(now) = following else { return Ok(()) };
+    let partitions: Vec<(String, u64)> =
+        now.lag.iter().map(|((_, partition), lag)| (partition.to_string(), *lag)).collect();
+    let lag = now.lag.keys().zip(&partitions).map(|((topic, _), (partition, lag))| {
+        (vec![("topic", topic.as_str()), ("partition", partition.as_str())], *lag)
+    });
+    families.gauges(
+        "lag",
+        "Messages that are still to be taken of a partition that this process has.",
+        lag,
+    )?;
+    families.counter("messages_consumed", "Messages that were read.", now.consumed)?;
+    let help = "Messages that are in the target or were left out, but for rejected records.";
+    families.counter("messages_processed", help, now.processed)?;
+    families.counter("messages_failed", "Records of messages that were rejected.", now.failed)?;
+    families.gauge("batch_size", "Messages of the last batch.", now.batch_size)?;
+    families.histograms(
+        "processing_duration_seconds",
+        "From the transform of a batch to the commit of the target.",
+        &CALL_BUCKETS,
+        [(Vec::new(), (&now.batches, now.batch_seconds))],
+    )
 }
 
 /// Names of its own: node_exporter has `process_resident_memory_bytes` for itself.

@@ -58,7 +58,8 @@ async fn metrics(State(snapshots): State<Snapshots>) -> Response {
 
 async fn health(State(snapshots): State<Snapshots>) -> Response {
     let now = Arc::clone(&snapshots.borrow());
-    answer(StatusCode::OK, JSON, format!("{}\n", now.health()))
+    let status = if now.is_well() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(status, JSON, format!("{}\n", now.health()))
 }
 
 async fn nothing() -> Response {

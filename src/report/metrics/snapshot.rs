@@ -2,7 +2,7 @@
 
 use crate::figures::{Breaker, Figures, Latencies};
 use crate::report::summary::Summary;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl Snapshot {
     pub(super) fn health(&self) -> Value {
         let about = &self.about;
         let rows: BTreeMap<_, _> = self.rows().filter(|(_, rows)| *rows > 0).collect();
-        json!({
+        let mut health = json!({
             "run": about.run,
             "command": about.command,
             "state": self.state,
@@ -134,7 +134,25 @@ impl Snapshot {
             "seconds": self.elapsed().as_secs_f64(),
             "breaker": breaker(self.figures.breaker),
             "waiting": self.waiting(),
-        })
+        });
+        if let (Some(now), Some(members)) = (&self.figures.following, health.as_object_mut()) {
+            let lag: u64 = now.lag.values().sum();
+            members.extend([
+                ("status".to_owned(), if self.is_well() { "healthy" } else { "unhealthy" }.into()),
+                ("version".to_owned(), env!("CARGO_PKG_VERSION").into()),
+                ("timestamp".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true).into()),
+                ("kafka_connected".to_owned(), now.source_connected.into()),
+                ("database_connected".to_owned(), now.target_connected.into()),
+                ("lag".to_owned(), lag.into()),
+            ]);
+        }
+        health
+    }
+
+    /// Whether all that a process needs which follows topics answers; of others nothing is known that would be wrong.
+    pub(super) fn is_well(&self) -> bool {
+        let following = self.figures.following.as_ref();
+        following.is_none_or(|now| now.source_connected && now.target_connected && self.exit.is_none())
     }
 
     /// What all calls wait for, and how long still; null if they do not.

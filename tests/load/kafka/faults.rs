@@ -98,7 +98,7 @@ fn errors_that_pass_are_waited_out_and_others_are_said() {
 }
 
 /// Messages of 100 KiB: the broker of the tests keeps 5 MiB of each partition.
-fn send_large(broker: &Broker, range: std::ops::Range<u64>) {
+pub(super) fn send_large(broker: &Broker, range: std::ops::Range<u64>) {
     let fill = "x".repeat(100 << 10);
     for id in range {
         broker.send("t", 0, [format!("{{\"id\":{id},\"fill\":\"{fill}\"}}")]);

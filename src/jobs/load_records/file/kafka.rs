@@ -29,6 +29,12 @@ pub(in crate::jobs::load_records) struct KafkaSpec {
     /// How long to wait for an answer before the run ends, such as 30s [default: 30s]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Spanned<String>>,
+    /// How long after its first message a batch of --follow is written at the latest, such as 5s [default: BATCH_TIMEOUT_MS, or else 5s]
+    #[schemars(with = "Option<String>")]
+    pub batch_timeout: Option<Spanned<String>>,
+    /// How long the group waits for a process that says nothing, before others take its partitions [default: 30s]
+    #[schemars(with = "Option<String>")]
+    pub session_timeout: Option<Spanned<String>>,
     /// Give messages without a value to the transform, as null; otherwise they are counted and left out
     #[schemars(with = "bool")]
     pub tombstones: Option<Spanned<bool>>,
@@ -123,9 +129,18 @@ impl Protocol {
 
 /// A time such as `30s`, from 1 s to 10 min.
 pub(in crate::jobs::load_records) fn timeout_of(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a time from 1s to 10min, such as 30s");
-    let time = humantime::parse_duration(text).map_err(|_| wrong())?;
-    if (Duration::from_secs(1)..=Duration::from_secs(600)).contains(&time) { Ok(time) } else { Err(wrong()) }
+    time_from(Duration::from_secs(1), text)
+        .ok_or_else(|| format!("`{text}` is not a time from 1s to 10min, such as 30s"))
+}
+
+/// A time such as `500ms`, from 10 ms to 10 min.
+pub(in crate::jobs::load_records) fn batch_timeout_of(text: &str) -> Result<Duration, String> {
+    time_from(Duration::from_millis(10), text)
+        .ok_or_else(|| format!("`{text}` is not a time from 10ms to 10min, such as 5s"))
+}
+
+fn time_from(least: Duration, text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok().filter(|time| (least..=Duration::from_secs(600)).contains(time))
 }
 
 impl JobFile {
@@ -136,7 +151,17 @@ impl JobFile {
 
     pub(super) fn mistakes_of_kafka(&self, found: &mut Found) {
         let Some(spec) = self.kafka() else { return };
-        let KafkaSpec { brokers, topics, group, from, timeout, tombstones, security } = spec;
+        let KafkaSpec {
+            brokers,
+            topics,
+            group,
+            from,
+            timeout,
+            batch_timeout,
+            session_timeout,
+            tombstones,
+            security,
+        } = spec;
         for text in brokers.iter().chain(topics).chain(group).chain(from) {
             self.template(text, found);
         }
@@ -160,10 +185,12 @@ impl JobFile {
             let text = "from is earliest, latest, committed, or a time such as 2026-12-31T08:00:00Z";
             found.at(from, text.to_owned());
         }
-        if let Some(timeout) = timeout
-            && let Err(problem) = timeout_of(&timeout.value)
-        {
-            found.at(timeout, problem);
+        let waits = timeout.iter().chain(session_timeout).map(|wait| (wait, timeout_of(&wait.value)));
+        let batches = batch_timeout.iter().map(|wait| (wait, batch_timeout_of(&wait.value)));
+        for (wait, read) in waits.chain(batches) {
+            if let Err(problem) = read {
+                found.at(wait, problem);
+            }
         }
         if let Some(given) = tombstones.as_ref().filter(|given| given.value)
             && self.transform.is_none()

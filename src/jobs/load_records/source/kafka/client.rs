@@ -2,20 +2,23 @@
 
 use super::Found;
 use super::access::{Access, MAX_MESSAGE};
+use super::member::Moved;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::words;
 use crate::jobs::load_records::positions::Partition;
 use crate::stop::Stop;
-use rdkafka::Offset;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, Offset};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// How long one question may wait before it is looked whether the run is to end.
 const ONE_WAIT: Duration = Duration::from_secs(2);
@@ -32,6 +35,15 @@ pub(super) struct Client {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     heard: Mutex<Heard>,
+    /// Who is told what a group gives and takes, if the client is a member of one.
+    moves: Option<UnboundedSender<Moved>>,
+}
+
+impl Watch {
+    /// That of a member of a group.
+    pub(super) fn telling(moves: UnboundedSender<Moved>) -> Self {
+        Self { moves: Some(moves), ..Self::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +81,24 @@ impl ClientContext for Watch {
 }
 
 impl ConsumerContext for Watch {
+    /// Nothing is read by a member: its assignment stays empty, whatever the group gives it.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let is_given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let named = list.elements().iter().map(|of| (of.topic().to_owned(), of.partition())).collect();
+        let (moved, answered) = if is_given {
+            (Moved::Given(named), consumer.assign(&TopicPartitionList::new()))
+        } else {
+            (Moved::Taken(named), consumer.unassign())
+        };
+        if let Err(error) = answered {
+            tracing::warn!("the group was not answered: {error}");
+        }
+        if let Some(moves) = &self.moves {
+            // Whoever follows may be gone.
+            let _ = moves.send(moved);
+        }
+    }
+
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         if let Err(error) = result {
             let names: Vec<String> =
@@ -133,8 +163,13 @@ pub(super) fn may_pass(code: RDKafkaErrorCode) -> bool {
 impl Client {
     /// Connects to nothing yet.
     pub(super) fn new(access: &Access) -> Result<Self, LoadError> {
+        Self::with(access, &access.config(), Watch::default())
+    }
+
+    /// The same with another configuration.
+    pub(super) fn with(access: &Access, config: &ClientConfig, watch: Watch) -> Result<Self, LoadError> {
         let place = format!("Kafka at {}", access.brokers);
-        let consumer = BaseConsumer::from_config_and_context(&access.config(), Watch::default());
+        let consumer = BaseConsumer::from_config_and_context(config, watch);
         let consumer = consumer.map_err(|error| match error {
             // Without the value, which may be a secret.
             KafkaError::ClientConfig(_, what, name, _) => {
@@ -237,6 +272,24 @@ impl Client {
     pub(super) fn watermarks(&self, of: &Partition, stop: &Stop) -> Result<(i64, i64), LoadError> {
         let number = i32::try_from(of.partition).unwrap_or(-1);
         self.ask(stop, |consumer, wait| consumer.fetch_watermarks(&of.topic, number, wait))
+    }
+
+    /// The offsets of the next messages to come, where they are known.
+    pub(super) fn ends(&self, all: &[Partition], wait: Duration) -> KafkaResult<Vec<(Partition, i64)>> {
+        let all: Vec<Found> =
+            all.iter().map(|of| Found { of: of.clone(), low: 0, high: 0, from: 0 }).collect();
+        let list = self.consumer.offsets_for_times(list(&all, Offset::End), wait)?;
+        Ok(offsets(&all, &list, |_| None).into_iter().collect())
+    }
+
+    /// Whether anybody answers.
+    pub(super) fn cluster_answers(&self, wait: Duration) -> KafkaResult<()> {
+        self.consumer.fetch_metadata(None, wait).map(drop)
+    }
+
+    /// Hears of what was not asked; whether there may be more.
+    pub(super) fn poll_once(&self) -> bool {
+        self.consumer.poll(Duration::ZERO).is_some()
     }
 
     /// Where the group has come to, in partitions where it has.

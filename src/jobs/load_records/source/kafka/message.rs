@@ -5,8 +5,7 @@ use crate::jobs::load_records::rules::Broken;
 use crate::source::hex;
 use chrono::{DateTime, SecondsFormat};
 use jaq_json::Val;
-use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::Headers;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -38,7 +37,7 @@ pub(in crate::jobs::load_records) enum Payload {
 
 impl Message {
     /// Takes it out of its reader's memory.
-    pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
+    pub(in crate::jobs::load_records) fn of(message: &impl rdkafka::Message) -> Self {
         let time = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
         let headers = headers.map(|header| (name(header.key), header.value.map_or(Val::Null, text)));
@@ -60,7 +59,7 @@ impl Message {
 }
 
 /// What tells a message from another one at the same offset.
-pub(super) fn digest(message: &BorrowedMessage<'_>) -> String {
+pub(super) fn digest(message: &impl rdkafka::Message) -> String {
     let mut hash = Sha256::new();
     hash.update(message.timestamp().to_millis().unwrap_or(-1).to_be_bytes());
     for part in [message.key(), message.payload()] {

@@ -1,16 +1,23 @@
 //! Topics of Kafka as a source.
 //!
-//! Nobody joins a group: each reader assigns itself a partition at an offset that the target's ledger names, and the group's
-//! offsets are committed afterwards, for tools that show the lag.
+//! A run that drains them joins no group: each reader assigns itself a partition at an offset that the target's ledger names, and
+//! the group's offsets are committed afterwards, for tools that show the lag. One that follows them ([`service`]) takes the
+//! partitions that the group gives it ([`member`]), and reads them all with one client ([`feed`]), from the same offsets.
 
 mod access;
 mod client;
+mod feed;
+mod member;
 mod message;
 mod read;
+mod service;
 
 pub(in crate::jobs::load_records) use access::Access;
+pub(in crate::jobs::load_records) use feed::{Fed, Feed, RawBatch, Reading};
+pub(in crate::jobs::load_records) use member::{Member, Moved};
 pub(in crate::jobs::load_records) use message::{Message, Payload};
-pub(in crate::jobs::load_records) use read::{End, Messages, Wanted};
+pub(in crate::jobs::load_records) use read::{CHUNK, End, Messages, Wanted};
+pub(in crate::jobs::load_records) use service::{Service, Standing};
 
 use super::Chunk;
 use crate::jobs::load_records::error::LoadError;
@@ -43,6 +50,8 @@ pub(in crate::jobs::load_records) struct Topics {
     client: Mutex<Option<Arc<Client>>>,
     /// The cluster that answers.
     cluster: OnceCell<String>,
+    /// How they are followed, if they are.
+    service: Option<Service>,
 }
 
 impl fmt::Debug for Topics {
@@ -82,8 +91,10 @@ impl Topics {
         topics: Vec<String>,
         from: Beginning,
         skips_gaps: bool,
+        service: Option<Service>,
     ) -> Self {
-        Self { access, topics, from, skips_gaps, client: Mutex::default(), cluster: OnceCell::new() }
+        let (client, cluster) = (Mutex::default(), OnceCell::new());
+        Self { access, topics, from, skips_gaps, client, cluster, service }
     }
 
     /// The client, made once.
@@ -103,6 +114,18 @@ impl Topics {
         let (topics, from, of_work) = (self.topics.clone(), self.from, stop.clone());
         let looked = apart(client, move |client| look(client, &topics, from, &of_work));
         stop.race(looked).await.ok_or(LoadError::Interrupted)?
+    }
+
+    /// A partition now.
+    async fn find(&self, of: &Partition, from: Beginning, stop: &Stop) -> Result<Found, LoadError> {
+        let (client, of, of_work) = (self.client()?, of.clone(), stop.clone());
+        let found = apart(client, move |client| {
+            let (low, high) = client.watermarks(&of, &of_work)?;
+            let mut found = vec![Found { of, low, high, from: low }];
+            begin(client, &mut found, from, &of_work)?;
+            found.pop().ok_or(LoadError::Interrupted)
+        });
+        stop.race(found).await.ok_or(LoadError::Interrupted)?
     }
 
     /// The cluster that answers.
@@ -224,17 +247,23 @@ fn look(client: &Client, topics: &[String], from: Beginning, stop: &Stop) -> Res
             all.push(Found { of, low, high, from: low });
         }
     }
+    begin(client, &mut all, from, stop)?;
+    Ok(all)
+}
+
+/// Asks where to begin with partitions of which nothing is loaded. Blocks.
+fn begin(client: &Client, all: &mut [Found], from: Beginning, stop: &Stop) -> Result<(), LoadError> {
     let begun = match from {
         Beginning::Earliest => HashMap::new(),
         Beginning::Latest => all.iter().map(|found| (found.of.clone(), found.high)).collect(),
-        Beginning::Committed => client.committed(&all, stop)?,
-        Beginning::Time(millis) => client.at_time(&all, millis, stop)?,
+        Beginning::Committed => client.committed(all, stop)?,
+        Beginning::Time(millis) => client.at_time(all, millis, stop)?,
     };
-    for found in &mut all {
+    for found in all {
         // What is asked for may be gone, or be still to come.
         if let Some(from) = begun.get(&found.of) {
             found.from = (*from).clamp(found.low, found.high);
         }
     }
-    Ok(all)
+    Ok(())
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Messages in a chunk.
-const CHUNK: usize = 500;
+pub(in crate::jobs::load_records) const CHUNK: usize = 500;
 /// Bytes after which a chunk is sent.
 const CHUNK_BYTES: usize = 256 << 10;
 /// How long to wait before it is looked whether the run is to end.
@@ -136,6 +136,16 @@ pub(super) fn made_anew(of: &Partition, next: i64, high: i64) -> LoadError {
     ))
 }
 
+/// What is said of a partition whose last loaded message is another one.
+pub(super) fn other_message(of: &Partition, offset: i64) -> LoadError {
+    LoadError::Changed(format!(
+        "topic {}, partition {} has another message at offset {offset} than the load has taken from there: the topic was made anew; {}",
+        of.topic,
+        of.partition,
+        how_to_begin(of)
+    ))
+}
+
 fn how_to_begin(of: &Partition) -> String {
     format!("to begin with what it has now, run `devrev-batch load ledger forget JOB --slice {}`", of.name())
 }
@@ -221,14 +231,7 @@ impl Reader<'_> {
         let Wanted { of, last, .. } = &self.wanted;
         match last {
             Some(last) if last.offset == message.offset() && last.digest != digest(message) => {
-                Err(LoadError::Changed(format!(
-                    "topic {}, partition {} has another message at offset {} than the load has taken from there: the topic was made \
-                     anew; {}",
-                    of.topic,
-                    of.partition,
-                    last.offset,
-                    how_to_begin(of)
-                )))
+                Err(other_message(of, last.offset))
             }
             _ => Ok(()),
         }
