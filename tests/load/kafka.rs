@@ -17,12 +17,16 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
 use std::time::Duration;
 
 /// What no file and no output may have.
 const SECRET: &str = "pw-Kx7secret4vQz";
 const WAIT: Duration = Duration::from_secs(20);
+/// What a reader asks a broker.
+const READING: [RDKafkaApiKey; 3] =
+    [RDKafkaApiKey::Fetch, RDKafkaApiKey::ListOffsets, RDKafkaApiKey::Metadata];
 const IDS: &str = "SELECT CAST(t.id AS text) FROM t ORDER BY t.id";
 
 /// A cluster of one broker.
@@ -45,6 +49,21 @@ impl Broker {
             .create()
             .unwrap();
         Self { cluster, producer }
+    }
+
+    /// Breaks the connection of whoever asks, as a broker that is just gone. (One that is down for a while may find its port taken
+    /// when it comes back, by whatever else runs on this machine.)
+    fn breaks(&self) {
+        for key in READING {
+            self.cluster.request_errors(key, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT; 5000]);
+        }
+    }
+
+    /// Answers again.
+    fn answers(&self) {
+        for key in READING {
+            self.cluster.clear_request_errors(key);
+        }
     }
 
     fn address(&self) -> String {

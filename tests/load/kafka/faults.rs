@@ -18,7 +18,6 @@ fn what_cannot_be_reached_ends_resumable_and_what_is_not_there_is_named() {
     job(&place, &broker, "topics: [git.commits], timeout: 1s", target, "");
     broker.cluster.broker_down(-1).unwrap();
     place.load(&[]).run().exits(7).says("no answer within 1s");
-    broker.cluster.broker_up(-1).unwrap();
     let text = std::fs::read_to_string(place.site.path("job.yaml")).unwrap();
     place.site.write("job.yaml", text.replace(&broker.address(), "127.0.0.1:1"));
     place.load(&[]).run().exits(7).says("Kafka at 127.0.0.1:1");
@@ -35,9 +34,9 @@ fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
         for _ in 0..2 {
             let running = place.load(&[]).spawn();
             eventually("some are loaded", || !offsets_or_none(&place).is_empty());
-            broker.cluster.broker_down(-1).unwrap();
+            broker.breaks();
             std::thread::sleep(Duration::from_millis(300));
-            broker.cluster.broker_up(-1).unwrap();
+            broker.answers();
             running.wait().exits(0);
             assert_eq!(place.rows(IDS), ids(0..400));
             place.run("DELETE FROM t; DELETE FROM _devrev_batch_offsets");
@@ -46,10 +45,10 @@ fn a_broker_that_goes_away_and_comes_back_is_waited_for() {
         job(&place, &broker, "topics: [t], timeout: 1s", "table: t, mode: append", "batch_size: 5");
         let running = place.load(&[]).spawn();
         eventually("some are loaded", || !offsets_or_none(&place).is_empty());
-        broker.cluster.broker_down(-1).unwrap();
+        broker.breaks();
         let ended = running.wait();
         assert!(matches!(ended.code, Some(0 | 7)), "{}", ended.all());
-        broker.cluster.broker_up(-1).unwrap();
+        broker.answers();
         place.resume().run().exits(0);
         place.load(&[]).run().exits(0);
         assert_eq!(place.rows(IDS), ids(0..400));

@@ -2,7 +2,6 @@
 
 use super::Found;
 use super::access::{Access, MAX_MESSAGE};
-use super::member::Moved;
 use crate::jobs::load_records::error::LoadError;
 use crate::jobs::load_records::file::words;
 use crate::jobs::load_records::positions::Partition;
@@ -22,6 +21,17 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// How long one question may wait before it is looked whether the run is to end.
 const ONE_WAIT: Duration = Duration::from_secs(2);
+
+/// What a group does with partitions, by topic and number.
+#[derive(Debug)]
+pub(in crate::jobs::load_records) enum Moved {
+    /// They are this process's.
+    Given(Vec<(String, i32)>),
+    /// They are so no more.
+    Taken(Vec<(String, i32)>),
+    /// The group cannot be had.
+    Failed(LoadError),
+}
 
 /// A client.
 pub(super) struct Client {

@@ -1,7 +1,7 @@
 //! A member of a consumer group: hears which partitions the group gives it, and commits their offsets. It reads nothing, so what the
 //! group decides is answered at once, whatever the target does meanwhile.
 
-use super::client::{Client, Watch, apart, may_pass};
+use super::client::{Client, Moved, Watch, apart, may_pass};
 use super::service::Service;
 use super::{COMMIT, Topics, list_of, not_committed};
 use crate::jobs::load_records::error::LoadError;
@@ -18,17 +18,6 @@ use tokio::sync::{mpsc, oneshot};
 const POLL: Duration = Duration::from_millis(100);
 /// How long leaving the group may take. Whoever has not left is missed after the session's time.
 const LEAVING: Duration = Duration::from_secs(2);
-
-/// What a group does with partitions, by topic and number.
-#[derive(Debug)]
-pub(in crate::jobs::load_records) enum Moved {
-    /// They are this process's.
-    Given(Vec<(String, i32)>),
-    /// They are so no more.
-    Taken(Vec<(String, i32)>),
-    /// The group cannot be had.
-    Failed(LoadError),
-}
 
 /// A member of a group.
 pub(in crate::jobs::load_records) struct Member {

@@ -13,8 +13,9 @@ mod read;
 mod service;
 
 pub(in crate::jobs::load_records) use access::Access;
+pub(in crate::jobs::load_records) use client::Moved;
 pub(in crate::jobs::load_records) use feed::{Fed, Feed, RawBatch, Reading};
-pub(in crate::jobs::load_records) use member::{Member, Moved};
+pub(in crate::jobs::load_records) use member::Member;
 pub(in crate::jobs::load_records) use message::{Message, Payload};
 pub(in crate::jobs::load_records) use read::{CHUNK, End, Messages, Wanted};
 pub(in crate::jobs::load_records) use service::{Service, Standing};
