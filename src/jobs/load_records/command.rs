@@ -67,19 +67,7 @@ pub(crate) async fn run(
     let settings = Settings::resolve(&global, &args.batch, Rates::Backfill)?;
     let mut options = LoadOptions::of_file(path, &args.param, &global, args.batch.sandbox)?;
     let known = options.job()?;
-    let mut dates = BTreeMap::new();
-    for (flag, name, value) in
-        [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
-    {
-        let Some(value) = value else { continue };
-        if super::dates::moment(value, known.file.zone()).is_none() {
-            return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
-        }
-        if known.file.dates().is_none() {
-            return Err(Failure::new(Exit::Usage, format!("{flag}: the job file has no slices.dates")));
-        }
-        dates.insert(name.to_owned(), Value::from(value.as_str()));
-    }
+    let dates = dates(&args, &known.file)?;
     options.params.extend(dates);
     options = LoadOptions {
         only: args.only_slice.clone(),
@@ -158,6 +146,24 @@ pub(crate) async fn run(
         })
     }));
     begin::run(options, new, rows, |_| Ok(())).await
+}
+
+/// The parameters that `--start-date` and `--end-date` give.
+fn dates(args: &cli::load::Load, file: &JobFile) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut dates = BTreeMap::new();
+    for (flag, name, value) in
+        [("--start-date", "start_date", &args.start_date), ("--end-date", "end_date", &args.end_date)]
+    {
+        let Some(value) = value else { continue };
+        if super::dates::moment(value, file.zone()).is_none() {
+            return Err(Failure::new(Exit::Usage, format!("{flag} {value}: not a date such as 2026-12-31")));
+        }
+        if file.dates().is_none() {
+            return Err(Failure::new(Exit::Usage, format!("{flag}: the job file has no slices.dates")));
+        }
+        dates.insert(name.to_owned(), Value::from(value.as_str()));
+    }
+    Ok(dates)
 }
 
 /// `is a`, `are a, b and 7 more`.
@@ -493,7 +499,7 @@ impl Job for LoadOptions {
         let warnings = store.look(&terms, stop).await.map_err(LoadError::failure)?;
         if start.manifest.dry_run {
             for line in &warnings {
-                start.note(words(&line));
+                start.note(words(line));
             }
         }
         lines.extend(warnings);
@@ -525,7 +531,7 @@ impl Job for LoadOptions {
             let told = self.messages(store, &slices, stop).await?;
             if start.manifest.dry_run {
                 for line in &told {
-                    start.note(words(&line));
+                    start.note(words(line));
                 }
             }
             lines.extend(told);

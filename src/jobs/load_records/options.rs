@@ -498,7 +498,7 @@ impl LoadOptions {
     }
 
     #[cfg(not(feature = "kafka"))]
-    fn kafka(&self, _: &super::file::KafkaSpec) -> Result<Source, Failure> {
+    pub(super) fn kafka(&self, _: &super::file::KafkaSpec) -> Result<Source, Failure> {
         Err(self.usage("source.kafka: this build leaves it out; build it with --features kafka"))
     }
 
