@@ -103,6 +103,7 @@ fn the_sample_shows_every_setting_with_its_default() {
                 "CLICKHOUSE_",
                 "METABASE_",
                 "KAFKA_BROKERS",
+                "BATCH_TIMEOUT_MS",
                 "CONSUMER_GROUP_ID",
                 "TIMESCALE_URL",
             ]

@@ -55,7 +55,7 @@ impl Broker {
     /// when it comes back, by whatever else runs on this machine.)
     fn breaks(&self) {
         for key in READING {
-            self.cluster.request_errors(key, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT; 5000]);
+            self.cluster.request_errors(key, &vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT; 5000]);
         }
     }
 

@@ -67,11 +67,10 @@ impl Worker {
             let begun = Instant::now();
             match self.once().await {
                 Ok(Went::Over) => return Ok(()),
-                Ok(Went::Elsewhere) => {}
                 Err(LoadError::Unreachable(why)) if wait == FIRST => {
                     tracing::warn!("{}: {why}; trying again", self.of.name());
                 }
-                Err(LoadError::Unreachable(_)) => {}
+                Ok(Went::Elsewhere) | Err(LoadError::Unreachable(_)) => {}
                 Err(error) => return Err(error),
             }
             // Nor is a partition asked for again and again that two processes take turns with.

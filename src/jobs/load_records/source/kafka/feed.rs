@@ -222,7 +222,7 @@ impl Reader {
                 let patience = self.patience;
                 self.each(|part| {
                     if part.since.elapsed() >= patience {
-                        part.send()
+                        part.send();
                     }
                 });
             }
