@@ -53,12 +53,6 @@ impl Shared {
     }
 }
 
-/// A partition that is this process's.
-struct Held {
-    /// Set when it is so no more.
-    over: Stop,
-}
-
 impl Loader {
     fn topics(&self) -> Result<&Topics, LoadError> {
         match &*self.fetch.source {
@@ -117,7 +111,8 @@ async fn take_turns(
     mut moved: mpsc::UnboundedReceiver<Moved>,
     workers: &mut JoinSet<Result<(), LoadError>>,
 ) -> Result<(), LoadError> {
-    let mut held: HashMap<Partition, Held> = HashMap::new();
+    // The partitions that are this process's, and what is set when they are so no more.
+    let mut held: HashMap<Partition, Stop> = HashMap::new();
     // A partition that comes back waits until what was begun with it is over.
     let mut turns: HashMap<Partition, Arc<Mutex<()>>> = HashMap::new();
     let of = |(topic, number): (String, i32)| Partition {
@@ -133,7 +128,7 @@ async fn take_turns(
                     for of in list.into_iter().map(of) {
                         let over = Stop::default();
                         let turn = Arc::clone(turns.entry(of.clone()).or_default());
-                        held.insert(of.clone(), Held { over: over.clone() });
+                        held.insert(of.clone(), over.clone());
                         let worker = Worker::new(Arc::clone(shared), of, over)?;
                         workers.spawn(async move {
                             let _turn = turn.lock().await;
@@ -146,8 +141,8 @@ async fn take_turns(
                         tracing::info!("the group takes {}", names(&list));
                     }
                     for of in list.into_iter().map(of) {
-                        if let Some(held) = held.remove(&of) {
-                            held.over.set(Cause::Run);
+                        if let Some(over) = held.remove(&of) {
+                            over.set(Cause::Run);
                         }
                     }
                 }
